@@ -1,0 +1,1 @@
+//! Macros of `shmcomm`; use them through that crate.

@@ -1,0 +1,1 @@
+//! Typed shared-memory channels between processes.
