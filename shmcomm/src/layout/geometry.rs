@@ -1,0 +1,184 @@
+//! The sizes and offsets of one segment: computed at creation, checked at attach.
+//!
+//! Owns the arithmetic; every sum and product of numbers that come from a file is checked.
+//! Never reads a file or a mapping: it is given an [`Identity`] that was copied out.
+
+use super::{Discipline, Identity, LINE, PAGE, Pattern, control, seat};
+
+/// Fewest slots: one to read while the other is written.
+pub(crate) const MIN_SLOTS: u64 = 2;
+/// Most slots.
+pub(crate) const MAX_SLOTS: u64 = 1 << 20;
+/// Most payload bytes of a slot: the length is a u32, with room to spare.
+pub(crate) const MAX_SLOT_SIZE: u64 = 1 << 31;
+/// Most participants.
+pub(crate) const MAX_SEATS: u32 = 4096;
+/// Readers of a pinned ring: as many as a slot's state word has bits for.
+pub(crate) const PINNED_READERS: u32 = 56;
+/// Most bytes of the schema text.
+pub(crate) const MAX_SCHEMA: u64 = 1 << 20;
+
+/// What is asked of a new segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) pattern: Pattern,
+    pub(crate) slots: u64,
+    /// Payload bytes a slot holds.
+    pub(crate) slot_size: u64,
+    /// Alignment of the payload: a power of two, at most a page.
+    pub(crate) align: u64,
+    pub(crate) seats: u32,
+    pub(crate) schema_len: u64,
+}
+
+/// Where everything is.
+///
+/// Invariants, true of every value that [`Geometry::new`] or [`Geometry::check`] returned:
+/// 1. `slots` is a power of two between 2 and 2^20.
+/// 2. `stride` is a multiple of 64 and of `align`; `payload_offset + slot_size <= stride`, and
+///    `payload_offset` is a multiple of 8 and of `align`.
+/// 3. Slot `i < slots` lies at `slots_offset + i * stride`, within `segment_size`.
+/// 4. Seat `i < seats` lies at `seats_offset + i * seat::SIZE`, before the schema.
+/// 5. The schema ends before `slots_offset`, which is a multiple of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) discipline: Discipline,
+    pub(crate) slots: u64,
+    pub(crate) slot_size: u64,
+    pub(crate) stride: u64,
+    pub(crate) payload_offset: u64,
+    pub(crate) slots_offset: u64,
+    pub(crate) align: u64,
+    pub(crate) seats: u32,
+    pub(crate) seats_offset: u64,
+    pub(crate) schema_offset: u64,
+    pub(crate) schema_len: u64,
+    pub(crate) segment_size: u64,
+}
+
+/// What is wrong with a shape or a header.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GeometryError {
+    #[error("{0} slots; it takes a power of two from {MIN_SLOTS} to {MAX_SLOTS}")]
+    Slots(u64),
+    #[error("slots of {0} bytes; it takes 1 to {MAX_SLOT_SIZE}")]
+    SlotSize(u64),
+    #[error("payload alignment {0}; it takes a power of two up to {PAGE}")]
+    Align(u64),
+    #[error("{0} seats; it takes 2 to {MAX_SEATS}")]
+    Seats(u32),
+    #[error("a schema of {0} bytes; it may have {MAX_SCHEMA}")]
+    Schema(u64),
+    #[error("`{field}` is {found}, which does not go with the other numbers: they make it {expected}")]
+    Inconsistent { field: &'static str, found: u64, expected: u64 },
+    #[error("`{field}` has the unknown value {found}")]
+    Unknown { field: &'static str, found: u64 },
+}
+
+impl Geometry {
+    /// Lays out a segment.
+    pub(crate) fn new(shape: Shape) -> Result<Self, GeometryError> {
+        let discipline = match shape.pattern {
+            Pattern::PubSub if shape.slot_size > super::COPIED_MAX => Discipline::Pinned,
+            Pattern::PubSub => Discipline::Copied,
+            Pattern::PushPull | Pattern::ReqRep => Discipline::Queue,
+        };
+        Self::with(discipline, shape)
+    }
+
+    /// Lays out a segment under a given discipline: a broadcast ring may have either.
+    pub(crate) fn with(discipline: Discipline, shape: Shape) -> Result<Self, GeometryError> {
+        let Shape { slots, slot_size, align, seats, schema_len, .. } = shape;
+        if !slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&slots) {
+            return Err(GeometryError::Slots(slots));
+        }
+        if slot_size == 0 || slot_size > MAX_SLOT_SIZE {
+            return Err(GeometryError::SlotSize(slot_size));
+        }
+        if !align.is_power_of_two() || align > PAGE as u64 {
+            return Err(GeometryError::Align(align));
+        }
+        if !(2..=MAX_SEATS).contains(&seats) {
+            return Err(GeometryError::Seats(seats));
+        }
+        if schema_len > MAX_SCHEMA {
+            return Err(GeometryError::Schema(schema_len));
+        }
+        // A pinned ring has no bit for more.
+        let seats = if discipline == Discipline::Pinned { seats.min(PINNED_READERS + 1) } else { seats };
+        let head: u64 = match discipline {
+            Discipline::Copied => 16,
+            Discipline::Queue => 32,
+            Discipline::Pinned => 64,
+        };
+        // None of this overflows: the largest product is 2^20 slots of 2^31 + 2 pages.
+        let payload_offset = head.max(align);
+        let stride = (payload_offset + slot_size).next_multiple_of(align.max(64));
+        let seats_offset = control::END as u64;
+        let schema_offset = seats_offset + seats as u64 * seat::SIZE as u64;
+        let slots_offset = (schema_offset + schema_len).next_multiple_of(PAGE as u64);
+        let segment_size = slots_offset + slots * stride;
+        Ok(Geometry {
+            discipline,
+            slots,
+            slot_size,
+            stride,
+            payload_offset,
+            slots_offset,
+            align,
+            seats,
+            seats_offset,
+            schema_offset,
+            schema_len,
+            segment_size,
+        })
+    }
+
+    /// Checks a header that came from a file: every number must be the one that [`Geometry::new`]
+    /// computes from the few that are free.
+    pub(crate) fn check(identity: &Identity) -> Result<Self, GeometryError> {
+        let unknown = |field, found: u32| GeometryError::Unknown { field, found: found.into() };
+        let pattern =
+            Pattern::from_u32(identity.pattern).ok_or_else(|| unknown("pattern", identity.pattern))?;
+        let discipline = Discipline::from_u32(identity.discipline)
+            .filter(|d| (*d == Discipline::Queue) == (pattern != Pattern::PubSub))
+            .ok_or_else(|| unknown("discipline", identity.discipline))?;
+        let shape = Shape {
+            pattern,
+            slots: identity.slots,
+            slot_size: identity.slot_size,
+            align: identity.align,
+            seats: identity.seats,
+            schema_len: identity.schema_len,
+        };
+        let computed = Self::with(discipline, shape)?;
+        for (field, found, expected) in [
+            ("seats", identity.seats.into(), computed.seats.into()),
+            ("seat_size", identity.seat_size.into(), seat::SIZE as u64),
+            ("stride", identity.stride, computed.stride),
+            ("payload_offset", identity.payload_offset, computed.payload_offset),
+            ("slots_offset", identity.slots_offset, computed.slots_offset),
+            ("seats_offset", identity.seats_offset, computed.seats_offset),
+            ("schema_offset", identity.schema_offset, computed.schema_offset),
+            ("segment_size", identity.segment_size, computed.segment_size),
+        ] {
+            if found != expected {
+                return Err(GeometryError::Inconsistent { field, found, expected });
+            }
+        }
+        Ok(computed)
+    }
+
+    /// Where seat `index` starts.
+    pub(crate) fn seat(&self, index: u32) -> usize {
+        debug_assert!(index < self.seats);
+        self.seats_offset as usize + index as usize * seat::SIZE
+    }
+
+    /// The bytes that a segment costs beside its slots.
+    pub(crate) fn overhead(&self) -> u64 {
+        self.slots_offset
+    }
+}
+
+const _: () = assert!(seat::SIZE == LINE);
