@@ -161,7 +161,7 @@ pub(crate) struct Identity {
     pub(crate) created: i64,
     pub(crate) creator: u32,
     pub(crate) reserved0: u32,
-    pub(crate) reserved: [u64; 12],
+    pub(crate) reserved: [u64; 13],
 }
 
 impl Identity {
