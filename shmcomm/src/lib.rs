@@ -2,13 +2,27 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+extern crate self as shmcomm;
+
 #[cfg(not(loom))]
 mod error;
 #[allow(unsafe_code)]
 mod layout;
+pub mod message;
 #[cfg(not(loom))]
 mod segment;
 mod sync;
 
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};
+pub use message::{CapacityError, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
+
+#[cfg(feature = "derive")]
+pub use shmcomm_derive::ShmMessage;
+
+/// What macro expansions call. Not public API.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::message::private as message;
+}

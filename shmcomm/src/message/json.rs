@@ -1,0 +1,234 @@
+//! The schema as one line of JSON, written during constant evaluation.
+//!
+//! A generic type cannot size an array by its own parameters, so the text is measured first and then written
+//! into the smallest of a few buffers; only that one reaches the binary.
+
+use super::ShmMessage;
+use super::schema::{Kind, Prim, Schema};
+use super::text::Digits;
+use core::marker::PhantomData;
+
+/// What a text is about.
+#[derive(Clone, Copy)]
+pub(crate) enum Document {
+    One(&'static Schema),
+    /// What a channel carries: its message; its request and reply; its header and an item of its tail.
+    All(&'static [&'static Schema]),
+}
+
+/// A type with a text.
+pub(crate) trait Described {
+    const DOCUMENT: Document;
+}
+
+pub(crate) struct Message<M>(PhantomData<M>);
+
+impl<M: ShmMessage> Described for Message<M> {
+    const DOCUMENT: Document = Document::One(M::SCHEMA);
+}
+
+pub(crate) struct Text<D>(PhantomData<D>);
+
+macro_rules! buffers {
+    ($($name:ident $capacity:literal),*) => {
+        impl<D: Described> Text<D> {
+            const LEN: usize = Writer::<0>::document(&D::DOCUMENT).len;
+            $(const $name: [u8; $capacity] = Self::fill();)*
+
+            pub(crate) const JSON: &'static str = match Self::LEN {
+                $(..=$capacity => cut(&Self::$name, Self::LEN),)*
+                // The fingerprint still tells such a type from another; only the words are lost.
+                _ => r#"{"too_long":true}"#,
+            };
+        }
+    };
+}
+buffers!(B0 128, B1 256, B2 512, B3 1024, B4 2048, B5 4096, B6 8192, B7 16384, B8 32768, B9 65536);
+
+impl<D: Described> Text<D> {
+    /// Empty if another buffer is the one to fill.
+    const fn fill<const CAPACITY: usize>() -> [u8; CAPACITY] {
+        if Self::LEN > CAPACITY || (CAPACITY > 128 && Self::LEN <= CAPACITY / 2) {
+            return [0; CAPACITY];
+        }
+        Writer::<CAPACITY>::document(&D::DOCUMENT).bytes
+    }
+}
+
+const fn cut(bytes: &'static [u8], len: usize) -> &'static str {
+    match core::str::from_utf8(bytes.split_at(len).0) {
+        Ok(text) => text,
+        Err(_) => panic!("a schema is made of text alone"),
+    }
+}
+
+/// Keeps what fits, and counts everything.
+struct Writer<const CAPACITY: usize> {
+    bytes: [u8; CAPACITY],
+    len: usize,
+}
+
+impl<const CAPACITY: usize> Writer<CAPACITY> {
+    const fn document(document: &Document) -> Self {
+        let mut out = Writer { bytes: [0; CAPACITY], len: 0 };
+        match document {
+            Document::One(schema) => out.schema(schema),
+            Document::All(schemas) => {
+                out.put("[");
+                let mut i = 0;
+                while i < schemas.len() {
+                    if i > 0 {
+                        out.put(",");
+                    }
+                    out.schema(schemas[i]);
+                    i += 1;
+                }
+                out.put("]");
+            }
+        }
+        out
+    }
+
+    const fn schema(&mut self, schema: &Schema) {
+        self.put("{\"size\":");
+        self.number(schema.size as i128);
+        match &schema.kind {
+            Kind::Prim(p) => self.code(p.code()),
+            Kind::Bool => self.code("|b1"),
+            Kind::Char => {
+                self.code(Prim::U32.code());
+                self.put(",\"is\":\"char\"");
+            }
+            Kind::Timestamp => self.code(if cfg!(target_endian = "little") { "<M8[ns]" } else { ">M8[ns]" }),
+            Kind::Pad => self.bytes_type(schema.size),
+            Kind::Opaque { tag } => {
+                self.bytes_type(schema.size);
+                self.key("align", schema.align);
+                self.put(",\"tag\":\"");
+                self.number(*tag as i128);
+                self.put("\"");
+            }
+            Kind::Enum { prim, variants } => {
+                self.code(prim.code());
+                self.name(schema.name);
+                self.put(",\"enum\":{");
+                let mut i = 0;
+                while i < variants.len() {
+                    if i > 0 {
+                        self.put(",");
+                    }
+                    self.string(variants[i].name);
+                    self.put(":");
+                    self.number(variants[i].value);
+                    i += 1;
+                }
+                self.put("}");
+            }
+            Kind::Array { item, len } => {
+                self.key("len", *len);
+                self.item(item);
+            }
+            Kind::Str { capacity } => self.key("str", *capacity),
+            Kind::List { item, capacity, offset } => {
+                self.key("list", *capacity);
+                self.key("offset", *offset);
+                self.item(item);
+            }
+            Kind::Maybe { item, offset } => {
+                self.put(",\"option\":true");
+                self.key("offset", *offset);
+                self.item(item);
+            }
+            Kind::Struct { fields } => {
+                self.name(schema.name);
+                self.key("align", schema.align);
+                self.put(",\"fields\":[");
+                let (mut i, mut first) = (0, true);
+                while i < fields.len() {
+                    if !matches!(fields[i].schema.kind, Kind::Pad) {
+                        self.put(if first { "{\"name\":" } else { ",{\"name\":" });
+                        self.string(fields[i].name);
+                        self.key("offset", fields[i].offset);
+                        self.put(",\"of\":");
+                        self.schema(fields[i].schema);
+                        self.put("}");
+                        first = false;
+                    }
+                    i += 1;
+                }
+                self.put("]");
+            }
+        }
+        self.put("}");
+    }
+
+    const fn item(&mut self, item: &Schema) {
+        self.put(",\"item\":");
+        self.schema(item);
+    }
+
+    const fn code(&mut self, code: &str) {
+        self.put(",\"type\":\"");
+        self.put(code);
+        self.put("\"");
+    }
+
+    const fn bytes_type(&mut self, size: usize) {
+        self.put(",\"type\":\"|V");
+        self.number(size as i128);
+        self.put("\"");
+    }
+
+    const fn name(&mut self, name: &str) {
+        self.put(",\"name\":");
+        self.string(name);
+    }
+
+    const fn key(&mut self, key: &str, value: usize) {
+        self.put(",\"");
+        self.put(key);
+        self.put("\":");
+        self.number(value as i128);
+    }
+
+    const fn number(&mut self, value: i128) {
+        let digits = Digits::new(value.unsigned_abs() as u64, value < 0);
+        self.put(digits.as_str());
+    }
+
+    /// `text` between quotes, escaped.
+    const fn string(&mut self, text: &str) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        self.put("\"");
+        let mut rest = text.as_bytes();
+        let mut i = 0;
+        while i < rest.len() {
+            let b = rest[i];
+            if b >= 0x20 && b != b'"' && b != b'\\' {
+                i += 1;
+                continue;
+            }
+            let (plain, escaped) = rest.split_at(i);
+            self.raw(plain);
+            match b {
+                b'"' | b'\\' => self.raw(&[b'\\', b]),
+                _ => self.raw(&[b'\\', b'u', b'0', b'0', HEX[b as usize >> 4], HEX[b as usize & 15]]),
+            }
+            rest = escaped.split_at(1).1;
+            i = 0;
+        }
+        self.raw(rest);
+        self.put("\"");
+    }
+
+    const fn put(&mut self, text: &str) {
+        self.raw(text.as_bytes());
+    }
+
+    const fn raw(&mut self, bytes: &[u8]) {
+        if bytes.len() <= CAPACITY && self.len <= CAPACITY - bytes.len() {
+            self.bytes.split_at_mut(self.len).1.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
+        }
+        self.len += bytes.len();
+    }
+}
