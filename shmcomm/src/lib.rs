@@ -11,6 +11,9 @@ mod error;
 mod layout;
 pub mod message;
 #[cfg(not(loom))]
+mod os;
+#[cfg(not(loom))]
+#[allow(unsafe_code)]
 mod segment;
 mod sync;
 

@@ -19,7 +19,7 @@
 mod geometry;
 mod region;
 
-pub(crate) use geometry::{Geometry, GeometryError, Shape};
+pub(crate) use geometry::{Geometry, GeometryError, MAX_SCHEMA, MAX_SEATS, Shape};
 pub(crate) use region::Region;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

@@ -1,0 +1,108 @@
+//! What shmcomm asks of the operating system, in the same verbs on each of them.
+//!
+//! Owns the choice of the implementation and the plain types that the verbs speak of. Calls nothing
+//! of the crate but `sync`; knows no layout, no name of a channel, no policy. Only this module sees
+//! `rustix`, `libc` and `memmap2`. Every verb that fails returns [`std::io::Error`]; `segment` turns
+//! it into words.
+//!
+//! | verbs | Linux |
+//! |---|---|
+//! | [`create_unnamed`], [`reserve`], [`link`] | `O_TMPFILE`, `fallocate`, `linkat` |
+//! | [`open`], [`reopen`], [`stat`], [`stat_path`], [`list`], [`unlink`], [`rename`] | `O_NOFOLLOW`, `/proc/self/fd` |
+//! | [`map`] → [`Map`] | `mmap(MAP_SHARED)`, `MADV_DONTFORK` |
+//! | [`try_lock`], [`unlock`], [`is_locked`] | open-file-description locks on ranges of bytes |
+//! | [`futex_wait`], [`futex_wake`] | the futex that other processes share |
+//! | [`Lineage`] | a page under `MADV_WIPEONFORK` |
+//! | [`monotonic`], [`wall_clock`], [`pid`], [`process_name`], [`user`] | |
+//!
+//! Elsewhere each verb returns [`std::io::ErrorKind::Unsupported`] with the reason.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub(crate) use macos::*;
+
+#[cfg(target_os = "windows")]
+mod windows;
+#[cfg(target_os = "windows")]
+pub(crate) use windows::*;
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
+mod other;
+#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
+pub(crate) use other::*;
+
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
+
+/// What stands under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    Device,
+}
+
+impl FileKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            FileKind::Regular => "regular file",
+            FileKind::Directory => "directory",
+            FileKind::Symlink => "symbolic link",
+            FileKind::Fifo => "FIFO",
+            FileKind::Socket => "socket",
+            FileKind::Device => "device",
+        }
+    }
+}
+
+/// Which file it is, whatever its name: device and inode.
+pub(crate) type FileId = (u64, u64);
+
+/// What the system says of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat {
+    pub(crate) kind: FileKind,
+    pub(crate) id: FileId,
+    /// Names that the file has.
+    pub(crate) links: u64,
+    pub(crate) owner: u32,
+    /// Permission bits, as in `0o600`.
+    pub(crate) mode: u32,
+    pub(crate) len: u64,
+}
+
+/// How a [`futex_wait`] ended. Each of them may be spurious: look again at what you wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// Somebody woke it, or a signal came, or the word had changed already.
+    Perhaps,
+    /// The time is over.
+    TimedOut,
+}
+
+/// Nanoseconds since the Unix epoch; 0 where the clock stands before it.
+pub(crate) fn wall_clock() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// Id of this process in its pid namespace.
+pub(crate) fn pid() -> u32 {
+    std::process::id()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! The verbs of [`super`] where the system lacks what segments are built on: each returns
+//! [`io::ErrorKind::Unsupported`] with the reason that the system's own file states.
+//!
+//! [`Map`] and [`Lineage`] have no values, so what works on them is never reached.
+
+use super::{FileId, REASON, Stat, Woken};
+use crate::sync::AtomicU32;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// Nowhere: nothing is ever looked up.
+pub(crate) const DEFAULT_DIR: &str = "";
+
+fn refuse<T>() -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, REASON))
+}
+
+pub(crate) fn create_unnamed(_dir: &Path) -> io::Result<File> {
+    refuse()
+}
+
+pub(crate) fn reserve(_file: &File, _len: u64) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn file_size_limit() -> Option<u64> {
+    None
+}
+
+pub(crate) fn open_files_limit() -> Option<u64> {
+    None
+}
+
+pub(crate) fn free_bytes(_dir: &Path) -> io::Result<u64> {
+    refuse()
+}
+
+pub(crate) fn link(_file: &File, _path: &Path) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn open(_path: &Path) -> io::Result<File> {
+    refuse()
+}
+
+pub(crate) fn reopen(_file: &File) -> io::Result<File> {
+    refuse()
+}
+
+pub(crate) fn stat(_file: &File) -> io::Result<Stat> {
+    refuse()
+}
+
+pub(crate) fn stat_path(_path: &Path) -> io::Result<Stat> {
+    refuse()
+}
+
+pub(crate) fn id_of_path(_path: &Path) -> io::Result<Option<FileId>> {
+    refuse()
+}
+
+pub(crate) fn read_at(_file: &File, _buffer: &mut [u8], _at: u64) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn write_at(_file: &File, _bytes: &[u8], _at: u64) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn unlink(_path: &Path) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn rename(_from: &Path, _to: &Path) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn list(_dir: &Path) -> io::Result<Vec<String>> {
+    refuse()
+}
+
+/// Has no values.
+pub(crate) enum Map {}
+
+pub(crate) fn map(_file: &File, _len: usize, _populate: bool) -> io::Result<Map> {
+    refuse()
+}
+
+impl Map {
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        match *self {}
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn forget(self) {
+        match self {}
+    }
+}
+
+pub(crate) fn try_lock(_file: &File, _first: u64, _len: u64) -> io::Result<bool> {
+    refuse()
+}
+
+pub(crate) fn unlock(_file: &File, _first: u64, _len: u64) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn is_locked(_file: &File, _first: u64, _len: u64) -> io::Result<bool> {
+    refuse()
+}
+
+/// Sleeps the whole timeout: there is nobody who could wake it.
+pub(crate) fn futex_wait(_word: &AtomicU32, _expected: u32, timeout: Duration) -> Woken {
+    std::thread::sleep(timeout);
+    Woken::TimedOut
+}
+
+pub(crate) fn futex_wake(_word: &AtomicU32, _count: u32) -> usize {
+    0
+}
+
+/// Nanoseconds since the first call in this process.
+pub(crate) fn monotonic() -> u64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
+}
+
+pub(crate) fn user() -> u32 {
+    0
+}
+
+pub(crate) fn process_name() -> String {
+    String::new()
+}
+
+/// Has no values.
+#[derive(Clone, Copy)]
+pub(crate) enum Lineage {}
+
+impl Lineage {
+    pub(crate) fn here() -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn forked(&self) -> bool {
+        match *self {}
+    }
+}
+
+pub(crate) fn too_many_files(_error: &io::Error) -> bool {
+    false
+}

@@ -1,0 +1,309 @@
+//! [`Attachment`]: one participant's hold of a segment.
+//!
+//! Owns the mapping, the seat and its lock, and what follows from them: who else lives, sweeping
+//! after the dead, leaving. Calls `seats` and `os`. Never waits for a message, and never reads one.
+
+use super::seats::{self, Entry, Registration};
+use super::{Keeper, Place, Role, create, system};
+use crate::layout::{Geometry, Region, control, seat};
+use crate::os::{self, FileId, Lineage};
+use crate::sync::Ordering;
+use crate::{Error, ErrorKind};
+use std::fs::File;
+use std::mem::ManuallyDrop;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How a participant came to its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// It made it.
+    Created,
+    /// It was there, made by another participant, alive or dead.
+    Joined,
+    /// It made it in the place of one that could not be used.
+    Replaced,
+}
+
+impl Arrival {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Arrival::Created => "created",
+            Arrival::Joined => "opened",
+            Arrival::Replaced => "created anew",
+        }
+    }
+}
+
+/// A mapped segment and a file to ask for locks.
+pub(super) struct Held {
+    pub(super) place: Place,
+    /// Another open file description than the mapping's: it has no lock on a seat, so it sees all.
+    pub(super) probe: File,
+    pub(super) map: os::Map,
+    pub(super) id: FileId,
+    pub(super) geometry: Geometry,
+}
+
+/// A participant of a segment, from its registration until it is dropped or dies.
+///
+/// Invariants:
+/// 1. `map` is the whole segment, `geometry` has been checked against its length, and `region` is
+///    a view of it.
+/// 2. While `map` lives, byte `seat` of the file is locked for it; nobody else writes the entry of
+///    that seat.
+/// 3. In the child of a fork the memory is not there. Whoever touches the region asks
+///    [`Attachment::forked`] before.
+///
+/// Dropping it leaves: the entry is emptied, the lock goes, and the last participant removes the
+/// name. A killed process does none of that but lose the lock, and the others see to the rest.
+pub(crate) struct Attachment {
+    region: Region,
+    geometry: Geometry,
+    seat: u32,
+    role: Role,
+    keeper: Keeper,
+    arrival: Arrival,
+    place: Place,
+    id: FileId,
+    lineage: Lineage,
+    probe: File,
+    /// Threads of one process share `probe`, and so its locks: this keeps them apart.
+    gate: Mutex<()>,
+    map: ManuallyDrop<os::Map>,
+}
+
+impl Attachment {
+    /// Of a participant whose seat is locked for the map's open file description.
+    pub(super) fn new(held: Held, seat: u32, role: Role, keeper: Keeper) -> Result<Self, Error> {
+        let Held { place, probe, map, id, geometry } = held;
+        let lineage = Lineage::here().map_err(|error| system(&place, "map", error))?;
+        Ok(Attachment {
+            region: create::region(&map),
+            geometry,
+            seat,
+            role,
+            keeper,
+            arrival: Arrival::Joined,
+            place,
+            id,
+            lineage,
+            probe,
+            gate: Mutex::new(()),
+            map: ManuallyDrop::new(map),
+        })
+    }
+
+    pub(super) fn arrived(&mut self, arrival: Arrival) {
+        self.arrival = arrival;
+    }
+
+    pub(super) fn probe(&self) -> &File {
+        &self.probe
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The bytes of the segment. Valid while this attachment lives, and not in a forked child.
+    pub(crate) fn region(&self) -> Region {
+        self.region
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub(crate) fn seat(&self) -> u32 {
+        self.seat
+    }
+
+    /// Where this participant's entry starts in the region.
+    pub(crate) fn seat_offset(&self) -> usize {
+        self.geometry.seat(self.seat)
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(crate) fn arrival(&self) -> Arrival {
+        self.arrival
+    }
+
+    /// Full name of the channel.
+    pub(crate) fn channel(&self) -> &str {
+        self.place.name()
+    }
+
+    /// Whether this process is a forked child of the one that attached; under 1 ns.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.lineage.forked()
+    }
+
+    /// The error for an end that was inherited through a fork.
+    pub(crate) fn forked_error(&self) -> Error {
+        self.place.error(
+            ErrorKind::Forked,
+            "this process was forked after the channel was opened; the child has to open it anew",
+        )
+    }
+
+    /// Whether the participant on `seat` lives; a system call of 200 to 500 ns.
+    pub(crate) fn peer_alive(&self, seat: u32) -> bool {
+        seats::alive(&self.probe, seat)
+    }
+
+    /// Whether any participant other than this one lives; two system calls at most.
+    pub(crate) fn any_peer_alive(&self) -> bool {
+        let locked = |first: u32, end: u32| {
+            first < end && os::is_locked(&self.probe, first.into(), (end - first).into()).unwrap_or(true)
+        };
+        locked(0, self.seat) || locked(self.seat + 1, self.geometry.seats)
+    }
+
+    /// Whether another segment has taken this one's place, or somebody has removed it.
+    #[inline]
+    pub(crate) fn is_superseded(&self) -> bool {
+        // Relaxed: it is only ever set, and whoever sees it opens the channel anew.
+        self.region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE
+    }
+
+    /// Whether the channel's name still stands for this segment; a system call.
+    pub(crate) fn name_refers_here(&self) -> bool {
+        matches!(os::id_of_path(self.place.path()), Ok(Some(id)) if id == self.id)
+    }
+
+    /// Everybody who has written an entry, and whether they live.
+    pub(crate) fn participants(&self) -> Vec<(Entry, bool)> {
+        (0..self.geometry.seats)
+            .filter_map(|index| seats::read(&self.region, &self.geometry, index))
+            .map(|entry| {
+                let alive = self.peer_alive(entry.seat);
+                (entry, alive)
+            })
+            .collect()
+    }
+
+    /// A lower bound of the participants of `role` that live.
+    pub(crate) fn count_alive(&self, role: Role) -> usize {
+        (0..self.geometry.seats)
+            .filter(|&index| {
+                let at = self.geometry.seat(index) + seat::ROLE;
+                // Relaxed: the lock decides.
+                self.region.u32(at).load(Ordering::Relaxed) == role as u32 && self.peer_alive(index)
+            })
+            .count()
+    }
+
+    /// Announces that this participant may sleep from now on, so that others look for sleepers.
+    /// Returns at once if it has been announced.
+    pub(crate) fn announce_sleeper(&self) -> Result<(), Error> {
+        let word = self.region.u32(self.seat_offset() + seat::MAY_SLEEP);
+        // Relaxed: only this participant writes it.
+        if word.load(Ordering::Relaxed) != 0 {
+            return Ok(());
+        }
+        let _gate = self.gate();
+        let _registration = Registration::wait(&self.place, &self.probe)?;
+        // Relaxed: read under the registration lock, which is held.
+        word.store(1, Ordering::Relaxed);
+        seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, true));
+        Ok(())
+    }
+
+    /// Cleans up after participants that died: whatever the pattern says they left in the ring,
+    /// then their entries. Returns how many there were; 0 also if somebody else is at it.
+    pub(crate) fn sweep_dead(&self) -> u32 {
+        let _gate = self.gate();
+        let Ok(Some(_registration)) = Registration::try_now(&self.probe) else { return 0 };
+        let mut swept = 0;
+        for index in (0..self.geometry.seats).filter(|&index| index != self.seat) {
+            let Some(entry) = seats::read(&self.region, &self.geometry, index) else { continue };
+            // To hold the lock of a seat is the proof that its participant is dead, and keeps a new
+            // one off the seat until it is clean.
+            if !matches!(seats::take(&self.probe, index), Ok(true)) {
+                continue;
+            }
+            (self.keeper.sweep)(&self.region, &self.geometry, index);
+            seats::clear(&self.region, &self.geometry, index);
+            let _ = seats::give_back(&self.probe, index);
+            log::warn!(
+                target: "shmcomm",
+                "channel `{}`: {} {} (`{}`) on seat {index} died; cleaned up after it",
+                self.channel(),
+                entry.role.name(),
+                entry.pid,
+                entry.name
+            );
+            swept += 1;
+        }
+        if swept > 0 {
+            seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, true));
+        }
+        swept
+    }
+
+    /// Wakes everybody who sleeps in the segment, so that they look at it again.
+    pub(crate) fn wake_all(&self) {
+        seats::wake_all(&self.region, Some(&self.geometry));
+    }
+
+    /// What is left of a participant that is killed: everything but its lock.
+    #[cfg(test)]
+    pub(super) fn abandon(self) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `map` is not used after this: `this` is never dropped.
+        unsafe { ManuallyDrop::drop(&mut this.map) };
+    }
+
+    fn gate(&self) -> MutexGuard<'_, ()> {
+        // It guards no data, so a panic of another thread has left nothing behind.
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&mut self) {
+        let registration = Registration::wait(&self.place, &self.probe);
+        let usable = registration.is_ok();
+        let mut spent = false;
+        if usable {
+            (self.keeper.sweep)(&self.region, &self.geometry, self.seat);
+            spent = (self.keeper.spent)(&self.region, &self.geometry);
+            seats::clear(&self.region, &self.geometry, self.seat);
+            seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, false));
+        }
+        // SAFETY: `map` is not used after this, nor is `region`: `drop` ends with this function.
+        unsafe { ManuallyDrop::drop(&mut self.map) };
+        if let Err(error) = registration {
+            log::warn!(target: "shmcomm", "{error}; left without a clean-up, which others will do");
+            return;
+        }
+        // Nobody can join meanwhile, as the registration lock is held.
+        if !spent || !matches!(seats::any_alive(&self.probe), Ok(false)) || !self.name_refers_here() {
+            return;
+        }
+        let state = control::SUPERSEDED.to_ne_bytes();
+        let _ = os::write_at(&self.probe, &state, control::STATE as u64);
+        match os::unlink(self.place.path()) {
+            Ok(()) => {
+                log::info!(target: "shmcomm", "channel `{}`: destroyed, its last participant left", self.channel());
+            }
+            Err(error) => {
+                log::warn!(target: "shmcomm", "channel `{}`: cannot remove its segment: {error}", self.channel());
+            }
+        }
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if self.forked() {
+            // SAFETY: `map` is not used after this.
+            let map = unsafe { ManuallyDrop::take(&mut self.map) };
+            map.forget();
+        } else {
+            self.leave();
+        }
+    }
+}

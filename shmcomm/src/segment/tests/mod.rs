@@ -1,0 +1,97 @@
+//! Tests of segments: the promises of [`super`], each with real files and locks.
+
+mod life;
+
+use super::{Attachment, Keeper, Place, Role, Spec, join, publish, subscribe};
+use crate::ErrorKind;
+use crate::layout::{Format, Pattern, seat};
+use crate::os;
+use crate::sync::Ordering;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Of a ring that keeps nothing.
+const PLAIN: Keeper = Keeper { sweep: |_, _, _| {}, spent: |_, _| true };
+/// Of a queue that always has a message.
+const FULL: Keeper = Keeper { sweep: |_, _, _| {}, spent: |_, _| false };
+
+/// A small channel whose name no other test has. Its file is removed at the end, come what may.
+struct Channel {
+    spec: Spec,
+}
+
+impl Channel {
+    fn new(test: &str) -> Self {
+        let spec = Spec {
+            name: format!("test/segment-{test}-{}", os::pid()),
+            pattern: Pattern::PubSub,
+            format: Format::Fixed,
+            slots: 8,
+            slot_size: 64,
+            align: 8,
+            seats: 8,
+            flags: 0,
+            fingerprint: 0x1234_5678_9abc_def0,
+            fingerprint2: 0,
+            schema: r#"[{"name":"Imu"}]"#.into(),
+            connect_timeout: Duration::ZERO,
+            history: 0,
+        };
+        Channel { spec }
+    }
+
+    fn queue(test: &str) -> Self {
+        let mut channel = Self::new(test);
+        channel.spec.pattern = Pattern::PushPull;
+        channel
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Spec)) -> Spec {
+        let mut spec = self.spec.clone();
+        change(&mut spec);
+        spec
+    }
+
+    fn path(&self) -> PathBuf {
+        Place::new(&self.spec.name).unwrap().path().to_owned()
+    }
+
+    fn exists(&self) -> bool {
+        self.path().symlink_metadata().is_ok()
+    }
+
+    fn publish(&self) -> Attachment {
+        publish(&self.spec, PLAIN).unwrap()
+    }
+
+    fn subscribe(&self) -> Attachment {
+        subscribe(&self.spec, PLAIN).unwrap()
+    }
+
+    fn join(&self, role: Role) -> Attachment {
+        join(&self.spec, role, PLAIN).unwrap()
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let path = self.path();
+        let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+    }
+}
+
+/// What an attachment leaves if its process is killed: everything but the lock.
+fn die(attachment: Attachment) {
+    attachment.abandon();
+}
+
+/// The kind and the text of a refusal.
+fn refused(result: Result<Attachment, crate::Error>) -> (ErrorKind, String) {
+    let error = result.err().expect("it should have been refused");
+    (error.kind(), error.to_string())
+}
+
+fn may_sleep(attachment: &Attachment) -> bool {
+    let at = attachment.seat_offset() + seat::MAY_SLEEP;
+    attachment.region().u32(at).load(Ordering::Relaxed) != 0
+}
