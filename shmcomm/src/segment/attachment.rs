@@ -3,11 +3,11 @@
 //! Owns the mapping, the seat and its lock, and what follows from them: who else lives, sweeping
 //! after the dead, leaving. Calls `seats` and `os`. Never waits for a message, and never reads one.
 
-use super::seats::{self, Entry, Registration};
-use super::{Keeper, Place, Role, create, system};
+use super::seats::{self, Registration};
+use super::{Keeper, Participant, Place, Role, create, system};
 use crate::layout::{Geometry, Region, control, seat};
 use crate::os::{self, FileId, Lineage};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 use crate::{Error, ErrorKind};
 use std::fs::File;
 use std::mem::ManuallyDrop;
@@ -176,14 +176,29 @@ impl Attachment {
     }
 
     /// Everybody who has written an entry, and whether they live.
-    pub(crate) fn participants(&self) -> Vec<(Entry, bool)> {
+    pub(crate) fn participants(&self) -> Vec<Participant> {
         (0..self.geometry.seats)
             .filter_map(|index| seats::read(&self.region, &self.geometry, index))
             .map(|entry| {
-                let alive = self.peer_alive(entry.seat);
-                (entry, alive)
+                // No need to ask about oneself.
+                let alive = entry.seat == self.seat || self.peer_alive(entry.seat);
+                Participant::new(&self.region, &self.geometry, entry, alive)
             })
             .collect()
+    }
+
+    /// A counter in this participant's own entry: `layout::seat::*`.
+    #[inline]
+    pub(crate) fn seat_word(&self, at: usize) -> &AtomicU64 {
+        self.region.u64(self.seat_offset() + at)
+    }
+
+    /// Whether somebody has taken seat `index` and not left it; a load. Whether that one lives is another
+    /// question: [`Attachment::peer_alive`].
+    #[inline]
+    pub(crate) fn is_taken(&self, index: u32) -> bool {
+        // [entry read] pairs with [entry written]: one that left did all it did before.
+        self.region.u32(self.geometry.seat(index) + seat::ROLE).load(Ordering::Acquire) != 0
     }
 
     /// A lower bound of the participants of `role` that live.
@@ -272,6 +287,10 @@ impl Attachment {
             spent = (self.keeper.spent)(&self.region, &self.geometry);
             seats::clear(&self.region, &self.geometry, self.seat);
             seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, false));
+            // Those who waited for this one look up and see that it has gone.
+            if !matches!(self.role, Role::Subscriber | Role::Puller) {
+                seats::wake_all(&self.region, Some(&self.geometry));
+            }
         }
         // SAFETY: `map` is not used after this, nor is `region`: `drop` ends with this function.
         unsafe { ManuallyDrop::drop(&mut self.map) };

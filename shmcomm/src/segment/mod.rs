@@ -46,6 +46,7 @@ mod create;
 mod inspect;
 mod name;
 mod open;
+mod participant;
 mod seats;
 mod spec;
 #[cfg(test)]
@@ -54,6 +55,7 @@ mod tests;
 pub(crate) use attachment::{Arrival, Attachment};
 pub(crate) use name::Place;
 pub(crate) use open::{join, publish, subscribe};
+pub use participant::Participant;
 pub(crate) use seats::Entry;
 pub(crate) use spec::Spec;
 

@@ -161,9 +161,10 @@ pub(super) fn write(region: &Region, geometry: &Geometry, index: u32, role: Role
 pub(super) fn clear(region: &Region, geometry: &Geometry, index: u32) {
     let at = geometry.seat(index);
     for offset in (0..seat::SIZE).step_by(8) {
-        // Relaxed: the lock of the seat tells whether it is taken, and readers of an entry that is
-        // being emptied see some of it, as they do while its counters move.
-        region.u64(at + offset).store(0, Ordering::Relaxed);
+        // Release, for the word with the role: [entry written] pairs with [entry read], so whoever
+        // finds the seat left finds all that was done from it. Readers of an entry that is being
+        // emptied see some of it, as they do while its counters move.
+        region.u64(at + offset).store(0, Ordering::Release);
     }
 }
 

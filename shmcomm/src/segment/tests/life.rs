@@ -22,7 +22,7 @@ fn a_publisher_makes_the_segment_and_subscribers_find_it() {
     assert!(first.peer_alive(0) && publisher.peer_alive(1) && publisher.peer_alive(2));
     assert!(!publisher.peer_alive(3));
     let roles: Vec<_> =
-        publisher.participants().into_iter().map(|(e, alive)| (e.seat, e.role, e.pid, alive)).collect();
+        publisher.participants().into_iter().map(|p| (p.seat, p.role, p.pid, p.alive)).collect();
     let me = os::pid();
     assert_eq!(
         roles,
@@ -125,7 +125,7 @@ fn the_dead_are_swept_once_and_only_they() {
     let _alive = channel.subscribe();
     die(channel.subscribe());
     let seen = publisher.participants();
-    assert_eq!(seen.iter().map(|(_, alive)| *alive).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(seen.iter().map(|p| p.alive).collect::<Vec<_>>(), [true, true, false]);
     SWEPT.store(0, Ordering::Relaxed);
     assert_eq!(publisher.sweep_dead(), 1);
     assert_eq!(SWEPT.load(Ordering::Relaxed), 1 << 16);

@@ -1,0 +1,64 @@
+//! [`Participant`]: who takes part in a channel, as plain values to show.
+//!
+//! Owns the public form of a seat's [`Entry`]. Never decides anything.
+
+use super::{Entry, Role};
+use crate::layout::{Discipline, Geometry, Region, control};
+use crate::sync::Ordering;
+use std::time::{Duration, SystemTime};
+
+/// A participant of a channel: what it wrote about itself, and whether it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Its place in the segment's table.
+    pub seat: u32,
+    /// What it does.
+    pub role: Role,
+    /// Its process, as numbered in its own pid namespace.
+    pub pid: u32,
+    /// The name of its process, at most 31 bytes.
+    pub name: String,
+    /// When it came.
+    pub joined: SystemTime,
+    /// Whether it is alive: the kernel's answer, not a guess from the pid.
+    pub alive: bool,
+    /// Messages received, or sent by one that sends.
+    pub messages: u64,
+    /// Bytes of these messages.
+    pub bytes: u64,
+    /// Subscribers: positions published that it has not come to yet.
+    pub lag: u64,
+    /// Subscribers: messages overwritten before it came to them.
+    pub lost: u64,
+    /// Subscribers: messages passed over on purpose, by `latest`.
+    pub skipped: u64,
+    /// Messages refused because their bytes were no valid value.
+    pub invalid: u64,
+    /// Pullers and repliers: messages received that somebody else had before and did not finish.
+    pub redelivered: u64,
+}
+
+impl Participant {
+    pub(super) fn new(region: &Region, geometry: &Geometry, entry: Entry, alive: bool) -> Self {
+        // Relaxed: a figure to show.
+        let head = region.u64(control::HEAD).load(Ordering::Relaxed);
+        let lags = entry.role == Role::Subscriber && geometry.discipline != Discipline::Queue;
+        let joined = Duration::from_nanos(entry.joined.try_into().unwrap_or(0));
+        Participant {
+            seat: entry.seat,
+            role: entry.role,
+            pid: entry.pid,
+            name: entry.name,
+            joined: SystemTime::UNIX_EPOCH + joined,
+            alive,
+            messages: entry.messages,
+            bytes: entry.bytes,
+            lag: if lags { head.saturating_sub(entry.position) } else { 0 },
+            lost: entry.lost,
+            skipped: entry.skipped,
+            invalid: entry.invalid,
+            redelivered: entry.redelivered,
+        }
+    }
+}
