@@ -1,1 +1,1 @@
-//! ui-tests
+//! Nothing: this package holds the tests of compile errors.

@@ -62,10 +62,14 @@ fn structure(message: &Message, fields: &[Field]) -> TokenStream {
 fn checks(ident: &Ident, fields: &[Field]) -> TokenStream {
     let shown = ident.unraw().to_string();
     let schema = quote!(<#ident as __shm::ShmMessage>::SCHEMA);
+    let named = fields.iter().all(|f| f.named);
     let gaps = fields.iter().enumerate().map(|(i, field)| {
         let constant = format_ident!("padding_after_{}", field.word);
-        let check =
-            call(quote_spanned!(field.start=> __shm::no_gap), quote!(#shown, #schema, #i), field.ty.span());
+        let check = call(
+            quote_spanned!(field.start=> __shm::no_gap),
+            quote!(#shown, #schema, #i, #named),
+            field.ty.span(),
+        );
         quote!(const #constant: () = #check;)
     });
     let drops = call(
@@ -92,14 +96,18 @@ fn enumeration(message: &Message, prim: &Ident, variants: &[Variant]) -> TokenSt
     let ident = &input.ident;
     let shown = ident.unraw().to_string();
     let names = variants.iter().map(|v| &v.name);
-    let variants: Vec<_> = variants.iter().map(|v| v.ident).collect();
     let kind = format_ident!("{}", prim.to_string().to_uppercase());
-    let prim = quote!(__shm::primitive::#prim);
+    let prim = quote_spanned!(ident.span()=> __shm::primitive::#prim);
+    // With the spans of the enum, because the compiler refuses the cast if it implements `Drop`.
+    let values: Vec<_> = variants
+        .iter()
+        .map(|Variant { ident: v, .. }| quote_spanned!(ident.span()=> #ident::#v as #prim))
+        .collect();
     quote! {
         const _: () = {
             use #krate::__private::message as __shm;
             const VARIANTS: &[__shm::Variant] = &[
-                #(__shm::Variant { name: #names, value: #ident::#variants as #prim as __shm::primitive::i128 }),*
+                #(__shm::Variant { name: #names, value: #values as __shm::primitive::i128 }),*
             ];
             #[automatically_derived]
             unsafe impl __shm::ShmMessage for #ident {
@@ -109,7 +117,7 @@ fn enumeration(message: &Message, prim: &Ident, variants: &[Variant]) -> TokenSt
                 fn is_valid(bytes: &[u8]) -> bool {
                     let __shm::Some(raw) = __shm::raw(bytes) else { return false };
                     let raw = <#prim>::from_ne_bytes(raw);
-                    false #(|| raw == #ident::#variants as #prim)*
+                    false #(|| raw == #values)*
                 }
             }
         };

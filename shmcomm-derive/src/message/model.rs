@@ -27,6 +27,7 @@ pub struct Field<'a> {
     pub word: Ident,
     /// As other programs see it.
     pub name: String,
+    pub named: bool,
     pub ty: &'a Type,
     /// The first token to underline when the error is about the field, not its type.
     pub start: Span,
@@ -84,7 +85,7 @@ fn structure<'a>(input: &'a DeriveInput, data: &'a DataStruct, errors: &mut Erro
         if let Some((part, problem)) = wording::never_inline(&field.ty) {
             errors.at(part, problem);
         }
-        Field { member, word, name, ty: &field.ty, start }
+        Field { member, word, name, named: field.ident.is_some(), ty: &field.ty, start }
     });
     Body::Struct(fields.collect())
 }
@@ -122,7 +123,7 @@ fn enumeration<'a>(input: &'a DeriveInput, data: &'a DataEnum, errors: &mut Erro
         Variant { ident: &variant.ident, name }
     });
     let variants = variants.collect();
-    Body::Enum { prim: Ident::new(prim.map_or("u8", String::as_str), Span::call_site()), variants }
+    Body::Enum { prim: Ident::new(prim.map_or("u8", String::as_str), input.ident.span()), variants }
 }
 
 /// The names of fields or variants, `rename` considered.

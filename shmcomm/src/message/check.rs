@@ -15,7 +15,7 @@ pub const fn sound(ty: &str, schema: &Schema) {
         Kind::Struct { fields } => {
             let mut i = 0;
             while i < fields.len() {
-                no_gap(ty, schema, i);
+                no_gap(ty, schema, i, true);
                 i += 1;
             }
             no_drop(ty, true, fields);
@@ -102,8 +102,9 @@ const fn next_sized(fields: &[Field], i: usize) -> Option<usize> {
 }
 
 /// Fails if field `i` is no message, or does not end where the next one, or the struct, continues.
+/// (`named`: the fields have names, so the one to add has one.)
 #[track_caller]
-pub const fn no_gap(ty: &str, schema: &Schema, i: usize) {
+pub const fn no_gap(ty: &str, schema: &Schema, i: usize, named: bool) {
     let Kind::Struct { fields } = &schema.kind else { return };
     let this = &fields[i];
     sound(this.schema.name, this.schema);
@@ -117,14 +118,14 @@ pub const fn no_gap(ty: &str, schema: &Schema, i: usize) {
         None => text.str(", at its end"),
     };
     let text = text
-        .str("\npadding is never written, so it would show other processes old memory of this one\n")
-        .str("fix: add a field after ")
-        .code(this.name)
-        .str(": `_pad")
-        .num(i)
-        .str(": shmcomm::Pad<")
-        .num(gap)
-        .str(">`");
+        .str("\npadding is never written, so it would show other processes old memory of this one\nfix: ");
+    let text = if matches!(this.schema.kind, Kind::Pad) {
+        text.str("make ").code(this.name).str(" a `shmcomm::Pad<").num(this.schema.size + gap).str(">`")
+    } else {
+        let text = text.str("add a field after ").code(this.name).str(": `");
+        let text = if named { text.str("_pad").num(i).str(": ") } else { text };
+        text.str("shmcomm::Pad<").num(gap).str(">`")
+    };
     let text = if sorted_has_no_gap(fields, schema.align) {
         text.str(", or order the fields from the widest to the narrowest")
     } else {

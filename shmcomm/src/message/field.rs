@@ -82,7 +82,11 @@ wordings! {
     PortableTime:
         "`{Self}` is opaque: its bytes mean nothing to another program",
         "use `shmcomm::Timestamp`",
-        "`Timestamp` is i64 nanoseconds since the Unix epoch, `datetime64[ns]` in numpy; store a time span as `i64` or `f64`";
+        "`Timestamp` is i64 nanoseconds since the Unix epoch, `datetime64[ns]` in numpy";
+    PortableSpan:
+        "`{Self}` is opaque: its bytes mean nothing to another program",
+        "use `i64` nanoseconds or `f64` seconds",
+        "say the unit in the field's name: `timeout_ns`, `timeout_s`";
     PlainData:
         "`{Self}` changes behind a shared reference; a message is written once and then only read",
         "use the plain value",
