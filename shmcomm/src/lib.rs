@@ -20,6 +20,8 @@ mod sync;
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};
 pub use message::{CapacityError, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
+#[cfg(not(loom))]
+pub use segment::{ParticipantInfo, Role, SegmentInfo, force_unlink, list_segments};
 
 #[cfg(feature = "derive")]
 pub use shmcomm_derive::ShmMessage;

@@ -24,16 +24,6 @@ pub(crate) enum Arrival {
     Replaced,
 }
 
-impl Arrival {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Arrival::Created => "created",
-            Arrival::Joined => "opened",
-            Arrival::Replaced => "created anew",
-        }
-    }
-}
-
 /// A mapped segment and a file to ask for locks.
 pub(super) struct Held {
     pub(super) place: Place,

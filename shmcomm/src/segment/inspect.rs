@@ -3,10 +3,12 @@
 //! Owns the checks of a file before it is mapped, and their words; and the comparison of a segment
 //! with a [`Spec`]. Reads with `pread` only, writes nothing, takes no lock.
 
-use super::{Place, Spec, system};
+use super::{Place, Spec, name, system};
 use crate::layout::{
-    Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern, VERSION, VERSION_PYTHON,
+    FLAG_REDELIVER, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern, VERSION,
+    VERSION_PYTHON,
 };
+use crate::message::schema::first_difference;
 use crate::os::{self, FileKind, Stat};
 use crate::{Error, ErrorKind};
 use std::fs::File;
@@ -50,7 +52,17 @@ pub(super) fn look(place: &Place) -> Result<Found, Error> {
             // The directory itself may be what is missing.
             return match os::stat_path(place.dir()) {
                 Ok(_) => Ok(Found::Nothing),
-                Err(error) => Err(system(place, "find", error)),
+                Err(error) => Err(place
+                    .error(
+                        ErrorKind::Os,
+                        format!(
+                            "cannot look into {}, the directory of all segments: {error}; \
+                             mount a tmpfs there, or set {} to another directory in all processes",
+                            place.dir().display(),
+                            name::DIR_VARIABLE
+                        ),
+                    )
+                    .with_source(error)),
             };
         }
         // Symbolic links, directories and sockets refuse to be opened in their own ways.
@@ -176,68 +188,89 @@ pub(super) fn damaged(place: &Place, why: &str) -> Error {
     )
 }
 
+/// Why an end cannot use a segment.
+pub(super) struct Mismatch {
+    kind: ErrorKind,
+    /// What differs, with both sides' values.
+    pub(super) what: String,
+    cure: &'static str,
+}
+
+impl Mismatch {
+    /// As the error of an end that can do nothing about it. `abandoned`: nobody uses the segment.
+    pub(super) fn refuse(self, place: &Place, abandoned: bool) -> Error {
+        let Mismatch { kind, what, cure } = self;
+        let or_else = if abandoned {
+            format!("; nobody uses this segment: `shmcomm::force_unlink({:?})` removes it", place.name())
+        } else {
+            String::new()
+        };
+        place.error(kind, format!("{what}; {cure}{or_else}"))
+    }
+}
+
+const ONE_DECLARATION: &str = "use one declaration of the channel in both programs, or another name";
+const ONE_DEFINITION: &str = "build both programs from the same definition of the message";
+
 /// Whether the messages in the segment are those that `spec` describes.
-pub(super) fn same_messages(place: &Place, found: &Intact, spec: &Spec) -> Result<(), Error> {
-    let mismatch = |what: &str, theirs: &str, ours: &str| {
-        place.error(
-            ErrorKind::ChannelMismatch,
-            format!(
-                "the segment carries {theirs}, and this program declares {ours} ({what} differs); \
-                 use one declaration in both programs, or another name"
-            ),
-        )
-    };
+pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
+    let channel = |what| Err(Mismatch { kind: ErrorKind::ChannelMismatch, what, cure: ONE_DECLARATION });
     if found.pattern != spec.pattern {
-        return Err(mismatch("the pattern", found.pattern.name(), spec.pattern.name()));
+        let (theirs, ours) = (found.pattern.name(), spec.pattern.name());
+        return channel(format!("the segment is for {theirs}, and this program declares {ours}"));
     }
     if found.format != spec.format {
-        return Err(mismatch("the codec", found.format.name(), spec.format.name()));
+        let (theirs, ours) = (found.format.name(), spec.format.name());
+        return channel(format!("the segment carries {theirs}, and this program declares {ours}"));
     }
-    if (found.identity.fingerprint, found.identity.fingerprint2) != (spec.fingerprint, spec.fingerprint2) {
-        return Err(place.error(
-            ErrorKind::TypeMismatch,
-            format!(
-                "the segment carries messages of another layout: {}; \
-                 build both programs from the same definition of the message",
-                first_difference(&found.schema, &spec.schema)
-            ),
-        ));
+    let theirs = (found.identity.fingerprint, found.identity.fingerprint2);
+    if theirs != (spec.fingerprint, spec.fingerprint2) {
+        let difference = first_difference(&found.schema, &spec.schema);
+        return Err(Mismatch {
+            kind: ErrorKind::TypeMismatch,
+            what: format!("the segment carries messages of another layout than this program's: {difference}"),
+            cure: ONE_DEFINITION,
+        });
     }
     if found.identity.flags != spec.flags {
-        return Err(mismatch(
-            "whether requests are redelivered",
-            &format!("flags {:#x}", found.identity.flags),
-            &format!("flags {:#x}", spec.flags),
+        let redelivers =
+            |flags| if flags & FLAG_REDELIVER != 0 { "redelivered" } else { "answered with an error" };
+        return channel(format!(
+            "requests of a replier that dies are {} in the segment, and {} as this program declares it \
+             (flags {:#x}, {:#x})",
+            redelivers(found.identity.flags),
+            redelivers(spec.flags),
+            found.identity.flags,
+            spec.flags
         ));
     }
     Ok(())
 }
 
 /// Whether an end as declared by `spec` can use the slots as they are.
-pub(super) fn fits(place: &Place, found: &Intact, spec: &Spec) -> Result<(), Error> {
+pub(super) fn fits(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
     let geometry = &found.geometry;
     // A codec's message takes the room it needs and is refused where that is too much; a fixed one
     // takes the same each time.
-    let fixed = matches!(spec.format, Format::Fixed);
-    if fixed && geometry.slot_size < spec.slot_size {
-        return Err(place.error(
-            ErrorKind::ChannelMismatch,
-            format!(
-                "the slots of the segment hold {} bytes, and this program needs {}; \
-                 set the same `slot_size` in both programs",
+    if spec.format == Format::Fixed && geometry.slot_size < spec.slot_size {
+        return Err(Mismatch {
+            kind: ErrorKind::ChannelMismatch,
+            what: format!(
+                "the slots of the segment hold {} bytes, and this program needs {}",
                 geometry.slot_size, spec.slot_size
             ),
-        ));
+            cure: "set the same `slot_size` in both programs",
+        });
     }
     if geometry.align < spec.align {
-        return Err(place.error(
-            ErrorKind::ChannelMismatch,
-            format!(
-                "the slots of the segment are aligned to {} bytes, and this program needs {}; \
-                 build both programs from the same definition of the message",
+        return Err(Mismatch {
+            kind: ErrorKind::ChannelMismatch,
+            what: format!(
+                "the slots of the segment are aligned to {} bytes, and this program needs {}",
                 geometry.align, spec.align
             ),
-        ));
+            cure: ONE_DEFINITION,
+        });
     }
     Ok(())
 }
@@ -248,10 +281,6 @@ pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
     (theirs.discipline, theirs.slots, theirs.slot_size, theirs.align)
         == (wanted.discipline, wanted.slots, wanted.slot_size, wanted.align)
         && theirs.seats >= wanted.seats
-}
-
-fn first_difference(theirs: &str, ours: &str) -> String {
-    format!("it says {theirs}, this program says {ours}")
 }
 
 /// Which file the name stands for now is `file`'s, and it has that name still.

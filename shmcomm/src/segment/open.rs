@@ -3,7 +3,7 @@
 //! Owns the decisions: wait, make, adopt, replace, refuse. Calls `inspect` for what is there, `create`
 //! to change it. Blocks for at most the connect timeout, and where others keep a lock, seconds.
 
-use super::attachment::{Attachment, Held};
+use super::attachment::{Arrival, Attachment, Held};
 use super::inspect::{self, Found, Intact};
 use super::seats::{self, Registration};
 use super::{Keeper, Place, Role, Spec, create, system};
@@ -12,7 +12,6 @@ use crate::os::{self, Stat};
 use crate::sync::Ordering;
 use crate::{Error, ErrorKind};
 use std::fs::File;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// How long to try where others keep changing what the name stands for. Each turn means that one of
@@ -21,89 +20,57 @@ const TURMOIL: Duration = Duration::from_secs(10);
 
 /// Makes or adopts the segment of a publish/subscribe channel, as its one publisher.
 pub(crate) fn publish(spec: &Spec, keeper: Keeper) -> Result<Attachment, Error> {
-    let place = Place::new(&spec.name)?;
-    let role = Role::Publisher;
-    let wanted = create::geometry(&place, spec)?;
-    let mut patience = Patience::new(spec.connect_timeout);
-    loop {
-        match inspect::look(&place)? {
-            Found::Nothing => {
-                let fresh = create::unnamed(&place, spec, wanted, role, keeper)?;
-                if let Some(made) = create::publish_name(fresh)? {
-                    return Ok(welcome(made));
-                }
-            }
-            Found::HalfMade { len } => {
-                patience.pause().ok_or_else(|| half_made(&place, len, &patience))?;
-                continue;
-            }
-            Found::Damaged { file, stat, why } => {
-                if let Some(made) = replace(
-                    &place,
-                    spec,
-                    wanted,
-                    role,
-                    keeper,
-                    Old { file: &file, stat: &stat, intact: None },
-                    &why,
-                )? {
-                    return Ok(welcome(made));
-                }
-            }
-            Found::Intact(found) => {
-                if found.pattern != Pattern::PubSub {
-                    inspect::same_messages(&place, &found, spec)?;
-                }
-                let why = match inspect::same_messages(&place, &found, spec) {
-                    Err(error) => Some(error.to_string()),
-                    Ok(()) if !inspect::as_made_by(&found, &wanted) => {
-                        Some(other_sizes(&found.geometry, &wanted))
-                    }
-                    Ok(()) => None,
-                };
-                let done = match why {
-                    Some(why) => {
-                        let old = Old { file: &found.file, stat: &found.stat, intact: Some(&found) };
-                        replace(&place, spec, wanted, role, keeper, old, &why)?
-                    }
-                    None => sit_down(&place, found, role, 0..1, keeper)?,
-                };
-                if let Some(made) = done {
-                    return Ok(welcome(made));
-                }
-            }
+    publish_at(&Place::new(&spec.name)?, spec, keeper)
+}
+
+pub(super) fn publish_at(place: &Place, spec: &Spec, keeper: Keeper) -> Result<Attachment, Error> {
+    let visitor = Visitor { place, spec, role: Role::Publisher, keeper };
+    let wanted = create::geometry(place, spec)?;
+    visitor.make_or_enter(wanted, |found| match inspect::same_messages(found, spec) {
+        // A queue of the same name; its messages are not the publisher's to throw away.
+        Err(mismatch) if found.pattern != Pattern::PubSub => {
+            Err(mismatch.refuse(place, !in_use(place, &found.file)?))
         }
-        patience.turn(&place)?;
-    }
+        Err(mismatch) => Ok(Verdict::Replace(mismatch.what)),
+        Ok(()) if !inspect::as_made_by(found, &wanted) => {
+            Ok(Verdict::Replace(other_sizes(&found.geometry, &wanted)))
+        }
+        Ok(()) => Ok(Verdict::Enter),
+    })
 }
 
 /// Waits for the segment of a publish/subscribe channel and attaches to it as a subscriber.
 pub(crate) fn subscribe(spec: &Spec, keeper: Keeper) -> Result<Attachment, Error> {
-    let place = Place::new(&spec.name)?;
+    subscribe_at(&Place::new(&spec.name)?, spec, keeper)
+}
+
+pub(super) fn subscribe_at(place: &Place, spec: &Spec, keeper: Keeper) -> Result<Attachment, Error> {
+    let visitor = Visitor { place, spec, role: Role::Subscriber, keeper };
     let mut patience = Patience::new(spec.connect_timeout);
     loop {
-        // What it would be if the time were over.
-        let error = match inspect::look(&place)? {
-            Found::Nothing => not_found(&place, &patience),
-            Found::HalfMade { len } => half_made(&place, len, &patience),
-            Found::Damaged { file, why, .. } => unless_abandoned(&file, inspect::damaged(&place, &why))?,
+        // What is wrong, and whether that is final. Where nobody publishes, a publisher that starts
+        // may put it right.
+        let (error, last) = match inspect::look(place)? {
+            Found::Nothing => (not_found(place, &patience), false),
+            Found::HalfMade { len } => (half_made(place, len, &patience), false),
+            Found::Damaged { file, why, .. } => (inspect::damaged(place, &why), seats::alive(&file, 0)),
             Found::Intact(found) => {
-                let usable = inspect::same_messages(&place, &found, spec)
-                    .and_then(|()| inspect::fits(&place, &found, spec));
-                match usable {
+                match inspect::same_messages(&found, spec).and_then(|()| inspect::fits(&found, spec)) {
                     Ok(()) => {
-                        let seats = 1..found.geometry.seats;
-                        if let Some(made) = sit_down(&place, found, Role::Subscriber, seats, keeper)? {
-                            return Ok(welcome(made));
+                        if let Some(attachment) = visitor.sit_down(found)? {
+                            return Ok(welcome(attachment));
                         }
-                        patience.turn(&place)?;
+                        patience.turn(place)?;
                         continue;
                     }
-                    Err(error) => unless_abandoned(&found.file, error)?,
+                    Err(mismatch) => {
+                        let abandoned = !in_use(place, &found.file)?;
+                        (mismatch.refuse(place, abandoned), seats::alive(&found.file, 0))
+                    }
                 }
             }
         };
-        if patience.pause().is_none() {
+        if last || patience.pause().is_none() {
             return Err(error);
         }
     }
@@ -111,114 +78,36 @@ pub(crate) fn subscribe(spec: &Spec, keeper: Keeper) -> Result<Attachment, Error
 
 /// Makes or attaches to the segment of a push/pull or request/reply channel.
 pub(crate) fn join(spec: &Spec, role: Role, keeper: Keeper) -> Result<Attachment, Error> {
-    let place = Place::new(&spec.name)?;
-    let wanted = create::geometry(&place, spec)?;
-    let mut patience = Patience::new(spec.connect_timeout);
-    loop {
-        match inspect::look(&place)? {
-            Found::Nothing => {
-                let fresh = create::unnamed(&place, spec, wanted, role, keeper)?;
-                if let Some(made) = create::publish_name(fresh)? {
-                    return Ok(welcome(made));
-                }
-            }
-            Found::HalfMade { len } => {
-                patience.pause().ok_or_else(|| half_made(&place, len, &patience))?;
-                continue;
-            }
-            Found::Damaged { file, stat, why } => {
-                if in_use(&place, &file)? {
-                    return Err(inspect::damaged(&place, &why));
-                }
-                let old = Old { file: &file, stat: &stat, intact: None };
-                if let Some(made) = replace(&place, spec, wanted, role, keeper, old, &why)? {
-                    return Ok(welcome(made));
-                }
-            }
-            Found::Intact(found) => {
-                let usable = inspect::same_messages(&place, &found, spec)
-                    .and_then(|()| inspect::fits(&place, &found, spec));
-                let replaceable = || -> Result<bool, Error> {
-                    if found.pattern != spec.pattern || in_use(&place, &found.file)? {
-                        return Ok(false);
-                    }
-                    let map = create::map(&place, &found.file, &found.geometry)?;
-                    Ok((keeper.spent)(&create::region(&map), &found.geometry))
-                };
-                let why = match usable {
-                    Err(error) if replaceable()? => Some(error.to_string()),
-                    Err(error) => return Err(error),
-                    Ok(()) if !inspect::as_made_by(&found, &wanted) && replaceable()? => {
-                        Some(other_sizes(&found.geometry, &wanted))
-                    }
-                    Ok(()) => None,
-                };
-                let done = match why {
-                    Some(why) => {
-                        let old = Old { file: &found.file, stat: &found.stat, intact: Some(&found) };
-                        replace(&place, spec, wanted, role, keeper, old, &why)?
-                    }
-                    None => {
-                        let seats = 0..found.geometry.seats;
-                        sit_down(&place, found, role, seats, keeper)?
-                    }
-                };
-                if let Some(made) = done {
-                    return Ok(welcome(made));
-                }
-            }
-        }
-        patience.turn(&place)?;
-    }
+    join_at(&Place::new(&spec.name)?, spec, role, keeper)
 }
 
-/// Takes the first free one of `seats`; nothing if the segment has lost its name meanwhile.
-fn sit_down(
-    place: &Place,
-    found: Intact,
-    role: Role,
-    seats: Range<u32>,
-    keeper: Keeper,
-) -> Result<Option<Attachment>, Error> {
-    let Intact { file, stat, geometry, .. } = found;
-    let probe = os::reopen(&file).map_err(|error| system(place, "open", error))?;
-    let map = create::map(place, &file, &geometry)?;
-    let region = create::region(&map);
-    let taken = {
-        let _registration = Registration::wait(place, &probe)?;
-        // Relaxed: set under the lock that is held, or by a `force_unlink` that did not wait for it.
-        let superseded = region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE;
-        if superseded || !inspect::names(place.path(), &stat) {
-            return Ok(None);
+pub(super) fn join_at(place: &Place, spec: &Spec, role: Role, keeper: Keeper) -> Result<Attachment, Error> {
+    let visitor = Visitor { place, spec, role, keeper };
+    let wanted = create::geometry(place, spec)?;
+    visitor.make_or_enter(wanted, |found| {
+        let usable = inspect::same_messages(found, spec).and_then(|()| inspect::fits(found, spec));
+        if usable.is_ok() && inspect::as_made_by(found, &wanted) {
+            return Ok(Verdict::Enter);
         }
-        let mut taken = None;
-        for index in seats.clone() {
-            if seats::take(&file, index).map_err(|error| system(place, "lock", error))? {
-                (keeper.sweep)(&region, &geometry, index);
-                seats::write(&region, &geometry, index, role);
-                seats::update_modes(&region, &geometry, &probe, (index, true));
-                taken = Some(index);
-                break;
-            }
+        let abandoned = !in_use(place, &found.file)?;
+        let replaceable = abandoned && found.pattern == spec.pattern && {
+            let map = create::map(place, &found.file, &found.geometry)?;
+            (keeper.spent)(&create::region(&map), &found.geometry)
+        };
+        match usable {
+            Err(mismatch) if replaceable => Ok(Verdict::Replace(mismatch.what)),
+            Err(mismatch) => Err(mismatch.refuse(place, abandoned)),
+            Ok(()) if replaceable => Ok(Verdict::Replace(other_sizes(&found.geometry, &wanted))),
+            Ok(()) => Ok(Verdict::Enter),
         }
-        taken
-    };
-    let Some(index) = taken else {
-        return Err(match role {
-            Role::Publisher => already_published(place, seats::read(&region, &geometry, 0)),
-            _ => place.error(
-                ErrorKind::NoSeat,
-                format!(
-                    "all {} seats of the segment are taken by live participants; \
-                     close some of them, or declare more `seats` where the segment is made",
-                    seats.len()
-                ),
-            ),
-        });
-    };
-    // `file` is closed at the end; the mapping keeps its lock.
-    Attachment::new(Held { place: place.clone(), probe, map, id: stat.id, geometry }, index, role, keeper)
-        .map(Some)
+    })
+}
+
+/// What to do with an intact segment that is there already.
+enum Verdict {
+    Enter,
+    /// For this reason.
+    Replace(String),
 }
 
 /// A segment that is to be replaced.
@@ -228,64 +117,153 @@ struct Old<'a> {
     intact: Option<&'a Intact>,
 }
 
-/// Puts a new segment in the place of an old one that nobody publishes to (or, of a queue, nobody
-/// uses); nothing if the old one has lost its name meanwhile.
-fn replace(
-    place: &Place,
-    spec: &Spec,
-    wanted: Geometry,
+/// A process that wants to take part.
+struct Visitor<'a> {
+    place: &'a Place,
+    spec: &'a Spec,
     role: Role,
     keeper: Keeper,
-    old: Old<'_>,
-    why: &str,
-) -> Result<Option<Attachment>, Error> {
-    let busy = || -> Result<bool, Error> {
-        match role {
-            Role::Publisher => Ok(seats::alive(old.file, 0)),
-            _ => in_use(place, old.file),
-        }
-    };
-    let occupied = || -> Result<Option<Attachment>, Error> {
-        match role {
-            Role::Publisher => {
-                Err(already_published(place, old.intact.and_then(|found| publisher_of(place, found))))
+}
+
+impl Visitor<'_> {
+    fn make_or_enter(
+        &self,
+        wanted: Geometry,
+        judge: impl Fn(&Intact) -> Result<Verdict, Error>,
+    ) -> Result<Attachment, Error> {
+        let place = self.place;
+        let mut patience = Patience::new(self.spec.connect_timeout);
+        loop {
+            // Nothing: what was looked at is not what the name stands for any more.
+            let done = match inspect::look(place)? {
+                Found::Nothing => {
+                    let made = create::publish_name(self.unnamed(wanted)?)?;
+                    create::clean_temporaries(place.dir());
+                    made
+                }
+                Found::HalfMade { len } => {
+                    patience.pause().ok_or_else(|| half_made(place, len, &patience))?;
+                    continue;
+                }
+                Found::Damaged { file, stat, why } => {
+                    if self.role != Role::Publisher && in_use(place, &file)? {
+                        return Err(inspect::damaged(place, &why));
+                    }
+                    self.replace(wanted, Old { file: &file, stat: &stat, intact: None }, &why)?
+                }
+                Found::Intact(found) => match judge(&found)? {
+                    Verdict::Enter => self.sit_down(found)?,
+                    Verdict::Replace(why) => {
+                        let old = Old { file: &found.file, stat: &found.stat, intact: Some(&found) };
+                        self.replace(wanted, old, &why)?
+                    }
+                },
+            };
+            if let Some(attachment) = done {
+                return Ok(welcome(attachment));
             }
-            _ => Ok(None),
+            patience.turn(place)?;
         }
-    };
-    if busy()? {
-        return occupied();
     }
-    // Made before the lock is taken: reserving much memory takes its time.
-    let fresh = match create::unnamed(place, spec, wanted, role, keeper) {
-        // The old one may be what the room is missing for.
-        Err(error) if error.kind() == ErrorKind::NoSpace && !in_use(place, old.file)? => None,
-        fresh => Some(fresh?),
-    };
-    let _registration = Registration::wait(place, old.file)?;
-    if !inspect::names(place.path(), old.stat) {
-        return Ok(None);
+
+    fn unnamed(&self, wanted: Geometry) -> Result<Attachment, Error> {
+        create::unnamed(self.place, self.spec, wanted, self.role, self.keeper)
     }
-    if busy()? {
-        return occupied();
+
+    /// Takes the first free seat that the role may have; nothing if the segment has lost its name
+    /// meanwhile.
+    fn sit_down(&self, found: Intact) -> Result<Option<Attachment>, Error> {
+        let Visitor { place, role, keeper, .. } = *self;
+        let Intact { file, stat, geometry, .. } = found;
+        let seats = match role {
+            Role::Publisher => 0..1,
+            Role::Subscriber => 1..geometry.seats,
+            _ => 0..geometry.seats,
+        };
+        let probe = os::reopen(&file).map_err(|error| system(place, "open", error))?;
+        let map = create::map(place, &file, &geometry)?;
+        let region = create::region(&map);
+        let mut taken = None;
+        {
+            let _registration = Registration::wait(place, &probe)?;
+            // Relaxed: set under the lock that is held, or by a `force_unlink` that did not wait for it.
+            let superseded = region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE;
+            if superseded || !inspect::names(place.path(), &stat) {
+                return Ok(None);
+            }
+            for index in seats.clone() {
+                if seats::take(&file, index).map_err(|error| system(place, "lock", error))? {
+                    (keeper.sweep)(&region, &geometry, index);
+                    seats::write(&region, &geometry, index, role);
+                    seats::update_modes(&region, &geometry, &probe, (index, true));
+                    taken = Some(index);
+                    break;
+                }
+            }
+        }
+        match taken {
+            // `file` is closed at the end; the mapping keeps its lock.
+            Some(index) => {
+                let held = Held { place: place.clone(), probe, map, id: stat.id, geometry };
+                Attachment::new(held, index, role, keeper).map(Some)
+            }
+            None if role == Role::Publisher => {
+                Err(already_published(place, seats::read(&region, &geometry, 0)))
+            }
+            None => Err(place.error(
+                ErrorKind::NoSeat,
+                format!(
+                    "all {} seats of the segment are taken by live participants; \
+                     close some of them, or declare more `seats` where the segment is made",
+                    seats.len()
+                ),
+            )),
+        }
     }
-    match fresh {
-        Some(fresh) => {
+
+    /// Puts a new segment in the place of an old one that nobody publishes to (or, of a queue, nobody
+    /// uses); nothing if that has changed meanwhile.
+    fn replace(&self, wanted: Geometry, old: Old<'_>, why: &str) -> Result<Option<Attachment>, Error> {
+        let place = self.place;
+        if self.occupied(&old)? {
+            return Ok(None);
+        }
+        // Made before the lock is taken: reserving much memory takes its time.
+        let fresh = match self.unnamed(wanted) {
+            // The old one may be what the room is missing for.
+            Err(error) if error.kind() == ErrorKind::NoSpace && !in_use(place, old.file)? => None,
+            fresh => Some(fresh?),
+        };
+        let _registration = Registration::wait(place, old.file)?;
+        if !inspect::names(place.path(), old.stat) || self.occupied(&old)? {
+            return Ok(None);
+        }
+        if let Some(fresh) = fresh {
             let made = create::take_over_name(fresh, old.file, old.stat, why)?;
             create::clean_temporaries(place.dir());
-            Ok(Some(made))
+            return Ok(Some(made));
         }
-        None => {
-            create::supersede(old.file, old.stat);
-            os::unlink(place.path()).map_err(|error| system(place, "remove", error))?;
-            log::warn!(
-                target: "shmcomm",
-                "channel `{}`: removed its stale segment of {} bytes to make room, as {why}",
-                place.name(),
-                old.stat.len
-            );
-            Ok(None)
+        create::supersede(old.file, old.stat);
+        os::unlink(place.path()).map_err(|error| system(place, "remove", error))?;
+        log::warn!(
+            target: "shmcomm",
+            "channel `{}`: removed its stale segment of {} bytes to make room, as {why}",
+            place.name(),
+            old.stat.len
+        );
+        Ok(None)
+    }
+
+    /// Whether those are there that forbid to replace the segment; a live publisher is an error.
+    fn occupied(&self, old: &Old<'_>) -> Result<bool, Error> {
+        if self.role != Role::Publisher {
+            return in_use(self.place, old.file);
         }
+        if seats::alive(old.file, 0) {
+            let publisher = old.intact.and_then(|found| publisher_of(self.place, found));
+            return Err(already_published(self.place, publisher));
+        }
+        Ok(false)
     }
 }
 
@@ -299,24 +277,23 @@ fn in_use(place: &Place, file: &File) -> Result<bool, Error> {
     seats::any_alive(file).map_err(|error| system(place, "examine", error))
 }
 
-/// A subscriber's reason to give up at once; but where nobody publishes, a publisher that starts may
-/// put things right, so the reason is kept for the end of the wait.
-fn unless_abandoned(file: &File, error: Error) -> Result<Error, Error> {
-    if seats::alive(file, 0) { Err(error) } else { Ok(error) }
-}
-
-fn welcome(made: Attachment) -> Attachment {
+fn welcome(attachment: Attachment) -> Attachment {
+    let what = match attachment.arrival() {
+        Arrival::Created => "created",
+        Arrival::Replaced => "created anew",
+        Arrival::Joined if attachment.role() == Role::Publisher => "adopted",
+        Arrival::Joined => "opened",
+    };
     log::info!(
         target: "shmcomm",
-        "channel `{}`: {} as {} on seat {} ({} slots of {} bytes)",
-        made.channel(),
-        made.arrival().name(),
-        made.role().name(),
-        made.seat(),
-        made.geometry().slots,
-        made.geometry().slot_size
+        "channel `{}`: {what} as {} on seat {} ({} slots of {} bytes)",
+        attachment.channel(),
+        attachment.role().name(),
+        attachment.seat(),
+        attachment.geometry().slots,
+        attachment.geometry().slot_size
     );
-    made
+    attachment
 }
 
 fn already_published(place: &Place, publisher: Option<seats::Entry>) -> Error {

@@ -1,6 +1,7 @@
 //! Tests of segments: the promises of [`super`], each with real files and locks.
 
 mod life;
+mod refusals;
 
 use super::{Attachment, Keeper, Place, Role, Spec, join, publish, subscribe};
 use crate::ErrorKind;

@@ -1,0 +1,272 @@
+//! Looking at segments from outside, and removing them by force.
+//!
+//! Owns [`list_segments`] and [`force_unlink`]. Takes no seat and disturbs nobody by looking; what it
+//! reads of a live segment may change while it does.
+
+use super::inspect::{self, Found, Intact};
+use super::seats::{self, Registration};
+use super::{Place, Role, create, name, system};
+use crate::layout::{self, Pattern, Region, control};
+use crate::os::{self, FileKind, Stat};
+use crate::sync::Ordering;
+use crate::{Error, ErrorKind};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A segment of this user, as [`list_segments`] found it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SegmentInfo {
+    /// Full name of the channel, namespace included.
+    pub channel: String,
+    /// The file behind it.
+    pub path: PathBuf,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Why the file is no usable segment; everything below is empty then.
+    pub problem: Option<String>,
+    /// No live participant: its processes died, or it is a queue that still has messages.
+    pub stale: bool,
+    /// `publish/subscribe`, `push/pull` or `request/reply`.
+    pub pattern: &'static str,
+    /// What the messages are: `fixed layout`, `msgpack`, `pickle`, `raw bytes`, `header and tail`.
+    pub codec: &'static str,
+    /// Number of slots.
+    pub slots: u64,
+    /// Payload bytes that a slot holds.
+    pub slot_size: u64,
+    /// Most participants at a time.
+    pub seats: u32,
+    /// Of the message, the request, or the header.
+    pub fingerprint: u64,
+    /// JSON: the layouts of the messages; `[]` where a codec knows them.
+    pub schema: String,
+    /// When it was made.
+    pub created: SystemTime,
+    /// Messages sent since then.
+    pub messages: u64,
+    /// Payload bytes sent since then.
+    pub bytes: u64,
+    /// Those who take part, or died while they did.
+    pub participants: Vec<ParticipantInfo>,
+}
+
+/// One participant of a segment. All but `alive` is what it says of itself.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ParticipantInfo {
+    /// Its number in the segment.
+    pub seat: u32,
+    /// What it does.
+    pub role: Role,
+    /// Its process, in its own pid namespace.
+    pub pid: u32,
+    /// The short name of its process.
+    pub process: String,
+    /// When it came.
+    pub joined: SystemTime,
+    /// Whether it lives, by the kernel's word. The dead are listed until somebody cleans up after them.
+    pub alive: bool,
+    /// Messages that are there and that it has not received yet; subscribers only.
+    pub lag: Option<u64>,
+    /// Messages sent or received.
+    pub messages: u64,
+    /// Payload bytes sent or received.
+    pub bytes: u64,
+    /// Messages overwritten before it received them.
+    pub lost: u64,
+    /// Messages passed over on purpose.
+    pub skipped: u64,
+    /// Messages refused because their bytes were no valid value.
+    pub invalid: u64,
+    /// Messages that somebody else had taken before and not finished.
+    pub redelivered: u64,
+}
+
+/// All native segments of this user in `/dev/shm`, or in the directory that `SHMCOMM_DIR` names,
+/// sorted by channel. Does not wait, and changes nothing.
+///
+/// # Errors
+///
+/// [`ErrorKind::Permission`] or [`ErrorKind::Os`] if the directory cannot be read,
+/// [`ErrorKind::Unsupported`] on systems other than Linux. A damaged segment is no error; its
+/// [`SegmentInfo::problem`] says what is wrong.
+pub fn list_segments() -> Result<Vec<SegmentInfo>, Error> {
+    list_within(&name::dir()?)
+}
+
+pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
+    let files = os::list(dir).map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+            std::io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+            _ => ErrorKind::Os,
+        };
+        let dir = dir.display().to_string();
+        Error::new(kind, "*", format!("cannot list the segments in {dir}: {error}")).with_source(error)
+    })?;
+    let mut found = Vec::new();
+    for file in files {
+        let Some(channel) = name::decode(&file) else { continue };
+        let place = Place::within(dir, &channel)?;
+        // A file that is gone by now, or another user's, is nobody's business here.
+        let Ok(stat) = os::stat_path(place.path()) else { continue };
+        if stat.owner == os::user() && stat.kind == FileKind::Regular {
+            found.extend(describe(&place, &stat));
+        }
+    }
+    found.sort_by(|a, b| a.channel.cmp(&b.channel));
+    Ok(found)
+}
+
+fn describe(place: &Place, stat: &Stat) -> Option<SegmentInfo> {
+    let mut info = SegmentInfo {
+        channel: place.name().to_owned(),
+        path: place.path().to_owned(),
+        size: stat.len,
+        problem: None,
+        stale: true,
+        pattern: "",
+        codec: "",
+        slots: 0,
+        slot_size: 0,
+        seats: 0,
+        fingerprint: 0,
+        schema: String::new(),
+        created: UNIX_EPOCH,
+        messages: 0,
+        bytes: 0,
+        participants: Vec::new(),
+    };
+    match inspect::look(place) {
+        Ok(Found::Nothing) => return None,
+        Ok(Found::HalfMade { len }) => {
+            info.problem = Some(format!("it has {len} bytes, fewer than the header of a segment"));
+        }
+        Ok(Found::Damaged { file, why, .. }) => {
+            info.stale = matches!(seats::any_alive(&file), Ok(false));
+            info.problem = Some(why);
+        }
+        Ok(Found::Intact(found)) => fill(&mut info, &found),
+        Err(error) => info.problem = Some(error.to_string()),
+    }
+    Some(info)
+}
+
+fn fill(info: &mut SegmentInfo, found: &Intact) {
+    let geometry = &found.geometry;
+    info.size = found.stat.len;
+    info.stale = matches!(seats::any_alive(&found.file), Ok(false));
+    info.pattern = found.pattern.name();
+    info.codec = found.format.name();
+    info.slots = geometry.slots;
+    info.slot_size = geometry.slot_size;
+    info.seats = geometry.seats;
+    info.fingerprint = found.identity.fingerprint;
+    info.schema.clone_from(&found.schema);
+    info.created = time(found.identity.created);
+    // Everything before the slots; the file has just been seen to be longer than that.
+    let map = match os::map(&found.file, geometry.slots_offset as usize, false) {
+        Ok(map) => map,
+        Err(error) => {
+            info.problem = Some(format!("it cannot be mapped: {error}"));
+            return;
+        }
+    };
+    let region: Region = create::region(&map);
+    // Relaxed, all of them: numbers to look at, each for itself.
+    let word = |at| region.u64(at).load(Ordering::Relaxed);
+    info.messages = word(control::MESSAGES);
+    info.bytes = word(control::BYTES);
+    let head = word(control::HEAD);
+    info.participants = (0..geometry.seats)
+        .filter_map(|index| seats::read(&region, geometry, index))
+        .map(|entry| ParticipantInfo {
+            seat: entry.seat,
+            role: entry.role,
+            pid: entry.pid,
+            process: entry.name,
+            joined: time(entry.joined),
+            alive: seats::alive(&found.file, entry.seat),
+            lag: (entry.role == Role::Subscriber && found.pattern == Pattern::PubSub)
+                .then(|| head.saturating_sub(entry.position)),
+            messages: entry.messages,
+            bytes: entry.bytes,
+            lost: entry.lost,
+            skipped: entry.skipped,
+            invalid: entry.invalid,
+            redelivered: entry.redelivered,
+        })
+        .collect();
+}
+
+fn time(nanoseconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(nanoseconds.max(0) as u64)
+}
+
+/// Removes the segment of a channel (full name, namespace included), whoever uses it and whatever is
+/// in it; `false` if there is none. Its participants keep what they have mapped and learn that it is
+/// superseded: subscribers look for a new one, and the messages of a queue are gone.
+///
+/// Works on damaged segments too. Waits at most five seconds for others that join or leave.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidName`]; [`ErrorKind::Permission`] if the file is another user's;
+/// [`ErrorKind::NotASegment`] if there is no regular file under the name.
+pub fn force_unlink(channel: &str) -> Result<bool, Error> {
+    force_unlink_at(&Place::new(channel)?)
+}
+
+pub(super) fn force_unlink_at(place: &Place) -> Result<bool, Error> {
+    let stat = match os::stat_path(place.path()) {
+        Ok(stat) => stat,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(system(place, "examine", error)),
+    };
+    // Permissions are no obstacle to removing a file of one's own.
+    inspect::check_owner(place, &Stat { mode: 0, ..stat })?;
+    let file = match os::open(place.path()) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        // Its mode forbids opening it, so nobody uses it either.
+        Err(_) => None,
+    };
+    let removed = match &file {
+        Some(file) => remove_open(place, file)?,
+        None => remove(place)?,
+    };
+    if removed {
+        log::warn!(target: "shmcomm", "channel `{}`: removed its segment by force", place.name());
+    }
+    Ok(removed)
+}
+
+fn remove_open(place: &Place, file: &File) -> Result<bool, Error> {
+    // By force also means: without the lock, if that is not to be had.
+    let _registration = Registration::wait(place, file).ok();
+    let stat = os::stat(file).map_err(|error| system(place, "examine", error))?;
+    if is_ours(file, &stat) {
+        create::supersede(file, &stat);
+    }
+    remove(place)
+}
+
+/// Whether it starts like a segment of this version, so that its control words are where we think.
+fn is_ours(file: &File, stat: &Stat) -> bool {
+    let mut start = [0; 16];
+    let (magic, version) = (layout::MAGIC.to_ne_bytes(), layout::VERSION.to_ne_bytes());
+    stat.kind == FileKind::Regular
+        && os::read_at(file, &mut start, 0).is_ok()
+        && start[..8] == magic
+        && start[8..] == version
+}
+
+fn remove(place: &Place) -> Result<bool, Error> {
+    match os::unlink(place.path()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(system(place, "remove", error)),
+    }
+}

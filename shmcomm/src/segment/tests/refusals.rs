@@ -1,0 +1,420 @@
+//! What is no segment, or not ours, or not of our kind: each a typed error that says what, where,
+//! how much, and what to do; and nothing of the file is changed.
+
+use super::*;
+use crate::layout::{Identity, MAGIC};
+use crate::segment::name;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+type Opener = fn(&Spec) -> Result<Attachment, crate::Error>;
+
+/// All the ways into a channel; the last needs another pattern.
+const OPENERS: [(&str, Opener); 3] = [
+    ("subscribe", |spec| subscribe(spec, PLAIN)),
+    ("publish", |spec| publish(spec, PLAIN)),
+    ("join", |spec| {
+        let mut spec = spec.clone();
+        spec.pattern = Pattern::PushPull;
+        join(&spec, Role::Puller, PLAIN)
+    }),
+];
+
+/// Every opener is refused with this kind and these words, and the file stays as it is.
+fn all_refused(channel: &Channel, kind: ErrorKind, words: &[&str]) {
+    let before = fs::read(channel.path()).ok();
+    for (verb, open) in OPENERS {
+        let (found, text) = refused(open(&channel.spec));
+        assert_eq!(found, kind, "{verb}: {text}");
+        assert!(text.contains(&channel.spec.name), "{verb}: {text}");
+        for word in words {
+            assert!(text.contains(word), "{verb}: no `{word}` in: {text}");
+        }
+        assert_eq!(fs::read(channel.path()).ok(), before, "{verb} changed the file");
+    }
+}
+
+/// The bytes of a sound segment whose participants are gone.
+fn sound(channel: &Channel) -> Vec<u8> {
+    die(channel.publish());
+    fs::read(channel.path()).unwrap()
+}
+
+fn with_identity(bytes: &[u8], change: impl FnOnce(&mut Identity)) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let (identity, _) = Identity::mut_from_prefix(&mut bytes).unwrap();
+    change(identity);
+    bytes
+}
+
+fn put(channel: &Channel, bytes: &[u8]) {
+    let path = channel.path();
+    let _ = fs::remove_file(&path);
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_missing_segment_is_waited_for_and_then_named() {
+    let channel = Channel::new("missing");
+    let (kind, text) = refused(subscribe(&channel.spec, PLAIN));
+    assert_eq!(kind, ErrorKind::NotFound);
+    let path = channel.path();
+    for words in ["looked once", path.to_str().unwrap(), "connect_timeout"] {
+        assert!(text.contains(words), "{text}");
+    }
+    let spec = channel.with(|s| s.connect_timeout = Duration::from_millis(120));
+    let start = std::time::Instant::now();
+    let (kind, text) = refused(subscribe(&spec, PLAIN));
+    assert!(start.elapsed() >= Duration::from_millis(120));
+    assert_eq!(kind, ErrorKind::NotFound);
+    assert!(text.contains("after 0.1 s"), "{text}");
+    assert!(!channel.exists());
+}
+
+#[test]
+fn a_subscriber_finds_a_segment_that_comes_while_it_waits() {
+    let channel = Channel::new("comes");
+    let spec = channel.with(|s| s.connect_timeout = Duration::from_secs(20));
+    let waiting = std::thread::spawn(move || subscribe(&spec, PLAIN).unwrap());
+    std::thread::sleep(Duration::from_millis(30));
+    let publisher = channel.publish();
+    let subscriber = waiting.join().unwrap();
+    assert!(subscriber.peer_alive(publisher.seat()));
+}
+
+#[test]
+fn a_file_that_is_no_segment_is_left_alone() {
+    let channel = Channel::new("foreign");
+    put(&channel, &[0x55; 100_000]);
+    all_refused(&channel, ErrorKind::NotASegment, &["0x5555555555555555", "move it"]);
+    put(&channel, &[0; 4096]);
+    all_refused(&channel, ErrorKind::NotASegment, &["0x0000000000000000"]);
+}
+
+#[test]
+fn a_segment_of_the_python_library_is_named_as_such() {
+    let channel = Channel::new("python");
+    let mut bytes = vec![0; 128 + 64 * 4096];
+    bytes[..8].copy_from_slice(&MAGIC.to_le_bytes());
+    bytes[8] = 1;
+    put(&channel, &bytes);
+    all_refused(&channel, ErrorKind::Version, &["Python library shm-comm", "wire: Python"]);
+}
+
+#[test]
+fn another_version_is_named() {
+    let channel = Channel::new("version");
+    let bytes = sound(&channel);
+    for version in [0, 3, u64::MAX] {
+        put(&channel, &with_identity(&bytes, |i| i.version = version));
+        all_refused(&channel, ErrorKind::Version, &[&format!("version {version}"), "same release"]);
+    }
+}
+
+#[test]
+fn a_file_shorter_than_a_header_is_waited_for_and_then_refused() {
+    let channel = Channel::new("half-made");
+    let bytes = sound(&channel);
+    for len in [0, 1, 8, 255] {
+        put(&channel, &bytes[..len]);
+        all_refused(&channel, ErrorKind::NotASegment, &[&format!("has {len} bytes"), "delete it"]);
+    }
+    // It may become one yet.
+    put(&channel, b"");
+    let path = channel.path();
+    let spec = channel.with(|s| s.connect_timeout = Duration::from_secs(20));
+    let waiting = std::thread::spawn(move || subscribe(&spec, PLAIN).unwrap());
+    std::thread::sleep(Duration::from_millis(30));
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(waiting.join().unwrap().seat(), 1);
+}
+
+#[test]
+fn a_damaged_segment_is_refused_to_subscribers_and_replaced_by_publishers() {
+    let channel = Channel::new("damaged");
+    let bytes = sound(&channel);
+    type Change = fn(&mut Identity);
+    let changes: [(&str, Change); 29] = [
+        ("pattern", |i| i.pattern = 0),
+        ("pattern", |i| i.pattern = 4),
+        ("discipline", |i| i.discipline = 0),
+        ("discipline", |i| i.discipline = 3),
+        ("codec", |i| i.codec = 99),
+        ("segment_size", |i| i.segment_size += 64),
+        ("segment_size", |i| i.segment_size = u64::MAX),
+        ("slots", |i| i.slots = 0),
+        ("slots", |i| i.slots = 7),
+        ("slots", |i| i.slots = 1 << 63),
+        ("segment_size", |i| i.slots = 16),
+        ("slots of", |i| i.slot_size = 0),
+        ("slots of", |i| i.slot_size = u64::MAX),
+        ("stride", |i| i.slot_size += 64),
+        ("stride", |i| i.stride = 0),
+        ("stride", |i| i.stride = u64::MAX),
+        ("payload_offset", |i| i.payload_offset = 8),
+        ("payload_offset", |i| i.payload_offset = u64::MAX),
+        ("slots_offset", |i| i.slots_offset += 4096),
+        ("slots_offset", |i| i.slots_offset = u64::MAX - 4095),
+        ("alignment", |i| i.align = 0),
+        ("alignment", |i| i.align = 3),
+        ("alignment", |i| i.align = 1 << 40),
+        ("seats", |i| i.seats = u32::MAX),
+        ("seats", |i| i.seats = 1),
+        ("seat_size", |i| i.seat_size = 0),
+        ("seats_offset", |i| i.seats_offset = 0),
+        ("schema_offset", |i| i.schema_offset = u64::MAX),
+        ("schema", |i| i.schema_len = u64::MAX),
+    ];
+    for (field, change) in changes {
+        put(&channel, &with_identity(&bytes, change));
+        let before = fs::read(channel.path()).unwrap();
+        let (kind, text) = refused(subscribe(&channel.spec, PLAIN));
+        assert_eq!(kind, ErrorKind::NotASegment, "{text}");
+        assert!(text.contains(field) && text.contains("force_unlink"), "{field}: {text}");
+        assert_eq!(fs::read(channel.path()).unwrap(), before);
+        let publisher = channel.publish();
+        assert_eq!(publisher.arrival(), crate::segment::Arrival::Replaced, "{field}");
+        assert_eq!(publisher.geometry().segment_size, bytes.len() as u64);
+    }
+}
+
+#[test]
+fn a_segment_of_another_length_than_its_header_says_is_damaged() {
+    let channel = Channel::new("length");
+    let bytes = sound(&channel);
+    for len in [256, 4095, bytes.len() - 1, bytes.len() + 1, bytes.len() + 4096] {
+        let mut other = bytes.clone();
+        other.resize(len, 0);
+        put(&channel, &other);
+        let (kind, text) = refused(subscribe(&channel.spec, PLAIN));
+        assert_eq!(kind, ErrorKind::NotASegment, "{text}");
+        assert!(text.contains(&len.to_string()) && text.contains(&bytes.len().to_string()), "{text}");
+        let queue = channel.with(|s| s.pattern = Pattern::PushPull);
+        assert_eq!(join(&queue, Role::Pusher, PLAIN).unwrap().arrival(), crate::segment::Arrival::Replaced);
+    }
+}
+
+#[test]
+fn a_schema_that_is_no_text_is_damage() {
+    let channel = Channel::new("schema");
+    let mut bytes = sound(&channel);
+    let at = Identity::read_from_prefix(&bytes).unwrap().0.schema_offset as usize;
+    bytes[at] = 0xff;
+    put(&channel, &bytes);
+    let (kind, text) = refused(subscribe(&channel.spec, PLAIN));
+    assert_eq!(kind, ErrorKind::NotASegment, "{text}");
+    assert!(text.contains("schema"), "{text}");
+}
+
+#[test]
+fn damage_that_somebody_uses_is_not_replaced_by_a_queue() {
+    let channel = Channel::queue("damaged-in-use");
+    let _pusher = channel.join(Role::Pusher);
+    let file = fs::OpenOptions::new().write(true).open(channel.path()).unwrap();
+    os::write_at(&file, &7u64.to_ne_bytes(), 56).unwrap();
+    let (kind, text) = refused(join(&channel.spec, Role::Puller, PLAIN));
+    assert_eq!(kind, ErrorKind::NotASegment, "{text}");
+    assert!(text.contains("7 slots"), "{text}");
+}
+
+#[test]
+fn another_users_segment_is_refused_even_to_root() {
+    if os::user() != 0 {
+        return;
+    }
+    let channel = Channel::new("owner");
+    let bytes = sound(&channel);
+    put(&channel, &bytes);
+    std::os::unix::fs::chown(channel.path(), Some(12345), None).unwrap();
+    all_refused(&channel, ErrorKind::Permission, &["user 12345", "user 0"]);
+    let error = crate::force_unlink(&channel.spec.name).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
+    assert!(channel.exists());
+    assert!(crate::list_segments().unwrap().iter().all(|s| s.channel != channel.spec.name));
+}
+
+#[test]
+fn a_segment_that_others_may_write_is_refused() {
+    let channel = Channel::new("mode");
+    let bytes = sound(&channel);
+    for mode in [0o620, 0o602, 0o666] {
+        put(&channel, &bytes);
+        fs::set_permissions(channel.path(), fs::Permissions::from_mode(mode)).unwrap();
+        all_refused(&channel, ErrorKind::Permission, &[&format!("{mode:04o}"), "chmod 600"]);
+    }
+    assert!(crate::force_unlink(&channel.spec.name).unwrap());
+    assert!(!channel.exists());
+}
+
+#[test]
+fn links_pipes_sockets_and_directories_are_refused_without_waiting() {
+    let channel = Channel::new("kinds");
+    let target = Channel::new("kinds-target");
+    let _publisher = target.publish();
+    symlink(target.path(), channel.path()).unwrap();
+    all_refused(&channel, ErrorKind::NotASegment, &["symbolic link"]);
+    assert_eq!(crate::force_unlink(&channel.spec.name).unwrap_err().kind(), ErrorKind::NotASegment);
+    fs::remove_file(channel.path()).unwrap();
+
+    symlink("/nowhere/at/all", channel.path()).unwrap();
+    all_refused(&channel, ErrorKind::NotASegment, &["symbolic link"]);
+    fs::remove_file(channel.path()).unwrap();
+
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        channel.path(),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    for (verb, open) in OPENERS {
+        let (kind, text) = refused(open(&channel.spec));
+        assert_eq!(kind, ErrorKind::NotASegment, "{verb}: {text}");
+        assert!(text.contains("FIFO"), "{verb}: {text}");
+    }
+    fs::remove_file(channel.path()).unwrap();
+
+    let listener = std::os::unix::net::UnixListener::bind(channel.path()).unwrap();
+    all_refused(&channel, ErrorKind::NotASegment, &["socket"]);
+    drop(listener);
+    fs::remove_file(channel.path()).unwrap();
+
+    fs::create_dir(channel.path()).unwrap();
+    all_refused(&channel, ErrorKind::NotASegment, &["directory"]);
+    assert_eq!(crate::force_unlink(&channel.spec.name).unwrap_err().kind(), ErrorKind::NotASegment);
+}
+
+#[test]
+fn another_message_is_named_by_its_first_difference() {
+    #[allow(dead_code)]
+    mod message {
+        #[derive(crate::ShmMessage)]
+        #[repr(C)]
+        pub(super) struct Old {
+            stamp: u64,
+            acc: [f64; 3],
+        }
+        #[derive(crate::ShmMessage)]
+        #[repr(C)]
+        pub(super) struct New {
+            stamp: u64,
+            acc: [f32; 6],
+        }
+    }
+    use crate::ShmMessage;
+    let mut channel = Channel::new("type");
+    channel.spec.schema = message::Old::SCHEMA_JSON.into();
+    let publisher = channel.publish();
+    let spec = channel.with(|s| {
+        s.schema = message::New::SCHEMA_JSON.into();
+        s.fingerprint = 5;
+    });
+    let (kind, text) = refused(subscribe(&spec, PLAIN));
+    assert_eq!(kind, ErrorKind::TypeMismatch, "{text}");
+    assert!(text.contains("`acc`") && text.contains("[f64; 3]") && text.contains("[f32; 6]"), "{text}");
+    let spec = channel.with(|s| s.fingerprint2 = 5);
+    assert_eq!(refused(subscribe(&spec, PLAIN)).0, ErrorKind::TypeMismatch);
+    drop(publisher);
+}
+
+#[test]
+fn another_pattern_codec_or_size_is_named() {
+    let channel = Channel::new("kind");
+    let publisher = channel.publish();
+    let queue = channel.with(|s| s.pattern = Pattern::PushPull);
+    let (kind, text) = refused(join(&queue, Role::Puller, PLAIN));
+    assert_eq!(kind, ErrorKind::ChannelMismatch, "{text}");
+    assert!(text.contains("publish/subscribe") && text.contains("push/pull"), "{text}");
+    assert!(!text.contains("force_unlink"), "{text}");
+    for (change, words) in [
+        ((|s| s.format = Format::Msgpack) as fn(&mut Spec), ["fixed layout", "msgpack"]),
+        (|s| s.slot_size = 65, ["hold 64", "needs 65"]),
+        (|s| s.align = 16, ["aligned to 8", "needs 16"]),
+        (|s| s.flags = 1, ["0x0", "0x1"]),
+    ] {
+        let (kind, text) = refused(subscribe(&channel.with(change), PLAIN));
+        assert_eq!(kind, ErrorKind::ChannelMismatch, "{text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    }
+    // A smaller message fits, and a codec's takes what it needs.
+    subscribe(&channel.with(|s| s.slot_size = 8), PLAIN).unwrap();
+    die(publisher);
+    let (kind, text) = refused(join(&queue, Role::Puller, PLAIN));
+    assert_eq!(kind, ErrorKind::ChannelMismatch, "{text}");
+    assert!(text.contains("force_unlink"), "{text}");
+}
+
+#[test]
+fn a_publisher_does_not_throw_away_a_queue() {
+    let channel = Channel::queue("queue-first");
+    die(channel.join(Role::Pusher));
+    let (kind, text) = refused(publish(&channel.with(|s| s.pattern = Pattern::PubSub), PLAIN));
+    assert_eq!(kind, ErrorKind::ChannelMismatch, "{text}");
+    assert!(text.contains("force_unlink"), "{text}");
+}
+
+#[test]
+fn a_subscriber_waits_for_a_publisher_to_put_a_stale_segment_right() {
+    let channel = Channel::new("put-right");
+    die(channel.publish());
+    let new = channel.with(|s| {
+        s.fingerprint = 99;
+        s.connect_timeout = Duration::from_secs(20);
+    });
+    let theirs = new.clone();
+    let waiting = std::thread::spawn(move || subscribe(&theirs, PLAIN).unwrap());
+    std::thread::sleep(Duration::from_millis(30));
+    let publisher = publish(&new, PLAIN).unwrap();
+    assert!(waiting.join().unwrap().peer_alive(publisher.seat()));
+}
+
+#[test]
+fn impossible_sizes_are_refused_before_anything_is_made() {
+    let channel = Channel::new("sizes");
+    for (change, word) in [
+        ((|s| s.slots = 3) as fn(&mut Spec), "3 slots"),
+        (|s| s.slots = 0, "0 slots"),
+        (|s| s.slots = 1 << 40, "1099511627776 slots"),
+        (|s| s.slot_size = 0, "slots of 0"),
+        (|s| s.slot_size = 1 << 40, "slots of 1099511627776"),
+        (|s| s.align = 6, "alignment 6"),
+        (|s| s.seats = 1, "1 seats"),
+        (|s| s.seats = 1 << 20, "1048576 seats"),
+        (|s| s.schema = " ".repeat(2 << 20).into(), "2097152"),
+    ] {
+        let (kind, text) = refused(publish(&channel.with(change), PLAIN));
+        assert_eq!(kind, ErrorKind::InvalidGeometry, "{text}");
+        assert!(text.contains(word), "{text}");
+        assert!(!channel.exists());
+    }
+}
+
+#[test]
+fn bad_names_never_reach_the_file_system() {
+    for bad in ["", "..", "../x", "a\0b", "größe", "/etc/passwd"] {
+        let channel = Channel::new("unused");
+        let spec = channel.with(|s| s.name = bad.into());
+        for (verb, open) in OPENERS {
+            let (kind, text) = refused(open(&spec));
+            assert_eq!(kind, ErrorKind::InvalidName, "{verb}: {text}");
+        }
+        assert_eq!(crate::force_unlink(bad).unwrap_err().kind(), ErrorKind::InvalidName);
+    }
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let channel = Channel::new("no-dir");
+    let place = Place::within(std::path::Path::new("/nowhere/shm"), &channel.spec.name).unwrap();
+    for result in [
+        crate::segment::open::subscribe_at(&place, &channel.spec, PLAIN),
+        crate::segment::open::publish_at(&place, &channel.spec, PLAIN),
+    ] {
+        let (kind, text) = refused(result);
+        assert_eq!(kind, ErrorKind::Os, "{text}");
+        assert!(text.contains("/nowhere/shm") && text.contains(name::DIR_VARIABLE), "{text}");
+    }
+}
