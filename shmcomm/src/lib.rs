@@ -7,11 +7,13 @@ extern crate self as shmcomm;
 
 #[cfg(not(loom))]
 mod error;
+mod fault;
 #[allow(unsafe_code)]
 mod layout;
 pub mod message;
 #[cfg(not(loom))]
 mod os;
+mod ring;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod segment;

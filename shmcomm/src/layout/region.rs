@@ -66,5 +66,175 @@ mod real {
     }
 }
 
+/// The model checker's memory: only the words that a ring touches, each an object of loom.
+#[cfg(loom)]
+mod model {
+    use crate::layout::{Discipline, Geometry, control, slot};
+    use crate::sync::AtomicU64;
+    use core::ptr::NonNull;
+    use loom::cell::UnsafeCell;
+
+    /// As the real one, over a [`Heap`](super::Heap) that outlives every copy.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Region {
+        words: NonNull<Words>,
+    }
+
+    // SAFETY: loom's objects are made for threads, and the heap outlives the region.
+    unsafe impl Send for Region {}
+    // SAFETY: as for `Send`.
+    unsafe impl Sync for Region {}
+
+    /// Words in front of the payload: stamp, meta, state, extra.
+    const SLOT_WORDS: usize = slot::EXTRA / 8 + 1;
+
+    #[derive(Debug)]
+    pub(crate) struct Words {
+        geometry: Geometry,
+        /// `HEAD`, `MESSAGES`, `BYTES`, `HOLES`, then `TAIL`, `ACKNOWLEDGED`, `REDELIVERED`.
+        control: [AtomicU64; 7],
+        /// For each slot its words, then, where the payload is copied, the payload.
+        slots: Vec<AtomicU64>,
+        /// For each slot the payload, where somebody owns it; loom reports a race on it.
+        cells: Vec<UnsafeCell<u64>>,
+    }
+
+    impl Words {
+        pub(crate) fn new(geometry: &Geometry) -> Self {
+            let copied = geometry.discipline == Discipline::Copied;
+            let payload = (geometry.slot_size as usize).div_ceil(8);
+            let slots = geometry.slots as usize;
+            let words = SLOT_WORDS + if copied { payload } else { 0 };
+            let cells = if copied { 0 } else { payload };
+            Words {
+                geometry: *geometry,
+                control: core::array::from_fn(|_| AtomicU64::new(0)),
+                slots: (0..slots * words).map(|_| AtomicU64::new(0)).collect(),
+                cells: (0..slots * cells).map(|_| UnsafeCell::new(0)).collect(),
+            }
+        }
+
+        /// Slot and byte in it, of the byte `at` of the segment.
+        fn split(&self, at: usize) -> (usize, usize) {
+            let at = at - self.geometry.slots_offset as usize;
+            (at / self.geometry.stride as usize, at % self.geometry.stride as usize)
+        }
+    }
+
+    impl Region {
+        /// # Safety
+        /// `words` outlives every copy.
+        pub(crate) const unsafe fn new(words: NonNull<Words>) -> Self {
+            Region { words }
+        }
+
+        fn words(&self) -> &Words {
+            // SAFETY: the promise of `new`; nobody takes a `&mut`.
+            unsafe { self.words.as_ref() }
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.words().geometry.segment_size as usize
+        }
+
+        /// The word at byte `at`: one of those that a ring may touch.
+        pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
+            let words = self.words();
+            match at {
+                control::HEAD..=control::HOLES => &words.control[(at - control::HEAD) / 8],
+                control::TAIL..=control::REDELIVERED => &words.control[4 + (at - control::TAIL) / 8],
+                _ => {
+                    let geometry = &words.geometry;
+                    let (slot, byte) = words.split(at);
+                    let each = words.slots.len() / geometry.slots as usize;
+                    let word = match byte.checked_sub(geometry.payload_offset as usize) {
+                        Some(byte) => SLOT_WORDS + byte / 8,
+                        None => byte / 8,
+                    };
+                    assert!(word < each, "byte {byte} of a slot is no word of it");
+                    &words.slots[slot * each + word]
+                }
+            }
+        }
+
+        /// The 8 bytes of payload at byte `at`, for whoever owns the slot.
+        pub(crate) fn cell(&self, at: usize) -> &UnsafeCell<u64> {
+            let words = self.words();
+            let geometry = &words.geometry;
+            let (slot, byte) = words.split(at);
+            let each = words.cells.len() / geometry.slots as usize;
+            &words.cells[slot * each + (byte - geometry.payload_offset as usize) / 8]
+        }
+    }
+}
+
+#[cfg(loom)]
+pub(crate) use model::Region;
 #[cfg(not(loom))]
 pub(crate) use real::Region;
+
+/// Zeroed memory in the shape of a segment, for tests and models. The maker keeps it alive for as
+/// long as anybody uses a region of it.
+#[cfg(any(test, loom))]
+#[derive(Debug)]
+pub(crate) struct Heap {
+    #[cfg(loom)]
+    words: core::ptr::NonNull<model::Words>,
+    #[cfg(not(loom))]
+    bytes: core::ptr::NonNull<u8>,
+    #[cfg(not(loom))]
+    layout: core::alloc::Layout,
+}
+
+// SAFETY: it owns plain memory, which no method reaches but through `Region`.
+#[cfg(any(test, loom))]
+unsafe impl Send for Heap {}
+// SAFETY: as for `Send`.
+#[cfg(any(test, loom))]
+unsafe impl Sync for Heap {}
+
+#[cfg(all(test, not(loom)))]
+impl Heap {
+    pub(crate) fn new(geometry: &super::Geometry) -> Self {
+        let layout = core::alloc::Layout::from_size_align(geometry.segment_size as usize, super::PAGE)
+            .expect("a geometry is at most an address space");
+        // SAFETY: the layout is not empty: it has the control words.
+        let bytes = unsafe { std::alloc::alloc_zeroed(layout) };
+        let bytes = core::ptr::NonNull::new(bytes).expect("memory for a test");
+        Heap { bytes, layout }
+    }
+
+    pub(crate) fn region(&self) -> Region {
+        // SAFETY: `layout.size()` zeroed bytes, aligned to a page, until the heap is dropped.
+        unsafe { Region::new(self.bytes, self.layout.size()) }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new` with this layout.
+        unsafe { std::alloc::dealloc(self.bytes.as_ptr(), self.layout) }
+    }
+}
+
+#[cfg(loom)]
+impl Heap {
+    pub(crate) fn new(geometry: &super::Geometry) -> Self {
+        let words = Box::leak(Box::new(model::Words::new(geometry)));
+        Heap { words: core::ptr::NonNull::from(words) }
+    }
+
+    pub(crate) fn region(&self) -> Region {
+        // SAFETY: alive until the heap is dropped.
+        unsafe { Region::new(self.words) }
+    }
+}
+
+#[cfg(loom)]
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: leaked from a box by `new`.
+        drop(unsafe { Box::from_raw(self.words.as_ptr()) });
+    }
+}

@@ -1,0 +1,114 @@
+//! Where a process may die, and what the models do there.
+//!
+//! Owns `fault_point!`, which names an instant between two steps of a protocol, and the switch to
+//! the known-wrong variants that the models have to refute. Both are nothing at all in a normal
+//! build: `fault_point!` expands to `()`, and [`mutant`] is constantly `false`.
+//!
+//! * Under `cfg(loom)` a thread that runs in `crash_at` stops at the point it was told, as if
+//!   killed: nothing that it holds is given back.
+//! * Under `cfg(shmcomm_fault)` the process aborts at the point named by `SHMCOMM_FAULT`
+//!   (`NAME` or `NAME:COUNT`, the COUNT-th time it gets there, from 1).
+
+/// Names an instant at which a process may die.
+macro_rules! fault_point {
+    ($name:literal) => {{
+        #[cfg(any(loom, shmcomm_fault))]
+        $crate::fault::reached($name);
+    }};
+}
+pub(crate) use fault_point;
+
+use crate::sync::Ordering;
+
+/// True in the known-wrong variant of that name.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) const fn mutant(_name: &str) -> bool {
+    false
+}
+
+/// `ordering`, but `Relaxed` in the known-wrong variant of that name.
+#[inline(always)]
+pub(crate) fn weak(name: &str, ordering: Ordering) -> Ordering {
+    if mutant(name) { Ordering::Relaxed } else { ordering }
+}
+
+#[cfg(loom)]
+pub(crate) use model::*;
+
+#[cfg(loom)]
+mod model {
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::sync::OnceLock;
+
+    loom::thread_local! {
+        /// Points that this thread still passes before it dies; negative: it lives on.
+        static LEFT: Cell<i64> = Cell::new(-1);
+    }
+
+    struct Killed;
+
+    /// Runs `life` until its `point`-th fault point, or to its end: then `Some`.
+    pub(crate) fn crash_at<T>(point: u32, life: impl FnOnce() -> T) -> Option<T> {
+        LEFT.with(|left| left.set(point.into()));
+        let outcome = catch_unwind(AssertUnwindSafe(life));
+        LEFT.with(|left| left.set(-1));
+        match outcome {
+            Ok(value) => Some(value),
+            Err(panic) if panic.is::<Killed>() => None,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    pub(crate) fn reached(_name: &str) {
+        let killed = LEFT.with(|left| {
+            let now = left.get();
+            if now >= 0 {
+                left.set(now - 1);
+            }
+            now == 0
+        });
+        if killed {
+            resume_unwind(Box::new(Killed));
+        }
+    }
+
+    /// Whether this thread is being killed: then no destructor may tidy up.
+    pub(crate) fn dying() -> bool {
+        std::thread::panicking()
+    }
+
+    /// True in the known-wrong variant that `SHMCOMM_MUTANT` names.
+    pub(crate) fn mutant(name: &str) -> bool {
+        static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
+        CHOSEN.get_or_init(|| std::env::var("SHMCOMM_MUTANT").ok()).as_deref() == Some(name)
+    }
+}
+
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) const fn dying() -> bool {
+    false
+}
+
+#[cfg(all(shmcomm_fault, not(loom)))]
+pub(crate) fn reached(name: &str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static VISITS: AtomicU64 = AtomicU64::new(0);
+    let chosen = CHOSEN.get_or_init(|| {
+        let text = std::env::var("SHMCOMM_FAULT").ok()?;
+        let (name, count) = text.split_once(':').unwrap_or((&text, "1"));
+        Some((name.to_owned(), count.parse().unwrap_or(1)))
+    });
+    if let Some((chosen, count)) = chosen
+        && chosen == name
+        // Relaxed: a count, on which no other memory depends.
+        && VISITS.fetch_add(1, Relaxed) + 1 == *count
+    {
+        std::process::abort();
+    }
+}

@@ -1,0 +1,422 @@
+//! [`Reader`]: one of the ends that receive.
+//!
+//! Owns the reader's position, and the exact count of what it missed. Calls `slot` for what happens
+//! in a slot. Writes to shared memory only in a pinned ring, and there only its own bit. Every call
+//! ends after a bounded number of steps, whatever the writer does meanwhile.
+
+use super::{Corrupt, DONE, HOLE, LAST, Meta, done, hole, parse, writing};
+use crate::fault::mutant;
+use crate::layout::{Discipline, Geometry, PINNED_READERS, Region};
+use crate::ring::slot::{Control, Held, Refused, Slot, Slots};
+use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::spin_loop;
+use core::mem::MaybeUninit;
+#[cfg(not(loom))]
+use core::ptr::NonNull;
+
+/// How often a call looks again, when the writer overwrites what it is looking at.
+const ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 64 };
+
+/// Why there is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missed {
+    /// Nothing new.
+    Empty,
+    /// So many messages were overwritten before this reader came to them. Said once, before the
+    /// message that follows them.
+    Lagged(u64),
+}
+
+/// A reader of a ring. Any number of them; in a pinned ring each has a bit of its own.
+///
+/// Invariants:
+/// 1. `position` is the next position to look at, and never falls.
+/// 2. `gap` positions before it were passed without a look since the last one that was accounted for;
+///    `holes` (modulo 2^32) is the number of holes before it, without those in the gap.
+///
+/// So when a message at `position` says that `h` holes are before it, `h - holes` of the gap were
+/// holes, and the others messages.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    slots: Slots,
+    control: Control,
+    /// This reader's mark in state words; 0 where the payload is copied.
+    bit: u64,
+    position: u64,
+    gap: u64,
+    holes: u32,
+    lost: u64,
+    skipped: u64,
+    /// The position that the last [`Pinned`] was made for, if it may have been leaked.
+    guarded: Option<u64>,
+}
+
+impl Reader {
+    /// Starts at the head, or, with a `history`, as many messages before it as are still there.
+    ///
+    /// `bit` is this reader's alone in a pinned ring (and below [`PINNED_READERS`]), until the last
+    /// use of the reader; elsewhere it means nothing.
+    pub(crate) fn join(region: Region, geometry: &Geometry, bit: u32, history: u64) -> Result<Self, Corrupt> {
+        debug_assert_ne!(geometry.discipline, Discipline::Queue);
+        let bit = match geometry.discipline {
+            Discipline::Pinned => {
+                assert!(bit < PINNED_READERS);
+                1 << bit
+            }
+            _ => 0,
+        };
+        let mut reader = Reader {
+            slots: Slots::new(region, geometry),
+            control: Control::new(region),
+            bit,
+            position: 0,
+            gap: 0,
+            holes: 0,
+            lost: 0,
+            skipped: 0,
+            guarded: None,
+        };
+        reader.start(history)?;
+        Ok(reader)
+    }
+
+    fn start(&mut self, history: u64) -> Result<(), Corrupt> {
+        let mask = self.slots.count() - 1;
+        let mut head = 0;
+        for _ in 0..ATTEMPTS {
+            // [catch up] pairs with [head].
+            head = self.control.head().load(Acquire);
+            if head == 0 {
+                return Ok(());
+            }
+            let slot = self.slots.at(head - 1);
+            let stamp = slot.observe();
+            // The slot has what was there when the head was stored, or something newer.
+            let (last, state) = match parse(stamp) {
+                Some((last, state)) if last >= head - 1 && (last ^ (head - 1)) & mask == 0 => (last, state),
+                _ => return Err(Corrupt::Stamp { slot: (head - 1) & mask, stamp }),
+            };
+            if (state == DONE || state == HOLE)
+                && let Some(meta) = slot.settle(stamp)
+            {
+                let holes = Meta::from_word(meta).holes;
+                self.position = last + 1;
+                self.holes = holes.wrapping_add(u32::from(state == HOLE));
+                self.go_back(last, history);
+                return Ok(());
+            }
+            spin_loop();
+        }
+        Err(Corrupt::Restless { head })
+    }
+
+    /// Moves back over up to `history` messages that are still there.
+    fn go_back(&mut self, last: u64, mut history: u64) {
+        let oldest = (last + 1).saturating_sub(self.slots.count());
+        for position in (oldest..=last).rev() {
+            if history == 0 {
+                break;
+            }
+            let slot = self.slots.at(position);
+            let stamp = slot.observe();
+            if stamp != done(position) && stamp != hole(position) {
+                break;
+            }
+            let Some(meta) = slot.settle(stamp) else { break };
+            history -= u64::from(stamp == done(position));
+            self.position = position;
+            self.holes = Meta::from_word(meta).holes;
+        }
+    }
+
+    /// Whether a receive would find anything: a message, or that some were missed. A hole counts too.
+    #[inline]
+    pub(crate) fn ready(&self) -> bool {
+        self.slots.at(self.position).observe() > writing(self.position)
+    }
+
+    /// Copies the next message into the front of `bytes` and returns its length. If that is more than
+    /// `bytes` has, the rest is left out.
+    #[inline]
+    pub(crate) fn read_into(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
+        self.read::<false>(bytes)
+    }
+
+    /// Like [`Reader::read_into`], but copies `bytes.len()` bytes (at most what a slot holds) without
+    /// asking for the length first: the fastest way for messages of one size.
+    #[inline]
+    pub(crate) fn read_exact(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
+        debug_assert!(bytes.len() <= self.slots.size());
+        self.read::<true>(bytes)
+    }
+
+    #[inline]
+    fn read<const EXACT: bool>(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
+        for _ in 0..ATTEMPTS {
+            let (slot, stamp) = (self.slots.at(self.position), done(self.position));
+            if slot.observe() == stamp {
+                match copy::<EXACT>(slot, self.bit, stamp, bytes) {
+                    Ok(meta) if self.is_next(meta) => {
+                        self.position += 1;
+                        return Ok(self.len(meta));
+                    }
+                    Ok(_) | Err(Refused::Overwritten) => {}
+                    Err(Refused::Owned) => self.pass(1),
+                }
+            }
+            self.advance()?;
+        }
+        Err(Missed::Empty)
+    }
+
+    /// Holds the next message where it is, until the guard is dropped; pinned rings only.
+    pub(crate) fn pin(&mut self) -> Result<Pinned<'_>, Missed> {
+        self.let_go();
+        for _ in 0..ATTEMPTS {
+            let (slot, stamp) = (self.slots.at(self.position), done(self.position));
+            if slot.observe() == stamp {
+                match slot.hold(self.bit, stamp).map(|(held, meta)| (held, Meta::from_word(meta))) {
+                    Ok((held, meta)) if self.is_next(meta) => {
+                        self.position += 1;
+                        return Ok(self.guard(held, self.position - 1, meta));
+                    }
+                    Ok(_) | Err(Refused::Overwritten) => {}
+                    Err(Refused::Owned) => self.pass(1),
+                }
+            }
+            self.advance()?;
+        }
+        Err(Missed::Empty)
+    }
+
+    /// Copies the newest message like [`Reader::read_into`], whether it was received before or not,
+    /// and goes on after it. `None` if there is none.
+    pub(crate) fn latest_into(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Option<usize> {
+        let bit = self.bit;
+        let (_, meta, ()) =
+            self.newest(|slot, stamp| Some((copy::<false>(slot, bit, stamp, bytes).ok()?, ())))?;
+        Some(self.len(meta))
+    }
+
+    /// Holds the newest message like [`Reader::pin`], whether it was received before or not, and goes
+    /// on after it. `None` if there is none.
+    pub(crate) fn latest_pin(&mut self) -> Option<Pinned<'_>> {
+        self.let_go();
+        let bit = self.bit;
+        let (position, meta, held) = self.newest(|slot, stamp| {
+            let (held, meta) = slot.hold(bit, stamp).ok()?;
+            Some((Meta::from_word(meta), held))
+        })?;
+        Some(self.guard(held, position, meta))
+    }
+
+    /// Bytes that a slot holds: no message is longer.
+    #[inline]
+    pub(crate) fn slot_size(&self) -> usize {
+        self.slots.size()
+    }
+
+    /// The position that is read next.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Positions between this reader and the writer.
+    pub(crate) fn lag(&self) -> u64 {
+        // Relaxed: a figure.
+        self.control.head().load(Relaxed).saturating_sub(self.position)
+    }
+
+    /// Messages overwritten before they were received: the sum of all [`Missed::Lagged`].
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Messages passed over by [`Reader::latest_into`] and [`Reader::latest_pin`].
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Goes on to a message that [`Reader::is_next`], as far as that is possible.
+    #[cold]
+    fn advance(&mut self) -> Result<(), Missed> {
+        // As many steps as lead over a ring full of holes.
+        for _ in 0..self.slots.count() + 1 {
+            let position = self.position;
+            let slot = self.slots.at(position);
+            let stamp = slot.observe();
+            if stamp == done(position) {
+                let Some(meta) = slot.settle(stamp).map(Meta::from_word) else { continue };
+                let lost = self.account(meta);
+                if lost > 0 {
+                    self.lost += lost;
+                    return Err(Missed::Lagged(lost));
+                }
+                return Ok(());
+            }
+            if stamp <= writing(position) {
+                return Err(Missed::Empty);
+            }
+            if stamp == hole(position) {
+                self.position += 1;
+                self.holes = self.holes.wrapping_add(1);
+                continue;
+            }
+            // Lapped. What the writer comes to next would be gone before it is read: leave that out.
+            // [catch up] pairs with [head].
+            let head = self.control.head().load(Acquire).min(LAST);
+            let count = self.slots.count();
+            let resume = head.saturating_sub(count - count / 4 - 1);
+            // The head may be older than the stamp.
+            self.pass(resume.saturating_sub(position).max(1));
+        }
+        Err(Missed::Empty)
+    }
+
+    /// Passes positions without a look.
+    fn pass(&mut self, positions: u64) {
+        self.position += positions;
+        self.gap += positions;
+    }
+
+    /// Whether a message at `position` is the one after the last that was accounted for.
+    #[inline]
+    fn is_next(&self, meta: Meta) -> bool {
+        self.gap == 0 && meta.holes == self.holes
+    }
+
+    /// Closes the gap before a message at `position`; returns how many messages were in it.
+    fn account(&mut self, meta: Meta) -> u64 {
+        let holes = meta.holes.wrapping_sub(self.holes);
+        let messages = self.gap.saturating_sub(holes.into());
+        self.gap = 0;
+        self.holes = meta.holes;
+        messages
+    }
+
+    /// Finds the newest message, takes it, and goes on after it.
+    fn newest<T>(&mut self, mut take: impl FnMut(Slot, u64) -> Option<(Meta, T)>) -> Option<(u64, Meta, T)> {
+        for _ in 0..ATTEMPTS {
+            // [catch up] pairs with [head]. What was received is not taken for gone because the head
+            // is stored after the stamp.
+            let end = self.control.head().load(Acquire).min(LAST).max(self.position);
+            let oldest = end.saturating_sub(self.slots.count());
+            let (position, stamp) = (oldest..end)
+                .rev()
+                .map(|position| (position, self.slots.at(position).observe()))
+                .find(|&(position, stamp)| stamp != hole(position))?;
+            if stamp == done(position)
+                && let Some((meta, taken)) = take(self.slots.at(position), stamp)
+            {
+                if position >= self.position {
+                    self.pass(position - self.position);
+                    self.skipped += self.account(meta);
+                    self.position += 1;
+                }
+                return Some((position, meta, taken));
+            }
+            spin_loop();
+        }
+        None
+    }
+
+    /// The length of a message; no more than what a slot holds, whoever wrote it.
+    #[inline]
+    fn len(&self, meta: Meta) -> usize {
+        (meta.len as usize).min(self.slots.size())
+    }
+
+    fn guard(&mut self, held: Held, position: u64, meta: Meta) -> Pinned<'_> {
+        self.guarded = Some(position);
+        Pinned { held, position, len: self.len(meta), reader: self }
+    }
+
+    /// Takes the mark of a leaked [`Pinned`] back; by now nobody can use it.
+    fn let_go(&mut self) {
+        if let Some(position) = self.guarded.take() {
+            self.slots.at(position).clear(self.bit);
+        }
+    }
+}
+
+/// Copies out of a slot what it has under `stamp`.
+#[inline]
+fn copy<const EXACT: bool>(
+    slot: Slot,
+    bit: u64,
+    stamp: u64,
+    bytes: &mut [MaybeUninit<u8>],
+) -> Result<Meta, Refused> {
+    if bit != 0 {
+        let (held, meta) = slot.hold(bit, stamp)?;
+        let meta = Meta::from_word(meta);
+        held.copy_to(front::<EXACT>(slot, meta, bytes));
+        return Ok(meta);
+    }
+    if mutant("second look before the copy") {
+        let meta = slot.settle(stamp).map(Meta::from_word).ok_or(Refused::Overwritten)?;
+        slot.load(front::<EXACT>(slot, meta, bytes));
+        return Ok(meta);
+    }
+    // Relaxed: a first guess, of use only if `settle` finds the same.
+    let guess = if EXACT { 0 } else { slot.meta().load(Relaxed) };
+    slot.load(front::<EXACT>(slot, Meta::from_word(guess), bytes));
+    slot.settle(stamp).map(Meta::from_word).ok_or(Refused::Overwritten)
+}
+
+/// As many of the bytes as a message may fill.
+#[inline]
+fn front<const EXACT: bool>(slot: Slot, meta: Meta, bytes: &mut [MaybeUninit<u8>]) -> &mut [MaybeUninit<u8>] {
+    if EXACT {
+        return bytes;
+    }
+    let len = (meta.len as usize).min(slot.size()).min(bytes.len());
+    &mut bytes[..len]
+}
+
+/// A message in the slot it was written to; it stays there, unchanged, until this is dropped. A
+/// leaked one costs the writer that slot until its reader pins again, or is gone.
+#[must_use = "dropping it lets the message go"]
+#[derive(Debug)]
+pub(crate) struct Pinned<'r> {
+    held: Held,
+    position: u64,
+    len: usize,
+    reader: &'r mut Reader,
+}
+
+impl Pinned<'_> {
+    /// The payload, for as long as this lives: [`len`](Pinned::len) bytes that nobody writes.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn payload(&self) -> NonNull<u8> {
+        self.held.payload()
+    }
+
+    /// Bytes of the message; no more than a slot holds.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where the message is in the ring.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Copies the first bytes of the message out.
+    #[inline]
+    pub(crate) fn copy_to(&self, bytes: &mut [MaybeUninit<u8>]) {
+        let len = self.len.min(bytes.len());
+        self.held.copy_to(&mut bytes[..len]);
+    }
+}
+
+impl Drop for Pinned<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // `held` lets go after this.
+        self.reader.guarded = None;
+    }
+}

@@ -1,0 +1,198 @@
+//! [`Writer`]: the one end that publishes.
+//!
+//! Owns the order of the steps of a publication, and the counters. Calls `slot` for what happens in
+//! a slot. Never waits for a reader, and never reads what only it writes: it keeps private copies.
+
+use super::{Adopted, Corrupt, Meta, adopt, done, hole, writing};
+use crate::fault::{fault_point, weak};
+use crate::layout::{Discipline, Geometry, Region};
+use crate::ring::slot::{Control, Owned, Slot, Slots};
+use crate::sync::Ordering::{Relaxed, Release};
+#[cfg(not(loom))]
+use core::ptr::NonNull;
+
+/// Readers hold every slot of the ring; nothing was changed. It passes as soon as one lets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AllPinned;
+
+/// The writer of a ring. There is one at a time, which a lock of the operating system sees to.
+///
+/// It has no destructor: what it leaves is what a crash leaves, and the next one's to repair.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    slots: Slots,
+    pinned: bool,
+    count: Count,
+    adopted: Adopted,
+}
+
+/// The writer's own copies of its control words.
+#[derive(Debug)]
+pub(super) struct Count {
+    pub(super) control: Control,
+    pub(super) next: u64,
+    pub(super) holes: u64,
+    pub(super) bytes: u64,
+}
+
+impl Count {
+    /// Shows a message that was just closed.
+    #[inline]
+    fn message(&mut self, len: usize) {
+        self.next += 1;
+        self.bytes = self.bytes.wrapping_add(len as u64);
+        // [head] pairs with [catch up]: every slot before the head has its stamp.
+        self.control.head().store(self.next, weak("relaxed head", Release));
+        fault_point!("pub.head");
+        // Relaxed, both: figures to look at.
+        self.control.messages().store(self.next - self.holes, Relaxed);
+        self.control.bytes().store(self.bytes, Relaxed);
+    }
+
+    /// Makes the next position a hole.
+    #[cold]
+    pub(super) fn hole(&mut self, slot: Slot) {
+        slot.open(writing(self.next));
+        slot.close(Meta { len: 0, holes: self.holes as u32 }.word(), hole(self.next));
+        self.next += 1;
+        self.holes += 1;
+        // [head] pairs with [catch up].
+        self.control.head().store(self.next, weak("relaxed head", Release));
+        fault_point!("pub.hole");
+        // Relaxed: a figure; who takes over checks it against the newest slot.
+        self.control.holes().store(self.holes, Relaxed);
+    }
+}
+
+impl Writer {
+    /// Takes a ring over, new or used, after whatever end of the last writer.
+    pub(crate) fn new(region: Region, geometry: &Geometry) -> Result<Self, Corrupt> {
+        debug_assert_ne!(geometry.discipline, Discipline::Queue);
+        let slots = Slots::new(region, geometry);
+        let pinned = geometry.discipline == Discipline::Pinned;
+        let (count, adopted) = adopt::adopt(&slots, Control::new(region), pinned)?;
+        Ok(Writer { slots, pinned, count, adopted })
+    }
+
+    /// What the last writer left unfinished.
+    pub(crate) fn adopted(&self) -> Adopted {
+        self.adopted
+    }
+
+    /// Publishes a message. One longer than a slot holds is cut; the caller sees to that.
+    #[inline]
+    pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
+        debug_assert!(payload.len() <= self.slots.size());
+        if payload.len() > self.slots.size() {
+            return self.send_cut(payload);
+        }
+        if self.pinned {
+            let mut claim = self.claim()?;
+            claim.fill(payload);
+            claim.publish(payload.len());
+            return Ok(());
+        }
+        let position = self.count.next;
+        let slot = self.slots.at(position);
+        slot.open(writing(position));
+        slot.store(payload);
+        let meta = Meta { len: payload.len() as u32, holes: self.count.holes as u32 };
+        slot.close(meta.word(), done(position));
+        self.count.message(payload.len());
+        Ok(())
+    }
+
+    #[cold]
+    fn send_cut(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
+        self.send(&payload[..self.slots.size()])
+    }
+
+    /// Takes the next slot that no reader holds, to write a message in place; pinned rings only.
+    ///
+    /// The message that was there is gone from now on, whether the claim is published or not.
+    #[inline]
+    pub(crate) fn claim(&mut self) -> Result<Claim<'_>, AllPinned> {
+        debug_assert!(self.pinned);
+        let Writer { slots, count, .. } = self;
+        let first = count.next;
+        for position in first..first + slots.count() {
+            if let Some(owned) = slots.at(position).claim() {
+                // Only now: a ring without a free slot stays as it is.
+                for passed in first..position {
+                    count.hole(slots.at(passed));
+                }
+                owned.slot().open(writing(position));
+                return Ok(Claim { owned, capacity: slots.size(), count });
+            }
+        }
+        Err(AllPinned)
+    }
+
+    /// The position of the next message or hole.
+    pub(crate) fn next_position(&self) -> u64 {
+        self.count.next
+    }
+
+    /// Messages published since the ring was made.
+    pub(crate) fn messages(&self) -> u64 {
+        self.count.next - self.count.holes
+    }
+
+    /// Payload bytes published since the ring was made, short of what a writer that crashed had
+    /// published last.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.count.bytes
+    }
+
+    /// Positions without a message since the ring was made.
+    pub(crate) fn holes(&self) -> u64 {
+        self.count.holes
+    }
+}
+
+/// A slot to write a message into. Dropping it publishes nothing: the slot waits for the next claim;
+/// so does that of a leaked one.
+#[must_use = "dropping a claim publishes nothing"]
+#[derive(Debug)]
+pub(crate) struct Claim<'w> {
+    owned: Owned,
+    capacity: usize,
+    count: &'w mut Count,
+}
+
+impl Claim<'_> {
+    /// The payload of the slot, exclusively the claim's for as long as it lives: aligned as the
+    /// geometry says, [`capacity`](Claim::capacity) bytes, whatever values.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn payload(&mut self) -> NonNull<u8> {
+        self.owned.payload()
+    }
+
+    /// Bytes that fit.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Copies a payload in, from the start.
+    #[inline]
+    pub(crate) fn fill(&mut self, bytes: &[u8]) {
+        self.owned.fill(bytes);
+    }
+
+    /// Publishes the first `len` bytes of the slot.
+    #[inline]
+    pub(crate) fn publish(self, len: usize) {
+        debug_assert!(len <= self.capacity);
+        let Claim { owned, capacity, count } = self;
+        let len = len.min(capacity);
+        let slot = owned.slot();
+        let position = count.next;
+        // Before the stamp: whoever sees the stamp may hold the slot.
+        owned.release();
+        let meta = Meta { len: len as u32, holes: count.holes as u32 };
+        slot.close(meta.word(), done(position));
+        count.message(len);
+    }
+}

@@ -1,0 +1,13 @@
+//! The lock-free protocols on a segment's slots.
+//!
+//! Owns the broadcast ring ([`Writer`], [`Reader`]). Works on a [`Region`](crate::layout::Region) that
+//! somebody else made and keeps; never maps, allocates, blocks or calls the operating system.
+
+mod broadcast;
+#[allow(unsafe_code)]
+mod slot;
+
+#[cfg(not(loom))]
+pub(crate) use broadcast::{
+    Adopted, AllPinned, Claim, Corrupt, Missed, Pinned, Reader, Writer, sweep_reader,
+};
