@@ -34,7 +34,8 @@ fn structure(message: &Message, fields: &[Field]) -> TokenStream {
     }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     // With parameters, the layout is known only where the type is used.
-    let checks = generics.params.is_empty().then(|| checks(ident, fields));
+    let generic = !generics.params.is_empty();
+    let checks = (!generic).then(|| checks(ident, fields));
 
     quote! {
         #[allow(dead_code, non_upper_case_globals)]
@@ -45,7 +46,7 @@ fn structure(message: &Message, fields: &[Field]) -> TokenStream {
                 const FIELDS: &'static [__shm::Field] = &[#(#described),*];
                 const SCHEMA: &'static __shm::Schema = &__shm::struct_schema(
                     #shown, __shm::size_of::<Self>(), __shm::align_of::<Self>(),
-                    __shm::needs_drop::<Self>(), Self::FIELDS,
+                    __shm::needs_drop::<Self>(), #generic, Self::FIELDS,
                 );
                 #[inline]
                 fn is_valid(bytes: &[u8]) -> bool {
@@ -101,7 +102,8 @@ fn enumeration(message: &Message, prim: &Ident, variants: &[Variant]) -> TokenSt
     // With the spans of the enum, because the compiler refuses the cast if it implements `Drop`.
     let values: Vec<_> = variants
         .iter()
-        .map(|Variant { ident: v, .. }| quote_spanned!(ident.span()=> #ident::#v as #prim))
+        .map(|v| v.ident_at(ident.span()))
+        .map(|v| quote_spanned!(ident.span()=> #ident::#v as #prim))
         .collect();
     quote! {
         const _: () = {
@@ -137,7 +139,7 @@ pub fn stand_in(input: &DeriveInput) -> TokenStream {
             use #krate::__private::message as __shm;
             #[automatically_derived]
             unsafe impl #impl_generics __shm::ShmMessage for #ident #ty_generics #where_clause {
-                const SCHEMA: &'static __shm::Schema = &__shm::struct_schema("", 0, 1, false, &[]);
+                const SCHEMA: &'static __shm::Schema = &__shm::struct_schema("", 0, 1, false, false, &[]);
                 fn is_valid(_: &[u8]) -> bool { false }
             }
         };

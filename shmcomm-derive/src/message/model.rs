@@ -39,6 +39,14 @@ pub struct Variant<'a> {
     pub name: String,
 }
 
+impl Variant<'_> {
+    pub fn ident_at(&self, span: Span) -> Ident {
+        let mut ident = self.ident.clone();
+        ident.set_span(span);
+        ident
+    }
+}
+
 impl<'a> Message<'a> {
     pub fn read(input: &'a DeriveInput, errors: &mut Errors) -> Option<Self> {
         let krate = krate(&input.attrs, errors);

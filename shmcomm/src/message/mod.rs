@@ -23,7 +23,7 @@
 //! let imu = Imu {
 //!     stamp: Timestamp::now(),
 //!     acc: [0.0, 0.0, 9.81],
-//!     frame: "base_link".parse()?,
+//!     frame: ShmString::new("base_link")?,
 //!     mode: Mode::Run,
 //! };
 //! let mut bytes = message::as_bytes(&imu).to_vec();

@@ -25,7 +25,32 @@ pub struct Schema {
     /// All zeros is a value.
     pub zero_valid: bool,
     /// No padding here or below, no drop glue, nothing aligned beyond what its container can hold.
-    sound: bool,
+    sound: Soundness,
+}
+
+/// Whether a type keeps the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Soundness {
+    Sound,
+    /// It does not, and the declaration of it, or of a part of it, is a compile error.
+    Reported,
+    /// It does not, and nobody has said so yet.
+    Unsound,
+}
+
+impl Soundness {
+    const fn unless(fault: bool) -> Self {
+        if fault { Soundness::Unsound } else { Soundness::Sound }
+    }
+
+    /// Of a whole with these two parts. What is reported already is not worth a second error.
+    const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Soundness::Reported, _) | (_, Soundness::Reported) => Soundness::Reported,
+            (Soundness::Unsound, _) | (_, Soundness::Unsound) => Soundness::Unsound,
+            _ => Soundness::Sound,
+        }
+    }
 }
 
 /// What a [`Schema`] is made of.
@@ -166,12 +191,25 @@ impl Schema {
     /// Whether the type keeps the contract of [`ShmMessage`](super::ShmMessage). Only a generic type can
     /// fail to where it is used; any other fails to compile where it is declared.
     pub const fn is_sound(&self) -> bool {
-        self.sound
+        matches!(self.sound, Soundness::Sound)
+    }
+
+    /// Whether it is not, and nobody has said so yet.
+    pub(crate) const fn is_unreported(&self) -> bool {
+        matches!(self.sound, Soundness::Unsound)
     }
 
     const fn new(name: &'static str, size: usize, align: usize, kind: Kind) -> Self {
-        let schema =
-            Schema { name, size, align, kind, fingerprint: 0, any_bits: true, zero_valid: true, sound: true };
+        let schema = Schema {
+            name,
+            size,
+            align,
+            kind,
+            fingerprint: 0,
+            any_bits: true,
+            zero_valid: true,
+            sound: Soundness::Sound,
+        };
         Schema { fingerprint: schema.hash(), ..schema }
     }
 
@@ -193,7 +231,7 @@ impl Schema {
     #[cfg(feature = "zerocopy")]
     pub(super) const fn opaque(size: usize, align: usize, tag: u64, drops: bool) -> Self {
         let schema = Schema::new("Foreign", size, align, Kind::Opaque { tag });
-        Schema { any_bits: false, zero_valid: false, sound: !drops, ..schema }
+        Schema { any_bits: false, zero_valid: false, sound: Soundness::unless(drops), ..schema }
     }
     pub(super) const fn array(item: &'static Schema, len: usize) -> Self {
         Schema {
@@ -206,21 +244,21 @@ impl Schema {
     pub(super) const fn str(capacity: usize) -> Self {
         Schema {
             any_bits: false,
-            sound: capacity <= u32::MAX as usize,
+            sound: Soundness::unless(capacity > u32::MAX as usize),
             ..Schema::new("ShmString", 4 + capacity, 1, Kind::Str { capacity })
         }
     }
     pub(super) const fn list(item: &'static Schema, capacity: usize, offset: usize, size: usize) -> Self {
         Schema {
             any_bits: false,
-            sound: item.sound && item.align <= offset && capacity <= u32::MAX as usize,
+            sound: item.sound.and(Soundness::unless(item.align > offset || capacity > u32::MAX as usize)),
             ..Schema::new("ShmVec", size, item.align, Kind::List { item, capacity, offset })
         }
     }
     pub(super) const fn option(item: &'static Schema, offset: usize, size: usize) -> Self {
         Schema {
             any_bits: false,
-            sound: item.sound && item.align <= offset,
+            sound: item.sound.and(Soundness::unless(item.align > offset)),
             ..Schema::new("ShmOption", size, item.align, Kind::Maybe { item, offset })
         }
     }
@@ -266,23 +304,27 @@ impl Schema {
     }
 }
 
-/// The schema of a derived struct.
+/// The schema of a derived struct. (`generic`: its declaration could not be checked by itself.)
 #[doc(hidden)]
 pub const fn struct_schema(
     name: &'static str,
     size: usize,
     align: usize,
     drops: bool,
+    generic: bool,
     fields: &'static [Field],
 ) -> Schema {
-    let (mut any_bits, mut zero_valid, mut sound) = (true, true, !drops);
+    let (mut any_bits, mut zero_valid, mut sound) = (true, true, Soundness::unless(drops));
     let mut i = 0;
     while i < fields.len() {
         let schema = fields[i].schema;
         any_bits &= schema.any_bits;
         zero_valid &= schema.zero_valid;
-        sound &= schema.sound && check::gap_after(size, fields, i) == 0;
+        sound = sound.and(schema.sound).and(Soundness::unless(check::gap_after(size, fields, i) > 0));
         i += 1;
+    }
+    if !generic && matches!(sound, Soundness::Unsound) {
+        sound = Soundness::Reported;
     }
     Schema { any_bits, zero_valid, sound, ..Schema::new(name, size, align, Kind::Struct { fields }) }
 }
@@ -304,7 +346,7 @@ pub const fn enum_schema(
     Schema {
         any_bits: false,
         zero_valid,
-        sound: size == prim.size(),
+        sound: Soundness::unless(size != prim.size()),
         ..Schema::new(name, size, prim.size(), Kind::Enum { prim, variants })
     }
 }

@@ -15,7 +15,7 @@ use core::hash::{Hash, Hasher};
 /// use shmcomm::ShmString;
 /// use std::fmt::Write;
 ///
-/// let mut frame: ShmString<16> = "base_link".parse()?;
+/// let mut frame = ShmString::<16>::new("base_link")?;
 /// write!(frame, "/{}", 7)?;
 /// assert_eq!(frame, "base_link/7");
 /// assert!(frame.starts_with("base"));
@@ -30,14 +30,21 @@ pub struct ShmString<const N: usize> {
 }
 
 impl<const N: usize> ShmString<N> {
-    /// An empty one.
-    pub const fn new() -> Self {
+    /// Holds `text`, if it fits.
+    pub fn new(text: &str) -> Result<Self, CapacityError> {
+        let mut s = Self::empty();
+        s.push_str(text)?;
+        Ok(s)
+    }
+
+    /// Holds no text.
+    pub const fn empty() -> Self {
         ShmString { len: [0; 4], text: [0; N] }
     }
 
     /// As much of `text` as fits, cut between characters.
     pub fn truncated(text: &str) -> Self {
-        let mut s = Self::new();
+        let mut s = Self::empty();
         let text = &text[..boundary(text, N)];
         s.text[..text.len()].copy_from_slice(text.as_bytes());
         s.set_len(text.len());
@@ -113,7 +120,7 @@ fn boundary(text: &str, limit: usize) -> usize {
 
 impl<const N: usize> Default for ShmString<N> {
     fn default() -> Self {
-        Self::new()
+        Self::empty()
     }
 }
 
@@ -145,16 +152,14 @@ impl<const N: usize> core::borrow::Borrow<str> for ShmString<N> {
 impl<const N: usize> TryFrom<&str> for ShmString<N> {
     type Error = CapacityError;
     fn try_from(text: &str) -> Result<Self, CapacityError> {
-        let mut s = Self::new();
-        s.push_str(text)?;
-        Ok(s)
+        Self::new(text)
     }
 }
 
 impl<const N: usize> core::str::FromStr for ShmString<N> {
     type Err = CapacityError;
     fn from_str(text: &str) -> Result<Self, CapacityError> {
-        text.try_into()
+        Self::new(text)
     }
 }
 
@@ -257,7 +262,7 @@ mod tests {
 
     #[test]
     fn removed_text_is_not_sent() {
-        let mut s = ShmString::<8>::try_from("grüße").unwrap();
+        let mut s = ShmString::<8>::new("grüße").unwrap();
         assert_eq!(s.pop(), Some('e'));
         s.truncate(3);
         assert_eq!(s, "gr");
@@ -266,7 +271,7 @@ mod tests {
 
     #[test]
     fn refuses_what_does_not_fit_and_keeps_what_it_has() {
-        let mut s = ShmString::<4>::try_from("abc").unwrap();
+        let mut s = ShmString::<4>::new("abc").unwrap();
         assert_eq!(s.push('ß').unwrap_err().rejected, 'ß');
         assert!(s.push_str("de").is_err());
         assert_eq!(s.push('d'), Ok(()));

@@ -21,7 +21,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
-pub struct Timestamp(i64);
+pub struct Timestamp(
+    /// Nanoseconds.
+    pub i64,
+);
 
 impl Timestamp {
     /// 1970-01-01 UTC, and the default.
