@@ -13,17 +13,26 @@ mod layout;
 pub mod message;
 #[cfg(not(loom))]
 mod os;
+#[cfg(not(loom))]
+mod pubsub;
 mod ring;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod segment;
 mod sync;
+#[cfg(not(loom))]
+mod wait;
 
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};
-pub use message::{CapacityError, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
+pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
 #[cfg(not(loom))]
-pub use segment::{ParticipantInfo, Role, SegmentInfo, force_unlink, list_segments};
+pub use pubsub::{
+    Iter, Loan, Publisher, RecvError, RecvTimeoutError, Sample, SendError, Stats, Subscriber, TailLoan,
+    TailSample, TryRecvError,
+};
+#[cfg(not(loom))]
+pub use segment::{Participant, Role, SegmentInfo, force_unlink, list_segments};
 
 #[cfg(feature = "derive")]
 pub use shmcomm_derive::ShmMessage;

@@ -28,6 +28,13 @@ impl Invalid {
         Self::inside(T::SCHEMA.name.into(), T::SCHEMA, bytes)
     }
 
+    /// Of `len` bytes where a `T` should be.
+    #[cold]
+    pub(crate) fn length<T: ShmMessage>(len: usize) -> Self {
+        let problem = format!("a value has {} bytes, there are {len}", size_of::<T>());
+        Invalid { place: T::SCHEMA.name.into(), problem }
+    }
+
     #[cold]
     pub(super) fn item<T: ShmMessage>(i: usize, bytes: &[u8]) -> Self {
         Self::inside(format!("[{i}]"), T::SCHEMA, bytes)

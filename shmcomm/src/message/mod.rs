@@ -43,6 +43,8 @@ mod explain;
 pub mod field;
 #[cfg(feature = "zerocopy")]
 mod foreign;
+#[cfg(not(loom))]
+pub(crate) mod in_place;
 mod inline;
 pub(crate) mod json;
 mod parse;
@@ -111,6 +113,10 @@ pub unsafe trait ShmMessage: Sized + 'static {
     /// Whether `bytes` are exactly `size_of::<Self>()` bytes that form a value.
     fn is_valid(bytes: &[u8]) -> bool;
 }
+
+/// The format of channels whose messages are sent as they are: each a [`ShmMessage`].
+#[derive(Clone, Copy, Debug)]
+pub enum Fixed {}
 
 /// Fails to evaluate if `T` is no message after all, which for a generic type shows only where its
 /// parameters are known. Whoever relies on the contract of [`ShmMessage`] evaluates it first.

@@ -4,6 +4,12 @@
 //! somebody else made and keeps; never maps, allocates, blocks or calls the operating system.
 
 mod broadcast;
+#[cfg(not(loom))]
+#[allow(unsafe_code)]
+mod keep;
+#[cfg(not(loom))]
+#[allow(unsafe_code)]
+mod receive;
 #[allow(unsafe_code)]
 mod slot;
 
@@ -11,3 +17,5 @@ mod slot;
 pub(crate) use broadcast::{
     Adopted, AllPinned, Claim, Corrupt, Missed, Pinned, Reader, Writer, sweep_reader,
 };
+#[cfg(not(loom))]
+pub(crate) use keep::{Keep, KeepMut, Place, Staged};

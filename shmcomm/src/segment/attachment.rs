@@ -140,6 +140,11 @@ impl Attachment {
         )
     }
 
+    /// The error for what no participant leaves in a segment.
+    pub(crate) fn damaged(&self, why: impl std::fmt::Display) -> Error {
+        super::inspect::damaged(&self.place, &why.to_string())
+    }
+
     /// Whether the participant on `seat` lives; a system call of 200 to 500 ns.
     pub(crate) fn peer_alive(&self, seat: u32) -> bool {
         seats::alive(&self.probe, seat)

@@ -5,8 +5,8 @@
 
 use super::inspect::{self, Found, Intact};
 use super::seats::{self, Registration};
-use super::{Place, Role, create, name, system};
-use crate::layout::{self, Pattern, Region, control};
+use super::{Participant, Place, create, name, system};
+use crate::layout::{self, Region, control};
 use crate::os::{self, FileKind, Stat};
 use crate::sync::Ordering;
 use crate::{Error, ErrorKind};
@@ -49,39 +49,7 @@ pub struct SegmentInfo {
     /// Payload bytes sent since then.
     pub bytes: u64,
     /// Those who take part, or died while they did.
-    pub participants: Vec<ParticipantInfo>,
-}
-
-/// One participant of a segment. All but `alive` is what it says of itself.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ParticipantInfo {
-    /// Its number in the segment.
-    pub seat: u32,
-    /// What it does.
-    pub role: Role,
-    /// Its process, in its own pid namespace.
-    pub pid: u32,
-    /// The short name of its process.
-    pub process: String,
-    /// When it came.
-    pub joined: SystemTime,
-    /// Whether it lives, by the kernel's word. The dead are listed until somebody cleans up after them.
-    pub alive: bool,
-    /// Messages that are there and that it has not received yet; subscribers only.
-    pub lag: Option<u64>,
-    /// Messages sent or received.
-    pub messages: u64,
-    /// Payload bytes sent or received.
-    pub bytes: u64,
-    /// Messages overwritten before it received them.
-    pub lost: u64,
-    /// Messages passed over on purpose.
-    pub skipped: u64,
-    /// Messages refused because their bytes were no valid value.
-    pub invalid: u64,
-    /// Messages that somebody else had taken before and not finished.
-    pub redelivered: u64,
+    pub participants: Vec<Participant>,
 }
 
 /// All native segments of this user in `/dev/shm`, or in the directory that `SHMCOMM_DIR` names,
@@ -179,29 +147,16 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
     let word = |at| region.u64(at).load(Ordering::Relaxed);
     info.messages = word(control::MESSAGES);
     info.bytes = word(control::BYTES);
-    let head = word(control::HEAD);
     info.participants = (0..geometry.seats)
         .filter_map(|index| seats::read(&region, geometry, index))
-        .map(|entry| ParticipantInfo {
-            seat: entry.seat,
-            role: entry.role,
-            pid: entry.pid,
-            process: entry.name,
-            joined: time(entry.joined),
-            alive: seats::alive(&found.file, entry.seat),
-            lag: (entry.role == Role::Subscriber && found.pattern == Pattern::PubSub)
-                .then(|| head.saturating_sub(entry.position)),
-            messages: entry.messages,
-            bytes: entry.bytes,
-            lost: entry.lost,
-            skipped: entry.skipped,
-            invalid: entry.invalid,
-            redelivered: entry.redelivered,
+        .map(|entry| {
+            let alive = seats::alive(&found.file, entry.seat);
+            Participant::new(&region, geometry, entry, alive)
         })
         .collect();
 }
 
-fn time(nanoseconds: i64) -> SystemTime {
+pub(super) fn time(nanoseconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(nanoseconds.max(0) as u64)
 }
 

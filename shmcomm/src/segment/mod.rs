@@ -54,7 +54,7 @@ mod spec;
 mod tests;
 
 pub(crate) use attachment::{Arrival, Attachment};
-pub use list::{ParticipantInfo, SegmentInfo, force_unlink, list_segments};
+pub use list::{SegmentInfo, force_unlink, list_segments};
 pub(crate) use name::Place;
 pub(crate) use open::{join, publish, subscribe};
 pub use participant::Participant;

@@ -5,9 +5,9 @@
 use super::{Entry, Role};
 use crate::layout::{Discipline, Geometry, Region, control};
 use crate::sync::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-/// A participant of a channel: what it wrote about itself, and whether it lives.
+/// A participant of a channel. All but `alive` is what it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Participant {
@@ -17,18 +17,18 @@ pub struct Participant {
     pub role: Role,
     /// Its process, as numbered in its own pid namespace.
     pub pid: u32,
-    /// The name of its process, at most 31 bytes.
-    pub name: String,
+    /// The short name of its process.
+    pub process: String,
     /// When it came.
     pub joined: SystemTime,
-    /// Whether it is alive: the kernel's answer, not a guess from the pid.
+    /// Whether it lives, by the kernel's word. The dead are listed until somebody cleans up after them.
     pub alive: bool,
     /// Messages received, or sent by one that sends.
     pub messages: u64,
     /// Bytes of these messages.
     pub bytes: u64,
     /// Subscribers: positions published that it has not come to yet.
-    pub lag: u64,
+    pub lag: Option<u64>,
     /// Subscribers: messages overwritten before it came to them.
     pub lost: u64,
     /// Subscribers: messages passed over on purpose, by `latest`.
@@ -44,17 +44,16 @@ impl Participant {
         // Relaxed: a figure to show.
         let head = region.u64(control::HEAD).load(Ordering::Relaxed);
         let lags = entry.role == Role::Subscriber && geometry.discipline != Discipline::Queue;
-        let joined = Duration::from_nanos(entry.joined.try_into().unwrap_or(0));
         Participant {
             seat: entry.seat,
             role: entry.role,
             pid: entry.pid,
-            name: entry.name,
-            joined: SystemTime::UNIX_EPOCH + joined,
+            process: entry.name,
+            joined: super::list::time(entry.joined),
             alive,
             messages: entry.messages,
             bytes: entry.bytes,
-            lag: if lags { head.saturating_sub(entry.position) } else { 0 },
+            lag: lags.then(|| head.saturating_sub(entry.position)),
             lost: entry.lost,
             skipped: entry.skipped,
             invalid: entry.invalid,

@@ -57,6 +57,13 @@ impl Reader {
     /// `bit` is this reader's alone in a pinned ring (and below [`PINNED_READERS`]), until the last
     /// use of the reader; elsewhere it means nothing.
     pub(crate) fn join(region: Region, geometry: &Geometry, bit: u32, history: u64) -> Result<Self, Corrupt> {
+        let mut reader = Self::from_start(region, geometry, bit);
+        reader.start(history)?;
+        Ok(reader)
+    }
+
+    /// Starts at the first position that was ever written: what is not there any more counts as lost.
+    pub(crate) fn from_start(region: Region, geometry: &Geometry, bit: u32) -> Self {
         debug_assert_ne!(geometry.discipline, Discipline::Queue);
         let bit = match geometry.discipline {
             Discipline::Pinned => {
@@ -65,7 +72,7 @@ impl Reader {
             }
             _ => 0,
         };
-        let mut reader = Reader {
+        Reader {
             slots: Slots::new(region, geometry),
             control: Control::new(region),
             bit,
@@ -75,9 +82,7 @@ impl Reader {
             lost: 0,
             skipped: 0,
             guarded: None,
-        };
-        reader.start(history)?;
-        Ok(reader)
+        }
     }
 
     fn start(&mut self, history: u64) -> Result<(), Corrupt> {
@@ -171,6 +176,12 @@ impl Reader {
 
     /// Holds the next message where it is, until the guard is dropped; pinned rings only.
     pub(crate) fn pin(&mut self) -> Result<Pinned<'_>, Missed> {
+        self.grab().map(|grabbed| self.guard(grabbed))
+    }
+
+    /// The first half of [`Reader::pin`]: holds the next message, to be looked at through
+    /// [`Reader::guard`].
+    pub(crate) fn grab(&mut self) -> Result<Grabbed, Missed> {
         self.let_go();
         for _ in 0..ATTEMPTS {
             let (slot, stamp) = (self.slots.at(self.position), done(self.position));
@@ -178,7 +189,7 @@ impl Reader {
                 match slot.hold(self.bit, stamp).map(|(held, meta)| (held, Meta::from_word(meta))) {
                     Ok((held, meta)) if self.is_next(meta) => {
                         self.position += 1;
-                        return Ok(self.guard(held, self.position - 1, meta));
+                        return Ok(Grabbed { held, position: self.position - 1, len: self.len(meta) });
                     }
                     Ok(_) | Err(Refused::Overwritten) => {}
                     Err(Refused::Owned) => self.pass(1),
@@ -198,16 +209,29 @@ impl Reader {
         Some(self.len(meta))
     }
 
-    /// Holds the newest message like [`Reader::pin`], whether it was received before or not, and goes
+    /// Holds the newest message like [`Reader::grab`], whether it was received before or not, and goes
     /// on after it. `None` if there is none.
-    pub(crate) fn latest_pin(&mut self) -> Option<Pinned<'_>> {
+    pub(crate) fn grab_latest(&mut self) -> Option<Grabbed> {
         self.let_go();
         let bit = self.bit;
         let (position, meta, held) = self.newest(|slot, stamp| {
             let (held, meta) = slot.hold(bit, stamp).ok()?;
             Some((Meta::from_word(meta), held))
         })?;
-        Some(self.guard(held, position, meta))
+        Some(Grabbed { held, position, len: self.len(meta) })
+    }
+
+    /// Makes what was grabbed last accessible.
+    pub(crate) fn guard(&mut self, grabbed: Grabbed) -> Pinned<'_> {
+        let Grabbed { held, position, len } = grabbed;
+        self.guarded = Some(position);
+        Pinned { held, position, len, reader: self }
+    }
+
+    /// Whether messages are held in their slots rather than copied.
+    #[inline]
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.bit != 0
     }
 
     /// Bytes that a slot holds: no message is longer.
@@ -326,11 +350,6 @@ impl Reader {
         (meta.len as usize).min(self.slots.size())
     }
 
-    fn guard(&mut self, held: Held, position: u64, meta: Meta) -> Pinned<'_> {
-        self.guarded = Some(position);
-        Pinned { held, position, len: self.len(meta), reader: self }
-    }
-
     /// Takes the mark of a leaked [`Pinned`] back; by now nobody can use it.
     fn let_go(&mut self) {
         if let Some(position) = self.guarded.take() {
@@ -372,6 +391,22 @@ fn front<const EXACT: bool>(slot: Slot, meta: Meta, bytes: &mut [MaybeUninit<u8>
     }
     let len = (meta.len as usize).min(slot.size()).min(bytes.len());
     &mut bytes[..len]
+}
+
+/// A message that is held, not yet shown. Dropping it lets the message go.
+#[must_use = "dropping it lets the message go"]
+#[derive(Debug)]
+pub(crate) struct Grabbed {
+    held: Held,
+    position: u64,
+    len: usize,
+}
+
+impl Grabbed {
+    /// Bytes of the message; no more than a slot holds.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
 }
 
 /// A message in the slot it was written to; it stays there, unchanged, until this is dropped. A

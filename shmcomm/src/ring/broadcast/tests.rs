@@ -254,7 +254,8 @@ fn latest_walks_back_over_holes() {
     drop(writer.claim().unwrap());
     assert_eq!(writer.holes(), 1);
     // Position 4 is a hole, 5 is claimed.
-    let guard2 = reader.latest_pin().unwrap();
+    let grabbed = reader.grab_latest().unwrap();
+    let guard2 = reader.guard(grabbed);
     assert_eq!((number(&pinned(&guard2), 16), guard2.position()), (3, 3));
     assert_eq!(number(&pinned(&guard), 16), 0);
     drop((guard, guard2));
@@ -288,7 +289,8 @@ fn a_ring_held_whole_refuses_and_stays_as_it_is() {
     (0..2).for_each(|n| writer.send(&payload(n, 16)).unwrap());
     let [first, second] = &mut readers;
     let first = first.pin().unwrap();
-    let second = second.latest_pin().unwrap();
+    let grabbed = second.grab_latest().unwrap();
+    let second = second.guard(grabbed);
     for _ in 0..3 {
         assert_eq!(writer.send(&payload(2, 16)), Err(AllPinned));
         assert_eq!((writer.next_position(), writer.holes()), (2, 0));

@@ -128,6 +128,12 @@ impl Writer {
         Err(AllPinned)
     }
 
+    /// Whether messages are made in their slots rather than copied into them.
+    #[inline]
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
     /// The position of the next message or hole.
     pub(crate) fn next_position(&self) -> u64 {
         self.count.next

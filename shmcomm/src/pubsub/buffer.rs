@@ -1,0 +1,27 @@
+//! [`Buffer`]: private, aligned bytes of one end, for messages on their way into a slot or out of it.
+//!
+//! Owns its memory, allocated once when the end is opened. Never shared.
+
+/// Zeroed bytes whose start is aligned.
+pub(super) struct Buffer {
+    bytes: Box<[u8]>,
+    start: usize,
+    len: usize,
+}
+
+impl Buffer {
+    /// `align` is a power of two.
+    pub(super) fn new(len: usize, align: usize) -> Self {
+        let bytes = vec![0; len + align - 1].into_boxed_slice();
+        let start = bytes.as_ptr().align_offset(align);
+        Buffer { bytes, start, len }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..self.start + self.len]
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.start + self.len]
+    }
+}

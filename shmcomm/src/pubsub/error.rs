@@ -1,0 +1,107 @@
+//! What a single send or receive can answer instead of success: small enums, exhaustive on purpose.
+
+use crate::message::Invalid;
+use thiserror::Error;
+
+/// Why nothing was sent. The channel is as it was before the call.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// Subscribers hold every slot in place, which takes a damaged segment: the seats of a channel
+    /// are limited so that at least two slots stay free.
+    #[error("subscribers hold all slots in place; receive by value, drop samples sooner, or raise `slots`")]
+    AllSlotsHeld,
+    /// The message has more bytes (or the tail more items) than a slot takes.
+    #[error("the message takes {size} bytes, but a slot holds {capacity}; raise `slot_size` or `max_len`")]
+    TooLong {
+        /// Bytes of the message.
+        size: usize,
+        /// Bytes that a slot holds.
+        capacity: usize,
+    },
+    /// This process is a fork of the one that opened the channel.
+    #[error("this end was opened before `fork`; open the channel again in the child")]
+    Forked,
+}
+
+/// Why [`try_recv`](crate::Subscriber::try_recv) has no message.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TryRecvError {
+    /// Nothing new yet.
+    #[error("no message is waiting")]
+    Empty,
+    /// This many messages were overwritten before they were received. The next call goes on with
+    /// the oldest one that is safely there.
+    #[error("{0} messages were overwritten before they were received; receive more often or raise `slots`")]
+    Lagged(u64),
+    /// Nothing is left to receive and no publisher is alive now. One may come back: the subscriber
+    /// then goes on by itself.
+    #[error("no publisher is alive and nothing is left to receive")]
+    Disconnected,
+    /// The bytes of this message are not a valid value. It is passed over; the next call goes on
+    /// behind it.
+    #[error("a message was refused: {0}")]
+    Invalid(Invalid),
+    /// This process is a fork of the one that opened the channel.
+    #[error("this end was opened before `fork`; open the channel again in the child")]
+    Forked,
+}
+
+/// Why [`recv`](crate::Subscriber::recv) has no message.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RecvError {
+    /// As in [`TryRecvError::Lagged`].
+    #[error("{0} messages were overwritten before they were received; receive more often or raise `slots`")]
+    Lagged(u64),
+    /// As in [`TryRecvError::Disconnected`].
+    #[error("no publisher is alive and nothing is left to receive")]
+    Disconnected,
+    /// As in [`TryRecvError::Invalid`].
+    #[error("a message was refused: {0}")]
+    Invalid(Invalid),
+    /// As in [`TryRecvError::Forked`].
+    #[error("this end was opened before `fork`; open the channel again in the child")]
+    Forked,
+}
+
+/// Why [`recv_timeout`](crate::Subscriber::recv_timeout) or
+/// [`recv_deadline`](crate::Subscriber::recv_deadline) has no message.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RecvTimeoutError {
+    /// No message came in time.
+    #[error("no message came in time")]
+    Timeout,
+    /// As in [`TryRecvError::Lagged`].
+    #[error("{0} messages were overwritten before they were received; receive more often or raise `slots`")]
+    Lagged(u64),
+    /// As in [`TryRecvError::Disconnected`].
+    #[error("no publisher is alive and nothing is left to receive")]
+    Disconnected,
+    /// As in [`TryRecvError::Invalid`].
+    #[error("a message was refused: {0}")]
+    Invalid(Invalid),
+    /// As in [`TryRecvError::Forked`].
+    #[error("this end was opened before `fork`; open the channel again in the child")]
+    Forked,
+}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Lagged(n) => RecvTimeoutError::Lagged(n),
+            RecvError::Disconnected => RecvTimeoutError::Disconnected,
+            RecvError::Invalid(why) => RecvTimeoutError::Invalid(why),
+            RecvError::Forked => RecvTimeoutError::Forked,
+        }
+    }
+}
+
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Lagged(n) => TryRecvError::Lagged(n),
+            RecvError::Disconnected => TryRecvError::Disconnected,
+            RecvError::Invalid(why) => TryRecvError::Invalid(why),
+            RecvError::Forked => TryRecvError::Forked,
+        }
+    }
+}

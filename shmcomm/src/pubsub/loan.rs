@@ -1,0 +1,125 @@
+//! Loans: messages made where they will be sent from.
+//!
+//! Owns the two places where a message is made (the slot itself, or a private buffer on a ring that
+//! copies) and what happens when a loan is sent or dropped. Never blocks.
+
+use super::SendError;
+use super::buffer::Buffer;
+use crate::message::ShmMessage;
+use crate::message::in_place::{InPlaceMut, TailInPlaceMut};
+use crate::ring::{AllPinned, Claim, Place, Staged, Writer};
+use crate::wait::Event;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+
+/// Room for a message, and the way to send it.
+pub(super) type Claimed<'p> = Place<Staged<'p, &'p mut Writer>, Claim<'p>>;
+
+pub(super) fn claim<'p>(writer: &'p mut Writer, staging: &'p mut Buffer) -> Result<Claimed<'p>, SendError> {
+    if writer.is_pinned() {
+        writer.claim().map(Place::Slot).map_err(|AllPinned| SendError::AllSlotsHeld)
+    } else {
+        Ok(Place::Private(Staged::new(staging.bytes_mut(), writer)))
+    }
+}
+
+/// Sends the first `len` bytes.
+fn send(claimed: Claimed<'_>, len: usize, items: Event) -> Result<(), SendError> {
+    match claimed {
+        Place::Private(mut staged) => {
+            let (bytes, writer) = staged.parts();
+            writer.send(&bytes[..len]).map_err(|AllPinned| SendError::AllSlotsHeld)?;
+        }
+        Place::Slot(claim) => claim.publish(len),
+    }
+    items.notify();
+    Ok(())
+}
+
+/// A message that is being made: dereferences to it. See [`Publisher::loan`](super::Publisher::loan).
+///
+/// Dropping it, or forgetting it, sends nothing.
+#[must_use = "a loan that is dropped sends nothing"]
+pub struct Loan<'p, M> {
+    place: InPlaceMut<Claimed<'p>, M>,
+    items: Event,
+}
+
+impl<'p, M: ShmMessage> Loan<'p, M> {
+    pub(super) fn new(claimed: Claimed<'p>, items: Event) -> Self {
+        Loan { place: InPlaceMut::new(claimed), items }
+    }
+
+    pub(super) fn with(claimed: Claimed<'p>, items: Event, message: M) -> Self {
+        Loan { place: InPlaceMut::with(claimed, message), items }
+    }
+
+    /// Publishes the message and wakes the subscribers that sleep. Does not block.
+    pub fn send(self) -> Result<(), SendError> {
+        send(self.place.into_keeper(), size_of::<M>(), self.items)
+    }
+}
+
+impl<M: ShmMessage> Deref for Loan<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        self.place.get()
+    }
+}
+
+impl<M: ShmMessage> DerefMut for Loan<'_, M> {
+    fn deref_mut(&mut self) -> &mut M {
+        self.place.get_mut()
+    }
+}
+
+impl<M: ShmMessage + fmt::Debug> fmt::Debug for Loan<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Loan").field(&**self).finish()
+    }
+}
+
+/// A header and its items that are being made: see [`Publisher::loan`](super::Publisher::loan).
+///
+/// Dropping it, or forgetting it, sends nothing.
+#[must_use = "a loan that is dropped sends nothing"]
+pub struct TailLoan<'p, H, T> {
+    place: TailInPlaceMut<Claimed<'p>, H, T>,
+    items: Event,
+}
+
+impl<'p, H: ShmMessage, T: ShmMessage> TailLoan<'p, H, T> {
+    pub(super) fn new(claimed: Claimed<'p>, items: Event, len: usize) -> Self {
+        TailLoan { place: TailInPlaceMut::new(claimed, len), items }
+    }
+
+    /// The header and the items, to be read.
+    pub fn parts(&self) -> (&H, &[T]) {
+        self.place.parts()
+    }
+
+    /// The header and the items, to be written.
+    pub fn parts_mut(&mut self) -> (&mut H, &mut [T]) {
+        self.place.parts_mut()
+    }
+
+    /// Keeps only the first `len` items, where there turned out to be fewer than asked room for.
+    /// Does nothing if there are not more than `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.place.truncate(len);
+    }
+
+    /// Publishes header and items and wakes the subscribers that sleep. Does not block.
+    pub fn send(self) -> Result<(), SendError> {
+        let size = self.place.size();
+        send(self.place.into_keeper(), size, self.items)
+    }
+}
+
+impl<H: ShmMessage + fmt::Debug, T: ShmMessage + fmt::Debug> fmt::Debug for TailLoan<'_, H, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (header, items) = self.parts();
+        f.debug_struct("TailLoan").field("header", header).field("items", &items.len()).finish()
+    }
+}

@@ -1,0 +1,353 @@
+//! [`Source`]: a subscriber without the type of its messages.
+//!
+//! Owns the seat, the place in the ring, the counts, and the way from "nothing there" to `Empty`,
+//! `Disconnected` or another segment. Calls `segment`, `ring` and `wait`. Never interprets a message.
+//!
+//! # When nothing is there
+//!
+//! ```text
+//!   nothing at my position
+//!     ├─ the publisher's seat is taken, and its lock held ──────────────→ empty: wait
+//!     └─ nobody publishes ─ look once more: something came meanwhile ───→ receive it
+//!          ├─ the name leads to another segment that fits ──────────────→ follow, from its start
+//!          └─ it does not ──────────────────────────────────────────────→ disconnected
+//! ```
+//!
+//! The seat's word tells a clean leave at once. A crash shows only in the lock, which takes a system
+//! call: it is made before every sleep, and at every [`PROBE`]th empty `try_recv`.
+
+use super::buffer::Buffer;
+use super::sample::Held;
+use super::{KEEPER, PUBLISHER_SEAT, RecvError};
+use crate::error::Error;
+use crate::layout::{Discipline, Geometry, Region, control, seat};
+use crate::message::Invalid;
+use crate::ring::{Corrupt, Missed, Place, Reader};
+use crate::segment::{self, Attachment, Spec};
+use crate::sync::Ordering;
+use crate::wait::{self, Await, Deadline, Event, Patience};
+use core::mem::MaybeUninit;
+use std::time::Duration;
+
+/// So many empty looks of `try_recv` come before the next question to the kernel.
+const PROBE: u32 = 256;
+
+pub(super) struct Source {
+    attachment: Attachment,
+    reader: Reader,
+    items: Event,
+    patience: Patience,
+    /// Where messages are looked at in place, on a ring that copies.
+    buffer: Buffer,
+    spec: Spec,
+    counts: Counts,
+    empties: u32,
+}
+
+/// What happened to this subscriber, in all segments it followed. Mirrored in its seat.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) received: u64,
+    pub(super) bytes: u64,
+    pub(super) lost: u64,
+    pub(super) skipped: u64,
+    pub(super) invalid: u64,
+}
+
+/// Counts a message that turned out not to be one.
+pub(super) struct Refusals<'s> {
+    counts: &'s mut Counts,
+    attachment: &'s Attachment,
+}
+
+impl Refusals<'_> {
+    pub(super) fn count(self, why: Invalid) -> RecvError {
+        refuse(self.counts, self.attachment, why)
+    }
+}
+
+fn refuse(counts: &mut Counts, attachment: &Attachment, why: Invalid) -> RecvError {
+    counts.invalid += 1;
+    counts.received = counts.received.saturating_sub(1);
+    attachment.seat_word(seat::INVALID).store(counts.invalid, Ordering::Relaxed);
+    attachment.seat_word(seat::MESSAGES).store(counts.received, Ordering::Relaxed);
+    log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
+    RecvError::Invalid(why)
+}
+
+impl Source {
+    pub(super) fn open(spec: Spec) -> Result<Self, Error> {
+        let attachment = segment::subscribe(&spec, KEEPER)?;
+        let history = spec.history;
+        let mut source =
+            Self::on(attachment, spec, |region, geometry, bit| Reader::join(region, geometry, bit, history))?;
+        if !source.publisher_alive() {
+            source.wait_for_publisher(Deadline::after(source.spec.connect_timeout));
+        }
+        Ok(source)
+    }
+
+    fn on(
+        attachment: Attachment,
+        spec: Spec,
+        join: impl FnOnce(Region, &Geometry, u32) -> Result<Reader, Corrupt>,
+    ) -> Result<Self, Error> {
+        let region = attachment.region();
+        let geometry = attachment.geometry();
+        let reader = join(region, geometry, attachment.seat() - 1).map_err(|why| attachment.damaged(why))?;
+        let buffer = match geometry.discipline {
+            Discipline::Pinned => Buffer::new(0, 1),
+            _ => Buffer::new(geometry.slot_size as usize, geometry.align as usize),
+        };
+        attachment.seat_word(seat::POSITION).store(reader.position(), Ordering::Relaxed);
+        let items = Event::new(region, control::ITEMS);
+        let patience = Patience::new();
+        let counts = Counts::default();
+        Ok(Source { attachment, reader, items, patience, buffer, spec, counts, empties: 0 })
+    }
+
+    pub(super) fn attachment(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(super) fn lag(&self) -> u64 {
+        self.reader.lag()
+    }
+
+    pub(super) fn publisher_alive(&self) -> bool {
+        !self.attachment.forked()
+            && self.attachment.is_taken(PUBLISHER_SEAT)
+            && self.attachment.peer_alive(PUBLISHER_SEAT)
+    }
+
+    /// Copies the next message to `landing`, if there is one; returns these bytes and the length of
+    /// the message.
+    #[inline]
+    pub(super) fn read<'l>(
+        &mut self,
+        landing: &'l mut [MaybeUninit<u8>],
+    ) -> Result<Option<(&'l mut [u8], usize)>, RecvError> {
+        if self.attachment.forked() {
+            return Err(RecvError::Forked);
+        }
+        match self.reader.receive(landing) {
+            Ok((bytes, len)) => {
+                self.took(len);
+                Ok(Some((bytes, len)))
+            }
+            Err(missed) => self.nothing(missed).map(|()| None),
+        }
+    }
+
+    /// Gets hold of the next message, waiting for it if there is a deadline.
+    pub(super) fn hold(
+        &mut self,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<(Held<'_>, Refusals<'_>)>, RecvError> {
+        loop {
+            if self.attachment.forked() {
+                return Err(RecvError::Forked);
+            }
+            if self.reader.is_pinned() {
+                match self.reader.grab() {
+                    Ok(grabbed) => {
+                        self.took(grabbed.len());
+                        let held = Place::Slot(self.reader.guard(grabbed));
+                        let refusals = Refusals { counts: &mut self.counts, attachment: &self.attachment };
+                        return Ok(Some((held, refusals)));
+                    }
+                    Err(missed) => self.nothing(missed)?,
+                }
+            } else {
+                match self.reader.receive_into(self.buffer.bytes_mut()) {
+                    Ok(len) => {
+                        self.took(len);
+                        let held = Place::Private(&self.buffer.bytes()[..len]);
+                        let refusals = Refusals { counts: &mut self.counts, attachment: &self.attachment };
+                        return Ok(Some((held, refusals)));
+                    }
+                    Err(missed) => self.nothing(missed)?,
+                }
+            }
+            match deadline {
+                Some(deadline) if self.wait(deadline)? => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// Gets hold of the newest message.
+    pub(super) fn hold_latest(&mut self) -> Result<Option<(Held<'_>, Refusals<'_>)>, RecvError> {
+        if self.attachment.forked() {
+            return Err(RecvError::Forked);
+        }
+        let (before, skipped) = (self.reader.position(), self.reader.skipped());
+        let grabbed = if self.reader.is_pinned() {
+            self.reader.grab_latest().map(|grabbed| (grabbed.len(), Some(grabbed)))
+        } else {
+            self.reader.receive_latest(self.buffer.bytes_mut()).map(|len| (len, None))
+        };
+        let Some((len, grabbed)) = grabbed else { return Ok(None) };
+        // The newest may have been received before: then it does not count again.
+        if self.reader.position() > before {
+            self.counts.skipped += self.reader.skipped() - skipped;
+            self.attachment.seat_word(seat::SKIPPED).store(self.counts.skipped, Ordering::Relaxed);
+            self.took(len);
+        }
+        let held = match grabbed {
+            Some(grabbed) => Place::Slot(self.reader.guard(grabbed)),
+            None => Place::Private(&self.buffer.bytes()[..len]),
+        };
+        Ok(Some((held, Refusals { counts: &mut self.counts, attachment: &self.attachment })))
+    }
+
+    /// Waits for something to look at. `false` at the deadline.
+    pub(super) fn wait(&mut self, deadline: Deadline) -> Result<bool, RecvError> {
+        match wait::wait(self, deadline) {
+            Some(Ok(())) => Ok(true),
+            Some(Err(error)) => Err(error),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn wait_for_publisher(&mut self, deadline: Deadline) -> bool {
+        loop {
+            if self.publisher_alive() || (self.follow() && self.publisher_alive()) {
+                return true;
+            }
+            if deadline.has_passed() || self.attachment.forked() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Counts a message that turned out not to be one.
+    pub(super) fn refuse(&mut self, why: Invalid) -> RecvError {
+        refuse(&mut self.counts, &self.attachment, why)
+    }
+
+    #[inline]
+    fn took(&mut self, len: usize) {
+        self.empties = 0;
+        self.counts.received += 1;
+        self.counts.bytes += len as u64;
+        // Relaxed, here and below: figures for others to show, written by this end alone.
+        self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed);
+        self.attachment.seat_word(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
+        self.attachment.seat_word(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
+    }
+
+    /// Why the ring had nothing: an error, or `Ok` if there is nothing yet.
+    #[cold]
+    fn nothing(&mut self, missed: Missed) -> Result<(), RecvError> {
+        match missed {
+            Missed::Lagged(lost) => {
+                self.counts.lost += lost;
+                self.attachment.seat_word(seat::LOST).store(self.counts.lost, Ordering::Relaxed);
+                self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed);
+                log::debug!(target: "shmcomm", "channel `{}`: {lost} messages lost", self.attachment.channel());
+                Err(RecvError::Lagged(lost))
+            }
+            Missed::Empty => {
+                self.empties = self.empties.wrapping_add(1);
+                let probe = self.empties.is_multiple_of(PROBE);
+                if self.attachment.is_taken(PUBLISHER_SEAT) && (!probe || self.publisher_alive()) {
+                    return Ok(());
+                }
+                self.without_publisher()
+            }
+        }
+    }
+
+    /// What there is to do when nobody publishes.
+    #[cold]
+    fn without_publisher(&mut self) -> Result<(), RecvError> {
+        // What was published last may have come after the ring was found empty.
+        if self.reader.ready() || self.follow() {
+            return Ok(());
+        }
+        Err(RecvError::Disconnected)
+    }
+
+    /// Goes over to the segment that has the name now, if it is another one.
+    fn follow(&mut self) -> bool {
+        if self.attachment.name_refers_here() {
+            return false;
+        }
+        let mut spec = self.spec.clone();
+        spec.connect_timeout = Duration::ZERO;
+        // Everything in the new segment is new to this subscriber.
+        let next = segment::subscribe(&spec, KEEPER).and_then(|next| {
+            Self::on(next, spec, |region, geometry, bit| Ok(Reader::from_start(region, geometry, bit)))
+        });
+        match next {
+            Ok(mut next) => {
+                log::info!(target: "shmcomm", "channel `{}`: followed to its new segment", self.attachment.channel());
+                next.spec.connect_timeout = self.spec.connect_timeout;
+                next.counts = self.counts;
+                next.took_over();
+                *self = next;
+                true
+            }
+            Err(error) => {
+                log::debug!(target: "shmcomm", "not followed: {error}");
+                false
+            }
+        }
+    }
+
+    /// Shows the counts of former segments in the new seat.
+    fn took_over(&self) {
+        for (at, count) in [
+            (seat::MESSAGES, self.counts.received),
+            (seat::BYTES, self.counts.bytes),
+            (seat::LOST, self.counts.lost),
+            (seat::SKIPPED, self.counts.skipped),
+            (seat::INVALID, self.counts.invalid),
+        ] {
+            self.attachment.seat_word(at).store(count, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Await for Source {
+    type Output = Result<(), RecvError>;
+
+    fn look(&mut self) -> Option<Self::Output> {
+        self.reader.ready().then_some(Ok(()))
+    }
+
+    fn idle(&mut self) -> Option<Self::Output> {
+        if self.attachment.forked() {
+            return Some(Err(RecvError::Forked));
+        }
+        if self.publisher_alive() {
+            return None;
+        }
+        match self.without_publisher() {
+            // Followed, or something came: look again.
+            Ok(()) => self.look(),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn event(&self) -> Event {
+        self.items
+    }
+
+    fn announce(&mut self) {
+        if let Err(error) = self.attachment.announce_sleeper() {
+            // Sleeps stay bounded, so messages are found late, not never.
+            log::warn!(target: "shmcomm", "{error}; this subscriber will not be woken, and looks every 50 ms");
+        }
+    }
+
+    fn patience(&mut self) -> &mut Patience {
+        &mut self.patience
+    }
+}

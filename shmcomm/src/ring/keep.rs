@@ -1,0 +1,114 @@
+//! What keeps the bytes of a message still while somebody looks at them or writes them.
+//!
+//! Owns the two contracts, [`Keep`] and [`KeepMut`], between the rings, which give out slots, and
+//! the typed layer, which makes references to them. Never reads the bytes itself.
+
+use super::{Claim, Pinned};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+/// Bytes that stay where they are, and what they are, for as long as the keeper lives.
+///
+/// # Safety
+/// All calls of `bytes` return the same address and length, also after the keeper was moved, and
+/// nobody changes the bytes while the keeper lives.
+pub(crate) unsafe trait Keep {
+    fn bytes(&self) -> &[u8];
+}
+
+/// Bytes that nobody else sees for as long as the keeper lives.
+///
+/// # Safety
+/// All calls of `bytes_mut` return the same address and length, also after the keeper was moved,
+/// and nobody else reads or writes the bytes while the keeper lives.
+pub(crate) unsafe trait KeepMut {
+    fn bytes_mut(&mut self) -> &mut [u8];
+}
+
+// SAFETY: a shared borrow.
+unsafe impl Keep for &[u8] {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+/// Private bytes in which a message is made before it is copied into a slot through `via`.
+///
+/// Holds an address, not the reference that it stands for: moving a `&mut` would end the life of
+/// every pointer made from it.
+pub(crate) struct Staged<'s, V> {
+    bytes: NonNull<[u8]>,
+    pub(crate) via: V,
+    _borrow: PhantomData<&'s mut [u8]>,
+}
+
+impl<'s, V> Staged<'s, V> {
+    pub(crate) fn new(bytes: &'s mut [u8], via: V) -> Self {
+        Staged { bytes: NonNull::from(bytes), via, _borrow: PhantomData }
+    }
+
+    /// The bytes, and what to send them through.
+    pub(crate) fn parts(&mut self) -> (&[u8], &mut V) {
+        // SAFETY: stands for an exclusive borrow that `self` is borrowed from.
+        (unsafe { self.bytes.as_ref() }, &mut self.via)
+    }
+}
+
+// SAFETY: stands for an exclusive borrow.
+unsafe impl<V> KeepMut for Staged<'_, V> {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: stands for an exclusive borrow, and `self` is borrowed exclusively.
+        unsafe { self.bytes.as_mut() }
+    }
+}
+
+// SAFETY: stands for a `&mut [u8]`.
+unsafe impl<V: Send> Send for Staged<'_, V> {}
+// SAFETY: stands for a `&mut [u8]`.
+unsafe impl<V: Sync> Sync for Staged<'_, V> {}
+
+/// One of two keepers: a private copy, or the slot itself.
+pub(crate) enum Place<A, B> {
+    Private(A),
+    Slot(B),
+}
+
+// SAFETY: each of them keeps the contract.
+unsafe impl<A: Keep, B: Keep> Keep for Place<A, B> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Place::Private(a) => a.bytes(),
+            Place::Slot(b) => b.bytes(),
+        }
+    }
+}
+
+// SAFETY: each of them keeps the contract.
+unsafe impl<A: KeepMut, B: KeepMut> KeepMut for Place<A, B> {
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Place::Private(a) => a.bytes_mut(),
+            Place::Slot(b) => b.bytes_mut(),
+        }
+    }
+}
+
+// SAFETY: the payload of a slot that its reader holds: it does not move, and nobody writes it.
+unsafe impl Keep for Pinned<'_> {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: `payload` has `len` bytes, initialised by the file system if by nobody else, and
+        // nobody writes them while `self` lives.
+        unsafe { core::slice::from_raw_parts(self.payload().as_ptr(), self.len()) }
+    }
+}
+
+// SAFETY: the payload of a slot that its writer claimed: it does not move, and is the claim's alone.
+unsafe impl KeepMut for Claim<'_> {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let capacity = self.capacity();
+        // SAFETY: `payload` has `capacity` bytes, initialised as above, that nobody else touches.
+        unsafe { core::slice::from_raw_parts_mut(self.payload().as_ptr(), capacity) }
+    }
+}
