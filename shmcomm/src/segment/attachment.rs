@@ -266,6 +266,8 @@ impl Attachment {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `map` is not used after this: `this` is never dropped.
         unsafe { ManuallyDrop::drop(&mut this.map) };
+        // SAFETY: as for `map`.
+        unsafe { std::ptr::drop_in_place(&raw mut this.probe) };
     }
 
     fn gate(&self) -> MutexGuard<'_, ()> {
@@ -297,8 +299,6 @@ impl Attachment {
         if !spent || !matches!(seats::any_alive(&self.probe), Ok(false)) || !self.name_refers_here() {
             return;
         }
-        let state = control::SUPERSEDED.to_ne_bytes();
-        let _ = os::write_at(&self.probe, &state, control::STATE as u64);
         match os::unlink(self.place.path()) {
             Ok(()) => {
                 log::info!(target: "shmcomm", "channel `{}`: destroyed, its last participant left", self.channel());

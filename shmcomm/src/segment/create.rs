@@ -185,11 +185,12 @@ pub(super) fn take_over_name(
     let place = fresh.place().clone();
     let temporary = place.temporary();
     os::link(fresh.probe(), &temporary).map_err(|error| system(&place, "name", error))?;
+    mark_superseded(old, old_stat);
     if let Err(error) = os::rename(&temporary, place.path()) {
         let _ = os::unlink(&temporary);
         return Err(system(&place, "name", error));
     }
-    supersede(old, old_stat);
+    wake_sleepers(old, old_stat);
     log::warn!(
         target: "shmcomm",
         "channel `{}`: replaced its segment, as {why}; whoever is attached to the old one is told",
@@ -199,15 +200,38 @@ pub(super) fn take_over_name(
     Ok(fresh)
 }
 
-/// Marks a segment as one that is not to be used any more, and wakes its sleepers. Works on a damaged
-/// one as well: what there is of it is marked.
-pub(super) fn supersede(file: &File, stat: &Stat) {
-    if stat.len < PAGE as u64 {
-        return;
+/// Takes a segment's name from it, under its registration lock; false if it has none.
+///
+/// The mark comes first: if this process dies in between, whoever finds a marked segment under a
+/// name finishes the job.
+pub(super) fn take_name(place: &Place, file: &File, stat: &Stat) -> Result<bool, Error> {
+    mark_superseded(file, stat);
+    match os::unlink(place.path()) {
+        Ok(()) => {
+            wake_sleepers(file, stat);
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(system(place, "remove", error)),
     }
-    // By a write rather than through a map: a map of a file that has been cut short would kill.
-    let _ = os::write_at(file, &control::SUPERSEDED.to_ne_bytes(), control::STATE as u64);
-    if let Ok(map) = os::map(file, PAGE, false) {
+}
+
+/// Whether a file is long enough to have the control words, be the rest of it damaged.
+fn has_control_words(stat: &Stat) -> bool {
+    stat.len >= PAGE as u64
+}
+
+fn mark_superseded(file: &File, stat: &Stat) {
+    if has_control_words(stat) {
+        // By a write rather than through a map: a map of a file that is cut short meanwhile kills.
+        let _ = os::write_at(file, &control::SUPERSEDED.to_ne_bytes(), control::STATE as u64);
+    }
+}
+
+fn wake_sleepers(file: &File, stat: &Stat) {
+    if has_control_words(stat)
+        && let Ok(map) = os::map(file, PAGE, false)
+    {
         seats::wake_all(&region(&map), None);
     }
 }

@@ -11,6 +11,7 @@ use crate::os::{self, FileKind, Stat};
 use crate::sync::Ordering;
 use crate::{Error, ErrorKind};
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -67,8 +68,8 @@ pub fn list_segments() -> Result<Vec<SegmentInfo>, Error> {
 pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
     let files = os::list(dir).map_err(|error| {
         let kind = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-            std::io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+            io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+            io::ErrorKind::Unsupported => ErrorKind::Unsupported,
             _ => ErrorKind::Os,
         };
         let dir = dir.display().to_string();
@@ -175,37 +176,41 @@ pub fn force_unlink(channel: &str) -> Result<bool, Error> {
 }
 
 pub(super) fn force_unlink_at(place: &Place) -> Result<bool, Error> {
-    let stat = match os::stat_path(place.path()) {
-        Ok(stat) => stat,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(system(place, "examine", error)),
-    };
-    // Permissions are no obstacle to removing a file of one's own.
-    inspect::check_owner(place, &Stat { mode: 0, ..stat })?;
-    let file = match os::open(place.path()) {
-        Ok(file) => Some(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        // Its mode forbids opening it, so nobody uses it either.
-        Err(_) => None,
-    };
-    let removed = match &file {
-        Some(file) => remove_open(place, file)?,
-        None => remove(place)?,
-    };
-    if removed {
-        log::warn!(target: "shmcomm", "channel `{}`: removed its segment by force", place.name());
+    loop {
+        let stat = match os::stat_path(place.path()) {
+            Ok(stat) => stat,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(system(place, "examine", error)),
+        };
+        // Permissions are no obstacle to removing a file of one's own.
+        inspect::check_owner(place, &Stat { mode: 0, ..stat })?;
+        let removed = match os::open(place.path()) {
+            Ok(file) => remove_open(place, &file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+            // Its mode forbids opening it, so nobody uses it either.
+            Err(_) => Some(remove(place)?),
+        };
+        match removed {
+            Some(true) => {
+                log::warn!(target: "shmcomm", "channel `{}`: removed its segment by force", place.name());
+                return Ok(true);
+            }
+            Some(false) => return Ok(false),
+            // Replaced while we waited: each turn means that somebody else has got on.
+            None => {}
+        }
     }
-    Ok(removed)
 }
 
-fn remove_open(place: &Place, file: &File) -> Result<bool, Error> {
+/// Nothing if the name stands for another file by now.
+fn remove_open(place: &Place, file: &File) -> Result<Option<bool>, Error> {
     // By force also means: without the lock, if that is not to be had.
     let _registration = Registration::wait(place, file).ok();
     let stat = os::stat(file).map_err(|error| system(place, "examine", error))?;
-    if is_ours(file, &stat) {
-        create::supersede(file, &stat);
+    if !inspect::names(place.path(), &stat) {
+        return Ok(None);
     }
-    remove(place)
+    if is_ours(file, &stat) { create::take_name(place, file, &stat) } else { remove(place) }.map(Some)
 }
 
 /// Whether it starts like a segment of this version, so that its control words are where we think.
@@ -221,7 +226,7 @@ fn is_ours(file: &File, stat: &Stat) -> bool {
 fn remove(place: &Place) -> Result<bool, Error> {
     match os::unlink(place.path()) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(system(place, "remove", error)),
     }
 }

@@ -188,7 +188,12 @@ impl Visitor<'_> {
             let _registration = Registration::wait(place, &probe)?;
             // Relaxed: set under the lock that is held, or by a `force_unlink` that did not wait for it.
             let superseded = region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE;
-            if superseded || !inspect::names(place.path(), &stat) {
+            if !inspect::names(place.path(), &stat) {
+                return Ok(None);
+            }
+            if superseded {
+                // Who marked it died before it could take its name.
+                create::take_name(place, &file, &stat)?;
                 return Ok(None);
             }
             for index in seats.clone() {
@@ -243,8 +248,7 @@ impl Visitor<'_> {
             create::clean_temporaries(place.dir());
             return Ok(Some(made));
         }
-        create::supersede(old.file, old.stat);
-        os::unlink(place.path()).map_err(|error| system(place, "remove", error))?;
+        create::take_name(place, old.file, old.stat)?;
         log::warn!(
             target: "shmcomm",
             "channel `{}`: removed its stale segment of {} bytes to make room, as {why}",

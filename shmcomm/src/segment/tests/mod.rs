@@ -1,6 +1,8 @@
 //! Tests of segments: the promises of [`super`], each with real files and locks.
 
+mod helper;
 mod life;
+mod process;
 mod refusals;
 
 use super::{Attachment, Keeper, Place, Role, Spec, join, publish, subscribe};

@@ -1,0 +1,163 @@
+//! Other processes for the tests: this test binary once more, with one task to do.
+//!
+//! [`Helper`] starts and ends them; [`task`] is what they run. They speak in lines: the test sends
+//! `go`, the helper answers `> …`.
+
+use super::*;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+const TASK: &str = "SHMCOMM_TEST_TASK";
+const NAME: &str = "SHMCOMM_TEST_NAME";
+
+/// A child process; killed and waited for when dropped.
+pub(super) struct Helper {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+pub(super) fn command(task: &str, channel: &Channel) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["segment::tests::helper::task", "--exact", "--nocapture"]);
+    command.env(TASK, task).env(NAME, &channel.spec.name);
+    command
+}
+
+impl Helper {
+    pub(super) fn start(task: &str, channel: &Channel) -> Self {
+        Self::spawn(command(task, channel))
+    }
+
+    pub(super) fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Helper { child, input, output }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn go(&mut self) {
+        writeln!(self.input, "go").unwrap();
+    }
+
+    /// The next answer; empty if the helper has ended.
+    pub(super) fn answer(&mut self) -> String {
+        let mut line = String::new();
+        while self.output.read_line(&mut line).unwrap() > 0 {
+            if let Some((_, answer)) = line.split_once("> ") {
+                return answer.trim_end().to_owned();
+            }
+            line.clear();
+        }
+        String::new()
+    }
+
+    pub(super) fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn say(answer: impl std::fmt::Display) {
+    // At the start of a line of its own, whatever the test harness has printed.
+    println!("\n> {answer}");
+}
+
+/// Waits for the test to say `go`; ends where it has nothing more to say.
+fn wait() {
+    let mut line = String::new();
+    if std::io::stdin().read_line(&mut line).unwrap_or(0) == 0 {
+        std::process::exit(0);
+    }
+}
+
+fn kind(result: &Result<Attachment, crate::Error>) -> String {
+    match result {
+        Ok(attachment) => format!("{:?} {}", attachment.arrival(), attachment.seat()),
+        Err(error) => format!("{:?} {error}", error.kind()),
+    }
+}
+
+#[test]
+fn task() {
+    let Ok(task) = std::env::var(TASK) else { return };
+    let mut channel = Channel::new("helper");
+    channel.spec.name = std::env::var(NAME).unwrap();
+    let channel = std::mem::ManuallyDrop::new(channel);
+    match task.as_str() {
+        "publish" => hold(publish(&channel.spec, PLAIN)),
+        "subscribe" => hold(subscribe(&channel.spec, PLAIN)),
+        "pull" => hold(join(&channel.with(|s| s.pattern = Pattern::PushPull), Role::Puller, PLAIN)),
+        "publish again and again" => loop {
+            wait();
+            let result = publish(&channel.spec, PLAIN);
+            say(kind(&result));
+            wait();
+        },
+        "come and go" => come_and_go(&channel),
+        "register and stop" => {
+            let file = os::open(&channel.path()).unwrap();
+            let place = Place::new(&channel.spec.name).unwrap();
+            let registration = crate::segment::seats::Registration::wait(&place, &file).unwrap();
+            say("stopped");
+            wait();
+            drop(registration);
+        }
+        "leave a child" => {
+            let attachment = subscribe(&channel.spec, PLAIN).unwrap();
+            let child = Helper::start("sleep", &channel);
+            say(child.pid());
+            wait();
+            drop((attachment, child));
+        }
+        "sleep" => std::thread::sleep(Duration::from_secs(600)),
+        "fork" => super::process::forks(&channel),
+        "attach often" => super::process::attaches_often(&channel),
+        "few files" => super::process::runs_out_of_files(&channel),
+        "small files" => super::process::may_not_make_large_files(&channel),
+        "full" => super::process::fills_the_file_system(&channel),
+        other => panic!("no task {other}"),
+    }
+    std::process::exit(0);
+}
+
+pub(super) fn report(answer: impl std::fmt::Display) {
+    say(answer);
+}
+
+fn hold(result: Result<Attachment, crate::Error>) {
+    say(kind(&result));
+    wait();
+    drop(result);
+    say("left");
+    wait();
+}
+
+/// Makes, adopts, replaces, leaves and attaches, as fast as it can, until it is killed.
+fn come_and_go(channel: &Channel) {
+    say("coming");
+    for round in 0u64.. {
+        let spec = channel.with(|s| s.slots = 8 << (round % 2));
+        let publisher = publish(&spec, PLAIN);
+        let subscriber = subscribe(&spec, PLAIN);
+        if round % 3 == 0 {
+            // So that the next round finds a stale one.
+            publisher.into_iter().chain(subscriber).for_each(die);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Several processes, and what happens to them: races, kills, forks, limits.
+
+use super::helper::{self, Helper, report};
+use super::*;
+use crate::segment::{Arrival, open};
+use std::fs;
+use std::sync::Barrier;
+
+#[test]
+fn a_killed_publisher_is_seen_at_once_and_its_heir_goes_on() {
+    let channel = Channel::new("killed");
+    let mut first = Helper::start("publish", &channel);
+    assert_eq!(first.answer(), "Created 0");
+    let subscriber = channel.subscribe();
+    assert!(subscriber.peer_alive(0));
+    let pid = first.pid();
+    let (kind, text) = refused(publish(&channel.spec, PLAIN));
+    assert_eq!(kind, ErrorKind::AlreadyPublished);
+    assert!(text.contains(&format!("process {pid}")), "{text}");
+    first.kill();
+    assert!(!subscriber.peer_alive(0));
+    let info = crate::list_segments().unwrap().into_iter().find(|s| s.channel == channel.spec.name).unwrap();
+    assert!(!info.stale && info.problem.is_none());
+    assert_eq!(
+        info.participants.iter().map(|p| (p.pid == pid, p.alive)).collect::<Vec<_>>(),
+        [(true, false), (false, true)]
+    );
+    let heir = channel.publish();
+    assert_eq!(heir.arrival(), Arrival::Joined);
+    assert!(subscriber.peer_alive(0) && !subscriber.is_superseded());
+}
+
+#[test]
+fn the_dead_do_not_keep_the_segment_alive() {
+    let channel = Channel::new("dead");
+    let publisher = channel.publish();
+    let mut other = Helper::start("subscribe", &channel);
+    assert_eq!(other.answer(), "Joined 1");
+    other.kill();
+    assert_eq!(publisher.participants().len(), 2);
+    drop(publisher);
+    assert!(!channel.exists());
+}
+
+#[test]
+fn a_child_that_was_started_meanwhile_does_not_keep_the_seat() {
+    let channel = Channel::new("child");
+    let publisher = channel.publish();
+    let mut parent = Helper::start("leave a child", &channel);
+    let child: u32 = parent.answer().parse().unwrap();
+    assert!(publisher.peer_alive(1));
+    parent.kill();
+    assert!(fs::exists(format!("/proc/{child}")).unwrap());
+    assert!(!publisher.peer_alive(1), "the child of the dead one has its lock");
+    let child = rustix::process::Pid::from_raw(child as i32).unwrap();
+    let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+}
+
+#[test]
+fn of_racing_publishers_one_wins_and_the_others_are_told() {
+    let channel = Channel::new("race");
+    let threads = if cfg!(miri) { 2 } else { 6 };
+    for round in 0..100 {
+        // In turn: nothing there; a stale one that fits; a stale one that has to be replaced.
+        match round % 3 {
+            0 => {}
+            1 => die(channel.publish()),
+            _ => die(publish(&channel.with(|s| s.slots = 16), PLAIN).unwrap()),
+        }
+        let start = Barrier::new(threads);
+        let decided = Barrier::new(threads);
+        let results: Vec<Result<(), ErrorKind>> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        let result = publish(&channel.spec, PLAIN);
+                        decided.wait();
+                        result.map(drop).map_err(|error| error.kind())
+                    })
+                })
+                .collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+        });
+        assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1, "round {round}: {results:?}");
+        let told = results.iter().filter(|r| **r == Err(ErrorKind::AlreadyPublished)).count();
+        assert_eq!(told, threads - 1, "round {round}: {results:?}");
+        assert!(!channel.exists());
+    }
+}
+
+#[test]
+fn of_racing_processes_one_wins_and_the_others_are_told() {
+    let channel = Channel::new("race-processes");
+    let mut racers: Vec<_> = (0..4).map(|_| Helper::start("publish again and again", &channel)).collect();
+    for round in 0..60 {
+        match round % 3 {
+            0 => {}
+            1 => die(channel.publish()),
+            _ => die(publish(&channel.with(|s| s.slots = 16), PLAIN).unwrap()),
+        }
+        racers.iter_mut().for_each(Helper::go);
+        let answers: Vec<_> = racers.iter_mut().map(Helper::answer).collect();
+        let lost = answers.iter().filter(|a| a.starts_with("AlreadyPublished")).count();
+        assert_eq!(lost, 3, "round {round}: {answers:?}");
+        let told =
+            answers.iter().filter(|a| racers.iter().any(|r| a.contains(&format!("process {} ", r.pid()))));
+        assert_eq!(told.count(), 3, "round {round}: {answers:?}");
+        racers.iter_mut().for_each(Helper::go);
+        // The winner leaves; the file goes with it.
+        while channel.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn subscribers_that_come_while_the_last_one_leaves_get_a_segment_with_a_name() {
+    let channel = Channel::queue("door");
+    let threads = 4;
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                for _ in 0..300 {
+                    let end = channel.join(Role::Pusher);
+                    assert!(end.name_refers_here() && !end.is_superseded());
+                }
+            });
+        }
+    });
+    assert!(!channel.exists());
+}
+
+#[test]
+fn makers_killed_at_any_time_leave_nothing_half_made() {
+    let mut channel = Channel::new("kill-makers");
+    let dir = PathBuf::from(os::DEFAULT_DIR).join(format!("shmcomm-test-{}", os::pid()));
+    fs::create_dir(&dir).unwrap();
+    channel.spec.name = "victim".into();
+    let place = Place::within(&dir, &channel.spec.name).unwrap();
+    let rounds = if cfg!(debug_assertions) { 60 } else { 300 };
+    for round in 0..rounds {
+        let mut makers: Vec<_> = (0..2)
+            .map(|_| {
+                let mut command = helper::command("come and go", &channel);
+                command.env(crate::segment::name::DIR_VARIABLE, &dir);
+                Helper::spawn(command)
+            })
+            .collect();
+        for maker in &mut makers {
+            assert_eq!(maker.answer(), "coming");
+        }
+        std::thread::sleep(Duration::from_micros(137 * (round * 7919 % 61)));
+        makers.into_iter().for_each(Helper::kill);
+        if let Ok(stat) = os::stat_path(place.path()) {
+            assert!(stat.len > 4096);
+            let listed = crate::segment::list::list_within(&dir).unwrap();
+            assert_eq!(listed.len(), 1);
+            assert!(listed[0].problem.is_none() && listed[0].stale, "{listed:?}");
+        }
+        let publisher = open::publish_at(&place, &channel.spec, PLAIN).unwrap();
+        let subscriber = open::subscribe_at(&place, &channel.spec, PLAIN).unwrap();
+        assert_eq!((publisher.seat(), subscriber.seat()), (0, 1));
+        drop((publisher, subscriber));
+        let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        // One that was adopted had no need to look for what others had left.
+        assert!(left.iter().all(|name| name.to_str().unwrap().starts_with("shmcomm2~")), "{left:?}");
+    }
+    drop(open::publish_at(&place, &channel.spec, PLAIN).unwrap());
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    fs::remove_dir(&dir).unwrap();
+}
+
+#[test]
+fn a_stopped_process_in_the_middle_of_joining_is_an_error_not_a_hang() {
+    let channel = Channel::new("stopped");
+    let publisher = channel.publish();
+    let mut stopped = Helper::start("register and stop", &channel);
+    assert_eq!(stopped.answer(), "stopped");
+    let (kind, text) = refused(subscribe(&channel.spec, PLAIN));
+    assert_eq!(kind, ErrorKind::Os, "{text}");
+    assert!(text.contains("SIGSTOP"), "{text}");
+    assert_eq!(publisher.sweep_dead(), 0);
+    // Once it is dead, it has no lock any more.
+    stopped.kill();
+    channel.subscribe();
+}
+
+#[test]
+fn a_forked_child_is_told_and_does_no_harm() {
+    let channel = Channel::new("fork");
+    let mut helper = Helper::start("fork", &channel);
+    assert_eq!(helper.answer(), "child: forked true, own forked false seat 2");
+    assert_eq!(helper.answer(), "parent: forked false, peer alive true, left 2, exists true, child status 0");
+}
+
+/// Forks while it is attached. The child looks at what it inherited, drops it, and opens its own.
+pub(super) fn forks(channel: &Channel) {
+    let publisher = channel.publish();
+    let subscriber = channel.subscribe();
+    // SAFETY: the other thread of this process is the test harness, which waits for this one and
+    // holds no lock meanwhile.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let forked = publisher.forked() && subscriber.forked();
+        drop((publisher, subscriber));
+        let own = channel.subscribe();
+        report(format_args!("child: forked {forked}, own forked {} seat {}", own.forked(), own.seat()));
+        drop(own);
+        std::process::exit(0);
+    }
+    let child = rustix::process::Pid::from_raw(child).unwrap();
+    let (_, status) =
+        rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap().unwrap();
+    report(format_args!(
+        "parent: forked {}, peer alive {}, left {}, exists {}, child status {}",
+        publisher.forked(),
+        publisher.peer_alive(subscriber.seat()),
+        publisher.participants().len(),
+        channel.exists(),
+        status.exit_status().unwrap_or(-1),
+    ));
+    drop((publisher, subscriber));
+}
+
+#[test]
+fn ten_thousand_attachments_leak_no_file_no_map_and_no_lock() {
+    let channel = Channel::new("often");
+    let mut helper = Helper::start("attach often", &channel);
+    assert_eq!(helper.answer(), "files 0, maps 0, seats 1, exists false");
+}
+
+pub(super) fn attaches_often(channel: &Channel) {
+    let count = |path: &str| match path {
+        "files" => fs::read_dir("/proc/self/fd").unwrap().count(),
+        _ => {
+            fs::read_to_string("/proc/self/maps").unwrap().lines().filter(|l| l.contains("shmcomm2_")).count()
+        }
+    };
+    let publisher = channel.publish();
+    let (files, maps) = (count("files"), count("maps"));
+    for round in 0..10_000 {
+        match round % 3 {
+            0 => drop(channel.subscribe()),
+            1 => drop((channel.subscribe(), channel.subscribe())),
+            _ => assert_eq!(refused(publish(&channel.spec, PLAIN)).0, ErrorKind::AlreadyPublished),
+        }
+    }
+    let (files, maps) = (count("files") - files, count("maps") - maps);
+    let seats = (0..channel.spec.seats).filter(|&seat| publisher.peer_alive(seat)).count();
+    drop(publisher);
+    report(format_args!("files {files}, maps {maps}, seats {seats}, exists {}", channel.exists()));
+}
+
+#[test]
+fn too_few_open_files_are_an_error_with_the_number() {
+    let channel = Channel::new("few-files");
+    let mut helper = Helper::start("few files", &channel);
+    let answer = helper.answer();
+    assert!(answer.starts_with("Os ") && answer.contains("ulimit -n"), "{answer}");
+    assert!(answer.contains("may have 24 files open"), "{answer}");
+    assert_eq!(helper.answer(), "works again");
+}
+
+pub(super) fn runs_out_of_files(channel: &Channel) {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    setrlimit(Resource::Nofile, Rlimit { current: Some(24), maximum: Some(24) }).unwrap();
+    let _publisher = channel.publish();
+    let spec = channel.with(|s| s.seats = 64);
+    let mut held = Vec::new();
+    let mut other = spec.clone();
+    let error = loop {
+        other.name = format!("{}-{}", spec.name, held.len());
+        match publish(&other, PLAIN) {
+            Ok(end) => held.push(end),
+            Err(error) => break error,
+        }
+    };
+    report(format_args!("{:?} {error}", error.kind()));
+    held.truncate(held.len() - 2);
+    drop(channel.subscribe());
+    drop(held);
+    report("works again");
+}
+
+#[test]
+fn a_limit_on_file_sizes_is_an_error_not_a_signal() {
+    let channel = Channel::new("small-files");
+    let mut helper = Helper::start("small files", &channel);
+    let answer = helper.answer();
+    assert!(answer.starts_with("NoSpace ") && answer.contains("ulimit -f"), "{answer}");
+    assert!(answer.contains("files of 8192 bytes"), "{answer}");
+    assert!(!channel.exists());
+}
+
+pub(super) fn may_not_make_large_files(channel: &Channel) {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    setrlimit(Resource::Fsize, Rlimit { current: Some(8192), maximum: None }).unwrap();
+    let error = publish(&channel.with(|s| s.slots = 1024), PLAIN).err().unwrap();
+    report(format_args!("{:?} {error}", error.kind()));
+}
+
+#[test]
+fn a_full_file_system_is_an_error_with_the_numbers() {
+    let channel = Channel::new("full-disk");
+    let dir = std::env::temp_dir().join(format!("shmcomm-full-{}", os::pid()));
+    fs::create_dir(&dir).unwrap();
+    // A file system of its own, in a mount namespace that ends with the helper.
+    let test = helper::command("full", &channel);
+    let mut command = std::process::Command::new("unshare");
+    if os::user() != 0 {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs \"$0\" && exec \"$@\""]);
+    command.arg(&dir).arg(test.get_program()).args(test.get_args());
+    for (name, value) in test.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    command.env(crate::segment::name::DIR_VARIABLE, &dir);
+    let mut helper = Helper::spawn(command);
+    let answer = helper.answer();
+    // Not everybody may mount.
+    if !answer.is_empty() {
+        assert!(answer.starts_with("NoSpace "), "{answer}");
+        assert!(answer.contains("64 slots of 65536 bytes") && answer.contains("1048576 free"), "{answer}");
+        assert!(answer.contains("remount,size="), "{answer}");
+        assert_eq!(helper.answer(), "0 files left, then Created");
+        assert_eq!(helper.answer(), "stale one replaced: Created, 1 files");
+    }
+    drop(helper);
+    fs::remove_dir(&dir).unwrap();
+}
+
+pub(super) fn fills_the_file_system(channel: &Channel) {
+    let files = || crate::segment::name::dir().unwrap().read_dir().unwrap().count();
+    let large = channel.with(|s| (s.slots, s.slot_size) = (64, 65536));
+    let error = publish(&large, PLAIN).err().unwrap();
+    report(format_args!("{:?} {error}", error.kind()));
+    let left = files();
+    let half = channel.with(|s| (s.slots, s.slot_size) = (8, 65536));
+    let publisher = publish(&half, PLAIN).unwrap();
+    report(format_args!("{left} files left, then {:?}", publisher.arrival()));
+    // There is no room for two of this size: the stale one has to go first.
+    die(publisher);
+    let other = channel.with(|s| (s.slots, s.slot_size, s.fingerprint) = (8, 65536 + 64, 1));
+    let publisher = publish(&other, PLAIN).unwrap();
+    report(format_args!("stale one replaced: {:?}, {} files", publisher.arrival(), files()));
+}
+
+#[test]
+fn a_segment_removed_by_force_tells_its_participants() {
+    let channel = Channel::new("force");
+    assert!(!crate::force_unlink(&channel.spec.name).unwrap());
+    let publisher = channel.publish();
+    let subscriber = channel.subscribe();
+    assert!(crate::force_unlink(&channel.spec.name).unwrap());
+    assert!(publisher.is_superseded() && subscriber.is_superseded() && !channel.exists());
+    let (kind, _) = refused(subscribe(&channel.spec, PLAIN));
+    assert_eq!(kind, ErrorKind::NotFound);
+    let second = channel.publish();
+    assert_eq!(second.arrival(), Arrival::Created);
+    drop((publisher, subscriber));
+    assert!(channel.exists());
+}
+
+#[test]
+fn a_removal_that_was_cut_short_is_finished_by_the_next_one_to_come() {
+    let open: [(fn(&Spec) -> Option<Attachment>, bool); 2] =
+        [(|spec| subscribe(spec, PLAIN).ok(), false), (|spec| publish(spec, PLAIN).ok(), true)];
+    for (open, found) in open {
+        let channel = Channel::new("cut-short");
+        die(channel.publish());
+        let file = os::open(&channel.path()).unwrap();
+        os::write_at(&file, &1u64.to_ne_bytes(), crate::layout::control::STATE as u64).unwrap();
+        assert_eq!(open(&channel.spec).is_some(), found);
+        assert!(!channel.exists());
+    }
+}
+
+#[test]
+fn the_list_shows_what_is_there() {
+    let channel = Channel::new("listed");
+    let publisher = channel.publish();
+    let _subscriber = channel.subscribe();
+    publisher.region().u64(crate::layout::control::HEAD).store(17, Ordering::Relaxed);
+    let find =
+        || crate::list_segments().unwrap().into_iter().find(|s| s.channel == channel.spec.name).unwrap();
+    let info = find();
+    assert_eq!(info.path, channel.path());
+    assert_eq!((info.pattern, info.codec), ("publish/subscribe", "fixed layout"));
+    assert_eq!((info.slots, info.slot_size, info.seats), (8, 64, 8));
+    assert_eq!(info.size, publisher.geometry().segment_size);
+    assert_eq!((info.fingerprint, &*info.schema), (channel.spec.fingerprint, &*channel.spec.schema));
+    assert!(!info.stale && info.problem.is_none());
+    let roles: Vec<_> = info.participants.iter().map(|p| (p.role, p.alive, p.lag)).collect();
+    assert_eq!(roles, [(Role::Publisher, true, None), (Role::Subscriber, true, Some(17))]);
+    assert!(!info.participants[0].process.is_empty());
+    die(publisher);
+    drop(_subscriber);
+    // The last one that left has removed it.
+    assert!(!channel.exists());
+    fs::write(channel.path(), [0; 100]).unwrap();
+    let info = find();
+    assert!(info.problem.unwrap().contains("100 bytes"));
+}
