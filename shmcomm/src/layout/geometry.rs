@@ -104,8 +104,15 @@ impl Geometry {
         if schema_len > MAX_SCHEMA {
             return Err(GeometryError::Schema(schema_len));
         }
-        // A pinned ring has no bit for more.
-        let seats = if discipline == Discipline::Pinned { seats.min(PINNED_READERS + 1) } else { seats };
+        // A pinned ring has no bit for more readers, and each may hold a slot: so many that two slots
+        // stay free, one to write and one to read. (One reader of two slots leaves one, which does.)
+        let seats = match discipline {
+            Discipline::Pinned => {
+                let readers = PINNED_READERS.min((slots as u32).saturating_sub(2)).max(1);
+                seats.min(readers + 1)
+            }
+            _ => seats,
+        };
         let head: u64 = match discipline {
             Discipline::Copied => 16,
             Discipline::Queue => 32,

@@ -11,6 +11,8 @@ mod sample;
 mod source;
 mod stats;
 mod subscriber;
+#[cfg(all(test, feature = "derive"))]
+mod tests;
 
 pub use error::{RecvError, RecvTimeoutError, SendError, TryRecvError};
 pub use loan::{Loan, TailLoan};

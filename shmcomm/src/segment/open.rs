@@ -7,7 +7,7 @@ use super::attachment::{Arrival, Attachment, Held};
 use super::inspect::{self, Found, Intact};
 use super::seats::{self, Registration};
 use super::{Keeper, Place, Role, Spec, create, system};
-use crate::layout::{Geometry, Pattern, control};
+use crate::layout::{Discipline, Geometry, PINNED_READERS, Pattern, control};
 use crate::os::{self, Stat};
 use crate::sync::Ordering;
 use crate::{Error, ErrorKind};
@@ -217,11 +217,21 @@ impl Visitor<'_> {
             }
             None => Err(place.error(
                 ErrorKind::NoSeat,
-                format!(
-                    "all {} seats of the segment are taken by live participants; \
-                     close some of them, or declare more `seats` where the segment is made",
-                    seats.len()
-                ),
+                match geometry.discipline {
+                    Discipline::Pinned => format!(
+                        "all {} seats for subscribers are taken by live ones. Messages this large are looked \
+                         at in their slots, and two of the {} slots must stay free: a channel seats two \
+                         subscribers fewer than it has slots, {PINNED_READERS} at most. Close some of \
+                         them, or raise `slots` (and `seats`) where the segment is made",
+                        seats.len(),
+                        geometry.slots
+                    ),
+                    _ => format!(
+                        "all {} seats of the segment are taken by live participants; \
+                         close some of them, or declare more `seats` where the segment is made",
+                        seats.len()
+                    ),
+                },
             )),
         }
     }

@@ -1,0 +1,167 @@
+//! Both ends on real segments, in one process, where the public interface cannot go: messages that
+//! are none.
+
+use super::{Publisher, RecvError, SendError, Subscriber, TryRecvError};
+use crate::ShmMessage;
+use crate::layout::{Format, Pattern};
+use crate::message::ShmString;
+use crate::segment::Spec;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+#[repr(u8)]
+enum Mode {
+    Idle,
+    Run,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+#[repr(C)]
+struct Status {
+    number: u64,
+    ok: bool,
+    mode: Mode,
+    name: ShmString<10>,
+}
+
+/// The same size, without rules.
+type Raw = [u64; 3];
+
+const _: () = assert!(size_of::<Status>() == size_of::<Raw>());
+
+#[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+#[repr(C)]
+struct Big {
+    status: Status,
+    rest: [u8; 8192],
+}
+
+fn spec<M: ShmMessage>(test: &str) -> Spec {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    Spec {
+        name: format!("unit-{}-{}-{test}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)),
+        pattern: Pattern::PubSub,
+        format: Format::Fixed,
+        slots: 8,
+        slot_size: size_of::<M>() as u64,
+        align: 8,
+        seats: 8,
+        flags: 0,
+        // The same for all types here: the point is what happens if somebody lies.
+        fingerprint: 1,
+        fingerprint2: 0,
+        schema: "[]".into(),
+        connect_timeout: Duration::ZERO,
+        history: 0,
+    }
+}
+
+fn status(number: u64) -> Status {
+    Status { number, ok: true, mode: Mode::Run, name: ShmString::new("left").unwrap() }
+}
+
+/// The bytes of a status, with some replaced.
+fn raw(number: u64, at: usize, bytes: &[u8]) -> Raw {
+    let mut all = crate::message::as_bytes(&status(number)).to_vec();
+    all[at..at + bytes.len()].copy_from_slice(bytes);
+    crate::message::read(&all).unwrap()
+}
+
+#[test]
+fn invalid_message_is_refused_with_its_place_and_the_next_one_received() {
+    let spec = spec::<Status>("invalid");
+    let mut publisher = Publisher::<Raw>::open(spec.clone()).unwrap();
+    let mut subscriber = Subscriber::<Status>::open(spec).unwrap();
+    for (at, bytes, place) in [
+        (8, &[2][..], "`Status.ok`: 2"),
+        (9, &[7], "`Status.mode`: 7"),
+        (10, &[11, 0, 0, 0], "`Status.name`"),
+        (14, &[0xff], "`Status.name`"),
+    ] {
+        publisher.send(&raw(0, at, bytes)).unwrap();
+        publisher.send(&raw(1, 0, &[])).unwrap();
+        match subscriber.try_recv() {
+            Err(TryRecvError::Invalid(why)) => assert!(why.to_string().starts_with(place), "{why}"),
+            other => panic!("{place}: {other:?}"),
+        }
+        assert_eq!(subscriber.try_recv(), Ok(Status { number: 1, ..status(1) }));
+        publisher.send(&raw(0, at, bytes)).unwrap();
+        publisher.send(&raw(2, 0, &[])).unwrap();
+        assert!(matches!(subscriber.recv_ref(), Err(RecvError::Invalid(_))));
+        assert_eq!(subscriber.recv_ref().unwrap().number, 2);
+    }
+    assert_eq!(
+        subscriber.stats().subscribers().map(|s| (s.invalid, s.messages)).collect::<Vec<_>>(),
+        [(8, 8)]
+    );
+}
+
+#[test]
+fn message_of_another_length_is_refused() {
+    let spec = spec::<Status>("length");
+    let mut publisher = Publisher::<u64>::open(spec.clone()).unwrap();
+    let mut subscriber = Subscriber::<Status>::open(spec).unwrap();
+    publisher.send(&5).unwrap();
+    publisher.send(&6).unwrap();
+    let error = subscriber.try_recv().unwrap_err().to_string();
+    assert!(error.contains("24 bytes, there are 8"), "{error}");
+    let error = subscriber.try_recv_ref().map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("24 bytes, there are 8"), "{error}");
+    assert_eq!(subscriber.try_recv(), Err(TryRecvError::Empty));
+}
+
+#[test]
+fn invalid_message_in_place_is_refused_and_its_slot_given_back() {
+    let spec = spec::<Big>("place");
+    let mut publisher = Publisher::<[u8; 8216]>::open(spec.clone()).unwrap();
+    let mut subscriber = Subscriber::<Big>::open(spec).unwrap();
+    for round in 0..40u8 {
+        let mut loan = publisher.loan().unwrap();
+        loan.fill(round % 2 + 1);
+        loan.send().unwrap();
+        assert!(matches!(subscriber.recv_ref(), Err(RecvError::Invalid(_))), "{round}");
+    }
+    assert_eq!(publisher.stats().holes, 0);
+}
+
+#[test]
+fn loan_starts_with_zeros_where_not_every_byte_is_a_value() {
+    let spec = spec::<Big>("zeros");
+    let mut publisher = Publisher::<Big>::open(spec.clone()).unwrap();
+    let mut subscriber = Subscriber::<Big>::open(spec).unwrap();
+    for _ in 0..20 {
+        let mut loan = publisher.loan().unwrap();
+        assert_eq!((loan.status.number, loan.status.mode, loan.rest[8191]), (0, Mode::Idle, 0));
+        loan.status = status(9);
+        loan.rest.fill(0xff);
+        loan.send().unwrap();
+        assert_eq!(subscriber.recv_ref().unwrap().status, status(9));
+    }
+}
+
+#[test]
+fn slots_held_by_all_hands_are_an_error_that_passes() {
+    // Four slots admit two who hold one each; only a forged table of seats admits more.
+    let mut spec = spec::<Big>("held");
+    spec.slots = 4;
+    let mut publisher = Publisher::<Big>::open(spec.clone()).unwrap();
+    let mut subscribers: Vec<_> = std::iter::repeat_with(|| Subscriber::<Big>::open(spec.clone()))
+        .map_while(Result::ok)
+        .take(5)
+        .collect();
+    let mut samples = Vec::new();
+    for subscriber in &mut subscribers {
+        publisher.send(&Big { status: status(0), rest: [0; 8192] }).unwrap();
+        if let Ok(sample) = subscriber.recv_ref() {
+            samples.push(sample);
+        }
+    }
+    assert!(samples.len() <= 2, "{} slots of 4 are held", samples.len());
+    for number in 0..20 {
+        assert_ne!(
+            publisher.send(&Big { status: status(number), rest: [0; 8192] }),
+            Err(SendError::AllSlotsHeld)
+        );
+    }
+}
