@@ -5,6 +5,7 @@
 
 use super::seats::{self, Registration};
 use super::{Keeper, Participant, Place, Role, create, system};
+use crate::fault::fault_point;
 use crate::layout::{Geometry, Region, control, seat};
 use crate::os::{self, FileId, Lineage};
 use crate::sync::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use crate::{Error, ErrorKind};
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How a participant came to its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +210,8 @@ impl Attachment {
     }
 
     /// Announces that this participant may sleep from now on, so that others look for sleepers.
-    /// Returns at once if it has been announced.
+    /// Returns at once if it has been announced; waits at most 20 ms for others that join or leave, as
+    /// its caller has a deadline to keep.
     pub(crate) fn announce_sleeper(&self) -> Result<(), Error> {
         let word = self.region.u32(self.seat_offset() + seat::MAY_SLEEP);
         // Relaxed: only this participant writes it.
@@ -216,7 +219,7 @@ impl Attachment {
             return Ok(());
         }
         let _gate = self.gate();
-        let _registration = Registration::wait(&self.place, &self.probe)?;
+        let _registration = Registration::wait_for(&self.place, &self.probe, Duration::from_millis(20))?;
         // Relaxed: read under the registration lock, which is held.
         word.store(1, Ordering::Relaxed);
         seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, true));
@@ -236,7 +239,9 @@ impl Attachment {
             if !matches!(seats::take(&self.probe, index), Ok(true)) {
                 continue;
             }
+            fault_point!("segment.sweeping");
             (self.keeper.sweep)(&self.region, &self.geometry, index);
+            fault_point!("segment.swept");
             seats::clear(&self.region, &self.geometry, index);
             let _ = seats::give_back(&self.probe, index);
             log::warn!(
@@ -282,7 +287,9 @@ impl Attachment {
         if usable {
             (self.keeper.sweep)(&self.region, &self.geometry, self.seat);
             spent = (self.keeper.spent)(&self.region, &self.geometry);
+            fault_point!("segment.leaving");
             seats::clear(&self.region, &self.geometry, self.seat);
+            fault_point!("segment.left");
             seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, false));
             // Those who waited for this one look up and see that it has gone.
             if !matches!(self.role, Role::Subscriber | Role::Puller) {
@@ -299,6 +306,7 @@ impl Attachment {
         if !spent || !matches!(seats::any_alive(&self.probe), Ok(false)) || !self.name_refers_here() {
             return;
         }
+        fault_point!("segment.last");
         match os::unlink(self.place.path()) {
             Ok(()) => {
                 log::info!(target: "shmcomm", "channel `{}`: destroyed, its last participant left", self.channel());

@@ -6,6 +6,7 @@
 
 use super::attachment::{Arrival, Attachment, Held};
 use super::{Keeper, Place, Role, Spec, name, seats, system};
+use crate::fault::fault_point;
 use crate::layout::{Geometry, Identity, MAGIC, PAGE, Region, Shape, VERSION, control, seat};
 use crate::os::{self, FileKind, Stat};
 use crate::{Error, ErrorKind};
@@ -79,6 +80,7 @@ pub(super) fn unnamed(
         system(place, "create", error)
     })?;
     reserve(place, &file, &geometry)?;
+    fault_point!("segment.reserved");
     let mut identity = Identity::new_zeroed();
     identity.magic = MAGIC;
     identity.version = VERSION;
@@ -166,6 +168,7 @@ fn reserve(place: &Place, file: &File, geometry: &Geometry) -> Result<(), Error>
 pub(super) fn publish_name(mut fresh: Attachment) -> Result<Option<Attachment>, Error> {
     match os::link(fresh.probe(), fresh.place().path()) {
         Ok(()) => {
+            fault_point!("segment.linked");
             fresh.arrived(Arrival::Created);
             Ok(Some(fresh))
         }
@@ -185,11 +188,14 @@ pub(super) fn take_over_name(
     let place = fresh.place().clone();
     let temporary = place.temporary();
     os::link(fresh.probe(), &temporary).map_err(|error| system(&place, "name", error))?;
+    fault_point!("segment.temporary");
     mark_superseded(old, old_stat);
+    fault_point!("segment.marked");
     if let Err(error) = os::rename(&temporary, place.path()) {
         let _ = os::unlink(&temporary);
         return Err(system(&place, "name", error));
     }
+    fault_point!("segment.renamed");
     wake_sleepers(old, old_stat);
     log::warn!(
         target: "shmcomm",
@@ -206,6 +212,7 @@ pub(super) fn take_over_name(
 /// name finishes the job.
 pub(super) fn take_name(place: &Place, file: &File, stat: &Stat) -> Result<bool, Error> {
     mark_superseded(file, stat);
+    fault_point!("segment.unlinking");
     match os::unlink(place.path()) {
         Ok(()) => {
             wake_sleepers(file, stat);

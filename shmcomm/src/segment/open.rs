@@ -7,6 +7,7 @@ use super::attachment::{Arrival, Attachment, Held};
 use super::inspect::{self, Found, Intact};
 use super::seats::{self, Registration};
 use super::{Keeper, Place, Role, Spec, create, system};
+use crate::fault::fault_point;
 use crate::layout::{Discipline, Geometry, PINNED_READERS, Pattern, control};
 use crate::os::{self, Stat};
 use crate::sync::Ordering;
@@ -198,8 +199,10 @@ impl Visitor<'_> {
             }
             for index in seats.clone() {
                 if seats::take(&file, index).map_err(|error| system(place, "lock", error))? {
+                    fault_point!("segment.seated");
                     (keeper.sweep)(&region, &geometry, index);
                     seats::write(&region, &geometry, index, role);
+                    fault_point!("segment.entered");
                     seats::update_modes(&region, &geometry, &probe, (index, true));
                     taken = Some(index);
                     break;

@@ -32,12 +32,16 @@ pub(super) struct Registration<'a> {
 impl<'a> Registration<'a> {
     /// Takes the lock on the open file description of `file`, waiting at most [`PATIENCE`].
     pub(super) fn wait(place: &Place, file: &'a File) -> Result<Self, Error> {
+        Self::wait_for(place, file, PATIENCE)
+    }
+
+    pub(super) fn wait_for(place: &Place, file: &'a File, patience: Duration) -> Result<Self, Error> {
         let start = Instant::now();
         let mut pause = Duration::from_micros(20);
         loop {
             match Self::try_now(file) {
                 Ok(Some(lock)) => return Ok(lock),
-                Ok(None) if start.elapsed() < PATIENCE => {
+                Ok(None) if start.elapsed() < patience => {
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(5));
                 }
@@ -45,11 +49,10 @@ impl<'a> Registration<'a> {
                     return Err(place.error(
                         ErrorKind::Os,
                         format!(
-                            "some process has kept the registration lock of {} for {} s; \
+                            "some process has kept the registration lock of {} for {patience:?}; \
                              one that is stopped (by a debugger or SIGSTOP) while it joins does that: \
                              let it go on, or end it",
-                            place.path().display(),
-                            PATIENCE.as_secs()
+                            place.path().display()
                         ),
                     ));
                 }

@@ -109,6 +109,8 @@ fn task() {
             say(kind(&result));
             wait();
         },
+        #[cfg(shmcomm_fault)]
+        "live" => super::process::lives(&channel),
         "come and go" => come_and_go(&channel),
         "register and stop" => {
             let file = os::open(&channel.path()).unwrap();
@@ -151,13 +153,16 @@ fn hold(result: Result<Attachment, crate::Error>) {
 /// Makes, adopts, replaces, leaves and attaches, as fast as it can, until it is killed.
 fn come_and_go(channel: &Channel) {
     say("coming");
+    let mut queue = channel.with(|s| s.pattern = Pattern::PushPull);
+    queue.name.push_str("/queue");
     for round in 0u64.. {
+        let pusher = join(&queue, Role::Pusher, PLAIN);
         let spec = channel.with(|s| s.slots = 8 << (round % 2));
         let publisher = publish(&spec, PLAIN);
         let subscriber = subscribe(&spec, PLAIN);
         if round % 3 == 0 {
             // So that the next round finds a stale one.
-            publisher.into_iter().chain(subscriber).for_each(die);
+            [publisher, subscriber, pusher].into_iter().flatten().for_each(die);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::layout::{Identity, MAGIC};
 use crate::segment::name;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use zerocopy::{FromBytes as _, IntoBytes as _};
+use zerocopy::FromBytes as _;
 
 type Opener = fn(&Spec) -> Result<Attachment, crate::Error>;
 
@@ -417,4 +417,37 @@ fn a_missing_directory_is_named() {
         assert_eq!(kind, ErrorKind::Os, "{text}");
         assert!(text.contains("/nowhere/shm") && text.contains(name::DIR_VARIABLE), "{text}");
     }
+}
+
+#[test]
+fn random_damage_is_an_error_or_harmless() {
+    let channel = Channel::new("random");
+    let bytes = sound(&channel);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut entered = 0;
+    for _ in 0..3000 {
+        let mut damaged = bytes.clone();
+        for _ in 0..1 + random() % 3 {
+            let at = 16 + (random() % 3000) as usize;
+            damaged[at] = random() as u8;
+        }
+        put(&channel, &damaged);
+        match subscribe(&channel.spec, PLAIN) {
+            Ok(end) => {
+                assert_eq!(end.geometry().segment_size, bytes.len() as u64);
+                end.participants();
+                entered += 1;
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+        crate::segment::list::list_within(Place::new(&channel.spec.name).unwrap().dir()).unwrap();
+    }
+    // Most of these bytes are reserved, or counters.
+    assert!(entered > 1000, "{entered}");
 }
