@@ -5,6 +5,7 @@
 #[cfg(test)]
 extern crate self as shmcomm;
 
+pub mod codec;
 #[cfg(not(loom))]
 mod error;
 mod fault;

@@ -1,0 +1,150 @@
+//! Arrays for serde: as nested sequences of numbers, or as the fields of an `NdArray`.
+//!
+//! Owns the walk over an [`ArrayView`]. Calls `de` for its budget only.
+
+use std::borrow::Cow;
+
+use serde::Deserializer;
+use serde::de::value::{BorrowedBytesDeserializer, BytesDeserializer, SeqDeserializer};
+use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::de::{VALUE_COST, Walk};
+use super::numpy::ArrayView;
+use crate::codec::report::Step;
+use crate::codec::value::name;
+use crate::codec::{DecodeError, DecodeErrorKind as Kind, Scalar};
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+/// The part of an array under the first few indices: a number, or a sequence.
+#[derive(Clone, Copy)]
+pub(super) struct ArrayItem<'a, 'de> {
+    walk: &'a Walk<'a, 'de>,
+    view: &'a ArrayView<'de>,
+    strides: &'a [usize],
+    axis: usize,
+    at: usize,
+}
+
+impl<'a, 'de> ArrayItem<'a, 'de> {
+    pub(super) fn root(walk: &'a Walk<'a, 'de>, view: &'a ArrayView<'de>, strides: &'a [usize]) -> Self {
+        Self { walk, view, strides, axis: 0, at: 0 }
+    }
+}
+
+impl<'de> Deserializer<'de> for ArrayItem<'_, 'de> {
+    type Error = DecodeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if let Some(&len) = self.view.shape.get(self.axis) {
+            let mut items = ArrayItems { item: self, len, index: 0 };
+            let value = visitor.visit_seq(&mut items)?;
+            return match len - items.index {
+                0 => Ok(value),
+                _ => Err(DecodeError::expected(
+                    format_args!("{} items", items.index),
+                    format_args!("a dimension of {len}"),
+                )),
+            };
+        }
+        let view = self.view;
+        let bytes = view.data.get(self.at..self.at + view.dtype.size());
+        match bytes.and_then(|bytes| view.dtype.read(bytes, view.endian)) {
+            Some(Scalar::Bool(truth)) => visitor.visit_bool(truth),
+            Some(Scalar::Int(n)) => visitor.visit_i64(n),
+            Some(Scalar::UInt(n)) => visitor.visit_u64(n),
+            Some(Scalar::Float(x)) => visitor.visit_f64(x),
+            Some(Scalar::Complex(re, im)) => visitor.visit_seq(SeqDeserializer::new([re, im].into_iter())),
+            None => Err(DecodeError::new(Kind::Malformed, "an array is shorter than its shape")),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+struct ArrayItems<'a, 'de> {
+    item: ArrayItem<'a, 'de>,
+    len: usize,
+    index: usize,
+}
+
+impl<'de> SeqAccess<'de> for ArrayItems<'_, 'de> {
+    type Error = DecodeError;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
+        if self.index == self.len {
+            return Ok(None);
+        }
+        // An array with a dimension of 0 may have any number of empty rows.
+        self.item.walk.charge(if self.item.axis + 1 < self.item.view.shape.len() {
+            VALUE_COST
+        } else {
+            8
+        })?;
+        let stride = self.item.strides[self.item.axis];
+        let at = self.item.at.saturating_add(stride.saturating_mul(self.index));
+        let item = ArrayItem { axis: self.item.axis + 1, at, ..self.item };
+        let value = seed.deserialize(item).map_err(|error| error.under(Step::Index(self.index)))?;
+        self.index += 1;
+        Ok(Some(value))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        // The length of a dimension is no promise of elements where another one is 0.
+        Some((self.len - self.index).min(self.item.view.data.len()))
+    }
+}
+
+/// The fields of an `NdArray`.
+pub(super) struct ArrayFields<'de> {
+    view: ArrayView<'de>,
+    field: usize,
+}
+
+impl<'de> ArrayFields<'de> {
+    pub(super) fn new(view: ArrayView<'de>) -> Self {
+        Self { view, field: 0 }
+    }
+}
+
+impl<'de> MapAccess<'de> for ArrayFields<'de> {
+    type Error = DecodeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        match name::ARRAY_FIELDS.get(self.field) {
+            Some(&name) => seed.deserialize(name.into_deserializer()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
+        self.field += 1;
+        let view = &self.view;
+        match name::ARRAY_FIELDS.get(self.field - 1) {
+            Some(&"shape") => seed.deserialize(SeqDeserializer::new(view.shape.iter().copied())),
+            Some(&"dtype") => seed.deserialize(view.dtype.code(view.endian).into_deserializer()),
+            Some(&"data") => match &view.data {
+                Cow::Borrowed(bytes) => seed.deserialize(BorrowedBytesDeserializer::new(bytes)),
+                Cow::Owned(bytes) => seed.deserialize(BytesDeserializer::new(bytes)),
+            },
+            _ => seed.deserialize((if view.fortran { "F" } else { "C" }).into_deserializer()),
+        }
+    }
+}

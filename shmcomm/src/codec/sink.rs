@@ -1,0 +1,76 @@
+//! Where encoders write: a growing vector, or a slot that ends.
+//!
+//! Owns the rule that a full slot does not stop an encoder: it goes on counting, so that the error
+//! can give the exact size. Calls nothing, never allocates for a slot.
+
+use super::EncodeError;
+
+/// A place to write encoded bytes to.
+pub(crate) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+    /// Bytes put so far, written or not.
+    fn position(&self) -> usize;
+    /// Overwrites bytes that were put before; without effect where they were not written.
+    fn patch(&mut self, at: usize, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn position(&self) -> usize {
+        self.len()
+    }
+
+    fn patch(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+}
+
+/// A slice to fill from the front. What does not fit is counted and dropped.
+pub(crate) struct Bounded<'a> {
+    out: &'a mut [u8],
+    position: usize,
+}
+
+impl<'a> Bounded<'a> {
+    pub(crate) fn new(out: &'a mut [u8]) -> Self {
+        Self { out, position: 0 }
+    }
+
+    /// The number of bytes written, or how many there would have been.
+    pub(crate) fn finish(self) -> Result<usize, EncodeError> {
+        if self.position <= self.out.len() {
+            Ok(self.position)
+        } else {
+            Err(EncodeError::TooLong { needed: self.position, capacity: self.out.len() })
+        }
+    }
+}
+
+impl Sink for Bounded<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.position.saturating_add(bytes.len());
+        if let Some(place) = self.out.get_mut(self.position..end) {
+            place.copy_from_slice(bytes);
+        }
+        self.position = end;
+    }
+
+    #[inline]
+    fn position(&self) -> usize {
+        self.position
+    }
+
+    fn patch(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.out.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+}

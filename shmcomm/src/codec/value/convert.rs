@@ -1,0 +1,141 @@
+//! Conversions between [`Value`] and Rust's own types.
+//!
+//! Owns the `From` and `TryFrom` impls. Calls nothing.
+
+use std::fmt;
+
+use super::{BigInt, Dict, NdArray, Object, Value};
+
+/// A [`Value`] was not of the kind that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongType {
+    /// What was asked for.
+    pub expected: &'static str,
+    /// What the value is, by Python's name.
+    pub found: &'static str,
+}
+
+impl fmt::Display for WrongType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}, found {}", self.expected, self.found)
+    }
+}
+
+impl std::error::Error for WrongType {}
+
+macro_rules! from {
+    ($($from:ty, |$x:ident| $value:expr;)*) => {$(
+        impl From<$from> for Value {
+            fn from($x: $from) -> Self {
+                $value
+            }
+        }
+    )*};
+}
+
+from! {
+    bool, |x| Self::Bool(x);
+    i8, |x| Self::Int(x.into());
+    i16, |x| Self::Int(x.into());
+    i32, |x| Self::Int(x.into());
+    i64, |x| Self::Int(x);
+    u8, |x| Self::Int(x.into());
+    u16, |x| Self::Int(x.into());
+    u32, |x| Self::Int(x.into());
+    u64, |x| BigInt::from(x).into();
+    i128, |x| BigInt::from(x).into();
+    u128, |x| BigInt::from(x).into();
+    BigInt, |x| x.to_i64().map_or_else(|| Self::BigInt(x), Self::Int);
+    f32, |x| Self::Float(x.into());
+    f64, |x| Self::Float(x);
+    &str, |x| Self::Str(x.to_owned());
+    String, |x| Self::Str(x);
+    Dict, |x| Self::Dict(x);
+    NdArray, |x| Self::Array(Box::new(x));
+    Object, |x| Self::Object(Box::new(x));
+}
+
+/// A `list`, of ints too: for `bytes` there is [`Value::bytes`].
+impl<T: Into<Value>> From<Vec<T>> for Value {
+    fn from(items: Vec<T>) -> Self {
+        items.into_iter().collect()
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(option: Option<T>) -> Self {
+        option.map_or(Self::None, Into::into)
+    }
+}
+
+/// A `list`.
+impl<T: Into<Value>> FromIterator<T> for Value {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+/// A `dict`.
+impl<K: Into<Value>, V: Into<Value>> FromIterator<(K, V)> for Value {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self::Dict(pairs.into_iter().collect())
+    }
+}
+
+macro_rules! try_from {
+    ($($to:ty, $expected:literal, |$value:ident| $convert:expr;)*) => {$(
+        impl TryFrom<&Value> for $to {
+            type Error = WrongType;
+
+            fn try_from($value: &Value) -> Result<Self, WrongType> {
+                let found = $value.kind();
+                $convert.ok_or(WrongType { expected: $expected, found })
+            }
+        }
+
+        impl TryFrom<Value> for $to {
+            type Error = WrongType;
+
+            fn try_from(value: Value) -> Result<Self, WrongType> {
+                Self::try_from(&value)
+            }
+        }
+    )*};
+}
+
+try_from! {
+    bool, "bool", |v| v.as_bool();
+    i8, "an int that fits i8", |v| v.as_i64().and_then(|n| n.try_into().ok());
+    i16, "an int that fits i16", |v| v.as_i64().and_then(|n| n.try_into().ok());
+    i32, "an int that fits i32", |v| v.as_i64().and_then(|n| n.try_into().ok());
+    i64, "an int that fits i64", |v| v.as_i64();
+    u8, "an int that fits u8", |v| v.as_u64().and_then(|n| n.try_into().ok());
+    u16, "an int that fits u16", |v| v.as_u64().and_then(|n| n.try_into().ok());
+    u32, "an int that fits u32", |v| v.as_u64().and_then(|n| n.try_into().ok());
+    u64, "an int that fits u64", |v| v.as_u64();
+    f64, "float", |v| v.as_f64();
+}
+
+macro_rules! try_from_owned {
+    ($($to:ty, $expected:literal, $pattern:pat => $owned:expr;)*) => {$(
+        impl TryFrom<Value> for $to {
+            type Error = WrongType;
+
+            fn try_from(value: Value) -> Result<Self, WrongType> {
+                match value {
+                    $pattern => Ok($owned),
+                    other => Err(WrongType { expected: $expected, found: other.kind() }),
+                }
+            }
+        }
+    )*};
+}
+
+try_from_owned! {
+    String, "str", Value::Str(text) => text;
+    Vec<u8>, "bytes", Value::Bytes(bytes) => bytes;
+    Vec<Value>, "list or tuple", Value::List(items) | Value::Tuple(items) => items;
+    Dict, "dict", Value::Dict(dict) => dict;
+    NdArray, "numpy.ndarray", Value::Array(array) => *array;
+    Object, "object", Value::Object(object) => *object;
+}

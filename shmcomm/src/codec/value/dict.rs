@@ -1,0 +1,104 @@
+//! Python's `dict`: pairs in the order in which they were put in.
+//!
+//! Owns [`Dict`]. Calls nothing; look-up is a search, as messages have few keys.
+
+use std::fmt;
+
+use super::Value;
+
+/// Keys and values in order; a key may be any value. Look-up takes time in proportion to the
+/// number of pairs.
+#[derive(Clone, PartialEq, Default)]
+pub struct Dict(Vec<(Value, Value)>);
+
+impl Dict {
+    /// An empty one.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The number of pairs.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no pairs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value under a text key. Where a message repeats a key, the last one counts.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.iter().rev().find(|(k, _)| k.as_str() == Some(key)).map(|(_, value)| value)
+    }
+
+    /// The value under any key.
+    #[must_use]
+    pub fn get_key(&self, key: &Value) -> Option<&Value> {
+        self.0.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    /// Puts a value under a key and returns what was there before.
+    pub fn insert(&mut self, key: impl Into<Value>, value: impl Into<Value>) -> Option<Value> {
+        let (key, value) = (key.into(), value.into());
+        match self.0.iter_mut().rev().find(|(k, _)| *k == key) {
+            Some((_, place)) => Some(std::mem::replace(place, value)),
+            None => {
+                self.0.push((key, value));
+                None
+            }
+        }
+    }
+
+    /// All pairs.
+    #[must_use]
+    pub fn as_slice(&self) -> &[(Value, Value)] {
+        &self.0
+    }
+
+    /// All pairs.
+    pub fn iter(&self) -> std::slice::Iter<'_, (Value, Value)> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Debug for Dict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|(k, v)| (k, v))).finish()
+    }
+}
+
+/// Takes the pairs as they are, repeated keys included.
+impl From<Vec<(Value, Value)>> for Dict {
+    fn from(pairs: Vec<(Value, Value)>) -> Self {
+        Self(pairs)
+    }
+}
+
+impl<K: Into<Value>, V: Into<Value>> FromIterator<(K, V)> for Dict {
+    fn from_iter<T: IntoIterator<Item = (K, V)>>(pairs: T) -> Self {
+        Self(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+    }
+}
+
+impl IntoIterator for Dict {
+    type Item = (Value, Value);
+    type IntoIter = std::vec::IntoIter<(Value, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Dict {
+    type Item = &'a (Value, Value);
+    type IntoIter = std::slice::Iter<'a, (Value, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
