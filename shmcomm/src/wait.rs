@@ -158,6 +158,9 @@ pub(crate) trait Await {
     fn announce(&mut self);
 
     fn patience(&mut self) -> &mut Patience;
+
+    /// The channel's name, for the log.
+    fn channel(&self) -> &str;
 }
 
 /// Waits until `target` has something, or `None` at the deadline. Something that is there already
@@ -203,7 +206,7 @@ fn sleep<A: Await>(target: &mut A, deadline: Deadline) -> Option<A::Output> {
         }
         let left = deadline.left()?;
         let slice = target.patience().slice().min(left);
-        log::trace!(target: "shmcomm", "sleeping for up to {slice:?}");
+        log::trace!(target: "shmcomm", "channel `{}`: sleeping for up to {slice:?}", target.channel());
         os::futex_wait(event.futex(), value, slice);
         if let Some(output) = target.look() {
             return Some(output);

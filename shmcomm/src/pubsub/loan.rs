@@ -23,8 +23,24 @@ pub(super) fn claim<'p>(writer: &'p mut Writer, staging: &'p mut Buffer) -> Resu
     }
 }
 
+/// Where a message goes after its slot: to those who sleep, and to the log.
+#[derive(Clone, Copy)]
+pub(super) struct Outlet<'p> {
+    pub(super) items: Event,
+    pub(super) channel: &'p str,
+}
+
+impl Outlet<'_> {
+    #[inline]
+    pub(super) fn sent(&self, _len: usize) {
+        self.items.notify();
+        #[cfg(feature = "trace-slots")]
+        log::trace!(target: "shmcomm::slots", "channel `{}`: sent {_len} bytes", self.channel);
+    }
+}
+
 /// Sends the first `len` bytes.
-fn send(claimed: Claimed<'_>, len: usize, items: Event) -> Result<(), SendError> {
+fn send(claimed: Claimed<'_>, len: usize, outlet: Outlet<'_>) -> Result<(), SendError> {
     match claimed {
         Place::Private(mut staged) => {
             let (bytes, writer) = staged.parts();
@@ -32,7 +48,7 @@ fn send(claimed: Claimed<'_>, len: usize, items: Event) -> Result<(), SendError>
         }
         Place::Slot(claim) => claim.publish(len),
     }
-    items.notify();
+    outlet.sent(len);
     Ok(())
 }
 
@@ -42,21 +58,21 @@ fn send(claimed: Claimed<'_>, len: usize, items: Event) -> Result<(), SendError>
 #[must_use = "a loan that is dropped sends nothing"]
 pub struct Loan<'p, M> {
     place: InPlaceMut<Claimed<'p>, M>,
-    items: Event,
+    outlet: Outlet<'p>,
 }
 
 impl<'p, M: ShmMessage> Loan<'p, M> {
-    pub(super) fn new(claimed: Claimed<'p>, items: Event) -> Self {
-        Loan { place: InPlaceMut::new(claimed), items }
+    pub(super) fn new(claimed: Claimed<'p>, outlet: Outlet<'p>) -> Self {
+        Loan { place: InPlaceMut::new(claimed), outlet }
     }
 
-    pub(super) fn with(claimed: Claimed<'p>, items: Event, message: M) -> Self {
-        Loan { place: InPlaceMut::with(claimed, message), items }
+    pub(super) fn with(claimed: Claimed<'p>, outlet: Outlet<'p>, message: M) -> Self {
+        Loan { place: InPlaceMut::with(claimed, message), outlet }
     }
 
     /// Publishes the message and wakes the subscribers that sleep. Does not block.
     pub fn send(self) -> Result<(), SendError> {
-        send(self.place.into_keeper(), size_of::<M>(), self.items)
+        send(self.place.into_keeper(), size_of::<M>(), self.outlet)
     }
 }
 
@@ -86,12 +102,12 @@ impl<M: ShmMessage + fmt::Debug> fmt::Debug for Loan<'_, M> {
 #[must_use = "a loan that is dropped sends nothing"]
 pub struct TailLoan<'p, H, T> {
     place: TailInPlaceMut<Claimed<'p>, H, T>,
-    items: Event,
+    outlet: Outlet<'p>,
 }
 
 impl<'p, H: ShmMessage, T: ShmMessage> TailLoan<'p, H, T> {
-    pub(super) fn new(claimed: Claimed<'p>, items: Event, len: usize) -> Self {
-        TailLoan { place: TailInPlaceMut::new(claimed, len), items }
+    pub(super) fn new(claimed: Claimed<'p>, outlet: Outlet<'p>, len: usize) -> Self {
+        TailLoan { place: TailInPlaceMut::new(claimed, len), outlet }
     }
 
     /// The header and the items, to be read.
@@ -113,7 +129,7 @@ impl<'p, H: ShmMessage, T: ShmMessage> TailLoan<'p, H, T> {
     /// Publishes header and items and wakes the subscribers that sleep. Does not block.
     pub fn send(self) -> Result<(), SendError> {
         let size = self.place.size();
-        send(self.place.into_keeper(), size, self.items)
+        send(self.place.into_keeper(), size, self.outlet)
     }
 }
 

@@ -4,7 +4,7 @@
 //! slots, `wait` for sleepers. Never interprets a message.
 
 use super::buffer::Buffer;
-use super::loan::{self, Claimed, Loan, TailLoan};
+use super::loan::{self, Claimed, Loan, Outlet, TailLoan};
 use super::stats::{self, Stats};
 use super::{Fixed, KEEPER, SendError};
 use crate::error::Error;
@@ -98,14 +98,14 @@ impl<M: ShmMessage> Publisher<M> {
     ///
     /// A message without an all-zero value does not compile here; use [`Publisher::loan_with`].
     pub fn loan(&mut self) -> Result<Loan<'_, M>, SendError> {
-        let items = self.core.items;
-        Ok(Loan::new(self.core.claim()?, items))
+        let (claimed, outlet) = self.core.claim()?;
+        Ok(Loan::new(claimed, outlet))
     }
 
     /// Like [`Publisher::loan`], starting with `message`.
     pub fn loan_with(&mut self, message: M) -> Result<Loan<'_, M>, SendError> {
-        let items = self.core.items;
-        Ok(Loan::with(self.core.claim()?, items, message))
+        let (claimed, outlet) = self.core.claim()?;
+        Ok(Loan::with(claimed, outlet, message))
     }
 }
 
@@ -132,9 +132,11 @@ impl<H: ShmMessage, T: ShmMessage> Publisher<H, [T]> {
     pub fn loan(&mut self, len: usize) -> Result<TailLoan<'_, H, T>, SendError> {
         let capacity = self.core.attachment.geometry().slot_size as usize;
         let size = len.checked_mul(size_of::<T>()).and_then(|tail| tail.checked_add(size_of::<H>()));
-        let items = self.core.items;
         match size {
-            Some(size) if size <= capacity => Ok(TailLoan::new(self.core.claim()?, items, len)),
+            Some(size) if size <= capacity => {
+                let (claimed, outlet) = self.core.claim()?;
+                Ok(TailLoan::new(claimed, outlet, len))
+            }
             _ => Err(SendError::TooLong { size: size.unwrap_or(usize::MAX), capacity }),
         }
     }
@@ -157,6 +159,16 @@ impl Core {
             _ => Buffer::new(geometry.slot_size as usize, geometry.align as usize),
         };
         let items = Event::new(region, control::ITEMS);
+        let adopted = writer.adopted();
+        if adopted.positions > 0 {
+            log::info!(
+                target: "shmcomm",
+                "channel `{}`: carrying on after {} messages; {} left unfinished",
+                attachment.channel(),
+                writer.messages(),
+                adopted.unfinished
+            );
+        }
         // Subscribers that slept through the absence look up and see somebody is there.
         items.wake_all();
         let holes = writer.holes();
@@ -172,9 +184,14 @@ impl Core {
             self.give_way()?;
             self.writer.send(bytes).map_err(|AllPinned| SendError::AllSlotsHeld)?;
         }
-        self.items.notify();
+        self.outlet().sent(bytes.len());
         self.look_after();
         Ok(())
+    }
+
+    #[inline]
+    fn outlet(&self) -> Outlet<'_> {
+        Outlet { items: self.items, channel: self.attachment.channel() }
     }
 
     /// Whoever made the publisher pass a slot may be dead: then it holds no slot from now on.
@@ -197,11 +214,15 @@ impl Core {
         if self.attachment.sweep_dead() == 0 { Err(SendError::AllSlotsHeld) } else { Ok(()) }
     }
 
-    fn claim(&mut self) -> Result<Claimed<'_>, SendError> {
+    fn claim(&mut self) -> Result<(Claimed<'_>, Outlet<'_>), SendError> {
         if self.attachment.forked() {
             return Err(SendError::Forked);
         }
         self.look_after();
-        loan::claim(&mut self.writer, &mut self.staging)
+        if self.writer.is_full() {
+            self.give_way()?;
+        }
+        let outlet = Outlet { items: self.items, channel: self.attachment.channel() };
+        Ok((loan::claim(&mut self.writer, &mut self.staging)?, outlet))
     }
 }

@@ -233,6 +233,13 @@ impl Source {
 
     #[inline]
     fn took(&mut self, len: usize) {
+        #[cfg(feature = "trace-slots")]
+        log::trace!(
+            target: "shmcomm::slots",
+            "channel `{}`: received {len} bytes before position {}",
+            self.attachment.channel(),
+            self.reader.position()
+        );
         self.empties = 0;
         self.counts.received += 1;
         self.counts.bytes += len as u64;
@@ -349,5 +356,9 @@ impl Await for Source {
 
     fn patience(&mut self) -> &mut Patience {
         &mut self.patience
+    }
+
+    fn channel(&self) -> &str {
+        self.attachment.channel()
     }
 }

@@ -6,7 +6,7 @@
 use super::{Adopted, Corrupt, Meta, adopt, done, hole, writing};
 use crate::fault::{fault_point, weak};
 use crate::layout::{Discipline, Geometry, Region};
-use crate::ring::slot::{Control, Owned, Slot, Slots};
+use crate::ring::slot::{Control, Owned, READERS, Slot, Slots};
 use crate::sync::Ordering::{Relaxed, Release};
 #[cfg(not(loom))]
 use core::ptr::NonNull;
@@ -132,6 +132,15 @@ impl Writer {
     #[inline]
     pub(crate) fn is_pinned(&self) -> bool {
         self.pinned
+    }
+
+    /// Whether readers hold every slot, so that a claim would fail. Looks no further than the first
+    /// slot that is free.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        // Relaxed: the claim itself decides.
+        let held = |position| self.slots.at(position).state().load(Relaxed) & READERS != 0;
+        self.pinned && (self.count.next..self.count.next + self.slots.count()).all(held)
     }
 
     /// The position of the next message or hole.
