@@ -33,6 +33,41 @@ impl Errors {
     }
 }
 
+/// The entry of `known` that `word` was probably meant to be.
+pub fn did_you_mean<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = |a: &str, b: &str| {
+        let (a, b): (Vec<_>, Vec<_>) =
+            (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (i, x) in a.iter().enumerate() {
+            let mut corner = i;
+            row[0] = i + 1;
+            for (j, y) in b.iter().enumerate() {
+                let cost = corner + usize::from(x != y);
+                corner = row[j + 1];
+                row[j + 1] = cost.min(row[j] + 1).min(corner + 1);
+            }
+        }
+        row[b.len()]
+    };
+    known
+        .iter()
+        .map(|k| (near(word, k), *k))
+        .min()
+        .filter(|(distance, k)| *distance <= 1 + k.len() / 3)
+        .map(|(_, k)| k)
+}
+
+/// `a`, `b` and `c`.
+pub fn list(words: &[&str]) -> String {
+    let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// `function(arguments)`, underlined from the first token of `function` to `end`: where a check that fails
 /// during constant evaluation shows its error.
 pub fn call(function: TokenStream, arguments: TokenStream, end: Span) -> TokenStream {

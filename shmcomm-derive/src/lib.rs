@@ -5,6 +5,7 @@
 //! compiler can find (`wording`), then print the model (`expand`). What only the compiler knows (sizes,
 //! offsets, trait impls) is checked by code the expansion contains, with the spans of the tokens it is about.
 
+mod channel;
 mod errors;
 mod message;
 
@@ -19,4 +20,11 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(ShmMessage, attributes(shm))]
 pub fn shm_message(input: TokenStream) -> TokenStream {
     message::derive(syn::parse_macro_input!(input)).into()
+}
+
+/// `channel!` of `shmcomm`, which passes its own path in front of the input.
+#[doc(hidden)]
+#[proc_macro]
+pub fn channel(input: TokenStream) -> TokenStream {
+    channel::expand(input.into()).into()
 }

@@ -7,6 +7,8 @@ extern crate self as shmcomm;
 
 pub mod codec;
 #[cfg(not(loom))]
+pub mod channel;
+#[cfg(not(loom))]
 mod error;
 mod fault;
 #[allow(unsafe_code)]
@@ -25,6 +27,8 @@ mod sync;
 mod wait;
 
 #[cfg(not(loom))]
+pub use channel::{Channel, Opener, PubSub, PushPull, ReqRep};
+#[cfg(not(loom))]
 pub use error::{Error, ErrorKind};
 pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
 #[cfg(not(loom))]
@@ -41,5 +45,7 @@ pub use shmcomm_derive::ShmMessage;
 /// What macro expansions call. Not public API.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(not(loom))]
+    pub use crate::channel::declare as channel;
     pub use crate::message::private as message;
 }

@@ -19,7 +19,9 @@
 mod geometry;
 mod region;
 
-pub(crate) use geometry::{Geometry, GeometryError, MAX_SCHEMA, MAX_SEATS, PINNED_READERS, Shape};
+pub(crate) use geometry::{
+    Geometry, GeometryError, MAX_SCHEMA, MAX_SEATS, MAX_SLOT_SIZE, MAX_SLOTS, PINNED_READERS, Shape,
+};
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
 pub(crate) use region::Region;

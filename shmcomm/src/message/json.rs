@@ -8,31 +8,13 @@ use super::schema::{Kind, Prim, Schema};
 use super::text::Digits;
 use core::marker::PhantomData;
 
-/// What a text is about.
-#[derive(Clone, Copy)]
-pub(crate) enum Document {
-    One(&'static Schema),
-    /// What a channel carries: its message; its request and reply; its header and an item of its tail.
-    All(&'static [&'static Schema]),
-}
-
-/// A type with a text.
-pub(crate) trait Described {
-    const DOCUMENT: Document;
-}
-
-pub(crate) struct Message<M>(PhantomData<M>);
-
-impl<M: ShmMessage> Described for Message<M> {
-    const DOCUMENT: Document = Document::One(M::SCHEMA);
-}
-
-pub(crate) struct Text<D>(PhantomData<D>);
+/// The text of `M`.
+pub(crate) struct Text<M>(PhantomData<M>);
 
 macro_rules! buffers {
     ($($name:ident $capacity:literal),*) => {
-        impl<D: Described> Text<D> {
-            const LEN: usize = Writer::<0>::document(&D::DOCUMENT).len;
+        impl<M: ShmMessage> Text<M> {
+            const LEN: usize = Writer::<0>::of(M::SCHEMA).len;
             $(const $name: [u8; $capacity] = Self::fill();)*
 
             pub(crate) const JSON: &'static str = match Self::LEN {
@@ -45,13 +27,13 @@ macro_rules! buffers {
 }
 buffers!(B0 128, B1 256, B2 512, B3 1024, B4 2048, B5 4096, B6 8192, B7 16384, B8 32768, B9 65536);
 
-impl<D: Described> Text<D> {
+impl<M: ShmMessage> Text<M> {
     /// Empty if another buffer is the one to fill.
     const fn fill<const CAPACITY: usize>() -> [u8; CAPACITY] {
         if Self::LEN > CAPACITY || (CAPACITY > 128 && Self::LEN <= CAPACITY / 2) {
             return [0; CAPACITY];
         }
-        Writer::<CAPACITY>::document(&D::DOCUMENT).bytes
+        Writer::<CAPACITY>::of(M::SCHEMA).bytes
     }
 }
 
@@ -69,23 +51,9 @@ struct Writer<const CAPACITY: usize> {
 }
 
 impl<const CAPACITY: usize> Writer<CAPACITY> {
-    const fn document(document: &Document) -> Self {
+    const fn of(schema: &Schema) -> Self {
         let mut out = Writer { bytes: [0; CAPACITY], len: 0 };
-        match document {
-            Document::One(schema) => out.schema(schema),
-            Document::All(schemas) => {
-                out.put("[");
-                let mut i = 0;
-                while i < schemas.len() {
-                    if i > 0 {
-                        out.put(",");
-                    }
-                    out.schema(schemas[i]);
-                    i += 1;
-                }
-                out.put("]");
-            }
-        }
+        out.schema(schema);
         out
     }
 

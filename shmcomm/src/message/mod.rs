@@ -105,7 +105,7 @@ pub unsafe trait ShmMessage: Sized + 'static {
 
     /// The schema as one line of JSON, as stored in a segment. Types follow numpy (`"<f4"`, `"|b1"`,
     /// `"<M8[ns]"`), so that fifteen lines of Python make a dtype of it.
-    const SCHEMA_JSON: &'static str = json::Text::<json::Message<Self>>::JSON;
+    const SCHEMA_JSON: &'static str = json::Text::<Self>::JSON;
 
     #[doc(hidden)]
     const FIELDS: &'static [Field] = &[];

@@ -22,6 +22,14 @@ impl Text {
         self
     }
 
+    /// Appends a character, given as its ASCII byte.
+    pub(crate) const fn ascii(self, byte: u8) -> Self {
+        match core::str::from_utf8(&[byte]) {
+            Ok(text) => self.str(text),
+            Err(_) => self,
+        }
+    }
+
     /// `text` between backticks.
     pub(crate) const fn code(self, text: &str) -> Self {
         self.str("`").str(text).str("`")

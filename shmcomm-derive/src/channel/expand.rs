@@ -1,0 +1,208 @@
+//! Prints a channel: a unit struct, its constants and its constructors.
+
+use super::parse::{Channel, Format, Kind};
+use crate::errors::call;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{PathArguments, Type, TypeSlice};
+
+pub fn channel(channel: &Channel) -> TokenStream {
+    let Channel { krate, attrs, vis, ident, kind, .. } = channel;
+    let carried = carried(kind);
+    let carries = match &kind.format {
+        Format::Tail(..) => quote!(__shm::with_tail(Self::CARRIES0, Self::CARRIES1)),
+        _ if kind.messages.len() == 2 => quote!(__shm::exchange(Self::CARRIES0, Self::CARRIES1)),
+        _ => quote!(Self::CARRIES0),
+    };
+    let consts = (0..).map(|i: usize| format_ident!("CARRIES{i}"));
+    let value = |key: &str, default: TokenStream| channel.values.get(key).cloned().unwrap_or(default);
+    let (name, slots) = (channel.name(), value("slots", quote!(64)));
+    let (seats, redeliver) = (value("seats", quote!(128)), value("redeliver", quote!(false)));
+    let max_len = channel.values.get("max_len").map(|max_len| {
+        quote! {
+            /// How many items a tail may have.
+            pub const MAX_LEN: __shm::primitive::usize = #max_len;
+        }
+    });
+    let slot_size = match channel.values.get("slot_size") {
+        Some(slot_size) => slot_size.clone(),
+        None if max_len.is_some() => quote!(__shm::tail_size(Self::CARRIES, Self::MAX_LEN)),
+        None => quote!(__shm::slot_size(Self::CARRIES)),
+    };
+    let pattern = pattern(kind);
+    let ends = ends(kind);
+    let checks = checks(channel);
+    let docs = docs(channel);
+    let cfg: Vec<_> = attrs.iter().filter(|a| a.path().is_ident("cfg")).collect();
+
+    quote! {
+        #(#attrs)*
+        #(#[doc = #docs])*
+        #[derive(#krate::__private::channel::Clone, #krate::__private::channel::Copy, #krate::__private::channel::Debug)]
+        #vis struct #ident;
+
+        #(#cfg)*
+        #[allow(dead_code, non_upper_case_globals)]
+        const _: () = {
+            use #krate::__private::channel as __shm;
+
+            impl #ident {
+                /// The name, without namespace.
+                pub const NAME: &'static __shm::primitive::str = #name;
+                /// How many messages the channel holds.
+                pub const SLOTS: __shm::primitive::usize = #slots;
+                #max_len
+                /// How many bytes a message may take.
+                pub const SLOT_SIZE: __shm::primitive::usize = #slot_size;
+                const SEATS: __shm::primitive::usize = #seats;
+                #(const #consts: __shm::Carries = #carried;)*
+                const CARRIES: __shm::Carries = #carries;
+                /// The channel as a value.
+                pub const CHANNEL: __shm::Channel<#pattern> = __shm::declare(
+                    Self::NAME, Self::SLOTS, Self::SLOT_SIZE, Self::SEATS, #redeliver, Self::CARRIES,
+                );
+
+                /// The channel with other settings than declared: `open().namespace("sim")`.
+                pub fn open() -> __shm::Opener<#pattern> { Self::CHANNEL.open() }
+                #ends
+            }
+            #checks
+        };
+    }
+}
+
+/// What describes each type of message: the only place that asks for what it has to be, hence one error.
+fn carried(kind: &Kind) -> Vec<TokenStream> {
+    let messages = kind.messages.iter().map(|m| match &kind.format {
+        Format::Codec(codec) => quote_spanned!(codec.span()=> <#codec as __shm::Carry<#m>>::CARRIES),
+        _ => quote_spanned!(m.span()=> <#m as __shm::FixedMessage>::CARRIES),
+    });
+    let item = match &kind.format {
+        Format::Tail(TypeSlice { elem, .. }) => {
+            Some(quote_spanned!(elem.span()=> <#elem as __shm::TailItem>::CARRIES))
+        }
+        _ => None,
+    };
+    messages.chain(item).collect()
+}
+
+/// `PubSub<Imu>`, in full.
+fn pattern(kind: &Kind) -> TokenStream {
+    let Kind { ident, messages, .. } = kind;
+    let format = format(kind);
+    quote!(__shm::#ident<#(#messages,)* #format>)
+}
+
+fn format(kind: &Kind) -> Option<Type> {
+    match &kind.format {
+        Format::Fixed => None,
+        Format::Tail(slice) => Some(Type::Slice(slice.clone())),
+        Format::Codec(codec) => Some(codec.clone()),
+    }
+}
+
+fn ends(kind: &Kind) -> TokenStream {
+    let (messages, format) = (&kind.messages, format(kind));
+    let end = |(make, end, doc): &(&str, &str, &str)| {
+        let (make, end) = (format_ident!("{make}"), format_ident!("{end}"));
+        quote! {
+            #[doc = #doc]
+            pub fn #make() -> __shm::Result<__shm::#end<#(#messages,)* #format>, __shm::Error> {
+                Self::open().#make()
+            }
+        }
+    };
+    kind.pattern.ends.iter().map(end).collect()
+}
+
+fn checks(channel: &Channel) -> TokenStream {
+    let Channel { ident, kind, values, .. } = channel;
+    let who = ident.unraw().to_string();
+    let shown: Vec<_> = kind.messages.iter().map(show).collect();
+    let mut checks = vec![check(channel, "name", "name", channel.name(), quote!(#who, #ident::NAME))];
+    if let Some(slots) = values.get("slots") {
+        checks.push(check(channel, "slots", "slots", slots, quote!(#who, #ident::SLOTS)));
+    }
+    if let Some(seats) = values.get("seats") {
+        checks.push(check(channel, "seats", "seats", seats, quote!(#who, #ident::SEATS)));
+    }
+    let items = match &kind.format {
+        Format::Tail(slice) => Some((&*slice.elem, show(&slice.elem))),
+        _ => None,
+    };
+    let all = kind.messages.iter().zip(&shown).chain(items.iter().map(|(item, shown)| (*item, shown)));
+    for (i, (message, shown)) in all.enumerate() {
+        let carries = format_ident!("CARRIES{i}");
+        checks.push(check(channel, "message", "message", message, quote!(#who, #shown, #ident::#carries)));
+    }
+    if let Some((item, shown_item)) = &items {
+        let header = &shown[0];
+        checks.push(check(channel, "tail", "tail", item, quote!(#header, #shown_item, #ident::CARRIES)));
+        if !values.contains_key("max_len") && !values.contains_key("slot_size") {
+            checks.push(check(channel, "max_len", "has_max_len", item, quote!(#who, #shown_item)));
+        }
+    }
+    if let Some(max_len) = values.get("max_len") {
+        let arguments = quote!(#who, #ident::CARRIES, #ident::MAX_LEN, #ident::SLOT_SIZE);
+        checks.push(check(channel, "max_len", "tail_fits", max_len, arguments));
+    }
+    for (i, (message, shown)) in kind.messages.iter().zip(&shown).enumerate() {
+        let carries = format_ident!("CARRIES{i}");
+        let size = values.get("slot_size");
+        checks.push(match size {
+            Some(size) => check(
+                channel,
+                "slot_size",
+                "fits",
+                size,
+                quote!(#who, #shown, #ident::#carries, #ident::SLOT_SIZE),
+            ),
+            None => {
+                check(channel, "slot_size", "has_slot_size", message, quote!(#who, #shown, #ident::#carries))
+            }
+        });
+    }
+    checks.into_iter().collect()
+}
+
+/// A constant that fails to evaluate if `function(arguments)` does, underlining `tokens`. The error
+/// shows its name.
+fn check(
+    channel: &Channel,
+    what: &str,
+    function: &str,
+    tokens: impl ToTokens,
+    arguments: TokenStream,
+) -> TokenStream {
+    let mut trees = tokens.into_token_stream().into_iter();
+    let start = trees.next().map_or_else(Span::call_site, |t| t.span());
+    let end = trees.last().map_or(start, |t| t.span());
+    let function = Ident::new(function, start);
+    let call = call(quote_spanned!(start=> __shm::#function), arguments, end);
+    let constant = format_ident!("{what}_of_{}", channel.ident.unraw());
+    quote!(const _: () = { const #constant: () = #call; };)
+}
+
+fn docs(channel: &Channel) -> Vec<String> {
+    let link = |ty: &Type| match ty {
+        Type::Path(p) if p.path.segments.iter().all(|s| matches!(s.arguments, PathArguments::None)) => {
+            format!("[`{}`]", show(ty))
+        }
+        _ => format!("`{}`", show(ty)),
+    };
+    let messages = channel.kind.messages.iter().map(link).collect::<Vec<_>>().join(" → ");
+    let format = format(&channel.kind).map_or(String::new(), |format| format!(", `{}`", show(&format)));
+    let documented = channel.attrs.iter().any(|a| a.path().is_ident("doc"));
+    let gap = documented.then(String::new);
+    let (title, name) = (channel.kind.pattern.title, channel.shown_name());
+    gap.into_iter().chain([format!(" {title} channel `{name}`: {messages}{format}.")]).collect()
+}
+
+/// A type as its author would write it.
+fn show(ty: &Type) -> String {
+    let text = quote!(#ty).to_string().replace("__shm :: ", "");
+    let pairs = [(" :: ", "::"), (" < ", "<"), ("< ", "<"), (" >", ">"), (" , ", ", "), (" ;", ";")];
+    pairs.iter().fold(text, |text, (from, to)| text.replace(from, to))
+}

@@ -1,0 +1,260 @@
+//! Checks of a channel's declaration, made while the caller compiles.
+//!
+//! Each is `#[track_caller]`, so that the error shows the tokens the macro gave the call. `who` is
+//! the channel, as its author calls it.
+
+use super::pattern::Carries;
+use crate::layout;
+use crate::message::check;
+use crate::message::text::Text;
+
+const MAX_NAME: usize = 200;
+const MAX_SLOTS: usize = layout::MAX_SLOTS as usize;
+const MAX_SLOT_SIZE: usize = layout::MAX_SLOT_SIZE as usize;
+const MAX_SEATS: usize = layout::MAX_SEATS as usize;
+
+/// A name of parts that are neither empty nor `.` nor `..`, made of plain characters.
+#[track_caller]
+pub const fn name(who: &str, name: &str) {
+    let bytes = name.as_bytes();
+    let quoted = Text::new();
+    let quoted = if who.is_empty() { quoted } else { quoted.code(who).str(": ") };
+    let quoted = quoted.str("\"").str(name).str("\" is not a channel name: ");
+    let mut fixed = Text::new();
+    let (mut i, mut part, mut odd) = (0, 0, None);
+    while i <= bytes.len() {
+        if i == bytes.len() || bytes[i] == b'/' {
+            match bytes.split_at(i).0.split_at(part).1 {
+                [] => odd = Some(Odd::EmptyPart),
+                [b'.'] | [b'.', b'.'] => odd = Some(Odd::Dots),
+                _ => {}
+            }
+            part = i + 1;
+        } else if !plain(bytes[i]) {
+            odd = Some(Odd::Byte);
+        }
+        i += 1;
+    }
+    fixed = suggestion(fixed, bytes);
+    let text = match odd {
+        _ if bytes.is_empty() => quoted.str("it is empty"),
+        _ if bytes.len() > MAX_NAME => quoted.str("it has ").bytes(bytes.len()).str(", more than 200"),
+        Some(Odd::EmptyPart) => quoted.str("a part between `/` is empty"),
+        Some(Odd::Dots) => quoted.str("`.` and `..` are no parts of a name"),
+        Some(Odd::Byte) => quoted.str("it contains other characters than allowed"),
+        None => return,
+    };
+    let text = text.str("\nuse letters, digits, `_`, `-` and `.`, in parts joined by `/`, at most 200 bytes");
+    let text = if fixed.as_str().is_empty() || bytes.len() > MAX_NAME {
+        text
+    } else {
+        text.str(", such as \"").str(fixed.as_str()).str("\"")
+    };
+    text.panic();
+}
+
+enum Odd {
+    EmptyPart,
+    Dots,
+    Byte,
+}
+
+const fn plain(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.')
+}
+
+/// `name` without empty parts, and with `_` for each run of characters that are not allowed.
+const fn suggestion(mut fixed: Text, name: &[u8]) -> Text {
+    let mut i = 0;
+    while i < name.len() {
+        let before = if i > 0 { name[i - 1] } else { b'/' };
+        if name[i] == b'/' {
+            let last = {
+                let mut rest = i + 1;
+                while rest < name.len() && name[rest] == b'/' {
+                    rest += 1;
+                }
+                rest == name.len()
+            };
+            if before != b'/' && !last {
+                fixed = fixed.str("/");
+            }
+        } else if plain(name[i]) {
+            fixed = fixed.ascii(name[i]);
+        } else if before == b'/' || plain(before) {
+            fixed = fixed.str("_");
+        }
+        i += 1;
+    }
+    fixed
+}
+
+#[track_caller]
+pub const fn slots(who: &str, slots: usize) {
+    if slots.is_power_of_two() && slots >= 2 && slots <= MAX_SLOTS {
+        return;
+    }
+    let text = Text::new()
+        .str("`slots` of channel ")
+        .code(who)
+        .str(" must be a power of two from 2 to ")
+        .num(MAX_SLOTS)
+        .str(", not ")
+        .num(slots);
+    if slots > 2 && slots < MAX_SLOTS {
+        let above = slots.next_power_of_two();
+        text.str("\ntake ").num(above / 2).str(" or ").num(above).panic()
+    }
+    text.panic()
+}
+
+#[track_caller]
+pub const fn seats(who: &str, seats: usize) {
+    if seats < 2 || seats > MAX_SEATS {
+        Text::new()
+            .str("`seats` of channel ")
+            .code(who)
+            .str(" must be from 2 to ")
+            .num(MAX_SEATS)
+            .str(", not ")
+            .num(seats)
+            .str("\nit is how many publishers, subscribers and so on can take part at one time")
+            .panic();
+    }
+}
+
+/// The first message of `carries`, called `message` by its author, is one, and fits into slots at all.
+#[track_caller]
+pub const fn message(who: &str, message: &str, carries: Carries) {
+    let Some(schema) = carries.first.schema else { return };
+    if schema.is_unreported() {
+        check::sound(message, schema);
+    }
+    if schema.align > layout::PAGE {
+        Text::new()
+            .str("message ")
+            .code(message)
+            .str(" is aligned to ")
+            .bytes(schema.align)
+            .str("; the slots of channel ")
+            .code(who)
+            .str(" to at most ")
+            .num(layout::PAGE)
+            .panic();
+    }
+    if schema.size > MAX_SLOT_SIZE {
+        too_large(who, schema.size);
+    }
+}
+
+#[track_caller]
+const fn too_large(who: &str, size: usize) -> ! {
+    Text::new()
+        .str("a slot of channel ")
+        .code(who)
+        .str(" would take ")
+        .bytes(size)
+        .str("; at most ")
+        .num(MAX_SLOT_SIZE)
+        .str(" are possible")
+        .panic()
+}
+
+/// There is nothing between the header and its tail.
+#[track_caller]
+pub const fn tail(header: &str, item: &str, carries: Carries) {
+    let Some((head, items)) = carries.tail() else { return };
+    let gap = head.size.next_multiple_of(items.align) - head.size;
+    if gap > 0 {
+        Text::new()
+            .str("there are ")
+            .bytes(gap)
+            .str(" of padding between ")
+            .code(header)
+            .str(" and its tail of ")
+            .code(item)
+            .str("\npadding is never written, so it would show other processes old memory of this one\n")
+            .str("fix: add a last field to ")
+            .code(header)
+            .str(": `_pad: shmcomm::Pad<")
+            .num(gap)
+            .str(">`")
+            .panic();
+    }
+}
+
+/// The first message of `carries` fits into slots of that size.
+#[track_caller]
+pub const fn fits(who: &str, message: &str, carries: Carries, slot_size: usize) {
+    if slot_size == 0 {
+        Text::new().str("`slot_size` of channel ").code(who).str(" must not be zero").panic();
+    }
+    if slot_size > MAX_SLOT_SIZE {
+        too_large(who, slot_size);
+    }
+    let Some(schema) = carries.first.schema else { return };
+    if schema.size > slot_size {
+        Text::new()
+            .str("message ")
+            .code(message)
+            .str(" takes ")
+            .bytes(schema.size)
+            .str(", but the slots of channel ")
+            .code(who)
+            .str(" hold ")
+            .num(slot_size)
+            .str("\nset `slot_size: ")
+            .num(schema.size)
+            .str("` or more, or leave `slot_size` out: it then follows the message")
+            .panic();
+    }
+}
+
+/// A header with `max_len` items fits into slots of that size.
+#[track_caller]
+pub const fn tail_fits(who: &str, carries: Carries, max_len: usize, slot_size: usize) {
+    let size = carries.size_with(max_len);
+    if size > MAX_SLOT_SIZE {
+        too_large(who, size);
+    }
+    if size > slot_size {
+        Text::new()
+            .str("a header with ")
+            .num(max_len)
+            .str(" items takes ")
+            .bytes(size)
+            .str(", but the slots of channel ")
+            .code(who)
+            .str(" hold ")
+            .num(slot_size)
+            .str("\nset `slot_size: ")
+            .num(size)
+            .str("` or more, or leave `slot_size` out: it then follows `max_len`")
+            .panic();
+    }
+}
+
+/// The slots get a size: from the message, or from the declaration.
+#[track_caller]
+pub const fn has_slot_size(who: &str, message: &str, carries: Carries) {
+    if carries.first.schema.is_none() {
+        Text::new()
+            .str("channel ")
+            .code(who)
+            .str(" needs a `slot_size`: an encoded ")
+            .code(message)
+            .str(" has no fixed size\nsay how many bytes the longest may take: `slot_size: 4096`")
+            .panic();
+    }
+}
+
+#[track_caller]
+pub const fn has_max_len(who: &str, item: &str) {
+    Text::new()
+        .str("channel ")
+        .code(who)
+        .str(" needs a `max_len`: how many items of ")
+        .code(item)
+        .str(" the longest tail may have\nfor example `max_len: 4096`")
+        .panic();
+}

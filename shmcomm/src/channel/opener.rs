@@ -1,0 +1,167 @@
+//! [`Opener`]: a channel about to be opened, with what differs at run time.
+//!
+//! Owns those differences and the step to a [`Spec`]. Nothing is checked before the end that it opens.
+
+use super::pattern::{Carries, Part};
+use super::{PubSub, ReqRep, Settings};
+use crate::layout::{self, Format, Pattern};
+use crate::segment::Spec;
+use crate::{Error, ErrorKind};
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+use std::borrow::Cow;
+
+/// Environment variable with the namespace of channels that are given none.
+const NAMESPACE_VARIABLE: &str = "SHMCOMM_NAMESPACE";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A channel about to be opened, with what differs from its declaration in this run of the program.
+///
+/// Made by [`Channel::open`](super::Channel::open), or by [`Channel::try_new`](super::Channel::try_new) where the name is
+/// known only at run time. Wrong values are no panic: whatever opens an end returns them as an [`Error`].
+#[must_use = "opens nothing before an end is asked for"]
+pub struct Opener<P: ?Sized> {
+    name: Cow<'static, str>,
+    namespace: Option<String>,
+    settings: Settings,
+    carries: Carries,
+    connect_timeout: Duration,
+    history: usize,
+    pattern: PhantomData<fn(&P)>,
+}
+
+impl<P: ?Sized> Opener<P> {
+    pub(super) fn new(name: Cow<'static, str>, settings: Settings, carries: Carries) -> Self {
+        let (namespace, connect_timeout, pattern) = (None, CONNECT_TIMEOUT, PhantomData);
+        Opener { name, namespace, settings, carries, connect_timeout, history: 0, pattern }
+    }
+
+    /// Puts the channel under `namespace/`, apart from those of the same name elsewhere: tests, simulators and
+    /// robots on one machine do not meet. `""` is no namespace.
+    ///
+    /// Without this, the environment variable `SHMCOMM_NAMESPACE` decides, if it is set.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// How long the end waits for a channel that is not there yet. Five seconds if not said;
+    /// [`Duration::ZERO`] looks once.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How many messages the channel holds: a power of two from 2 to 1,048,576. Only whoever creates the
+    /// channel decides.
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.settings.slots = slots;
+        self
+    }
+
+    /// How many bytes a message may take, at most 2 GiB. Only whoever creates the channel decides.
+    pub fn slot_size(mut self, bytes: usize) -> Self {
+        self.settings.slot_size = bytes;
+        self
+    }
+
+    /// How many ends may be open at one time, 2 to 4096. Only whoever creates the channel decides.
+    pub fn seats(mut self, seats: usize) -> Self {
+        self.settings.seats = seats;
+        self
+    }
+
+    /// The full name: namespace, `/`, name.
+    pub fn full_name(&self) -> String {
+        let namespace = match &self.namespace {
+            Some(namespace) => namespace.into(),
+            None => std::env::var_os(NAMESPACE_VARIABLE).unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        if namespace.is_empty() { self.name.clone().into() } else { format!("{namespace}/{}", self.name) }
+    }
+
+    pub(super) fn spec(self, pattern: Pattern) -> Result<Spec, Error> {
+        let (name, Carries { format, first, second }) = (self.full_name(), self.carries);
+        let Settings { slots, slot_size, seats, redeliver } = self.settings;
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidGeometry, name.clone(), message));
+        if slot_size == 0 {
+            return invalid(match format {
+                Format::Tail => "how long may a tail be? give it a `max_len`".into(),
+                _ => "how long may a message be? give it a `slot_size`, in bytes".into(),
+            });
+        }
+        for Part { schema, .. } in
+            [Some(first), second.filter(|_| format != Format::Tail)].into_iter().flatten()
+        {
+            if let Some(schema) = schema.filter(|schema| schema.size > slot_size) {
+                let (message, size) = (schema.name, schema.size);
+                return invalid(format!(
+                    "message `{message}` takes {size} bytes, but the slots hold {slot_size}; \
+                     make `slot_size` {size} or more"
+                ));
+            }
+        }
+        let parts = [Some(first), second].into_iter().flatten();
+        let parts: Vec<_> = parts.map(|part| part.json).filter(|json| !json.is_empty()).collect();
+        Ok(Spec {
+            pattern,
+            format,
+            slots: slots as u64,
+            slot_size: slot_size as u64,
+            align: self.carries.align() as u64,
+            seats: u32::try_from(seats).unwrap_or(u32::MAX),
+            flags: if redeliver { layout::FLAG_REDELIVER } else { 0 },
+            fingerprint: first.fingerprint(),
+            fingerprint2: second.map_or(0, |part| part.fingerprint()),
+            schema: format!("[{}]", parts.join(",")).into(),
+            connect_timeout: self.connect_timeout,
+            history: self.history as u64,
+            name,
+        })
+    }
+}
+
+impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
+    /// How many messages from before its joining a subscriber receives, as far as they are still there. None if
+    /// not said.
+    pub fn history(mut self, messages: usize) -> Self {
+        self.history = messages;
+        self
+    }
+}
+
+impl<H, T> Opener<PubSub<H, [T]>> {
+    /// How many items a tail may have; the size of the slots follows. Only whoever creates the channel decides.
+    pub fn max_len(mut self, items: usize) -> Self {
+        self.settings.slot_size = self.carries.size_with(items);
+        self
+    }
+}
+
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Opener<ReqRep<Q, R, F>> {
+    /// Whether a request whose replier died goes to another one: see
+    /// [`Channel::redeliver`](super::Channel::redeliver).
+    pub fn redeliver(mut self, redeliver: bool) -> Self {
+        self.settings.redeliver = redeliver;
+        self
+    }
+}
+
+impl<P: ?Sized> Clone for Opener<P> {
+    fn clone(&self) -> Self {
+        let (name, namespace) = (self.name.clone(), self.namespace.clone());
+        Opener { name, namespace, ..*self }
+    }
+}
+
+impl<P: ?Sized> fmt::Debug for Opener<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener")
+            .field("name", &self.full_name())
+            .field("settings", &self.settings)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("history", &self.history)
+            .finish_non_exhaustive()
+    }
+}

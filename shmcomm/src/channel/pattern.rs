@@ -1,0 +1,158 @@
+//! Patterns and formats: the types that say how messages are passed on, and what their bytes are.
+//!
+//! Owns the types and [`Carries`], which is what is left of them when a channel is opened.
+
+use crate::layout::Format;
+use crate::message::{Fixed, Schema, ShmMessage};
+use core::marker::PhantomData;
+
+/// Publish/subscribe: one publisher, any number of subscribers, the newest messages win.
+///
+/// `F` is the format: [`Fixed`] for a [`ShmMessage`]; `[T]` for a header `M` with a tail of up to `max_len` items.
+pub struct PubSub<M: ?Sized, F: ?Sized = Fixed>(PhantomData<M>, PhantomData<F>);
+
+/// Push/pull: every message goes to exactly one of the pullers.
+pub struct PushPull<M: ?Sized, F: ?Sized = Fixed>(PhantomData<M>, PhantomData<F>);
+
+/// Request/reply: every request `Q` gets one reply `R`.
+pub struct ReqRep<Q: ?Sized, R: ?Sized, F: ?Sized = Fixed>(PhantomData<Q>, PhantomData<R>, PhantomData<F>);
+
+/// A pattern together with messages that can travel on it.
+pub trait Pattern: sealed::Sealed {
+    #[doc(hidden)]
+    const CARRIES: Carries;
+}
+
+/// A format that can carry an `M`.
+#[diagnostic::on_unimplemented(
+    message = "`{M}` cannot travel as `{Self}`",
+    label = "needs what `{Self}` asks for",
+    note = "`Fixed` asks for `#[derive(ShmMessage)]`; a codec asks for serde's `Serialize` and `Deserialize`"
+)]
+pub trait Carry<M: ?Sized> {
+    #[doc(hidden)]
+    const CARRIES: Carries;
+}
+
+impl<M: ShmMessage> Carry<M> for Fixed {
+    const CARRIES: Carries = Carries::fixed::<M>();
+}
+
+impl<H: ShmMessage, T: ShmMessage> Carry<H> for [T] {
+    const CARRIES: Carries = Carries::fixed::<H>().with_tail(Carries::fixed::<T>());
+}
+
+impl<M: ?Sized, F: Carry<M> + ?Sized> Pattern for PubSub<M, F> {
+    const CARRIES: Carries = F::CARRIES;
+}
+
+impl<M: ?Sized, F: Carry<M> + ?Sized> Pattern for PushPull<M, F> {
+    const CARRIES: Carries = F::CARRIES;
+}
+
+impl<Q: ?Sized, R: ?Sized, F: Carry<Q> + Carry<R> + ?Sized> Pattern for ReqRep<Q, R, F> {
+    const CARRIES: Carries = <F as Carry<Q>>::CARRIES.and(<F as Carry<R>>::CARRIES);
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<M: ?Sized, F: ?Sized> Sealed for super::PubSub<M, F> {}
+    impl<M: ?Sized, F: ?Sized> Sealed for super::PushPull<M, F> {}
+    impl<Q: ?Sized, R: ?Sized, F: ?Sized> Sealed for super::ReqRep<Q, R, F> {}
+}
+
+/// What the messages of a channel are, without their types.
+#[derive(Clone, Copy, Debug)]
+pub struct Carries {
+    pub(super) format: Format,
+    /// The message, the request, or the header.
+    pub(super) first: Part,
+    /// The reply, or an item of the tail.
+    pub(super) second: Option<Part>,
+}
+
+/// One type of message. Nothing is known of it here if a codec encodes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) schema: Option<&'static Schema>,
+    pub(super) json: &'static str,
+}
+
+impl Carries {
+    pub(super) const fn fixed<M: ShmMessage>() -> Self {
+        let first = Part { schema: Some(M::SCHEMA), json: M::SCHEMA_JSON };
+        Carries { format: Format::Fixed, first, second: None }
+    }
+
+    pub(super) const fn with_tail(self, items: Carries) -> Self {
+        Carries { format: Format::Tail, second: Some(items.first), ..self }
+    }
+
+    pub(super) const fn and(self, reply: Carries) -> Self {
+        Carries { second: Some(reply.first), ..self }
+    }
+
+    /// Bytes of the longest message; `None` if it has none of its own.
+    pub(super) const fn size(&self) -> Option<usize> {
+        match (self.format, &self.first.schema, &self.second) {
+            (Format::Fixed, Some(first), Some(Part { schema: Some(second), .. }))
+                if second.size > first.size =>
+            {
+                Some(second.size)
+            }
+            (Format::Fixed, Some(first), _) => Some(first.size),
+            _ => None,
+        }
+    }
+
+    /// Where a slot has to start for its message to be aligned.
+    pub(super) const fn align(&self) -> usize {
+        let first = self.first.align();
+        match &self.second {
+            Some(second) if second.align() > first => second.align(),
+            _ => first,
+        }
+    }
+
+    /// Header and item, where there is a tail.
+    pub(super) const fn tail(&self) -> Option<(&'static Schema, &'static Schema)> {
+        match (self.format, self.first.schema, self.second) {
+            (Format::Tail, Some(header), Some(Part { schema: Some(item), .. })) => Some((header, item)),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a header with `max_len` items; the header itself where there is no tail.
+    pub(super) const fn size_with(&self, max_len: usize) -> usize {
+        match self.tail() {
+            Some((header, item)) => {
+                header.size.next_multiple_of(item.align).saturating_add(item.size.saturating_mul(max_len))
+            }
+            None => 0,
+        }
+    }
+}
+
+impl Part {
+    /// As its author calls it; nothing if a codec encodes it.
+    pub(super) const fn name(&self) -> &'static str {
+        match self.schema {
+            Some(schema) => schema.name,
+            None => "",
+        }
+    }
+
+    const fn align(&self) -> usize {
+        match self.schema {
+            Some(schema) => schema.align,
+            None => 1,
+        }
+    }
+
+    pub(super) const fn fingerprint(&self) -> u64 {
+        match self.schema {
+            Some(schema) => schema.fingerprint,
+            None => 0,
+        }
+    }
+}
