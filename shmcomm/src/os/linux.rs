@@ -44,6 +44,12 @@ pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
     if file_size_limit().is_some_and(|limit| len > limit) {
         return Err(Errno::FBIG.into());
     }
+    // A reservation that must fail would first take all the memory there is.
+    let disk = rustix::fs::fstatvfs(file)?;
+    let limited = disk.f_blocks > 0;
+    if limited && len > disk.f_bfree.saturating_mul(disk.f_frsize) {
+        return Err(Errno::NOSPC.into());
+    }
     let mut done = 0;
     while done < len {
         let step = RESERVE_STEP.min(len - done);

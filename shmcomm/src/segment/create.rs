@@ -15,8 +15,9 @@ use std::io;
 use std::path::Path;
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
-/// Segments up to this size get their page tables filled when they are mapped (about 1 ms for
-/// 64 MiB), so that the first lap costs no page faults. For larger ones that would take too long.
+/// Segments up to this size get their page tables filled when they are mapped, so that the first lap
+/// costs no page faults (0.5 µs each). That takes a subscriber about 0.13 ms for each MiB, and the
+/// maker, whose pages are zeroed then, 0.4 ms. Larger segments are mapped at once.
 const POPULATE_MAX: u64 = 64 << 20;
 
 /// The sizes of the segment that `spec` asks for.
