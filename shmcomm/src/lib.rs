@@ -5,9 +5,9 @@
 #[cfg(test)]
 extern crate self as shmcomm;
 
-pub mod codec;
 #[cfg(not(loom))]
 pub mod channel;
+pub mod codec;
 #[cfg(not(loom))]
 mod error;
 mod fault;

@@ -24,4 +24,5 @@ fn mistakes_are_explained_where_they_are_made() {
     }
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/message/*.rs");
+    cases.compile_fail("tests/channel/*.rs");
 }

@@ -82,7 +82,7 @@ impl Key {
     pub fn whose(&self) -> &'static str {
         match self.of {
             Of::All => "every channel",
-            Of::Tails => "`PubSub<Header, [Item]>`",
+            Of::Tails => "PubSub<Header, [Item]>",
             Of::Pattern(word) => PATTERNS.iter().find(|p| p.word == word).map_or("", |p| p.shape),
         }
     }

@@ -124,7 +124,7 @@ fn entry(
     };
     if let Some(kind) = kind.filter(|kind| !known.fits(kind.pattern, kind.format.is_tail())) {
         let (whose, this) = (known.whose(), kind.pattern.shape);
-        errors.at(&key, format_args!("`{word}` is a key of {whose}, not of `{this}`"));
+        errors.at(&key, format_args!("`{word}` is a key of `{whose}`, not of `{this}`"));
     } else if value.is_empty() {
         errors.at(&key, format_args!("`{word}` needs a value"));
     } else if values.insert(known.word, value).is_some() {

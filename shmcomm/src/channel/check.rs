@@ -17,46 +17,60 @@ const MAX_SEATS: usize = layout::MAX_SEATS as usize;
 #[track_caller]
 pub const fn name(who: &str, name: &str) {
     let bytes = name.as_bytes();
-    let quoted = Text::new();
-    let quoted = if who.is_empty() { quoted } else { quoted.code(who).str(": ") };
-    let quoted = quoted.str("\"").str(name).str("\" is not a channel name: ");
-    let mut fixed = Text::new();
-    let (mut i, mut part, mut odd) = (0, 0, None);
-    while i <= bytes.len() {
-        if i == bytes.len() || bytes[i] == b'/' {
-            match bytes.split_at(i).0.split_at(part).1 {
-                [] => odd = Some(Odd::EmptyPart),
-                [b'.'] | [b'.', b'.'] => odd = Some(Odd::Dots),
-                _ => {}
-            }
-            part = i + 1;
-        } else if !plain(bytes[i]) {
-            odd = Some(Odd::Byte);
-        }
-        i += 1;
-    }
-    fixed = suggestion(fixed, bytes);
-    let text = match odd {
-        _ if bytes.is_empty() => quoted.str("it is empty"),
-        _ if bytes.len() > MAX_NAME => quoted.str("it has ").bytes(bytes.len()).str(", more than 200"),
-        Some(Odd::EmptyPart) => quoted.str("a part between `/` is empty"),
-        Some(Odd::Dots) => quoted.str("`.` and `..` are no parts of a name"),
-        Some(Odd::Byte) => quoted.str("it contains other characters than allowed"),
+    let text = Text::new();
+    let text = if who.is_empty() { text } else { text.code(who).str(": ") };
+    let text = text.str("\"").str(name).str("\" is not a channel name: ");
+    let fixed = suggestion(Text::new(), bytes);
+    let (text, fixed) = match fault(bytes) {
         None => return,
+        Some(Fault::Length) if bytes.is_empty() => (text.str("it is empty"), ""),
+        Some(Fault::Length) => (text.str("it has ").bytes(bytes.len()).str(", more than 200"), ""),
+        Some(Fault::EmptyPart) => (text.str("a part between `/` is empty"), fixed.as_str()),
+        Some(Fault::Dots) => (text.str("`.` and `..` are no parts of a name"), ""),
+        Some(Fault::Odd(at)) if bytes[at] < b' ' => {
+            (text.str("control characters are not allowed"), fixed.as_str())
+        }
+        Some(Fault::Odd(at)) => {
+            let mut end = at + 1;
+            while !name.is_char_boundary(end) {
+                end += 1;
+            }
+            let odd = name.split_at(end).0.split_at(at).1;
+            (text.str("'").str(odd).str("' is not allowed"), fixed.as_str())
+        }
     };
     let text = text.str("\nuse letters, digits, `_`, `-` and `.`, in parts joined by `/`, at most 200 bytes");
-    let text = if fixed.as_str().is_empty() || bytes.len() > MAX_NAME {
-        text
-    } else {
-        text.str(", such as \"").str(fixed.as_str()).str("\"")
-    };
+    let text = if fixed.is_empty() { text } else { text.str(", such as \"").str(fixed).str("\"") };
     text.panic();
 }
 
-enum Odd {
+enum Fault {
+    Length,
     EmptyPart,
     Dots,
-    Byte,
+    /// The first byte of a character that is not allowed.
+    Odd(usize),
+}
+
+/// The first fault of a name.
+const fn fault(name: &[u8]) -> Option<Fault> {
+    if name.is_empty() || name.len() > MAX_NAME {
+        return Some(Fault::Length);
+    }
+    let (mut i, mut part) = (0, 0);
+    while i <= name.len() {
+        if i == name.len() || name[i] == b'/' {
+            match name.split_at(i).0.split_at(part).1 {
+                [] => return Some(Fault::EmptyPart),
+                [b'.'] | [b'.', b'.'] => return Some(Fault::Dots),
+                _ => part = i + 1,
+            }
+        } else if !plain(name[i]) {
+            return Some(Fault::Odd(i));
+        }
+        i += 1;
+    }
+    None
 }
 
 const fn plain(byte: u8) -> bool {
@@ -65,24 +79,15 @@ const fn plain(byte: u8) -> bool {
 
 /// `name` without empty parts, and with `_` for each run of characters that are not allowed.
 const fn suggestion(mut fixed: Text, name: &[u8]) -> Text {
-    let mut i = 0;
+    let (mut i, mut slash) = (0, false);
     while i < name.len() {
         let before = if i > 0 { name[i - 1] } else { b'/' };
         if name[i] == b'/' {
-            let last = {
-                let mut rest = i + 1;
-                while rest < name.len() && name[rest] == b'/' {
-                    rest += 1;
-                }
-                rest == name.len()
-            };
-            if before != b'/' && !last {
-                fixed = fixed.str("/");
-            }
-        } else if plain(name[i]) {
-            fixed = fixed.ascii(name[i]);
-        } else if before == b'/' || plain(before) {
-            fixed = fixed.str("_");
+            slash = !fixed.as_str().is_empty();
+        } else if plain(name[i]) || plain(before) || before == b'/' {
+            fixed = if slash { fixed.str("/") } else { fixed };
+            fixed = fixed.ascii(if plain(name[i]) { name[i] } else { b'_' });
+            slash = false;
         }
         i += 1;
     }

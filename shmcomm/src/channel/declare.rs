@@ -2,7 +2,7 @@
 
 pub use super::check::{fits, has_max_len, has_slot_size, message, name, seats, slots, tail, tail_fits};
 pub use super::pattern::Carries;
-pub use super::{Carry, Channel, Opener, PubSub, PushPull, ReqRep};
+pub use super::{Carry, Channel, FixedMessage, Opener, PubSub, PushPull, ReqRep, TailItem};
 pub use crate::message::Fixed;
 pub use crate::{Error, Publisher, Subscriber};
 pub use core::clone::Clone;
@@ -14,36 +14,6 @@ pub use core::result::Result;
 pub use shmcomm_derive::channel;
 
 use super::Settings;
-use crate::message::ShmMessage;
-
-/// A message type in a place that takes no other.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` has no fixed layout, which a channel needs unless it names a codec",
-    label = "not a `ShmMessage`",
-    note = "zero copy: put `#[derive(ShmMessage)]` and `#[repr(C)]` on `{Self}`",
-    note = "or let serde encode it: `PubSub<{Self}, Msgpack>` with a `slot_size`"
-)]
-pub trait FixedMessage {
-    const CARRIES: Carries;
-}
-#[diagnostic::do_not_recommend]
-impl<M: ShmMessage> FixedMessage for M {
-    const CARRIES: Carries = Carries::fixed::<M>();
-}
-
-/// As [`FixedMessage`], in other words.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` has no fixed layout, so it cannot be an item of a tail",
-    label = "not a `ShmMessage`",
-    note = "if `{Self}` is yours, put `#[derive(ShmMessage)]` and `#[repr(C)]` on it (enums: `#[repr(u8)]`)"
-)]
-pub trait TailItem {
-    const CARRIES: Carries;
-}
-#[diagnostic::do_not_recommend]
-impl<M: ShmMessage> TailItem for M {
-    const CARRIES: Carries = Carries::fixed::<M>();
-}
 
 /// A header and its items.
 pub const fn with_tail(header: Carries, item: Carries) -> Carries {

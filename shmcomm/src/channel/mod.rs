@@ -43,7 +43,7 @@ mod opener;
 mod pattern;
 
 pub use opener::Opener;
-pub use pattern::{Carry, Pattern, PubSub, PushPull, ReqRep};
+pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, TailItem};
 
 use core::fmt;
 use core::marker::PhantomData;

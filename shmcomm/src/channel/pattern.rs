@@ -18,6 +18,12 @@ pub struct PushPull<M: ?Sized, F: ?Sized = Fixed>(PhantomData<M>, PhantomData<F>
 pub struct ReqRep<Q: ?Sized, R: ?Sized, F: ?Sized = Fixed>(PhantomData<Q>, PhantomData<R>, PhantomData<F>);
 
 /// A pattern together with messages that can travel on it.
+#[diagnostic::on_unimplemented(
+    message = "a message of `{Self}` has no fixed layout, which a channel needs unless it names a codec",
+    label = "not all of its messages are `ShmMessage`s",
+    note = "zero copy: put `#[derive(ShmMessage)]` and `#[repr(C)]` on the message",
+    note = "or let serde encode it: `PubSub<M, Msgpack>` with a `slot_size`"
+)]
 pub trait Pattern: sealed::Sealed {
     #[doc(hidden)]
     const CARRIES: Carries;
@@ -34,22 +40,58 @@ pub trait Carry<M: ?Sized> {
     const CARRIES: Carries;
 }
 
+/// A [`ShmMessage`] in a place that takes nothing else: the words of the error about others.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no fixed layout, which a channel needs unless it names a codec",
+    label = "not a `ShmMessage`",
+    note = "zero copy: put `#[derive(ShmMessage)]` and `#[repr(C)]` on `{Self}`",
+    note = "or let serde encode it: `PubSub<{Self}, Msgpack>` with a `slot_size`"
+)]
+pub trait FixedMessage {
+    #[doc(hidden)]
+    const CARRIES: Carries;
+}
+#[diagnostic::do_not_recommend]
+impl<M: ShmMessage> FixedMessage for M {
+    const CARRIES: Carries = Carries::fixed::<M>();
+}
+
+/// As [`FixedMessage`], for the items of a tail.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no fixed layout, so it cannot be an item of a tail",
+    label = "not a `ShmMessage`",
+    note = "if `{Self}` is yours, put `#[derive(ShmMessage)]` and `#[repr(C)]` on it (enums: `#[repr(u8)]`)"
+)]
+pub trait TailItem {
+    #[doc(hidden)]
+    const CARRIES: Carries;
+}
+#[diagnostic::do_not_recommend]
+impl<M: ShmMessage> TailItem for M {
+    const CARRIES: Carries = Carries::fixed::<M>();
+}
+
+#[diagnostic::do_not_recommend]
 impl<M: ShmMessage> Carry<M> for Fixed {
     const CARRIES: Carries = Carries::fixed::<M>();
 }
 
+#[diagnostic::do_not_recommend]
 impl<H: ShmMessage, T: ShmMessage> Carry<H> for [T] {
     const CARRIES: Carries = Carries::fixed::<H>().with_tail(Carries::fixed::<T>());
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: ?Sized, F: Carry<M> + ?Sized> Pattern for PubSub<M, F> {
     const CARRIES: Carries = F::CARRIES;
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: ?Sized, F: Carry<M> + ?Sized> Pattern for PushPull<M, F> {
     const CARRIES: Carries = F::CARRIES;
 }
 
+#[diagnostic::do_not_recommend]
 impl<Q: ?Sized, R: ?Sized, F: Carry<Q> + Carry<R> + ?Sized> Pattern for ReqRep<Q, R, F> {
     const CARRIES: Carries = <F as Carry<Q>>::CARRIES.and(<F as Carry<R>>::CARRIES);
 }

@@ -1,0 +1,5 @@
+shmcomm::channel! {
+    A: PubSub<u64> { name = "a" }
+}
+
+fn main() {}
