@@ -94,8 +94,8 @@ pub(crate) const fn dying() -> bool {
 
 #[cfg(all(shmcomm_fault, not(loom)))]
 pub(crate) fn reached(name: &str) {
+    use crate::sync::{AtomicU64, Ordering::Relaxed};
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
     static VISITS: AtomicU64 = AtomicU64::new(0);

@@ -1,3 +1,9 @@
-//! What the tests of this package share. Each test is a file in `tests/`.
+//! What the tests of this package share: self-proving messages on their channels, [`Peer`], a process
+//! that is ended with its test, and the Python environment. Each test is a file in `tests/`.
 
+mod peer;
+mod proof;
 pub mod python;
+
+pub use peer::{Peer, namespace};
+pub use proof::{Large, LargeFeed, Proof, Small, SmallFeed, TailFeed, word};

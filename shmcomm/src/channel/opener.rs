@@ -115,6 +115,7 @@ impl<P: ?Sized> Opener<P> {
             fingerprint: first.fingerprint(),
             fingerprint2: second.map_or(0, |part| part.fingerprint()),
             schema: format!("[{}]", parts.join(",")).into(),
+            difference: crate::message::schema::first_difference,
             connect_timeout: self.connect_timeout,
             history: self.history as u64,
             name,

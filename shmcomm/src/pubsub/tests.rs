@@ -52,6 +52,7 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         fingerprint: 1,
         fingerprint2: 0,
         schema: "[]".into(),
+        difference: crate::message::schema::first_difference,
         connect_timeout: Duration::ZERO,
         history: 0,
     }

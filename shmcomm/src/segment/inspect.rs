@@ -8,7 +8,6 @@ use crate::layout::{
     FLAG_REDELIVER, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern, VERSION,
     VERSION_PYTHON,
 };
-use crate::message::schema::first_difference;
 use crate::os::{self, FileKind, Stat};
 use crate::{Error, ErrorKind};
 use std::fs::File;
@@ -225,7 +224,7 @@ pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch>
     }
     let theirs = (found.identity.fingerprint, found.identity.fingerprint2);
     if theirs != (spec.fingerprint, spec.fingerprint2) {
-        let difference = first_difference(&found.schema, &spec.schema);
+        let difference = (spec.difference)(&found.schema, &spec.schema);
         return Err(Mismatch {
             kind: ErrorKind::TypeMismatch,
             what: format!("the segment carries messages of another layout than this program's: {difference}"),

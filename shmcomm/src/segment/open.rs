@@ -230,9 +230,9 @@ impl Visitor<'_> {
                         geometry.slots
                     ),
                     _ => format!(
-                        "all {} seats of the segment are taken by live participants; \
+                        "live participants have all {} seats of the segment; \
                          close some of them, or declare more `seats` where the segment is made",
-                        seats.len()
+                        geometry.seats
                     ),
                 },
             )),

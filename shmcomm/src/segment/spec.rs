@@ -27,6 +27,8 @@ pub(crate) struct Spec {
     pub(crate) fingerprint2: u64,
     /// JSON, as stored in the segment: an array of the layouts, `[]` where a codec knows them.
     pub(crate) schema: Cow<'static, str>,
+    /// Says how two such texts differ, the segment's and this one.
+    pub(crate) difference: fn(&str, &str) -> String,
     /// How long to wait for a segment that is not there yet. Zero: look once.
     pub(crate) connect_timeout: Duration,
     /// How many messages from before the joining a subscriber wants, if they are still there.

@@ -52,7 +52,7 @@ fn a_free_seat_is_taken_again_and_a_full_house_is_refused() {
     let mut guests: Vec<_> = (1..8).map(|_| channel.subscribe()).collect();
     let (kind, text) = refused(subscribe(&channel.spec, PLAIN));
     assert_eq!(kind, ErrorKind::NoSeat, "{text}");
-    assert!(text.contains("all 7 seats"), "{text}");
+    assert!(text.contains("all 8 seats"), "{text}");
     drop(guests.remove(3));
     assert_eq!(channel.subscribe().seat(), 4);
 }

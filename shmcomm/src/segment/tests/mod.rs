@@ -37,6 +37,7 @@ impl Channel {
             fingerprint: 0x1234_5678_9abc_def0,
             fingerprint2: 0,
             schema: r#"[{"name":"Imu"}]"#.into(),
+            difference: crate::message::schema::first_difference,
             connect_timeout: Duration::ZERO,
             history: 0,
         };

@@ -1,0 +1,166 @@
+//! The other process of the tests: `peer ROLE ARGUMENTS…`, on the channels of the namespace that
+//! `SHMCOMM_NAMESPACE` names. Says `ready` when its end is open.
+
+use shmcomm::RecvError;
+use shmcomm_tests::{Large, LargeFeed, Small, SmallFeed};
+use std::io::BufRead;
+use std::time::Duration;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments {
+        ["publish-small", first, count, pause] => {
+            publish_small(first.parse()?, count.parse()?, pause.parse()?)
+        }
+        ["publish-large", first, count, pause] => {
+            publish_large(first.parse()?, count.parse()?, pause.parse()?)
+        }
+        ["count-small", until] => count_small(until.parse()?),
+        ["hold-large"] => hold_large(),
+        ["wait-small"] => wait_small(),
+        ["fork-small"] => fork_small(),
+        ["attach-small", count] => attach_small(count.parse()?),
+        _ => Err(format!("no such role: {arguments:?}").into()),
+    }
+}
+
+fn ready() {
+    println!("ready");
+}
+
+/// Sends `count` messages from number `first` on, pausing for `pause` microseconds; then stays until
+/// its input ends.
+fn publish_small(first: u64, count: u64, pause: u64) -> Result {
+    let mut feed = SmallFeed::publisher()?;
+    ready();
+    for number in first..first.saturating_add(count) {
+        feed.send(&Small::new(number))?;
+        rest(pause);
+    }
+    println!("sent");
+    wait_for_end()
+}
+
+fn publish_large(first: u64, count: u64, pause: u64) -> Result {
+    let mut feed = LargeFeed::publisher()?;
+    ready();
+    for number in first..first.saturating_add(count) {
+        let mut loan = feed.loan()?;
+        *loan = Large::new(number);
+        loan.send()?;
+        rest(pause);
+    }
+    println!("sent");
+    wait_for_end()
+}
+
+/// Receives until message `until`, checking each; says how many it received and lost.
+fn count_small(until: u64) -> Result {
+    let mut feed = SmallFeed::subscriber()?;
+    ready();
+    let mut last = None;
+    loop {
+        match feed.recv() {
+            Ok(message) => {
+                message.check();
+                assert!(last.is_none_or(|last| last < message.number), "message {} again", message.number);
+                last = Some(message.number);
+                if message.number >= until {
+                    break;
+                }
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Disconnected) => {
+                feed.wait_for_publisher(Duration::from_secs(10));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    println!("received {} lost {}", feed.received(), feed.lost());
+    Ok(())
+}
+
+/// Receives one message in place and holds it until it is killed.
+fn hold_large() -> Result {
+    let mut feed = LargeFeed::subscriber()?;
+    ready();
+    let sample = feed.recv_ref()?;
+    sample.check();
+    println!("holding {}", sample.number);
+    wait_for_end()
+}
+
+/// Blocks in `recv` until it is told otherwise by a message.
+fn wait_small() -> Result {
+    let mut feed = SmallFeed::subscriber()?;
+    ready();
+    loop {
+        match feed.recv() {
+            Ok(message) => println!("got {}", message.number),
+            Err(error) => {
+                println!("{error:?}");
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Opens and drops a subscriber again and again; says how many files and maps it has at the end.
+fn attach_small(count: u64) -> Result {
+    let census = || -> Result<(usize, usize)> {
+        let files = std::fs::read_dir("/proc/self/fd")?.count();
+        let maps = std::fs::read_to_string("/proc/self/maps")?;
+        Ok((files, maps.lines().filter(|l| l.contains("shmcomm")).count()))
+    };
+    drop(SmallFeed::subscriber()?);
+    let before = census()?;
+    for _ in 0..count {
+        drop(SmallFeed::subscriber()?);
+    }
+    assert_eq!(census()?, before, "files and maps after {count} attachments");
+    println!("done");
+    Ok(())
+}
+
+/// Forks with both ends open: the child must be told, and must not disturb the parent's ends by
+/// dropping its own.
+fn fork_small() -> Result {
+    let mut publisher = SmallFeed::publisher()?;
+    let mut subscriber = SmallFeed::subscriber()?;
+    // SAFETY: this process has one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let sent = publisher.send(&Small::new(1));
+        let received = subscriber.recv();
+        let waited = subscriber.recv_timeout(Duration::from_millis(10));
+        println!("child: {sent:?} {received:?} {waited:?} {}", subscriber.is_connected());
+        drop((publisher, subscriber));
+        // Opening anew works: a third participant beside the parent's two.
+        let again = SmallFeed::subscriber()?;
+        println!("child: {} subscribers", again.stats().subscribers().filter(|s| s.alive).count());
+        return Ok(());
+    }
+    let mut status = 0;
+    // SAFETY: waits for our child and writes to our variable.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    publisher.send(&Small::new(2))?;
+    println!("parent: {:?}", subscriber.recv()?.number);
+    println!("parent: {} subscribers", publisher.subscribers());
+    Ok(())
+}
+
+fn rest(pause: u64) {
+    if pause > 0 {
+        std::thread::sleep(Duration::from_micros(pause));
+    }
+}
+
+fn wait_for_end() -> Result {
+    for line in std::io::stdin().lock().lines() {
+        line?;
+    }
+    Ok(())
+}

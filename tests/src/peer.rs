@@ -1,0 +1,82 @@
+//! [`Peer`]: another process, for one test.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A namespace of a test's own: names of parallel tests, of other runs and of a user's programs
+/// never meet.
+pub fn namespace(test: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("test-{}-{}-{test}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A running `peer` program. It is killed when this is dropped.
+pub struct Peer {
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Peer {
+    /// Starts the program at `path` (`env!("CARGO_BIN_EXE_peer")`) with a role and its arguments.
+    pub fn start(path: &str, namespace: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(path)
+            .args(arguments)
+            .env("SHMCOMM_NAMESPACE", namespace)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the peer starts");
+        let input = child.stdin.take().expect("piped");
+        let output = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Peer { child, input, output }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line it prints.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        self.output.next().expect("the peer prints another line").expect("the line is text")
+    }
+
+    /// Waits for it to print `expected`.
+    #[track_caller]
+    pub fn expect(&mut self, expected: &str) {
+        assert_eq!(self.line(), expected);
+    }
+
+    /// Says something to it.
+    pub fn say(&mut self, line: &str) {
+        writeln!(self.input, "{line}").expect("the peer listens");
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the peer was running");
+        self.child.wait().expect("the peer is ours");
+    }
+
+    /// Sends it a signal by number, such as 19 (SIGSTOP) or 18 (SIGCONT).
+    pub fn signal(&self, signal: i32) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
+        rustix::process::kill_process(pid, signal).expect("the peer is running");
+    }
+
+    /// Waits for its end.
+    pub fn finish(mut self) -> ExitStatus {
+        self.child.wait().expect("the peer is ours")
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,49 @@
+//! Self-proving messages, and the channels that carry them.
+
+use shmcomm::{ShmMessage, channel};
+
+/// A message whose every word follows from its number: a tear, a mixture or an invention shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ShmMessage)]
+#[repr(C)]
+pub struct Proof<const WORDS: usize> {
+    /// Counts the messages of one publisher, from 0.
+    pub number: u64,
+    words: [u64; WORDS],
+}
+
+impl<const WORDS: usize> Proof<WORDS> {
+    /// The message of that number.
+    pub fn new(number: u64) -> Self {
+        Proof { number, words: std::array::from_fn(|i| word(number, i)) }
+    }
+
+    /// Panics unless every word is the number's own.
+    #[track_caller]
+    pub fn check(&self) {
+        for (i, found) in self.words.iter().enumerate() {
+            assert_eq!(*found, word(self.number, i), "message {} is torn at word {i}", self.number);
+        }
+    }
+}
+
+/// A different word for every place of every message (the finalizer of splitmix64).
+pub fn word(number: u64, place: usize) -> u64 {
+    let mut z = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(place as u64);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// 64 bytes: copied.
+pub type Small = Proof<7>;
+/// 16 KiB: held in place.
+pub type Large = Proof<2047>;
+
+channel! {
+    /// Messages that are copied into and out of their slots.
+    pub SmallFeed: PubSub<Small> { name: "small", slots: 64 }
+    /// Messages that readers hold in place.
+    pub LargeFeed: PubSub<Large> { name: "large", slots: 8 }
+    /// A header and words behind it.
+    pub TailFeed: PubSub<Small, [u64]> { name: "tail", slots: 8, max_len: 4096 }
+}

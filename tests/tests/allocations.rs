@@ -1,0 +1,98 @@
+//! Sending and receiving messages of a fixed size allocates nothing, in either discipline.
+
+use shmcomm_tests::{Large, LargeFeed, Small, SmallFeed, TailFeed, namespace};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    /// Allocations of this thread: tests run beside each other.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: does what the system's allocator does.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations that `work` makes.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    work();
+    COUNT.with(Cell::get) - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(5)))), 1);
+}
+
+#[test]
+fn small_messages_allocate_nothing() {
+    let ns = namespace("small");
+    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let count = allocations(|| {
+        for number in 0..1000 {
+            publisher.send(&Small::new(number)).unwrap();
+            subscriber.try_recv().unwrap().check();
+            let mut loan = publisher.loan().unwrap();
+            *loan = Small::new(number);
+            loan.send().unwrap();
+            subscriber.recv_ref().unwrap().check();
+        }
+        // Falling behind and finding nothing is no reason either.
+        for number in 0..1000 {
+            publisher.send(&Small::new(number)).unwrap();
+        }
+        while !matches!(subscriber.try_recv(), Err(shmcomm::TryRecvError::Empty)) {}
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn large_messages_allocate_nothing() {
+    let ns = namespace("large");
+    let mut publisher = LargeFeed::open().namespace(&ns).publisher().unwrap();
+    let mut subscriber = LargeFeed::open().namespace(&ns).subscriber().unwrap();
+    let count = allocations(|| {
+        for number in 0..100 {
+            let mut loan = publisher.loan().unwrap();
+            *loan = Large::new(number);
+            loan.send().unwrap();
+            subscriber.recv_ref().unwrap().check();
+            publisher.send(&Large::new(number)).unwrap();
+            subscriber.try_recv().unwrap().check();
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn tails_allocate_nothing() {
+    let ns = namespace("tails");
+    let mut publisher = TailFeed::open().namespace(&ns).publisher().unwrap();
+    let mut subscriber = TailFeed::open().namespace(&ns).subscriber().unwrap();
+    let count = allocations(|| {
+        for number in 0..100 {
+            let mut loan = publisher.loan(100).unwrap();
+            *loan.parts_mut().0 = Small::new(number);
+            loan.send().unwrap();
+            subscriber.recv_ref().unwrap().header().check();
+        }
+    });
+    assert_eq!(count, 0);
+}
