@@ -282,11 +282,9 @@ impl Attachment {
 
     fn leave(&mut self) {
         let registration = Registration::wait(&self.place, &self.probe);
-        let usable = registration.is_ok();
-        let mut spent = false;
-        if usable {
+        let mut last = false;
+        if registration.is_ok() {
             (self.keeper.sweep)(&self.region, &self.geometry, self.seat);
-            spent = (self.keeper.spent)(&self.region, &self.geometry);
             fault_point!("segment.leaving");
             seats::clear(&self.region, &self.geometry, self.seat);
             fault_point!("segment.left");
@@ -295,6 +293,8 @@ impl Attachment {
             if !matches!(self.role, Role::Subscriber | Role::Puller) {
                 seats::wake_all(&self.region, Some(&self.geometry));
             }
+            last = !seats::any_seated(&self.region, &self.geometry, &self.probe)
+                && (self.keeper.spent)(&self.region, &self.geometry);
         }
         // SAFETY: `map` is not used after this, nor is `region`: `drop` ends with this function.
         unsafe { ManuallyDrop::drop(&mut self.map) };
@@ -302,8 +302,8 @@ impl Attachment {
             log::warn!(target: "shmcomm", "{error}; left without a clean-up, which others will do");
             return;
         }
-        // Nobody can join meanwhile, as the registration lock is held.
-        if !spent || !matches!(seats::any_alive(&self.probe), Ok(false)) || !self.name_refers_here() {
+        // Nobody has joined meanwhile, as the registration lock is held.
+        if !last || !self.name_refers_here() {
             return;
         }
         fault_point!("segment.last");

@@ -126,7 +126,6 @@ fn describe(place: &Place, stat: &Stat) -> Option<SegmentInfo> {
 fn fill(info: &mut SegmentInfo, found: &Intact) {
     let geometry = &found.geometry;
     info.size = found.stat.len;
-    info.stale = matches!(seats::any_alive(&found.file), Ok(false));
     info.pattern = found.pattern.name();
     info.codec = found.format.name();
     info.slots = geometry.slots;
@@ -155,6 +154,7 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
             Participant::new(&region, geometry, entry, alive)
         })
         .collect();
+    info.stale = !info.participants.iter().any(|participant| participant.alive);
 }
 
 pub(super) fn time(nanoseconds: i64) -> SystemTime {

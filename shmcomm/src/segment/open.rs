@@ -215,9 +215,13 @@ impl Visitor<'_> {
                 let held = Held { place: place.clone(), probe, map, id: stat.id, geometry };
                 Attachment::new(held, index, role, keeper).map(Some)
             }
-            None if role == Role::Publisher => {
-                Err(already_published(place, seats::read(&region, &geometry, 0)))
-            }
+            None if role == Role::Publisher => match seats::read(&region, &geometry, 0) {
+                None => {
+                    outlast_ghost();
+                    Ok(None)
+                }
+                publisher => Err(already_published(place, publisher)),
+            },
             None => Err(place.error(
                 ErrorKind::NoSeat,
                 match geometry.discipline {
@@ -278,10 +282,20 @@ impl Visitor<'_> {
         }
         if seats::alive(old.file, 0) {
             let publisher = old.intact.and_then(|found| publisher_of(self.place, found));
+            if old.intact.is_some() && publisher.is_none() {
+                outlast_ghost();
+                return Ok(true);
+            }
             return Err(already_published(self.place, publisher));
         }
         Ok(false)
     }
+}
+
+/// Seat 0 is locked and has no entry. Its publisher has left, and while it was there some thread of it
+/// started a process, which has a copy of the open file until it execs: any moment now.
+fn outlast_ghost() {
+    std::thread::sleep(Duration::from_millis(1));
 }
 
 /// The participant that the entry of seat 0 speaks of.
@@ -389,7 +403,12 @@ impl Patience {
         }
         Err(place.error(
             ErrorKind::Os,
-            format!("other processes keep replacing {}; end the ones that do", place.path().display()),
+            format!(
+                "gave up on {} after {:.0} s: other processes keep replacing it, \
+                 or the forked child of a participant that has left keeps its lock; end these processes",
+                place.path().display(),
+                self.start.elapsed().as_secs_f64()
+            ),
         ))
     }
 

@@ -93,6 +93,16 @@ pub(super) fn any_alive(file: &File) -> std::io::Result<bool> {
     os::is_locked(file, 0, MAX_SEATS.into())
 }
 
+/// Whether anybody takes part, under the registration lock: who does has an entry and its lock. An entry
+/// alone is one of the dead. A lock alone is that of one that has left, held for the moment by a child
+/// that copied the open file while it was mapped and has yet to exec.
+pub(super) fn any_seated(region: &Region, geometry: &Geometry, probe: &File) -> bool {
+    (0..geometry.seats).any(|index| {
+        // Relaxed: written under the registration lock, which is held.
+        region.u32(geometry.seat(index) + seat::ROLE).load(Ordering::Relaxed) != 0 && alive(probe, index)
+    })
+}
+
 /// What a participant has written about itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {

@@ -214,3 +214,41 @@ fn a_queue_in_use_is_not_replaced() {
     let spec = channel.with(|s| s.slots = 32);
     assert_eq!(join(&spec, Role::Puller, PLAIN).unwrap().geometry().slots, 8);
 }
+
+/// The lock of a participant that has left, kept for a moment by a child that has yet to exec.
+fn ghost(channel: &Channel) -> std::fs::File {
+    let file = os::open(&channel.path()).unwrap();
+    assert!(os::try_lock(&file, 0, 1).unwrap());
+    file
+}
+
+#[test]
+fn a_lock_that_outlives_its_participant_for_a_moment_does_no_harm() {
+    let channel = Channel::new("ghost");
+    let publisher = channel.publish();
+    let subscriber = channel.subscribe();
+    drop(publisher);
+    let lock = ghost(&channel);
+    for (spec, arrival) in
+        [(channel.spec.clone(), Arrival::Joined), (channel.with(|s| s.slots = 16), Arrival::Replaced)]
+    {
+        let lock = lock.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            let heir = scope.spawn(|| publish(&spec, PLAIN).unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+            os::unlock(&lock, 0, 1).unwrap();
+            let heir = heir.join().unwrap();
+            assert_eq!(heir.arrival(), arrival);
+        });
+        if arrival == Arrival::Joined {
+            assert!(os::try_lock(&lock, 0, 1).unwrap());
+        }
+    }
+    drop(subscriber);
+    let publisher = channel.publish();
+    let subscriber = channel.subscribe();
+    drop(publisher);
+    let _lock = ghost(&channel);
+    drop(subscriber);
+    assert!(!channel.exists(), "the last participant left, whoever keeps a lock");
+}

@@ -86,7 +86,36 @@ impl Drop for Channel {
 
 /// What an attachment leaves if its process is killed: everything but the lock.
 fn die(attachment: Attachment) {
+    let place = Place::new(attachment.channel()).unwrap();
+    let (seat, here, file) = (attachment.seat(), attachment.name_refers_here(), os::open(place.path()));
     attachment.abandon();
+    // Another test may be starting a process, which has the lock until it execs.
+    while here && file.as_ref().is_ok_and(|file| crate::segment::seats::alive(file, seat)) {
+        std::thread::yield_now();
+    }
+}
+
+/// A directory of a test's own, removed at the end.
+struct TestDir {
+    path: PathBuf,
+}
+
+impl TestDir {
+    fn new(parent: &str, test: &str) -> Self {
+        let path = PathBuf::from(parent).join(format!("shmcomm-test-{test}-{}", os::pid()));
+        std::fs::create_dir(&path).unwrap();
+        TestDir { path }
+    }
+
+    fn count(&self) -> usize {
+        self.path.read_dir().unwrap().count()
+    }
+}
+
+impl Drop for TestDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
 }
 
 /// The kind and the text of a refusal.

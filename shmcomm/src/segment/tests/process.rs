@@ -134,19 +134,19 @@ fn subscribers_that_come_while_the_last_one_leaves_get_a_segment_with_a_name() {
 #[test]
 fn makers_killed_at_any_time_leave_nothing_half_made() {
     let mut channel = Channel::new("kill-makers");
-    let dir = PathBuf::from(os::DEFAULT_DIR).join(format!("shmcomm-test-{}", os::pid()));
-    fs::create_dir(&dir).unwrap();
+    let test_dir = TestDir::new(os::DEFAULT_DIR, "makers");
+    let dir = &test_dir.path;
     channel.spec.name = "victim".into();
-    let place = Place::within(&dir, &channel.spec.name).unwrap();
+    let place = Place::within(dir, &channel.spec.name).unwrap();
     let mut queue = channel.with(|s| s.pattern = Pattern::PushPull);
     queue.name.push_str("/queue");
-    let queue_place = Place::within(&dir, &queue.name).unwrap();
+    let queue_place = Place::within(dir, &queue.name).unwrap();
     let rounds = if cfg!(debug_assertions) { 60 } else { 300 };
     for round in 0..rounds {
         let mut makers: Vec<_> = (0..2)
             .map(|_| {
                 let mut command = helper::command("come and go", &channel);
-                command.env(crate::segment::name::DIR_VARIABLE, &dir);
+                command.env(crate::segment::name::DIR_VARIABLE, dir);
                 Helper::spawn(command)
             })
             .collect();
@@ -155,7 +155,7 @@ fn makers_killed_at_any_time_leave_nothing_half_made() {
         }
         std::thread::sleep(Duration::from_micros(137 * (round * 7919 % 61)));
         makers.into_iter().for_each(Helper::kill);
-        let listed = crate::segment::list::list_within(&dir).unwrap();
+        let listed = crate::segment::list::list_within(dir).unwrap();
         assert!(listed.len() <= 2 && listed.iter().all(|s| s.problem.is_none() && s.stale), "{listed:?}");
         let publisher = open::publish_at(&place, &channel.spec, PLAIN).unwrap();
         let subscriber = open::subscribe_at(&place, &channel.spec, PLAIN).unwrap();
@@ -164,13 +164,12 @@ fn makers_killed_at_any_time_leave_nothing_half_made() {
         let pusher = open::join_at(&queue_place, &queue, Role::Pusher, PLAIN).unwrap();
         assert_eq!(pusher.seat(), 0);
         drop(pusher);
-        let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         // One that was adopted had no need to look for what others had left.
         assert!(left.iter().all(|name| name.to_str().unwrap().starts_with("shmcomm2~")), "{left:?}");
     }
     drop(open::publish_at(&place, &channel.spec, PLAIN).unwrap());
-    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
-    fs::remove_dir(&dir).unwrap();
+    assert_eq!(test_dir.count(), 0);
 }
 
 #[test]
@@ -305,8 +304,8 @@ pub(super) fn may_not_make_large_files(channel: &Channel) {
 #[test]
 fn a_full_file_system_is_an_error_with_the_numbers() {
     let channel = Channel::new("full-disk");
-    let dir = std::env::temp_dir().join(format!("shmcomm-full-{}", os::pid()));
-    fs::create_dir(&dir).unwrap();
+    let test_dir = TestDir::new(std::env::temp_dir().to_str().unwrap(), "full");
+    let dir = &test_dir.path;
     // A file system of its own, in a mount namespace that ends with the helper.
     let test = helper::command("full", &channel);
     let mut command = std::process::Command::new("unshare");
@@ -314,11 +313,11 @@ fn a_full_file_system_is_an_error_with_the_numbers() {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs \"$0\" && exec \"$@\""]);
-    command.arg(&dir).arg(test.get_program()).args(test.get_args());
+    command.arg(dir).arg(test.get_program()).args(test.get_args());
     for (name, value) in test.get_envs() {
         command.env(name, value.unwrap());
     }
-    command.env(crate::segment::name::DIR_VARIABLE, &dir);
+    command.env(crate::segment::name::DIR_VARIABLE, dir);
     let mut helper = Helper::spawn(command);
     let answer = helper.answer();
     // Not everybody may mount.
@@ -330,7 +329,6 @@ fn a_full_file_system_is_an_error_with_the_numbers() {
         assert_eq!(helper.answer(), "stale one replaced: Created, 1 files");
     }
     drop(helper);
-    fs::remove_dir(&dir).unwrap();
 }
 
 pub(super) fn fills_the_file_system(channel: &Channel) {
@@ -442,20 +440,20 @@ fn death_at_any_step_leaves_a_channel_that_works() {
         "left",
         "last",
     ];
-    let dir = PathBuf::from(os::DEFAULT_DIR).join(format!("shmcomm-fault-{}", os::pid()));
-    fs::create_dir(&dir).unwrap();
+    let test_dir = TestDir::new(os::DEFAULT_DIR, "fault");
+    let dir = &test_dir.path;
     let mut deaths = 0;
     for point in POINTS {
         for count in 1..20 {
             let mut channel = Channel::new("fault");
             channel.spec.name = "victim".into();
-            let place = Place::within(&dir, &channel.spec.name).unwrap();
+            let place = Place::within(dir, &channel.spec.name).unwrap();
             let mut command = helper::command("live", &channel);
-            command.env(crate::segment::name::DIR_VARIABLE, &dir);
+            command.env(crate::segment::name::DIR_VARIABLE, dir);
             command.env("SHMCOMM_FAULT", format!("segment.{point}:{count}"));
             let lived = Helper::spawn(command).answer() == "lived";
             let context = format!("{point}:{count}");
-            let listed = crate::segment::list::list_within(&dir).unwrap();
+            let listed = crate::segment::list::list_within(dir).unwrap();
             assert!(listed.iter().all(|s| s.problem.is_none() && s.stale), "{context}: {listed:?}");
             let publisher = open::publish_at(&place, &channel.spec, PLAIN).expect(&context);
             let subscriber = open::subscribe_at(&place, &channel.spec, PLAIN).expect(&context);
@@ -466,7 +464,7 @@ fn death_at_any_step_leaves_a_channel_that_works() {
             assert!(!place.path().exists(), "{context}");
             // The next one that makes a segment removes what was left half-way.
             drop(open::publish_at(&place, &channel.spec, PLAIN).expect(&context));
-            assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "{context}");
+            assert_eq!(test_dir.count(), 0, "{context}");
             if lived {
                 assert!(count > 1, "no fault point segment.{point}");
                 break;
@@ -474,6 +472,5 @@ fn death_at_any_step_leaves_a_channel_that_works() {
             deaths += 1;
         }
     }
-    fs::remove_dir(&dir).unwrap();
     assert!(deaths > POINTS.len());
 }
