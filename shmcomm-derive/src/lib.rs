@@ -3,7 +3,8 @@
 //! Both macros work in three steps, one file each: read the input into a checked model and collect
 //! every error found on the way (`parse`, `model`), choose the words of the errors that only the
 //! compiler can find (`wording`), then print the model (`expand`). What only the compiler knows (sizes,
-//! offsets, trait impls) is checked by code the expansion contains, with the spans of the tokens it is about.
+//! offsets, trait impls) is checked by code the expansion contains, with the spans of the tokens it is
+//! about.
 
 mod channel;
 mod errors;

@@ -40,7 +40,11 @@ pub fn channel(channel: &Channel) -> TokenStream {
     quote! {
         #(#attrs)*
         #(#[doc = #docs])*
-        #[derive(#krate::__private::channel::Clone, #krate::__private::channel::Copy, #krate::__private::channel::Debug)]
+        #[derive(
+            #krate::__private::channel::Clone,
+            #krate::__private::channel::Copy,
+            #krate::__private::channel::Debug,
+        )]
         #vis struct #ident;
 
         #(#cfg)*

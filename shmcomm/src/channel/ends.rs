@@ -5,13 +5,13 @@ use crate::layout::Pattern;
 use crate::{Error, Publisher, Subscriber};
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
-    /// Opens the sending end: creates the channel, or carries on where a publisher that ended or died left it.
-    /// Does not wait.
+    /// Opens the sending end: creates the channel, or carries on where a publisher that ended or died
+    /// left it. Does not wait.
     ///
     /// # Errors
     ///
-    /// [`AlreadyPublished`](crate::ErrorKind::AlreadyPublished) while another publisher lives; wrong settings;
-    /// what the system refuses: see [`ErrorKind`](crate::ErrorKind).
+    /// [`AlreadyPublished`](crate::ErrorKind::AlreadyPublished) while another publisher lives; wrong
+    /// settings; what the system refuses: see [`ErrorKind`](crate::ErrorKind).
     pub fn publisher(self) -> Result<Publisher<M, F>, Error> {
         Publisher::open(self.spec(Pattern::PubSub)?)
     }
@@ -21,8 +21,8 @@ impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     /// # Errors
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) after the connect timeout;
-    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages there have another layout: the error names the first field
-    /// that differs; others see [`ErrorKind`](crate::ErrorKind).
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages there have another layout: the
+    /// error names the first field that differs; others see [`ErrorKind`](crate::ErrorKind).
     pub fn subscriber(self) -> Result<Subscriber<M, F>, Error> {
         Subscriber::open(self.spec(Pattern::PubSub)?)
     }

@@ -1,7 +1,8 @@
 //! Channels: what two programs have to agree on, in one constant.
 //!
 //! Owns the descriptor [`Channel`] that [`channel!`](crate::channel!) expands to, the [`Opener`] that
-//! turns it into an end, and the checks made while it compiles. Calls the patterns; never touches a segment.
+//! turns it into an end, and the checks made while it compiles. Calls the patterns; never touches a
+//! segment.
 //!
 //! # With the macro
 //!
@@ -51,8 +52,9 @@ use pattern::Carries;
 
 /// The descriptor of a channel: everything that two programs have to agree on, in one `const`.
 ///
-/// Best put into a library crate that both programs depend on. [`channel!`](crate::channel!) makes one, with
-/// constructors to it; [`Channel::new`] is the way without the macro. What is wrong with it is a compile error.
+/// Best put into a library crate that both programs depend on. [`channel!`](crate::channel!) makes one,
+/// with constructors to it; [`Channel::new`] is the way without the macro. What is wrong with it is a
+/// compile error.
 ///
 /// ```compile_fail
 /// use shmcomm::{Channel, PubSub};
@@ -94,8 +96,8 @@ impl<P: Pattern + ?Sized> Channel<P> {
     ///
     /// # Panics
     ///
-    /// In a `const`, where this belongs, a compile error: if `name` is not made of 1 to 200 bytes, in parts of
-    /// letters, digits, `_`, `-` and `.`, joined by `/`; or if a generic message has padding.
+    /// In a `const`, where this belongs, a compile error: if `name` is not made of 1 to 200 bytes, in
+    /// parts of letters, digits, `_`, `-` and `.`, joined by `/`; or if a generic message has padding.
     /// For names known only at run time there is [`try_new`](Channel::try_new), which never panics.
     #[track_caller]
     pub const fn new(name: &'static str) -> Self {
@@ -207,8 +209,8 @@ impl<H, T> Channel<PubSub<H, [T]>> {
 }
 
 impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
-    /// Whether a request whose replier died goes to another one. If not, and not if not said, its requester
-    /// gets an error: the dead replier may have done half of what was asked.
+    /// Whether a request whose replier died goes to another one. If not, and not if not said, its
+    /// requester gets an error: the dead replier may have done half of what was asked.
     pub const fn redeliver(mut self, redeliver: bool) -> Self {
         self.settings.redeliver = redeliver;
         self
@@ -231,10 +233,11 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 
 /// Declares typed channels.
 ///
-/// Each is `name: Pattern<Message> { key: value, … }`, with documentation, attributes and visibility in front, and becomes a
-/// unit struct: constants `NAME`, `SLOTS`, `SLOT_SIZE` and `CHANNEL` (the [`Channel`]), constructors for
-/// both ends, and `open()` for settings that differ at run time. The patterns need no import here. Values are any
-/// constant expression; what is wrong with one is a compile error under its tokens.
+/// Each is `name: Pattern<Message> { key: value, … }`, with documentation, attributes and visibility in
+/// front, and becomes a unit struct: constants `NAME`, `SLOTS`, `SLOT_SIZE` and `CHANNEL` (the
+/// [`Channel`]), constructors for both ends, and `open()` for settings that differ at run time. The
+/// patterns need no import here. Values are any constant expression; what is wrong with one is a
+/// compile error under its tokens.
 ///
 /// | pattern | constructors |
 /// |---|---|

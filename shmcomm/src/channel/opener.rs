@@ -18,8 +18,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A channel about to be opened, with what differs from its declaration in this run of the program.
 ///
-/// Made by [`Channel::open`](super::Channel::open), or by [`Channel::try_new`](super::Channel::try_new) where the name is
-/// known only at run time. Wrong values are no panic: whatever opens an end returns them as an [`Error`].
+/// Made by [`Channel::open`](super::Channel::open), or by [`Channel::try_new`](super::Channel::try_new)
+/// where the name is known only at run time. Wrong values are no panic: whatever opens an end returns
+/// them as an [`Error`].
 #[must_use = "opens nothing before an end is asked for"]
 pub struct Opener<P: ?Sized> {
     name: Cow<'static, str>,
@@ -37,8 +38,8 @@ impl<P: ?Sized> Opener<P> {
         Opener { name, namespace, settings, carries, connect_timeout, history: 0, pattern }
     }
 
-    /// Puts the channel under `namespace/`, apart from those of the same name elsewhere: tests, simulators and
-    /// robots on one machine do not meet. `""` is no namespace.
+    /// Puts the channel under `namespace/`, apart from those of the same name elsewhere: tests,
+    /// simulators and robots on one machine do not meet. `""` is no namespace.
     ///
     /// Without this, the environment variable `SHMCOMM_NAMESPACE` decides, if it is set.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
@@ -124,8 +125,8 @@ impl<P: ?Sized> Opener<P> {
 }
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
-    /// How many messages from before its joining a subscriber receives, as far as they are still there. None if
-    /// not said.
+    /// How many messages from before its joining a subscriber receives, as far as they are still there.
+    /// None if not said.
     pub fn history(mut self, messages: usize) -> Self {
         self.history = messages;
         self
@@ -133,7 +134,8 @@ impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
 }
 
 impl<H, T> Opener<PubSub<H, [T]>> {
-    /// How many items a tail may have; the size of the slots follows. Only whoever creates the channel decides.
+    /// How many items a tail may have; the size of the slots follows. Only whoever creates the channel
+    /// decides.
     pub fn max_len(mut self, items: usize) -> Self {
         self.settings.slot_size = self.carries.size_with(items);
         self

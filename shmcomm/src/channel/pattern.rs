@@ -8,7 +8,8 @@ use core::marker::PhantomData;
 
 /// Publish/subscribe: one publisher, any number of subscribers, the newest messages win.
 ///
-/// `F` is the format: [`Fixed`] for a [`ShmMessage`]; `[T]` for a header `M` with a tail of up to `max_len` items.
+/// `F` is the format: [`Fixed`] for a [`ShmMessage`]; `[T]` for a header `M` with a tail of up to
+/// `max_len` items.
 pub struct PubSub<M: ?Sized, F: ?Sized = Fixed>(PhantomData<M>, PhantomData<F>);
 
 /// Push/pull: every message goes to exactly one of the pullers.

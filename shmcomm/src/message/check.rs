@@ -1,6 +1,7 @@
 //! Checks of a message's layout, made while the caller compiles.
 //!
-//! Each is `#[track_caller]`, so that the error shows the tokens the macro gave the call: the caller's own.
+//! Each is `#[track_caller]`, so that the error shows the tokens the macro gave the call: the caller's
+//! own.
 
 use super::schema::{Field, Kind, Schema};
 use super::text::Text;

@@ -1,13 +1,14 @@
 //! What differs between two layouts, in words.
 //!
-//! One of the two texts comes from a segment, so from anybody: it is parsed with limits, and what is shown of it
-//! is escaped and cut. Never panics.
+//! One of the two texts comes from a segment, so from anybody: it is parsed with limits, and what is
+//! shown of it is escaped and cut. Never panics.
 
 use super::parse::{Value, parse};
 use std::borrow::Cow;
 
-/// Names the first difference between the layout of a segment and the layout of this program, each given as the
-/// JSON text of [`SCHEMA_JSON`](super::ShmMessage::SCHEMA_JSON), or as an array of such texts.
+/// Names the first difference between the layout of a segment and the layout of this program, each
+/// given as the JSON text of [`SCHEMA_JSON`](super::ShmMessage::SCHEMA_JSON), or as an array of such
+/// texts.
 ///
 /// ```
 /// # use shmcomm::{ShmMessage, message::schema::first_difference};
@@ -282,7 +283,7 @@ mod tests {
             "there 16 bytes in all, here 24"
         );
         assert_eq!(
-            differ!(#[repr(C)] struct { s: ShmString<8>, o: ShmOption<char> } { s: ShmString<8>, o: ShmOption<u32> }),
+            differ!(#[repr(C)] struct { s: [u32; 3], o: ShmOption<char> } { s: [u32; 3], o: ShmOption<u32> }),
             "field `o`: there `ShmOption<char>` at byte 12, here `ShmOption<u32>` at byte 12"
         );
     }

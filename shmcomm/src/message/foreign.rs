@@ -6,8 +6,8 @@ use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 /// A type from another crate, admitted by what it implements of [zerocopy](https://docs.rs/zerocopy).
 ///
-/// Only its size and alignment are known, not its fields. So that two types of the same size are told apart, give
-/// the type a tag that all programs agree on:
+/// Only its size and alignment are known, not its fields. So that two types of the same size are told
+/// apart, give the type a tag that all programs agree on:
 ///
 /// ```
 /// # use shmcomm::{ShmMessage, message::{self, Foreign, foreign_tag}};

@@ -1,7 +1,7 @@
 //! The schema as one line of JSON, written during constant evaluation.
 //!
-//! A generic type cannot size an array by its own parameters, so the text is measured first and then written
-//! into the smallest of a few buffers; only that one reaches the binary.
+//! A generic type cannot size an array by its own parameters, so the text is measured first and then
+//! written into the smallest of a few buffers; only that one reaches the binary.
 
 use super::ShmMessage;
 use super::schema::{Kind, Prim, Schema};

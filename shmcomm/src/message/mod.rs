@@ -62,10 +62,11 @@ use core::mem::MaybeUninit;
 
 /// A type that means the same bytes in every process.
 ///
-/// Derive it. The derive accepts structs with `#[repr(C)]` (or `transparent`, `C, packed`, `C, align(N)`)
-/// and enums without data with `#[repr(u8)]` or another integer of fixed size; fields are numbers, `bool`,
-/// `char`, arrays, other messages, and the inline types [`ShmString`], [`ShmVec`], [`ShmOption`],
-/// [`Timestamp`] and [`Pad`]. Whatever does not fit is a compile error that says what to write instead.
+/// Derive it. The derive accepts structs with `#[repr(C)]` (or `transparent`, `C, packed`, `C,
+/// align(N)`) and enums without data with `#[repr(u8)]` or another integer of fixed size; fields are
+/// numbers, `bool`, `char`, arrays, other messages, and the inline types [`ShmString`], [`ShmVec`],
+/// [`ShmOption`], [`Timestamp`] and [`Pad`]. Whatever does not fit is a compile error that says what to
+/// write instead.
 ///
 /// ```
 /// use shmcomm::ShmMessage;
@@ -88,7 +89,8 @@ use core::mem::MaybeUninit;
 ///
 /// 1. every byte of a value is initialised: there is no padding;
 /// 2. a value holds no pointer, handle or interior mutability, and dropping it does nothing;
-/// 3. if [`is_valid`](ShmMessage::is_valid) returns true for `size_of::<Self>()` bytes, they are a valid value;
+/// 3. if [`is_valid`](ShmMessage::is_valid) returns true for `size_of::<Self>()` bytes, they are a
+/// valid value;
 ///    where the schema says `any_bits` every byte pattern is, where it says `zero_valid` the one of zeros is;
 /// 4. the schema states the real size, alignment and field offsets.
 ///

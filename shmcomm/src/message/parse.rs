@@ -177,7 +177,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Four hex digits. A half of a surrogate pair stands for nothing here; a schema never escapes that way.
+    /// Four hex digits. A half of a surrogate pair stands for nothing here; a schema never escapes that
+    /// way.
     fn hex(&mut self) -> Option<char> {
         let digits = self.rest.get(..4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
         self.rest = &self.rest[4..];

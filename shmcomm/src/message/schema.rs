@@ -1,7 +1,7 @@
 //! The description of a message that travels with it: a tree of constants.
 //!
-//! Owns the layout facts, whether they hold together ([`Schema::is_sound`]), and the fingerprint over them.
-//! The text form is made in `json`, compared in `diff`; neither is called from here.
+//! Owns the layout facts, whether they hold together ([`Schema::is_sound`]), and the fingerprint over
+//! them. The text form is made in `json`, compared in `diff`; neither is called from here.
 
 use super::check;
 pub use super::diff::first_difference;
@@ -17,8 +17,9 @@ pub struct Schema {
     pub align: usize,
     /// What it is made of.
     pub kind: Kind,
-    /// FNV-1a over kinds, sizes, alignments, offsets, field names, variant names and values. Not over names
-    /// of Rust types or modules, so that a type may move, be renamed, or be written again elsewhere.
+    /// FNV-1a over kinds, sizes, alignments, offsets, field names, variant names and values. Not over
+    /// names of Rust types or modules, so that a type may move, be renamed, or be written again
+    /// elsewhere.
     pub fingerprint: u64,
     /// Every bit pattern is a value, so that receiving needs no check.
     pub any_bits: bool,
@@ -105,8 +106,8 @@ pub enum Kind {
         /// Of the first, in bytes.
         offset: usize,
     },
-    /// A `u32` tag at offset 0, 0 or 1; the value at `offset`. (Not named `Option`: a second public `Option`
-    /// would make the compiler print `std::option::Option` in everybody's errors.)
+    /// A `u32` tag at offset 0, 0 or 1; the value at `offset`. (Not named `Option`: a second public
+    /// `Option` would make the compiler print `std::option::Option` in everybody's errors.)
     Maybe {
         /// The value, if there is one.
         item: &'static Schema,

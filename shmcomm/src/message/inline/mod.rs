@@ -1,7 +1,7 @@
 //! Types that store inside the message what std keeps on the heap, or hides.
 //!
-//! All of their bytes are initialised at all times, and what was removed from one is overwritten with zeros,
-//! so that a message shows nothing but what its value holds.
+//! All of their bytes are initialised at all times, and what was removed from one is overwritten with
+//! zeros, so that a message shows nothing but what its value holds.
 
 mod option;
 #[cfg(feature = "serde")]

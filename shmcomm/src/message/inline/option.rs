@@ -8,8 +8,8 @@ use core::mem::MaybeUninit;
 
 /// A value or nothing, `8 + size_of::<T>()` bytes in size, aligned as `T`, which may be to at most 8.
 ///
-/// Invariants: 1. the tag is 0 or 1; 2. if it is 1, `value` is a value; 3. its bytes are initialised in any case:
-/// zeros if the tag is 0, unless another program sent them otherwise.
+/// Invariants: 1. the tag is 0 or 1; 2. if it is 1, `value` is a value; 3. its bytes are initialised in
+/// any case: zeros if the tag is 0, unless another program sent them otherwise.
 ///
 /// ```
 /// use shmcomm::ShmOption;
@@ -143,8 +143,8 @@ impl<T: ShmMessage + Hash> Hash for ShmOption<T> {
     }
 }
 
-// SAFETY: sound only if `T` is, and is aligned to a divisor of `PREFIX`: then no gap is before or after the
-// value. `is_valid` checks invariants 1 and 2; 3 holds of any bytes.
+// SAFETY: sound only if `T` is, and is aligned to a divisor of `PREFIX`: then no gap is before or
+// after the value. `is_valid` checks invariants 1 and 2; 3 holds of any bytes.
 #[diagnostic::do_not_recommend]
 unsafe impl<T: ShmMessage> ShmMessage for ShmOption<T> {
     const SCHEMA: &'static Schema = &Schema::option(T::SCHEMA, PREFIX, size_of::<Self>());

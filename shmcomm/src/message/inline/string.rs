@@ -8,8 +8,8 @@ use core::hash::{Hash, Hasher};
 
 /// UTF-8 text of at most `N` bytes, `N + 4` bytes in size, alignment 1.
 ///
-/// Invariants: 1. `len <= N`; 2. the first `len` bytes of `text` are UTF-8; 3. the others are zeros, unless
-/// another program sent them otherwise.
+/// Invariants: 1. `len <= N`; 2. the first `len` bytes of `text` are UTF-8; 3. the others are zeros,
+/// unless another program sent them otherwise.
 ///
 /// ```
 /// use shmcomm::ShmString;

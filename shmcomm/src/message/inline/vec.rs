@@ -13,8 +13,8 @@ pub(super) const PREFIX: usize = 8;
 
 /// At most `N` items, `8 + N * size_of::<T>()` bytes in size, aligned as `T`, which may be to at most 8.
 ///
-/// Invariants: 1. `len <= N`; 2. the first `len` items are values; 3. the bytes of the others are initialised:
-/// zeros, unless another program sent them otherwise.
+/// Invariants: 1. `len <= N`; 2. the first `len` items are values; 3. the bytes of the others are
+/// initialised: zeros, unless another program sent them otherwise.
 ///
 /// ```
 /// use shmcomm::ShmVec;
@@ -303,8 +303,8 @@ impl<T: ShmMessage + Hash, const N: usize> Hash for ShmVec<T, N> {
     }
 }
 
-// SAFETY: sound only if `T` is, and is aligned to a divisor of `PREFIX`: then no gap is before, between or
-// after the items. `is_valid` checks invariants 1 and 2; 3 holds of any bytes.
+// SAFETY: sound only if `T` is, and is aligned to a divisor of `PREFIX`: then no gap is before,
+// between or after the items. `is_valid` checks invariants 1 and 2; 3 holds of any bytes.
 #[diagnostic::do_not_recommend]
 unsafe impl<T: ShmMessage, const N: usize> ShmMessage for ShmVec<T, N> {
     const SCHEMA: &'static Schema = &Schema::list(T::SCHEMA, N, PREFIX, size_of::<Self>());
