@@ -24,8 +24,10 @@ pub(super) struct Sequence<'a, 'p, 'de> {
 }
 
 impl<'a, 'p, 'de> Sequence<'a, 'p, 'de> {
-    pub(super) fn new(walk: &'a Walk<'a, 'de>, frame: Frame<'p>, items: Items) -> Self {
-        Self { walk, frame, chain: walk.arena.items(items), pair: [NIL; 2], index: 0 }
+    /// Charges for all items, as whoever collects them makes room for all of them at once.
+    pub(super) fn new(walk: &'a Walk<'a, 'de>, frame: Frame<'p>, items: Items) -> Result<Self> {
+        walk.charge(items.len as usize * VALUE_COST)?;
+        Ok(Self { walk, frame, chain: walk.arena.items(items), pair: [NIL; 2], index: 0 })
     }
 
     pub(super) fn pair(walk: &'a Walk<'a, 'de>, frame: Frame<'p>, pair: [Id; 2]) -> Self {
@@ -55,7 +57,6 @@ impl<'de> SeqAccess<'de> for Sequence<'_, '_, 'de> {
                 _ => return Ok(None),
             },
         };
-        self.walk.charge(VALUE_COST)?;
         let item = De { walk: self.walk, id, parent: Some(&self.frame) };
         let value = seed.deserialize(item).map_err(|error| error.under(Step::Index(self.index)))?;
         self.index += 1;
@@ -79,14 +80,16 @@ pub(super) struct Mapping<'a, 'p, 'de> {
 }
 
 impl<'a, 'p, 'de> Mapping<'a, 'p, 'de> {
+    /// Charges for all pairs, as whoever collects them makes room for all of them at once.
     pub(super) fn new(
         walk: &'a Walk<'a, 'de>,
         frame: Frame<'p>,
         first: Items,
         more: Items,
         fields: bool,
-    ) -> Self {
-        Self { walk, frame, chain: walk.arena.items(first), more, key: NIL, fields }
+    ) -> Result<Self> {
+        walk.charge((first.len as usize + more.len as usize) * VALUE_COST)?;
+        Ok(Self { walk, frame, chain: walk.arena.items(first), more, key: NIL, fields })
     }
 
     fn step(&self, error: DecodeError) -> DecodeError {
@@ -113,14 +116,12 @@ impl<'de> MapAccess<'de> for Mapping<'_, '_, 'de> {
             }
         };
         self.key = key;
-        self.walk.charge(VALUE_COST)?;
         let de = De { walk: self.walk, id: key, parent: Some(&self.frame) };
         if self.fields { seed.deserialize(FieldName(de)).map(Some) } else { seed.deserialize(de).map(Some) }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
         let id = self.chain.next().ok_or_else(|| DecodeError::custom("a key without a value"))?;
-        self.walk.charge(VALUE_COST)?;
         let item = De { walk: self.walk, id, parent: Some(&self.frame) };
         seed.deserialize(item).map_err(|error| self.step(error))
     }

@@ -113,6 +113,17 @@ impl<'de> Arena<'de> {
         Self { input, nodes, cells: Vec::with_capacity(guess) }
     }
 
+    /// Gives back what was reserved too much, where that is worth a call.
+    pub(super) fn shrink(&mut self) {
+        const WORTH: usize = 1024;
+        if self.nodes.capacity() - self.nodes.len() > WORTH {
+            self.nodes.shrink_to_fit();
+        }
+        if self.cells.capacity() - self.cells.len() > WORTH {
+            self.cells.shrink_to_fit();
+        }
+    }
+
     #[inline]
     pub(super) fn node(&self, id: Id) -> Node {
         self.nodes[id as usize]
@@ -184,8 +195,9 @@ impl<'de> Arena<'de> {
                 }
                 [] => break,
             };
-            let code = bytes.get(at + 2..at + 2 + digits).and_then(|hex| std::str::from_utf8(hex).ok());
-            let code = code.and_then(|hex| u32::from_str_radix(hex, 16).ok());
+            let code = bytes.get(at + 2..at + 2 + digits).and_then(|hex| {
+                hex.iter().try_fold(0u32, |code, &digit| Some((code << 4) | char::from(digit).to_digit(16)?))
+            });
             match code.map(char::from_u32) {
                 Some(Some(c)) => text.push(c),
                 Some(None) => return Err(surrogate(span.at as usize + at)),
@@ -298,9 +310,16 @@ impl Iterator for Chain<'_> {
 }
 
 fn latin1(text: &str) -> Result<Vec<u8>, DecodeError> {
-    text.chars().map(u8::try_from).collect::<Result<_, _>>().map_err(|_| {
-        DecodeError::new(DecodeErrorKind::Malformed, "bytes written as text hold a character above U+00FF")
-    })
+    let mut bytes = Vec::with_capacity(text.chars().count());
+    for c in text.chars() {
+        bytes.push(u8::try_from(c).map_err(|_| {
+            DecodeError::new(
+                DecodeErrorKind::Malformed,
+                "bytes written as text hold a character above U+00FF",
+            )
+        })?);
+    }
+    Ok(bytes)
 }
 
 fn bad_utf8(bytes: &[u8], at: usize, error: std::str::Utf8Error) -> DecodeError {

@@ -93,11 +93,8 @@ impl<'de> SeqAccess<'de> for ArrayItems<'_, 'de> {
             return Ok(None);
         }
         // An array with a dimension of 0 may have any number of empty rows.
-        self.item.walk.charge(if self.item.axis + 1 < self.item.view.shape.len() {
-            VALUE_COST
-        } else {
-            8
-        })?;
+        let cost = if self.item.axis + 1 < self.item.view.shape.len() { 2 * VALUE_COST } else { 8 };
+        self.item.walk.charge(cost)?;
         let stride = self.item.strides[self.item.axis];
         let at = self.item.at.saturating_add(stride.saturating_mul(self.index));
         let item = ArrayItem { axis: self.item.axis + 1, at, ..self.item };

@@ -8,8 +8,9 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
+use super::DEEPEST;
 use super::op;
-use super::ser::{DEEPEST, Next, Result, Writer};
+use super::ser::{Next, Result, Writer};
 use crate::codec::EncodeError;
 use crate::codec::report::Step;
 use crate::codec::sink::Sink;

@@ -26,6 +26,9 @@ type Result<T> = std::result::Result<T, DecodeError>;
 /// What a visited value is taken to cost, apart from its text.
 pub(super) const VALUE_COST: usize = 32;
 
+/// What decoding takes by itself.
+const OWN_COST: usize = 64 << 10;
+
 /// One pass over an arena, with what is left of its budgets.
 pub(super) struct Walk<'a, 'de> {
     pub(super) arena: &'a Arena<'de>,
@@ -53,7 +56,7 @@ pub(super) struct De<'a, 'p, 'de> {
 
 impl<'a, 'de> Walk<'a, 'de> {
     pub(super) fn new(arena: &'a Arena<'de>, memory: usize, max_depth: usize, opaque: bool) -> Self {
-        let held = size_of_val(arena.nodes.as_slice()) + size_of_val(arena.cells.as_slice());
+        let held = size_of_val(arena.nodes.as_slice()) + size_of_val(arena.cells.as_slice()) + OWN_COST;
         Self { arena, opaque, memory, left: Cell::new(memory.saturating_sub(held)), max_depth }
     }
 
@@ -169,14 +172,14 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
     }
 
     fn seq<V: Visitor<'de>>(&self, items: Items, visitor: V) -> Result<V::Value> {
-        let mut seq = Sequence::new(self.walk, self.enter()?, items);
+        let mut seq = Sequence::new(self.walk, self.enter()?, items)?;
         let value = visitor.visit_seq(&mut seq)?;
         seq.finish(items.len)?;
         Ok(value)
     }
 
     fn map<V: Visitor<'de>>(&self, fields: Items, slots: Items, visitor: V) -> Result<V::Value> {
-        visitor.visit_map(Mapping::new(self.walk, self.enter()?, fields, slots, false))
+        visitor.visit_map(Mapping::new(self.walk, self.enter()?, fields, slots, false)?)
     }
 
     /// An instance, as what stands for it: one level further down, as it may stand for itself.
@@ -343,11 +346,11 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
         }
         match self.node() {
             Node::Dict(items) => {
-                visitor.visit_map(Mapping::new(self.walk, self.enter()?, items, Items::EMPTY, true))
+                visitor.visit_map(Mapping::new(self.walk, self.enter()?, items, Items::EMPTY, true)?)
             }
             Node::Object { content, state, .. } => match self.content(content, state) {
                 Content::Fields(fields, slots) => {
-                    visitor.visit_map(Mapping::new(self.walk, self.enter()?, fields, slots, true))
+                    visitor.visit_map(Mapping::new(self.walk, self.enter()?, fields, slots, true)?)
                 }
                 Content::Node(_) => self.deserialize_any(visitor),
             },

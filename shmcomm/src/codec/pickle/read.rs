@@ -74,7 +74,10 @@ impl<'de> Machine<'de, '_> {
         }
         let root = self.pop().map_err(|error| error.at(self.start))?;
         match self.arena.input.len() - self.at {
-            0 => Ok((self.arena, root)),
+            0 => {
+                self.arena.shrink();
+                Ok((self.arena, root))
+            }
             extra => {
                 let reason = format!("{extra} bytes follow the end of the pickle");
                 Err(DecodeError::new(Kind::Trailing, reason).at(self.at))

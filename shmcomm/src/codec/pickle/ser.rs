@@ -16,9 +16,6 @@ use crate::codec::value::name;
 
 pub(super) type Result<T> = std::result::Result<T, EncodeError>;
 
-/// Containers that may stand in one another; the most that a decoder can be told to accept.
-pub(super) const DEEPEST: usize = 512;
-
 /// What the next sequence or byte string is to become.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {

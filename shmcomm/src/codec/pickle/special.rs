@@ -121,9 +121,9 @@ impl<'de> Deserializer<'de> for Special<'_, '_, 'de> {
         let walk = self.de.walk;
         match self.payload {
             Payload::Whole => self.de.deserialize_any(visitor),
-            Payload::Items(items) => visitor.visit_seq(Sequence::new(walk, self.frame, items)),
+            Payload::Items(items) => visitor.visit_seq(Sequence::new(walk, self.frame, items)?),
             Payload::Fields(fields, slots) => {
-                visitor.visit_map(Mapping::new(walk, self.frame, fields, slots, false))
+                visitor.visit_map(Mapping::new(walk, self.frame, fields, slots, false)?)
             }
             Payload::Complex(re, im) => visitor.visit_seq(SeqDeserializer::new([re, im].into_iter())),
             Payload::Named(class, content) => {

@@ -231,23 +231,31 @@ impl<'de> Visitor<'de> for ValueVisitor {
             tag::SET => Value::Set(variant.newtype_variant_seed(counted)?),
             tag::FROZENSET => Value::FrozenSet(variant.newtype_variant_seed(counted)?),
             tag::DICT => Value::Dict(variant.newtype_variant_seed(Pairs { most: usize::MAX })?.into()),
-            tag::BIGINT => variant.newtype_variant::<BigInt>()?.into(),
-            tag::COMPLEX => {
-                let (re, im) = variant.newtype_variant()?;
-                Value::Complex(re, im)
-            }
-            tag::ARRAY => Value::Array(Box::new(variant.newtype_variant()?)),
-            tag::OBJECT => {
-                let (module, name, state) = variant.newtype_variant()?;
-                Value::Object(Box::new(Object { module, name, state }))
-            }
-            tag::OPAQUE => {
-                let (module, name, args) = variant.newtype_variant()?;
-                Value::Opaque(Box::new(Opaque { module, name, args }))
-            }
-            other => return Err(de::Error::custom(format_args!("unknown kind {other} of value"))),
+            other => return special(other, variant),
         })
     }
+}
+
+/// The kinds that are no plain container. Apart, so that deep nesting of those takes less stack.
+#[inline(never)]
+fn special<'de, A: VariantAccess<'de>>(tag: u32, variant: A) -> Result<Value, A::Error> {
+    Ok(match tag {
+        tag::BIGINT => variant.newtype_variant::<BigInt>()?.into(),
+        tag::COMPLEX => {
+            let (re, im) = variant.newtype_variant()?;
+            Value::Complex(re, im)
+        }
+        tag::ARRAY => Value::Array(Box::new(variant.newtype_variant()?)),
+        tag::OBJECT => {
+            let (module, name, state) = variant.newtype_variant()?;
+            Value::Object(Box::new(Object { module, name, state }))
+        }
+        tag::OPAQUE => {
+            let (module, name, args) = variant.newtype_variant()?;
+            Value::Opaque(Box::new(Opaque { module, name, args }))
+        }
+        other => return Err(de::Error::custom(format_args!("unknown kind {other} of value"))),
+    })
 }
 
 /// Items to make room for at first where a foreign format only claims a number.
