@@ -5,5 +5,5 @@ mod peer;
 mod proof;
 pub mod python;
 
-pub use peer::{Peer, namespace};
+pub use peer::{Namespace, Peer, namespace};
 pub use proof::{Large, LargeFeed, Proof, Small, SmallFeed, TailFeed, word};

@@ -1,14 +1,44 @@
 //! [`Peer`]: another process, for one test.
 
+use std::fmt::{self, Display, Formatter};
 use std::io::{BufRead, BufReader, Lines, Write};
+use std::ops::Deref;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A namespace of a test's own: names of parallel tests, of other runs and of a user's programs
-/// never meet.
-pub fn namespace(test: &str) -> String {
+/// never meet. What is left in it, by processes that were killed, is removed when it is dropped.
+pub struct Namespace(String);
+
+/// The namespace of the test of that name.
+pub fn namespace(test: &str) -> Namespace {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("test-{}-{}-{test}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    Namespace(format!("test-{}-{}-{test}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
+}
+
+impl Deref for Namespace {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for Namespace {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let prefix = format!("{self}/");
+        for segment in shmcomm::list_segments().unwrap_or_default() {
+            if segment.channel.starts_with(&prefix) {
+                let _ = shmcomm::force_unlink(&segment.channel);
+            }
+        }
+    }
 }
 
 /// A running `peer` program. It is killed when this is dropped.

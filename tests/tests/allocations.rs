@@ -43,8 +43,8 @@ fn the_counter_counts() {
 #[test]
 fn small_messages_allocate_nothing() {
     let ns = namespace("small");
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     let count = allocations(|| {
         for number in 0..1000 {
             publisher.send(&Small::new(number)).unwrap();
@@ -66,8 +66,8 @@ fn small_messages_allocate_nothing() {
 #[test]
 fn large_messages_allocate_nothing() {
     let ns = namespace("large");
-    let mut publisher = LargeFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = LargeFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = LargeFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = LargeFeed::open().namespace(&*ns).subscriber().unwrap();
     let count = allocations(|| {
         for number in 0..100 {
             let mut loan = publisher.loan().unwrap();
@@ -84,8 +84,8 @@ fn large_messages_allocate_nothing() {
 #[test]
 fn tails_allocate_nothing() {
     let ns = namespace("tails");
-    let mut publisher = TailFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = TailFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = TailFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = TailFeed::open().namespace(&*ns).subscriber().unwrap();
     let count = allocations(|| {
         for number in 0..100 {
             let mut loan = publisher.loan(100).unwrap();

@@ -14,7 +14,7 @@ fn subscriber_started_first_waits_for_its_publisher() {
     let mut subscriber = Peer::start(PEER, &ns, &["count-small", "9"]);
     // It cannot be ready: there is no channel yet.
     std::thread::sleep(Duration::from_millis(50));
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
     subscriber.expect("ready");
     assert!(publisher.wait_for_subscribers(1, PATIENCE));
     for number in 0..10 {
@@ -27,16 +27,16 @@ fn subscriber_started_first_waits_for_its_publisher() {
 #[test]
 fn history_reaches_back_to_what_is_still_there() {
     let ns = namespace("history");
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
     for number in 0..200 {
         publisher.send(&Small::new(number)).unwrap();
     }
-    let mut subscriber = SmallFeed::open().namespace(&ns).history(10).subscriber().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).history(10).subscriber().unwrap();
     for number in 190..200 {
         assert_eq!(subscriber.try_recv(), Ok(Small::new(number)));
     }
     assert_eq!(subscriber.try_recv(), Err(TryRecvError::Empty));
-    let mut greedy = SmallFeed::open().namespace(&ns).history(usize::MAX).subscriber().unwrap();
+    let mut greedy = SmallFeed::open().namespace(&*ns).history(usize::MAX).subscriber().unwrap();
     let first = greedy.recv().unwrap();
     first.check();
     assert!(first.number >= 136, "64 slots hold no message {}", first.number);
@@ -46,8 +46,8 @@ fn history_reaches_back_to_what_is_still_there() {
 #[test]
 fn lag_is_counted_exactly() {
     let ns = namespace("lag");
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     const SENT: u64 = 1000;
     for number in 0..SENT {
         publisher.send(&Small::new(number)).unwrap();
@@ -79,7 +79,7 @@ fn killed_publisher_disconnects_and_its_successor_carries_on() {
     let mut publisher = Peer::start(PEER, &ns, &["publish-small", "0", "100", "0"]);
     publisher.expect("ready");
     publisher.expect("sent");
-    let mut subscriber = SmallFeed::open().namespace(&ns).history(5).subscriber().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).history(5).subscriber().unwrap();
     for number in 95..100 {
         assert_eq!(subscriber.recv(), Ok(Small::new(number)));
     }
@@ -101,14 +101,14 @@ fn killed_publisher_disconnects_and_its_successor_carries_on() {
 #[test]
 fn publisher_that_leaves_lets_what_it_sent_be_received() {
     let ns = namespace("leaves");
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     publisher.send(&Small::new(1)).unwrap();
     drop(publisher);
     assert_eq!(subscriber.try_recv(), Ok(Small::new(1)));
     assert_eq!(subscriber.try_recv(), Err(TryRecvError::Disconnected));
     assert!(!subscriber.is_connected());
-    let mut again = SmallFeed::open().namespace(&ns).publisher().unwrap();
+    let mut again = SmallFeed::open().namespace(&*ns).publisher().unwrap();
     again.send(&Small::new(2)).unwrap();
     assert_eq!(subscriber.try_recv(), Ok(Small::new(2)));
     assert_eq!(subscriber.try_recv(), Err(TryRecvError::Empty));
@@ -117,8 +117,8 @@ fn publisher_that_leaves_lets_what_it_sent_be_received() {
 #[test]
 fn last_to_leave_removes_the_segment() {
     let ns = namespace("last");
-    let publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     drop(publisher);
     assert!(find(&ns).is_some());
     drop(subscriber);
@@ -128,10 +128,10 @@ fn last_to_leave_removes_the_segment() {
 #[test]
 fn subscriber_follows_a_publisher_with_another_geometry() {
     let ns = namespace("geometry");
-    let old = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let old = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     drop(old);
-    let mut new = SmallFeed::open().namespace(&ns).slots(256).publisher().unwrap();
+    let mut new = SmallFeed::open().namespace(&*ns).slots(256).publisher().unwrap();
     for number in 0..100 {
         new.send(&Small::new(number)).unwrap();
     }
@@ -144,8 +144,8 @@ fn subscriber_follows_a_publisher_with_another_geometry() {
 #[test]
 fn blocked_subscriber_follows_a_replaced_segment() {
     let ns = namespace("blocked");
-    let old = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let old = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     let receiver = std::thread::spawn(move || {
         loop {
             match subscriber.recv_timeout(PATIENCE) {
@@ -156,7 +156,7 @@ fn blocked_subscriber_follows_a_replaced_segment() {
     });
     std::thread::sleep(Duration::from_millis(100));
     drop(old);
-    let mut new = SmallFeed::open().namespace(&ns).slots(128).publisher().unwrap();
+    let mut new = SmallFeed::open().namespace(&*ns).slots(128).publisher().unwrap();
     new.send(&Small::new(7)).unwrap();
     assert_eq!(receiver.join().unwrap(), Ok(Small::new(7)));
 }
@@ -164,9 +164,9 @@ fn blocked_subscriber_follows_a_replaced_segment() {
 #[test]
 fn two_subscribers_of_one_process_each_get_everything() {
     let ns = namespace("two");
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let mut a = SmallFeed::open().namespace(&ns).subscriber().unwrap();
-    let mut b = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut a = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
+    let mut b = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     for number in 0..10 {
         publisher.send(&Small::new(number)).unwrap();
     }
@@ -187,7 +187,7 @@ fn second_publisher_is_told_the_first_ones_pid() {
     let ns = namespace("second");
     let mut first = Peer::start(PEER, &ns, &["publish-small", "0", "0", "0"]);
     first.expect("ready");
-    let error = SmallFeed::open().namespace(&ns).publisher().map(|_| ()).unwrap_err();
+    let error = SmallFeed::open().namespace(&*ns).publisher().map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyPublished);
     let text = error.to_string();
     assert!(text.contains(&first.pid().to_string()) && text.contains(&format!("{ns}/small")), "{text}");
@@ -196,9 +196,9 @@ fn second_publisher_is_told_the_first_ones_pid() {
 #[test]
 fn sixty_four_subscribers_get_every_message() {
     let ns = namespace("many");
-    let mut publisher = SmallFeed::open().namespace(&ns).slots(1024).publisher().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).slots(1024).publisher().unwrap();
     let mut subscribers: Vec<_> =
-        (0..64).map(|_| SmallFeed::open().namespace(&ns).subscriber().unwrap()).collect();
+        (0..64).map(|_| SmallFeed::open().namespace(&*ns).subscriber().unwrap()).collect();
     assert_eq!(publisher.subscribers(), 64);
     for number in 0..500 {
         publisher.send(&Small::new(number)).unwrap();
@@ -213,7 +213,7 @@ fn sixty_four_subscribers_get_every_message() {
 #[test]
 fn ten_thousand_attachments_leak_nothing() {
     let ns = namespace("attach");
-    let publisher = SmallFeed::open().namespace(&ns).seats(2).publisher().unwrap();
+    let publisher = SmallFeed::open().namespace(&*ns).seats(2).publisher().unwrap();
     let mut peer = Peer::start(PEER, &ns, &["attach-small", "10000"]);
     peer.expect("done");
     assert!(peer.finish().success());
@@ -224,9 +224,9 @@ fn ten_thousand_attachments_leak_nothing() {
 #[test]
 fn full_house_is_an_error_with_the_number_of_seats() {
     let ns = namespace("full");
-    let _publisher = SmallFeed::open().namespace(&ns).seats(2).publisher().unwrap();
-    let _one = SmallFeed::open().namespace(&ns).subscriber().unwrap();
-    let error = SmallFeed::open().namespace(&ns).subscriber().map(|_| ()).unwrap_err();
+    let _publisher = SmallFeed::open().namespace(&*ns).seats(2).publisher().unwrap();
+    let _one = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
+    let error = SmallFeed::open().namespace(&*ns).subscriber().map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSeat);
     assert!(error.to_string().contains('2'), "{error}");
 }
@@ -234,7 +234,7 @@ fn full_house_is_an_error_with_the_number_of_seats() {
 #[test]
 fn killed_reader_gives_back_the_slot_it_held() {
     let ns = namespace("holder");
-    let mut publisher = LargeFeed::open().namespace(&ns).publisher().unwrap();
+    let mut publisher = LargeFeed::open().namespace(&*ns).publisher().unwrap();
     let mut holder = Peer::start(PEER, &ns, &["hold-large"]);
     holder.expect("ready");
     publisher.send(&shmcomm_tests::Large::new(0)).unwrap();
@@ -258,8 +258,8 @@ fn killed_reader_gives_back_the_slot_it_held() {
 #[test]
 fn sample_stays_what_it_is_while_the_publisher_goes_on() {
     let ns = namespace("sample");
-    let mut publisher = LargeFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = LargeFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = LargeFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = LargeFeed::open().namespace(&*ns).subscriber().unwrap();
     publisher.send(&shmcomm_tests::Large::new(0)).unwrap();
     let sample = subscriber.recv_ref().unwrap();
     for number in 1..100 {
@@ -287,8 +287,8 @@ fn sample_stays_what_it_is_while_the_publisher_goes_on() {
 #[test]
 fn latest_is_the_newest_and_counts_what_it_passes_over() {
     let ns = namespace("latest");
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     assert_eq!(subscriber.latest(), Ok(None));
     for number in 0..10 {
         publisher.send(&Small::new(number)).unwrap();
@@ -304,8 +304,8 @@ fn latest_is_the_newest_and_counts_what_it_passes_over() {
 #[test]
 fn tail_has_the_length_it_was_sent_with() {
     let ns = namespace("tail");
-    let mut publisher = TailFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = TailFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = TailFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = TailFeed::open().namespace(&*ns).subscriber().unwrap();
     assert_eq!(publisher.max_len(), 4096);
     for len in [0, 1, 100, 4096] {
         let mut loan = publisher.loan(len).unwrap();
@@ -333,8 +333,8 @@ fn tail_has_the_length_it_was_sent_with() {
 #[test]
 fn dropped_and_forgotten_loans_send_nothing() {
     let ns = namespace("loans");
-    let mut publisher = LargeFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = LargeFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = LargeFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = LargeFeed::open().namespace(&*ns).subscriber().unwrap();
     for round in 0..20 {
         drop(publisher.loan().unwrap());
         std::mem::forget(publisher.loan().unwrap());
@@ -349,7 +349,7 @@ fn dropped_and_forgotten_loans_send_nothing() {
 #[test]
 fn sleeping_subscriber_is_woken_by_the_send() {
     let ns = namespace("woken");
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
     let mut sleeper = Peer::start(PEER, &ns, &["wait-small"]);
     sleeper.expect("ready");
     for number in 0..20 {
@@ -364,7 +364,7 @@ fn sleeping_subscriber_is_woken_by_the_send() {
 #[test]
 fn idle_subscriber_uses_no_processor() {
     let ns = namespace("idle");
-    let _publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
+    let _publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
     let mut sleeper = Peer::start(PEER, &ns, &["wait-small"]);
     sleeper.expect("ready");
     std::thread::sleep(SECOND);
@@ -379,7 +379,7 @@ fn idle_subscriber_uses_no_processor() {
 fn full_speed_loses_only_what_it_counts() {
     let ns = namespace("speed");
     const SENT: u64 = 300_000;
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
     let mut counter = Peer::start(PEER, &ns, &["count-small", &SENT.to_string()]);
     counter.expect("ready");
     for number in 0..SENT {
@@ -402,10 +402,10 @@ fn full_speed_loses_only_what_it_counts() {
 #[test]
 fn unlinked_channel_is_gone_for_newcomers() {
     let ns = namespace("unlink");
-    let mut publisher = SmallFeed::open().namespace(&ns).publisher().unwrap();
-    let mut subscriber = SmallFeed::open().namespace(&ns).subscriber().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     force_unlink(&format!("{ns}/small")).unwrap();
-    let late = SmallFeed::open().namespace(&ns).connect_timeout(Duration::ZERO).subscriber();
+    let late = SmallFeed::open().namespace(&*ns).connect_timeout(Duration::ZERO).subscriber();
     assert_eq!(late.map(|_| ()).unwrap_err().kind(), ErrorKind::NotFound);
     // Those who were there go on among themselves.
     publisher.send(&Small::new(3)).unwrap();
