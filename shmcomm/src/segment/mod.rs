@@ -5,19 +5,17 @@
 //! when a participant dies, the pattern gives as a [`Keeper`].
 //!
 //! ```text
-//!            O_TMPFILE, fallocate, header, seat 0 locked
-//!                              │
-//!               link           │        rename over the old one
-//!         (name was free)      ▼        (old one unusable, nobody publishes)
-//!      ┌───────────────── a complete file ─────────────────┐
-//!      ▼                                                   ▼
-//!   ┌──────┐  publisher dies   ┌───────┐  new publisher, ┌────────────┐
-//!   │ live │ ────────────────► │ stale │  other layout   │ superseded │ no name; goes with its
-//!   └──────┘ ◄──────────────── └───────┘ ──────────────► └────────────┘ last mapping
-//!      │      same layout:         │                           ▲
-//!      │      adopted              │ force_unlink              │
-//!      │ last participant leaves   └───────────────────────────┤
-//!      └───────────────────────────────────────────────────────┘
+//!    made: complete, seat 0 locked, without a name
+//!         │ link: the name was free          │ rename: over one that cannot be used
+//!         ▼                                  ▼
+//!    ┌─────────────────────────────────────────┐   all participants die   ┌───────┐
+//!    │ live: a name, and participants          │ ───────────────────────► │ stale │
+//!    │                                         │ ◄─────────────────────── │       │
+//!    └─────────────────────────────────────────┘   adopted: same layout   └───────┘
+//!         │ the last one leaves: unlinked                │ replaced: other layout
+//!         │ replaced, or removed by force: marked, then  │ removed by force
+//!         ▼                                              ▼
+//!    without a name; its bytes go with its last mapping
 //! ```
 //!
 //! # Rules
@@ -32,14 +30,26 @@
 //!    joins a segment that has lost its name.
 //! 4. Seat 0 of a publish/subscribe segment is the publisher's: there is one as there is one lock.
 //! 5. Whoever takes a seat sweeps it first, before its entry is written.
-//! 6. Nothing is written into a file that has not passed every check, and nothing is ever done to a
-//!    file that is not this user's segment.
+//! 6. Nothing is written into a file that has not passed every check, but the mark of rule 7; and
+//!    nothing is ever done to a file that is not this user's segment.
+//! 7. A segment that others may be attached to is marked as superseded before its name goes. Whoever
+//!    finds a marked one under a name finishes that.
+//!
+//! A process that ends without dropping its ends, by `exit` or `abort`, counts as killed: its seats
+//! are free at once, and cleaned up by the others.
 //!
 //! # Fork
 //!
 //! A child does not inherit mappings of segments, and its ends say so. If another thread forks in the
-//! microseconds between the opening of a file and its closing, and the child neither execs nor exits,
-//! that child keeps the seat locked for as long as it lives.
+//! microseconds between the opening of a file and its closing, the child has a copy of the open file,
+//! and with it the lock of the seat, until it execs or exits: for a moment where it starts a program,
+//! for as long as it lives where it goes on by itself. The entry tells such a lock from a participant,
+//! as long as the participant left; a killed one looks alive until the child has gone.
+//!
+//! # Caveat
+//!
+//! A file with a name can be cut short by other programs of the user. Whoever touches what is missing
+//! is killed by SIGBUS. shmcomm itself never changes the length of a file that has a name.
 
 mod attachment;
 mod create;
