@@ -16,3 +16,20 @@ pub(crate) use loom::hint::spin_loop;
 /// The model checker runs what it is given, in the order of the program.
 #[cfg(loom)]
 pub(crate) fn compiler_fence(_: Ordering) {}
+
+/// A load by the only one who stores, now or before with a lock handed over in between.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn load_own(word: &AtomicU64) -> u64 {
+    // Relaxed: nobody else's store is to be seen.
+    word.load(Ordering::Relaxed)
+}
+
+/// Loom checks that there is no other, and does not take it for an event: an ordinary load would keep
+/// it from trying the other order of a later store and an earlier load of somebody else.
+#[cfg(loom)]
+#[allow(unsafe_code)]
+pub(crate) fn load_own(word: &AtomicU64) -> u64 {
+    // SAFETY: loom reports whoever stores at the same time.
+    unsafe { word.unsync_load() }
+}

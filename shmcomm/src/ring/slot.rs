@@ -279,7 +279,8 @@ impl Slot {
     #[inline]
     pub(super) fn hold(self, bit: u64, stamp: u64) -> Result<(Held, u64), Refused> {
         // [pin] pairs with [release], for the stamp below: a claim that came and went shows in it.
-        let before = self.state().fetch_or(bit, weak("relaxed pin", Acquire));
+        // Relaxed, because the fence of [settle] follows.
+        let before = self.state().fetch_or(bit, Relaxed);
         fault_point!("sub.marked");
         // From here on the mark is taken back when `held` is dropped.
         let held = Held { slot: self, bit };
@@ -294,13 +295,15 @@ impl Slot {
         }
     }
 
-    /// Takes the marks in `bits` back, whoever made them: the maker is gone, or has let go.
-    pub(super) fn clear(self, bits: u64) {
-        // Relaxed: whoever calls this comes after the one that made the mark.
-        if self.state().load(Relaxed) & bits != 0 {
-            // [unpin] pairs with [claim]; for an owner's bits it is [release].
-            self.state().fetch_and(!bits, Release);
+    /// Takes marks back, whoever made them: the maker is gone, or has let go. True if there were any.
+    pub(super) fn clear(&self, bits: u64) -> bool {
+        // Relaxed: the caller comes after whoever made the mark. (To loom every load is an event that
+        // hides others; it gets the second step only.)
+        if cfg!(not(loom)) && self.state().load(Relaxed) & bits == 0 {
+            return false;
         }
+        // [unpin] pairs with [claim]; for an owner's bits it is [release].
+        self.state().fetch_and(!bits, Release) & bits != 0
     }
 }
 
@@ -348,11 +351,12 @@ impl Owned {
     #[inline]
     pub(super) fn release(self) {
         if mutant("plain release") {
-            self.slot.state().store(0, Release);
-            return;
+            let state = self.slot.state().load(Relaxed);
+            return self.slot.state().store(state & READERS, Release);
         }
-        // [release] pairs with [pin]. Marks of readers that came in vain stay: they take them back.
-        self.slot.state().fetch_and(READERS, weak("relaxed release", Release));
+        // [release] pairs with [pin]. Relaxed, because the fence of [open] came before; the payload
+        // is released by [publish]. Marks of readers that came in vain stay: they take them back.
+        self.slot.state().fetch_and(READERS, Relaxed);
         fault_point!("pub.released");
     }
 }

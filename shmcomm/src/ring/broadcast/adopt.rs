@@ -8,6 +8,7 @@ use crate::fault::mutant;
 use crate::ring::broadcast::writer::Count;
 use crate::ring::slot::{Control, READERS, Slots};
 use crate::sync::Ordering::{Relaxed, Release};
+use crate::sync::load_own;
 
 /// What a writer found when it took the ring over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,19 +21,19 @@ pub(crate) struct Adopted {
     pub(crate) claims: u64,
 }
 
-/// Every load here may be Relaxed: the lock that makes this process the writer was let go after the
-/// last store of the writer before.
+/// Only writers store the words that are read here, and the lock that makes this process the writer
+/// was let go after the last store of the writer before.
 pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Count, Adopted), Corrupt> {
-    let head = control.head().load(Relaxed);
+    let head = load_own(control.head());
     let end = end(slots)?;
     // The state of a position whose stamp `end` has checked.
-    let state = |position| slots.at(position).stamp().load(Relaxed) & 3;
+    let state = |position| load_own(slots.at(position).stamp()) & 3;
 
     // Positions are finished one after the other: all but the last one are.
     let finished = if end > 0 && state(end - 1) == WRITING { end - 1 } else { end };
     let oldest = end.saturating_sub(slots.count());
     if let Some(position) = (oldest..finished).find(|&position| state(position) == WRITING) {
-        let stamp = slots.at(position).stamp().load(Relaxed);
+        let stamp = load_own(slots.at(position).stamp());
         return Err(Corrupt::Stamp { slot: position & (slots.count() - 1), stamp });
     }
     // The head follows the stamp, and nothing else comes between it and the next stamp.
@@ -41,11 +42,11 @@ pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Co
     }
 
     // Holes are counted after they are made, so the counter may lack the last one.
-    let counted = control.holes().load(Relaxed);
+    let counted = load_own(control.holes());
     let expected = match finished.checked_sub(1) {
         None => 0,
         Some(last) => {
-            let before = Meta::from_word(slots.at(last).meta().load(Relaxed)).holes;
+            let before = Meta::from_word(load_own(slots.at(last).meta())).holes;
             before.wrapping_add(u32::from(state(last) == HOLE))
         }
     };
@@ -54,8 +55,7 @@ pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Co
         return Err(Corrupt::Holes { counted, expected });
     }
 
-    // Relaxed: a figure.
-    let bytes = control.bytes().load(Relaxed);
+    let bytes = load_own(control.bytes());
     let mut count = Count { control, next: finished, holes, bytes };
     let mut adopted = Adopted { positions: end, unfinished: end - finished, claims: 0 };
     if mutant("adoption trusts the head") {
@@ -71,10 +71,7 @@ pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Co
     control.holes().store(count.holes, Relaxed);
     if pinned {
         for index in 0..slots.count() {
-            let slot = slots.at(index);
-            // Relaxed: see above for the owner's bits; the readers' are not looked at.
-            adopted.claims += u64::from(slot.state().load(Relaxed) & !READERS != 0);
-            slot.clear(!READERS);
+            adopted.claims += u64::from(slots.at(index).clear(!READERS));
         }
     }
     Ok((count, adopted))
@@ -84,7 +81,7 @@ pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Co
 /// the one position among the last ones that falls on it.
 fn end(slots: &Slots) -> Result<u64, Corrupt> {
     let mask = slots.count() - 1;
-    let stamp = |slot| slots.at(slot).stamp().load(Relaxed);
+    let stamp = |slot| load_own(slots.at(slot).stamp());
     let mut end = 0;
     for slot in 0..slots.count() {
         match (stamp(slot), parse(stamp(slot))) {

@@ -1,1 +1,417 @@
-//! The broadcast ring under the model checker.
+//! The broadcast ring under the model checker: the code itself, in every interleaving and with every
+//! stale value that the memory model allows (up to a number of preemptions), and with a crash at
+//! every fault point.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p shmcomm --release --lib ring` runs it; `.ci/loom-mutants`
+//! checks that it refutes every known-wrong variant.
+
+use super::*;
+use crate::fault::{crash_at, fault_point, mutant};
+use crate::layout::{Heap, Pattern, Shape, slot};
+use crate::ring::slot::initialized;
+use crate::sync::Ordering::Relaxed;
+use core::mem::MaybeUninit;
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+const SLOTS: u64 = 2;
+const SIZE: usize = 16;
+
+/// The heap lives until the last thread is done, even if another one panics.
+#[derive(Clone)]
+struct Ring {
+    heap: Arc<Heap>,
+    geometry: Geometry,
+}
+
+impl Ring {
+    fn new(discipline: Discipline) -> Self {
+        let shape = Shape {
+            pattern: Pattern::PubSub,
+            slots: SLOTS,
+            slot_size: SIZE as u64,
+            align: 8,
+            seats: 4,
+            schema_len: 0,
+        };
+        let geometry = Geometry::with(discipline, shape).unwrap();
+        Ring { heap: Arc::new(Heap::new(&geometry)), geometry }
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::new(self.heap.region(), &self.geometry).expect("a region that only crashes have touched")
+    }
+
+    fn reader(&self, bit: u32, history: u64) -> Reader {
+        Reader::join(self.heap.region(), &self.geometry, bit, history).expect("a sound region")
+    }
+
+    /// After all is done: nobody holds anything.
+    fn assert_at_rest(&self) {
+        if self.geometry.discipline == Discipline::Copied {
+            return;
+        }
+        for index in 0..SLOTS {
+            let at = self.geometry.slots_offset + index * self.geometry.stride + slot::STATE as u64;
+            assert_eq!(self.heap.region().u64(at as usize).load(Relaxed), 0, "slot {index} is held");
+        }
+    }
+}
+
+/// Message `number`, as the writer of that `life` writes it: its halves prove each other.
+fn message(number: u64, life: u64) -> [u8; SIZE] {
+    let word = (life << 32) + number + 1;
+    let mut bytes = [0; SIZE];
+    bytes[..8].copy_from_slice(&word.to_ne_bytes());
+    bytes[8..].copy_from_slice(&(!word).to_ne_bytes());
+    bytes
+}
+
+/// Number and life of a message.
+fn parts(bytes: &[MaybeUninit<u8>]) -> (u64, u64) {
+    let bytes = initialized(bytes);
+    let word = |i| u64::from_ne_bytes(bytes[i..i + 8].try_into().unwrap());
+    assert_eq!(word(0), !word(8), "torn");
+    ((word(0) as u32 - 1).into(), word(0) >> 32)
+}
+
+/// A reader that checks what it gets against what must come next.
+struct Witness {
+    reader: Reader,
+    /// The number of the next message.
+    next: u64,
+    /// The life of the last one.
+    life: u64,
+}
+
+impl Witness {
+    fn new(reader: Reader) -> Self {
+        // As long as nobody holds anything, position is number.
+        Witness { next: reader.position(), reader, life: 0 }
+    }
+
+    fn account(&mut self, outcome: Result<(u64, u64), Missed>) -> bool {
+        match outcome {
+            Ok((number, life)) => {
+                assert_eq!(number, self.next, "repeated, invented, out of order, or lost in silence");
+                self.next += 1;
+                self.life = life;
+            }
+            Err(Missed::Lagged(lost)) => self.next += lost,
+            Err(Missed::Empty) => return false,
+        }
+        true
+    }
+
+    /// Receives by value; false if there was nothing.
+    fn receive(&mut self) -> bool {
+        let mut bytes = [MaybeUninit::uninit(); SIZE];
+        let outcome = self.reader.read_into(&mut bytes);
+        self.account(outcome.map(|_| parts(&bytes)))
+    }
+
+    /// Receives in place, and looks twice; false if there was nothing.
+    fn look(&mut self) -> bool {
+        let outcome = self.reader.pin().map(|pinned| {
+            let mut bytes = [MaybeUninit::uninit(); SIZE];
+            pinned.copy_to(&mut bytes);
+            let first = parts(&bytes);
+            fault_point!("sub.looking");
+            pinned.copy_to(&mut bytes);
+            assert_eq!(first, parts(&bytes), "changed while held");
+            first
+        });
+        self.account(outcome)
+    }
+
+    /// Receives the rest; the reader then knows of each of the `sent` messages. Returns how many were
+    /// overwritten.
+    fn finish(&mut self, sent: u64) -> u64 {
+        while self.receive() {}
+        assert_eq!(self.next, sent, "lost in silence");
+        self.reader.lost()
+    }
+}
+
+/// Sends so many messages, less those that find every slot held; returns how many there are now. With
+/// two slots a single reader can be in both, one after the other, while the writer tries them.
+fn send(writer: &mut Writer, messages: u64, life: u64) -> u64 {
+    for _ in 0..messages {
+        let _: Result<(), AllPinned> = writer.send(&message(writer.messages(), life));
+    }
+    writer.messages()
+}
+
+/// Runs every execution with at most so many preemptions, and returns whether `run` was ever true:
+/// a model that never gets where it should proves nothing.
+fn model(name: &str, preemptions: usize, run: impl Fn() -> bool + Sync + Send + 'static) -> bool {
+    let executions = Arc::new(AtomicU64::new(0));
+    let reached = Arc::new(AtomicBool::new(false));
+    let (count, mark) = (Arc::clone(&executions), Arc::clone(&reached));
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(move || {
+        count.fetch_add(1, Relaxed);
+        mark.fetch_or(run(), Relaxed);
+    });
+    eprintln!("{name}: {} executions", executions.load(Relaxed));
+    reached.load(Relaxed)
+}
+
+/// Runs a model for every fault point, until there was none left to die at. `run` returns whether it
+/// died.
+fn every_crash(name: &str, preemptions: usize, run: impl Fn(u32) -> bool + Clone + Sync + Send + 'static) {
+    for point in 0.. {
+        let run = run.clone();
+        if !model(&format!("{name} {point}"), preemptions, move || run(point)) {
+            assert!(point > 3, "there are fault points to die at");
+            return;
+        }
+    }
+}
+
+#[test]
+fn copied_message_is_whole_or_counted() {
+    let lapped = model("copied", 3, || {
+        let ring = Ring::new(Discipline::Copied);
+        let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
+        let publisher = thread::spawn(move || send(&mut writer, 3, 0));
+        (0..2).for_each(|_| _ = reader.receive());
+        let sent = publisher.join().unwrap();
+        reader.finish(sent) > 0
+    });
+    assert!(lapped);
+}
+
+#[test]
+fn nothing_is_lost_that_is_not_overwritten() {
+    for discipline in [Discipline::Copied, Discipline::Pinned] {
+        model("one lap", 3, move || {
+            let ring = Ring::new(discipline);
+            let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
+            let publisher = thread::spawn(move || send(&mut writer, SLOTS, 0));
+            (0..2).for_each(|_| _ = reader.receive());
+            publisher.join().unwrap();
+            assert_eq!(reader.finish(SLOTS), 0);
+            true
+        });
+    }
+}
+
+// Two readers of a copied ring share nothing that either writes: one stands for all.
+
+/// A reader that joins, and asks for the newest, while messages arrive.
+fn join_and_latest(discipline: Discipline, name: &str, preemptions: usize) {
+    let skipped = model(name, preemptions, move || {
+        let ring = Ring::new(discipline);
+        let mut writer = ring.writer();
+        let publisher = thread::spawn(move || send(&mut writer, 3, 0));
+        let mut reader = Witness::new(ring.reader(0, 0));
+        let joined = reader.next;
+        let mut bytes = [MaybeUninit::uninit(); SIZE];
+        if reader.reader.latest_into(&mut bytes).is_some() {
+            let (newest, _) = parts(&bytes);
+            assert!(newest + 1 >= joined);
+            reader.next = reader.next.max(newest + 1);
+            assert_eq!(reader.next - joined, reader.reader.skipped() + u64::from(newest >= joined));
+        }
+        let sent = publisher.join().unwrap();
+        let skipped = reader.reader.skipped();
+        reader.finish(sent);
+        skipped > 0
+    });
+    assert!(skipped);
+}
+
+#[test]
+fn copied_latest_is_whole_and_counts_what_it_skips() {
+    join_and_latest(Discipline::Copied, "copied latest", 3);
+}
+
+#[test]
+fn pinned_latest_is_whole_and_counts_what_it_skips() {
+    join_and_latest(Discipline::Pinned, "pinned latest", 3);
+}
+
+/// A writer dies at each step; the next one takes over; a reader looks on.
+fn writer_crash(discipline: Discipline, name: &str, history: u64) {
+    every_crash(name, 2, move |point| {
+        let ring = Ring::new(discipline);
+        send(&mut ring.writer(), SLOTS, 0);
+        let mut reader = Witness::new(ring.reader(0, history));
+        let publisher = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let lived = crash_at(point, || send(&mut ring.writer(), 1, 0)).is_some();
+                (send(&mut ring.writer(), 1, 1), !lived)
+            })
+        };
+        reader.receive();
+        let (sent, died) = publisher.join().unwrap();
+        reader.finish(sent);
+        assert_eq!(reader.life, 1, "nothing comes after the last message");
+        ring.assert_at_rest();
+        died
+    });
+}
+
+#[test]
+fn copied_writer_may_die_anywhere() {
+    writer_crash(Discipline::Copied, "copied crash", 0);
+    writer_crash(Discipline::Copied, "copied crash, old reader", SLOTS);
+}
+
+#[test]
+fn pinned_writer_may_die_anywhere() {
+    writer_crash(Discipline::Pinned, "pinned crash", 0);
+    writer_crash(Discipline::Pinned, "pinned crash, old reader", SLOTS);
+}
+
+/// Two writers die in a row, the second perhaps while it takes over; readers look in between.
+fn two_crashes(discipline: Discipline) {
+    for first in 0..24 {
+        for second in 0..24 {
+            model("two crashes", 0, move || {
+                let ring = Ring::new(discipline);
+                let mut reader = Witness::new(ring.reader(0, 0));
+                crash_at(first, || send(&mut ring.writer(), 3, 0));
+                if first % 2 == 0 {
+                    reader.receive();
+                }
+                crash_at(second, || send(&mut ring.writer(), 3, 1));
+                if second % 2 == 0 {
+                    reader.receive();
+                }
+                reader.finish(send(&mut ring.writer(), 1, 2));
+                ring.assert_at_rest();
+                true
+            });
+        }
+    }
+}
+
+#[test]
+fn taking_over_may_be_cut_short() {
+    two_crashes(Discipline::Copied);
+    two_crashes(Discipline::Pinned);
+}
+
+#[test]
+fn pinned_message_is_whole_or_counted() {
+    let lapped = model("pinned", 3, || {
+        let ring = Ring::new(Discipline::Pinned);
+        let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
+        let publisher = thread::spawn(move || send(&mut writer, 3, 0));
+        (0..2).for_each(|_| _ = reader.look());
+        let sent = publisher.join().unwrap();
+        ring.assert_at_rest();
+        reader.finish(sent) > 0
+    });
+    assert!(lapped);
+}
+
+#[test]
+fn pinned_message_read_by_value_is_whole_or_counted() {
+    let lapped = model("pinned by value", 3, || {
+        let ring = Ring::new(Discipline::Pinned);
+        let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
+        let publisher = thread::spawn(move || send(&mut writer, 3, 0));
+        (0..2).for_each(|_| _ = reader.receive());
+        let sent = publisher.join().unwrap();
+        ring.assert_at_rest();
+        reader.finish(sent) > 0
+    });
+    assert!(lapped);
+}
+
+#[test]
+fn writer_goes_round_what_is_held() {
+    let passed = model("held", 3, || {
+        let ring = Ring::new(Discipline::Pinned);
+        let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
+        send(&mut writer, 1, 0);
+        let publisher = thread::spawn(move || (send(&mut writer, 2, 0), writer.holes()));
+        (0..2).for_each(|_| _ = reader.look());
+        let (sent, holes) = publisher.join().unwrap();
+        ring.assert_at_rest();
+        reader.finish(sent);
+        holes > 0
+    });
+    assert!(passed);
+}
+
+#[test]
+fn pinned_readers_do_not_disturb_each_other() {
+    let passed = model("pinned, two readers", 3, || {
+        let ring = Ring::new(Discipline::Pinned);
+        let (mut writer, mut first, mut second) =
+            (ring.writer(), Witness::new(ring.reader(0, 0)), Witness::new(ring.reader(1, 0)));
+        send(&mut writer, 2, 0);
+        let guard = first.reader.pin().unwrap();
+        let publisher = thread::spawn(move || (send(&mut writer, 1, 0), writer.holes()));
+        let other = thread::spawn(move || {
+            second.look();
+            second
+        });
+        let mut bytes = [MaybeUninit::uninit(); SIZE];
+        guard.copy_to(&mut bytes);
+        assert_eq!(parts(&bytes), (0, 0));
+        drop(guard);
+        first.next = 1;
+        let (sent, holes) = publisher.join().unwrap();
+        first.finish(sent);
+        other.join().unwrap().finish(sent);
+        ring.assert_at_rest();
+        holes > 0
+    });
+    assert!(passed);
+}
+
+#[test]
+fn claim_dropped_or_leaked_is_harmless() {
+    model("claims", 3, || {
+        let ring = Ring::new(Discipline::Pinned);
+        let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
+        send(&mut writer, 2, 0);
+        let publisher = thread::spawn(move || {
+            if let Ok(mut claim) = writer.claim() {
+                claim.fill(&message(7, 1));
+            }
+            core::mem::forget(writer.claim());
+            send(&mut writer, 1, 0)
+        });
+        (0..2).for_each(|_| _ = reader.look());
+        let sent = publisher.join().unwrap();
+        ring.assert_at_rest();
+        reader.finish(sent);
+        true
+    });
+}
+
+#[test]
+fn reader_may_die_anywhere_and_is_swept() {
+    every_crash("reader crash", 2, |point| {
+        let ring = Ring::new(Discipline::Pinned);
+        let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
+        send(&mut writer, 1, 0);
+        let subscriber = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                if mutant("sweep of a living reader") {
+                    thread::spawn({
+                        let ring = ring.clone();
+                        move || sweep_reader(ring.heap.region(), &ring.geometry, 0)
+                    });
+                }
+                let lived = crash_at(point, || (0..2).for_each(|_| _ = reader.look())).is_some();
+                sweep_reader(ring.heap.region(), &ring.geometry, 0);
+                !lived
+            })
+        };
+        send(&mut writer, 2, 0);
+        let died = subscriber.join().unwrap();
+        ring.assert_at_rest();
+        died
+    });
+}

@@ -4,14 +4,15 @@
 //! a slot. Never waits for a reader, and never reads what only it writes: it keeps private copies.
 
 use super::{Adopted, Corrupt, Meta, adopt, done, hole, writing};
-use crate::fault::{fault_point, weak};
+use crate::fault::{fault_point, mutant, weak};
 use crate::layout::{Discipline, Geometry, Region};
 use crate::ring::slot::{Control, Owned, READERS, Slot, Slots};
 use crate::sync::Ordering::{Relaxed, Release};
 #[cfg(not(loom))]
 use core::ptr::NonNull;
 
-/// Readers hold every slot of the ring; nothing was changed. It passes as soon as one lets go.
+/// Whenever the writer tried a slot, a reader held it. Nothing was changed; it passes as soon as one
+/// lets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AllPinned;
 
@@ -115,7 +116,8 @@ impl Writer {
         debug_assert!(self.pinned);
         let Writer { slots, count, .. } = self;
         let first = count.next;
-        for position in first..first + slots.count() {
+        // Twice, because a reader that moves on may be met again. Still it is a snapshot.
+        for position in (first..first + slots.count()).chain(first..first + slots.count()) {
             if let Some(owned) = slots.at(position).claim() {
                 // Only now: a ring without a free slot stays as it is.
                 for passed in first..position {
@@ -204,9 +206,14 @@ impl Claim<'_> {
         let len = len.min(capacity);
         let slot = owned.slot();
         let position = count.next;
+        let meta = Meta { len: len as u32, holes: count.holes as u32 };
+        if mutant("stamp before release") {
+            slot.close(meta.word(), done(position));
+            owned.release();
+            return count.message(len);
+        }
         // Before the stamp: whoever sees the stamp may hold the slot.
         owned.release();
-        let meta = Meta { len: len as u32, holes: count.holes as u32 };
         slot.close(meta.word(), done(position));
         count.message(len);
     }
