@@ -46,7 +46,7 @@ pub const PATTERNS: [Pattern; 3] = [
 ];
 
 /// Formats that need no import.
-pub const FORMATS: [&str; 3] = ["Fixed", "Msgpack", "Pickle"];
+pub const FORMATS: [&str; 4] = ["Fixed", "Msgpack", "Pickle", "Bytes"];
 
 pub struct Key {
     pub word: &'static str,

@@ -186,7 +186,7 @@ fn kind(last: &PathSegment, errors: &mut Errors) -> Option<Kind> {
         Some(ty) => Format::Codec(ty),
     };
     for message in &messages {
-        if let Type::Slice(_) = message {
+        if let (Type::Slice(_), Format::Fixed | Format::Tail(_)) = (message, &format) {
             let cure = if pattern.tail {
                 "put a header before it: `PubSub<Header, [Item]>`"
             } else {

@@ -3,6 +3,9 @@
 pub use super::check::{fits, has_max_len, has_slot_size, message, name, seats, slots, tail, tail_fits};
 pub use super::pattern::Carries;
 pub use super::{Carry, Channel, FixedMessage, Opener, PubSub, PushPull, ReqRep, TailItem};
+pub use crate::codec::Bytes;
+#[cfg(feature = "pickle")]
+pub use crate::codec::Pickle;
 pub use crate::message::Fixed;
 pub use crate::{Error, Publisher, Subscriber};
 pub use core::clone::Clone;
@@ -14,6 +17,13 @@ pub use core::result::Result;
 pub use shmcomm_derive::channel;
 
 use super::Settings;
+
+/// Carries nothing: the feature `pickle` of this crate is off.
+#[cfg(not(feature = "pickle"))]
+pub enum Pickle {}
+
+/// Carries nothing: the feature `msgpack` of this crate is off.
+pub enum Msgpack {}
 
 /// A header and its items.
 pub const fn with_tail(header: Carries, item: Carries) -> Carries {

@@ -2,6 +2,7 @@
 //!
 //! Owns the types and [`Carries`], which is what is left of them when a channel is opened.
 
+use crate::codec::{self, Codec, Decode, Encode};
 use crate::layout::Format;
 use crate::message::{Fixed, Schema, ShmMessage};
 use core::marker::PhantomData;
@@ -34,7 +35,8 @@ pub trait Pattern: sealed::Sealed {
 #[diagnostic::on_unimplemented(
     message = "`{M}` cannot travel as `{Self}`",
     label = "needs what `{Self}` asks for",
-    note = "`Fixed` asks for `#[derive(ShmMessage)]`; a codec asks for serde's `Serialize` and `Deserialize`"
+    note = "`Msgpack` and `Pickle` ask for serde's `Serialize` and `Deserialize`, and are features of `shmcomm`",
+    note = "`Fixed` asks for `#[derive(ShmMessage)]`; `Bytes` asks for `AsRef<[u8]>`"
 )]
 pub trait Carry<M: ?Sized> {
     #[doc(hidden)]
@@ -83,6 +85,23 @@ impl<H: ShmMessage, T: ShmMessage> Carry<H> for [T] {
 }
 
 #[diagnostic::do_not_recommend]
+impl<M: ?Sized> Carry<M> for codec::Bytes
+where
+    codec::Bytes: Encode<M>,
+{
+    const CARRIES: Carries = Carries::encoded::<codec::Bytes>();
+}
+
+#[cfg(feature = "pickle")]
+#[diagnostic::do_not_recommend]
+impl<M> Carry<M> for codec::Pickle
+where
+    codec::Pickle: Encode<M> + Decode<M>,
+{
+    const CARRIES: Carries = Carries::encoded::<codec::Pickle>();
+}
+
+#[diagnostic::do_not_recommend]
 impl<M: ?Sized, F: Carry<M> + ?Sized> Pattern for PubSub<M, F> {
     const CARRIES: Carries = F::CARRIES;
 }
@@ -125,6 +144,13 @@ impl Carries {
     pub(super) const fn fixed<M: ShmMessage>() -> Self {
         let first = Part { schema: Some(M::SCHEMA), json: M::SCHEMA_JSON };
         Carries { format: Format::Fixed, first, second: None }
+    }
+
+    const fn encoded<C: Codec>() -> Self {
+        let Some(format) = Format::from_u32(C::ID) else {
+            panic!("each codec is a format");
+        };
+        Carries { format, first: Part { schema: None, json: "" }, second: None }
     }
 
     pub(super) const fn with_tail(self, items: Carries) -> Self {

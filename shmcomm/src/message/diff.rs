@@ -359,7 +359,7 @@ mod tests {
             state ^= state << 17;
             (state % below as u64) as usize
         };
-        for _ in 0..if cfg!(miri) { 50 } else { 20_000 } {
+        for _ in 0..if cfg!(miri) { 50 } else { 5_000 } {
             let mut text = M::SCHEMA_JSON.as_bytes().to_vec();
             for _ in 0..1 + random(4) {
                 let at = random(text.len().max(2) - 1);

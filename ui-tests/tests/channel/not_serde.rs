@@ -1,0 +1,11 @@
+pub struct Plain {
+    x: u32,
+}
+
+shmcomm::channel! {
+    Plains: PubSub<Plain, Pickle> { name: "plains", slot_size: 64 }
+    Off: PubSub<u64, Msgpack> { name: "off", slot_size: 64 }
+    Own: PubSub<u64, Vec<u8>> { name: "own", slot_size: 64 }
+}
+
+fn main() {}
