@@ -90,8 +90,8 @@ use core::mem::MaybeUninit;
 /// 1. every byte of a value is initialised: there is no padding;
 /// 2. a value holds no pointer, handle or interior mutability, and dropping it does nothing;
 /// 3. if [`is_valid`](ShmMessage::is_valid) returns true for `size_of::<Self>()` bytes, they are a
-/// valid value;
-///    where the schema says `any_bits` every byte pattern is, where it says `zero_valid` the one of zeros is;
+///    valid value; where the schema says `any_bits` every byte pattern is, where it says `zero_valid` the
+///    one of zeros is;
 /// 4. the schema states the real size, alignment and field offsets.
 ///
 /// There is no supported way to write an implementation by hand: only the derive can make a [`Schema`].
