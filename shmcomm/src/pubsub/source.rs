@@ -139,7 +139,8 @@ impl Source {
                 self.took(len);
                 Ok(Some((bytes, len)))
             }
-            Err(missed) => self.nothing(missed).map(|()| None),
+            Err(Missed::Empty) => self.empty().map(|()| None),
+            Err(Missed::Lagged(lost)) => Err(self.lagged(lost)),
         }
     }
 
@@ -250,25 +251,33 @@ impl Source {
     }
 
     /// Why the ring had nothing: an error, or `Ok` if there is nothing yet.
-    #[cold]
     fn nothing(&mut self, missed: Missed) -> Result<(), RecvError> {
         match missed {
-            Missed::Lagged(lost) => {
-                self.counts.lost += lost;
-                self.attachment.seat_word(seat::LOST).store(self.counts.lost, Ordering::Relaxed);
-                self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed);
-                log::debug!(target: "shmcomm", "channel `{}`: {lost} messages lost", self.attachment.channel());
-                Err(RecvError::Lagged(lost))
-            }
-            Missed::Empty => {
-                self.empties = self.empties.wrapping_add(1);
-                let probe = self.empties.is_multiple_of(PROBE);
-                if self.attachment.is_taken(PUBLISHER_SEAT) && (!probe || self.publisher_alive()) {
-                    return Ok(());
-                }
-                self.without_publisher()
-            }
+            Missed::Empty => self.empty(),
+            Missed::Lagged(lost) => Err(self.lagged(lost)),
         }
+    }
+
+    /// The ring is empty: an error if nobody publishes.
+    #[inline]
+    fn empty(&mut self) -> Result<(), RecvError> {
+        self.empties = self.empties.wrapping_add(1);
+        let probe = self.empties.is_multiple_of(PROBE);
+        if !probe && self.attachment.is_taken(PUBLISHER_SEAT) { Ok(()) } else { self.probe() }
+    }
+
+    #[cold]
+    fn probe(&mut self) -> Result<(), RecvError> {
+        if self.publisher_alive() { Ok(()) } else { self.without_publisher() }
+    }
+
+    #[cold]
+    fn lagged(&mut self, lost: u64) -> RecvError {
+        self.counts.lost += lost;
+        self.attachment.seat_word(seat::LOST).store(self.counts.lost, Ordering::Relaxed);
+        self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed);
+        log::debug!(target: "shmcomm", "channel `{}`: {lost} messages lost", self.attachment.channel());
+        RecvError::Lagged(lost)
     }
 
     /// What there is to do when nobody publishes.
