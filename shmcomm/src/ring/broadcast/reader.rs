@@ -159,7 +159,12 @@ impl Reader {
     fn read<const EXACT: bool>(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
         for _ in 0..ATTEMPTS {
             let (slot, stamp) = (self.slots.at(self.position), done(self.position));
-            if slot.observe() == stamp {
+            let seen = slot.observe();
+            if seen < stamp {
+                slot.expect();
+                return Err(Missed::Empty);
+            }
+            if seen == stamp {
                 match copy::<EXACT>(slot, self.bit, stamp, bytes) {
                     Ok(meta) if self.is_next(meta) => {
                         self.position += 1;
