@@ -44,7 +44,10 @@ const fn cut(bytes: &'static [u8], len: usize) -> &'static str {
     }
 }
 
-/// Keeps what fits, and counts everything.
+/// As much as the largest buffer.
+const LONGEST: usize = 65536;
+
+/// Keeps what fits, and counts everything up to [`LONGEST`].
 struct Writer<const CAPACITY: usize> {
     bytes: [u8; CAPACITY],
     len: usize,
@@ -58,6 +61,10 @@ impl<const CAPACITY: usize> Writer<CAPACITY> {
     }
 
     const fn schema(&mut self, schema: &Schema) {
+        // What is too long already needs no more of the compiler's time.
+        if self.len > LONGEST {
+            return;
+        }
         self.put("{\"size\":");
         self.number(schema.size as i128);
         match &schema.kind {
