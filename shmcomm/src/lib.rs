@@ -18,6 +18,8 @@ pub mod message;
 mod os;
 #[cfg(not(loom))]
 mod pubsub;
+#[cfg(all(feature = "python", not(loom)))]
+pub mod python;
 mod ring;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]

@@ -112,7 +112,7 @@ impl Deadline {
     }
 
     /// What is left; `None` once it has passed.
-    fn left(self) -> Option<Duration> {
+    pub(crate) fn left(self) -> Option<Duration> {
         match self {
             Deadline::Never => Some(Duration::MAX),
             Deadline::At(at) => at.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()),

@@ -17,6 +17,8 @@
 //! All numbers are in the byte order of the machine: a segment never leaves it.
 
 mod geometry;
+#[cfg(all(feature = "python", not(loom)))]
+pub(crate) mod python;
 mod region;
 
 pub(crate) use geometry::{

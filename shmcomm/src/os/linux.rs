@@ -6,15 +6,16 @@
 use super::{FileId, FileKind, Stat, Woken};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering};
 use memmap2::{Advice, MmapOptions, MmapRaw};
-use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, inotify};
 use rustix::io::Errno;
 use rustix::process::Resource;
 use rustix::thread::futex;
 use rustix::time::{ClockId, Timespec};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -50,6 +51,12 @@ pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
     if limited && len > disk.f_bfree.saturating_mul(disk.f_frsize) {
         return Err(Errno::NOSPC.into());
     }
+    back(file, len)
+}
+
+/// Puts memory behind the first `len` bytes of a file that has them already, where somebody else
+/// only promised them. Changes nothing where the memory is there.
+pub(crate) fn back(file: &File, len: u64) -> io::Result<()> {
     let mut done = 0;
     while done < len {
         let step = RESERVE_STEP.min(len - done);
@@ -366,4 +373,79 @@ pub(crate) fn id_of_path(path: &Path) -> io::Result<Option<FileId>> {
 /// Whether the process, or the system, has as many files open as it may.
 pub(crate) fn too_many_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Opens a file that is nothing but a lock, as Python's `open(path, "a")` makes it where it is not
+/// there: what the umask leaves of mode 0666. No symbolic link.
+pub(crate) fn open_lock_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    Ok(File::from(rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o666))?))
+}
+
+/// Takes the `flock` of a whole file for this open file description, without waiting; false if
+/// another one has it. Another lock than those on ranges of bytes.
+pub(crate) fn try_flock(file: &File) -> io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Drops what [`try_flock`] took.
+pub(crate) fn unflock(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
+}
+
+/// Tells when a file gains or loses a name.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    queue: OwnedFd,
+    watch: i32,
+}
+
+/// Watches the file that stands under `path` now, whatever becomes of the path.
+pub(crate) fn watch(path: &Path) -> io::Result<Watch> {
+    let queue = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+    let watch = inotify::add_watch(&queue, path, inotify::WatchFlags::ATTRIB)?;
+    Ok(Watch { queue, watch })
+}
+
+impl Watch {
+    /// Blocks until the number of names, or another attribute, changes, or [`Watch::stop`] is called.
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        let mut events = [0; 1024];
+        rustix::io::retry_on_intr(|| rustix::io::read(&self.queue, &mut events))?;
+        Ok(())
+    }
+
+    /// Ends a [`Watch::wait`] in another thread, now or later.
+    pub(crate) fn stop(&self) {
+        // Taking the watch away is an event too. It may be gone already, and so is its waiter then.
+        let _ = inotify::remove_watch(&self.queue, self.watch);
+    }
+}
+
+/// Files that processes of this user have mapped, as far as `/proc` shows them.
+pub(crate) fn mapped_files() -> HashSet<FileId> {
+    let mut found = HashSet::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name();
+        if pid.to_str().is_none_or(|pid| !pid.bytes().all(|b| b.is_ascii_digit())) {
+            continue;
+        }
+        // Gone by now, or another user's: neither can hold a file of this user.
+        let Ok(maps) = std::fs::read(entry.path().join("maps")) else { continue };
+        found.extend(String::from_utf8_lossy(&maps).lines().filter_map(mapped_file));
+    }
+    found
+}
+
+/// Of a line such as `7f1c0000-7f1d0000 rw-s 00000000 00:19 5 /dev/shm/name`.
+fn mapped_file(line: &str) -> Option<FileId> {
+    let mut words = line.split_ascii_whitespace().skip(3);
+    let (major, minor) = words.next()?.split_once(':')?;
+    let inode: u64 = words.next()?.parse().ok().filter(|&inode| inode != 0)?;
+    let number = |hex| u32::from_str_radix(hex, 16).ok();
+    Some((rustix::fs::makedev(number(major)?, number(minor)?), inode))
 }

@@ -7,10 +7,12 @@
 //!
 //! | verbs | Linux |
 //! |---|---|
-//! | [`create_unnamed`], [`reserve`], [`link`] | `O_TMPFILE`, `fallocate`, `linkat` |
+//! | [`create_unnamed`], [`reserve`], [`back`], [`link`] | `O_TMPFILE`, `fallocate`, `linkat` |
 //! | [`open`], [`reopen`], [`stat`], [`stat_path`], [`list`], [`unlink`], [`rename`] | `O_NOFOLLOW`, `/proc/self/fd` |
 //! | [`map`] → [`Map`] | `mmap(MAP_SHARED)`, `MADV_DONTFORK` |
 //! | [`try_lock`], [`unlock`], [`is_locked`] | open-file-description locks on ranges of bytes |
+//! | [`open_lock_file`], [`try_flock`], [`unflock`] | `flock`, the lock that Python's library uses |
+//! | [`watch`] → [`Watch`], [`mapped_files`] | inotify, `/proc/*/maps` |
 //! | [`futex_wait`], [`futex_wake`] | the futex that other processes share |
 //! | [`Lineage`] | a page under `MADV_WIPEONFORK` |
 //! | [`monotonic`], [`wall_clock`], [`pid`], [`process_name`], [`user`] | |

@@ -5,6 +5,7 @@
 
 use super::{FileId, REASON, Stat, Woken};
 use crate::sync::AtomicU32;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -24,6 +25,44 @@ pub(crate) fn create_unnamed(_dir: &Path) -> io::Result<File> {
 
 pub(crate) fn reserve(_file: &File, _len: u64) -> io::Result<()> {
     refuse()
+}
+
+pub(crate) fn back(_file: &File, _len: u64) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn open_lock_file(_path: &Path) -> io::Result<File> {
+    refuse()
+}
+
+pub(crate) fn try_flock(_file: &File) -> io::Result<bool> {
+    refuse()
+}
+
+pub(crate) fn unflock(_file: &File) -> io::Result<()> {
+    refuse()
+}
+
+/// Has no value.
+#[derive(Debug)]
+pub(crate) enum Watch {}
+
+pub(crate) fn watch(_path: &Path) -> io::Result<Watch> {
+    refuse()
+}
+
+impl Watch {
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn stop(&self) {
+        match *self {}
+    }
+}
+
+pub(crate) fn mapped_files() -> HashSet<FileId> {
+    HashSet::new()
 }
 
 pub(crate) fn file_size_limit() -> Option<u64> {
