@@ -136,7 +136,7 @@ pub enum RecvTimeoutError {
     Forked,
 }
 
-/// Why [`Requester::request`](super::Requester::request) has no reply.
+/// Why a request has no reply.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RequestError {
     /// No reply came in time. A reply that comes later is not taken for that of another request.
