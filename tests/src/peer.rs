@@ -92,6 +92,7 @@ impl Peer {
     }
 
     /// Sends it a signal by number, such as 19 (SIGSTOP) or 18 (SIGCONT).
+    #[cfg(unix)]
     pub fn signal(&self, signal: i32) {
         let pid = rustix::process::Pid::from_child(&self.child);
         let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");

@@ -28,7 +28,7 @@ pub(super) enum Found {
         stat: Stat,
         why: String,
     },
-    Intact(Intact),
+    Intact(Box<Intact>),
 }
 
 /// A segment that has passed every check.
@@ -171,7 +171,7 @@ fn read(place: &Place, file: File, stat: Stat) -> Result<Found, Error> {
         Ok(schema) => schema,
         Err(error) => return damaged(file, format!("its schema is damaged: {}", error.utf8_error())),
     };
-    Ok(Found::Intact(Intact { file, stat, identity, geometry, pattern, format, schema }))
+    Ok(Found::Intact(Box::new(Intact { file, stat, identity, geometry, pattern, format, schema })))
 }
 
 /// The error for an end that can do nothing about the damage.

@@ -173,9 +173,9 @@ impl Visitor<'_> {
 
     /// Takes the first free seat that the role may have; nothing if the segment has lost its name
     /// meanwhile.
-    fn sit_down(&self, found: Intact) -> Result<Option<Attachment>, Error> {
+    fn sit_down(&self, found: Box<Intact>) -> Result<Option<Attachment>, Error> {
         let Visitor { place, role, keeper, .. } = *self;
-        let Intact { file, stat, geometry, .. } = found;
+        let Intact { file, stat, geometry, .. } = *found;
         let seats = match role {
             Role::Publisher => 0..1,
             Role::Subscriber => 1..geometry.seats,
