@@ -1,7 +1,140 @@
 //! The lock-free protocols on a segment's slots.
 //!
-//! Owns the broadcast ring ([`Writer`], [`Reader`]). Works on a [`Region`](crate::layout::Region) that
-//! somebody else made and keeps; never maps, allocates, blocks or calls the operating system.
+//! Owns what the words of a slot mean and who may change them when. Calls atomics, on a
+//! [`Region`](crate::layout::Region) that somebody else made and keeps. Never maps, allocates, blocks
+//! or calls the operating system: so the model checker and Miri run this very code on heap memory.
+//!
+//! Bounded queues and broadcast rings for threads can rely on every thread to finish what it began.
+//! Here either end may be killed between any two instructions, and be replaced by a process that
+//! knows nothing but the region; a reader may be stopped for an hour; and what a reader finds may not
+//! be what any writer wrote. Hence three rules for all that follows:
+//!
+//! * No step leaves the region in a state from which the others cannot go on.
+//! * Nobody waits for anybody: each call ends after a bounded number of steps.
+//! * A number from the region is compared or clamped before it is used, never trusted.
+//!
+//! # The broadcast ring
+//!
+//! One [`Writer`], any number of [`Reader`]s. Messages go to positions 0, 1, 2, …; position `p` to
+//! slot `p mod n`, where it overwrites position `p - n`. The writer does not know the readers, and
+//! a reader that is too slow learns how many messages it missed.
+//!
+//! ```text
+//!  position        …  36   37   38   39   40   41   42
+//!  slot (n = 4)        0    1    2    3    0    1    2
+//!                     gone gone hole done done done writing
+//!                                ▲              ▲    ▲
+//!                         a slow reader         │   head: the position that is written next
+//!                                               the newest message
+//!
+//!  slot    ┌────────────┬─────────────────┬───────────────┬─────────────────────────┐
+//!          │ stamp      │ meta            │ state         │ payload                 │
+//!          │ p, w/d/h   │ length, holes   │ owner, readers│                         │
+//!          └────────────┴─────────────────┴───────────────┴─────────────────────────┘
+//!                                           pinned only
+//! ```
+//!
+//! ## Stamps
+//!
+//! The stamp is `(position + 1) << 2 | state`; a slot that was never used has 0. So a slot's stamp
+//! only grows, and a reader at position `r` compares it once to know all:
+//!
+//! | stamp of slot `r mod n` | means to a reader at `r` |
+//! |---|---|
+//! | less than `writing(r)` | nothing new: the slot has an older message, or none |
+//! | `writing(r)` | nothing new: the message is being written, or was when its writer died |
+//! | `done(r)` | the message |
+//! | `hole(r)` | there is no message at `r`; go on to `r + 1` |
+//! | more than `hole(r)` | lapped: message `r` is gone |
+//!
+//! A position becomes a hole when readers hold its slot (pinned rings), or when the writer died
+//! between `writing` and `done`.
+//!
+//! ## Counting what was missed
+//!
+//! The meta word has the length of the payload and the number of holes before the position, modulo
+//! 2^32. Positions less holes are messages. A reader that passes positions without a look adds them
+//! to its gap; the next message it comes to tells how many of them were holes, and so, exactly, how
+//! many were messages. That takes no counter that a reader would have to read at the same instant as
+//! the message, and it survives the writer's death: the slots themselves carry the count.
+//!
+//! ## Copied and pinned
+//!
+//! There are two [disciplines](crate::layout::Discipline) for the payload, chosen by its size.
+//!
+//! **Copied**, for small ones: a sequence lock. Both sides move the payload as atomic words, the
+//! reader looks at the stamp before and after. No instruction is locked, no reader writes anything.
+//!
+//! **Pinned**, for large ones: whoever uses the payload has the slot for himself (the writer) or for
+//! reading, by the state word: a byte for the owner, 56 bits for as many readers. The payload is then
+//! plain memory, and can be made and looked at in place.
+//!
+//! ```text
+//!             claim: only from 0                       mark: always succeeds,
+//!           ┌─────────────────────┐                    counts only without an owner
+//!           │                     ▼                   ┌──────────────────┐
+//!         free ◄──────────────  owned               free ───────────► marked ──► held, if the stamp
+//!              release: clears                        ▲                  │      is still the same
+//!              the owner, keeps                       └──────────────────┘
+//!              readers' bits                           unpin: clears the bit
+//! ```
+//!
+//! The writer never waits for a held slot: it makes the position a hole and takes the next one. It
+//! looks for a free slot first, so a ring that is held whole stays as it is ([`AllPinned`]).
+//!
+//! ## Who dies where
+//!
+//! | killed | leaves | repaired by |
+//! |---|---|---|
+//! | writer, before `writing` | perhaps the owner's bit | the next writer clears it |
+//! | writer, `writing` to `done` | a stamp `writing` | the next writer makes it a hole |
+//! | writer, `done` to head | a head one behind | the next writer stores it |
+//! | writer, after the head | counters one message behind | the next writer counts anew |
+//! | reader, holding a slot | its bit | [`sweep_reader`] |
+//!
+//! Readers need no repair to go on: behind `writing` and before the head they see nothing new, and a
+//! slot with an owner means that its old message is gone. A claim or a guard that is leaked is to the
+//! ring like a death, and as harmless.
+//!
+//! ## Invariants
+//!
+//! Guaranteed by the segment, with locks of the operating system:
+//!
+//! 1. There is one writer at a time; the next one starts after the last store of the one before.
+//! 2. A reader's bit is its own, from joining to the sweep; the sweep comes after its last access.
+//!
+//! Kept by the ring:
+//!
+//! 3. Only the writer changes stamp, meta and the control words; a stamp only grows.
+//! 4. Positions are finished in order: all positions before the head are `done` or `hole`, unless a
+//!    later one has taken the slot. The head is at most one behind.
+//! 5. Between `done(p)` and the next stamp of the slot, meta and payload are those of message `p`.
+//! 6. The state word is changed by read-modify-writes only. A claim succeeds only from 0, or if the
+//!    owner's bit is there already, which only this writer's own earlier claim can have left.
+//! 7. A reader that set its bit *before which there was no owner* and *after which the stamp was still
+//!    `done(p)`* keeps the writer out until it clears the bit. Without the first test the owner may
+//!    be at work; without the second it may have come and gone before.
+//! 8. A position is never reused, not even after a crash: else a reader might see `done(p)` before
+//!    and after its copy, and two messages between.
+//!
+//! ## Orderings
+//!
+//! Each pair has a name, which the code cites:
+//!
+//! * **\[open\]** (release fence after `writing`) with **\[settle\]** (acquire fence before the second
+//!   look): a reader that copied anything newer than `done(p)` sees that the stamp has changed. In a
+//!   pinned ring the same pair orders the claim before the release against the mark before the second
+//!   look (**\[release\]**, **\[pin\]**), which therefore need no ordering of their own.
+//! * **\[publish\]** (release, `done` or `hole`) with **\[observe\]** (acquire, the first look): what
+//!   the stamp speaks of is there. A reader usually touches one cache line for a small message.
+//! * **\[unpin\]** (release) with **\[claim\]** (acquire): readers are through with the payload
+//!   before it is overwritten. All changes in between are read-modify-writes, so each reader's
+//!   release reaches the claim, whoever was last.
+//! * **\[head\]** (release) with **\[catch up\]** (acquire): the slots before the head have their
+//!   stamps, so that whoever jumps there finds them.
+//!
+//! The models in `broadcast/model.rs` run the code in all interleavings, with a crash at every step;
+//! `.ci/loom-mutants` weakens each of these, one at a time, and sees the models fail.
 
 mod broadcast;
 #[cfg(not(loom))]

@@ -307,6 +307,12 @@ impl Slot {
         }
     }
 
+    /// Reader: what it [kept](Held::keep), and did not [clear](Slot::clear) since.
+    #[inline]
+    pub(super) fn still_held(self, bit: u64) -> Held {
+        Held { slot: self, bit }
+    }
+
     /// Takes marks back, whoever made them: the maker is gone, or has let go. True if there were any.
     pub(super) fn clear(&self, bits: u64) -> bool {
         // Relaxed: the caller comes after whoever made the mark. (To loom every load is an event that
@@ -385,6 +391,12 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Goes on holding the slot without this; [`Slot::still_held`] makes it again.
+    #[inline]
+    pub(super) fn keep(self) {
+        core::mem::forget(self);
+    }
+
     /// Copies the first bytes of the payload out.
     #[inline]
     pub(super) fn copy_to(&self, bytes: &mut [MaybeUninit<u8>]) {

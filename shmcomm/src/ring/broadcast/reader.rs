@@ -47,8 +47,9 @@ pub(crate) struct Reader {
     holes: u32,
     lost: u64,
     skipped: u64,
-    /// The position that the last [`Pinned`] was made for, if it may have been leaked.
-    guarded: Option<u64>,
+    /// The position whose slot has this reader's mark between two calls: what was grabbed, until its
+    /// [`Pinned`] is dropped.
+    holding: Option<u64>,
 }
 
 impl Reader {
@@ -81,7 +82,7 @@ impl Reader {
             holes: 0,
             lost: 0,
             skipped: 0,
-            guarded: None,
+            holding: None,
         }
     }
 
@@ -148,7 +149,8 @@ impl Reader {
     }
 
     /// Like [`Reader::read_into`], but copies `bytes.len()` bytes (at most what a slot holds) without
-    /// asking for the length first: the fastest way for messages of one size.
+    /// asking for the length first: the fastest way for messages of one size. If it returns a length,
+    /// all of `bytes` are written.
     #[inline]
     pub(crate) fn read_exact(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
         debug_assert!(bytes.len() <= self.slots.size());
@@ -194,7 +196,7 @@ impl Reader {
                 match slot.hold(self.bit, stamp).map(|(held, meta)| (held, Meta::from_word(meta))) {
                     Ok((held, meta)) if self.is_next(meta) => {
                         self.position += 1;
-                        return Ok(Grabbed { held, position: self.position - 1, len: self.len(meta) });
+                        return Ok(self.grabbed(held, self.position - 1, meta));
                     }
                     Ok(_) | Err(Refused::Overwritten) => {}
                     Err(Refused::Owned) => self.pass(1),
@@ -208,6 +210,8 @@ impl Reader {
     /// Copies the newest message like [`Reader::read_into`], whether it was received before or not,
     /// and goes on after it. `None` if there is none.
     pub(crate) fn latest_into(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Option<usize> {
+        // It may be in the newest slot, and there is one mark for both.
+        self.let_go();
         let bit = self.bit;
         let (_, meta, ()) =
             self.newest(|slot, stamp| Some((copy::<false>(slot, bit, stamp, bytes).ok()?, ())))?;
@@ -223,14 +227,20 @@ impl Reader {
             let (held, meta) = slot.hold(bit, stamp).ok()?;
             Some((Meta::from_word(meta), held))
         })?;
-        Some(Grabbed { held, position, len: self.len(meta) })
+        Some(self.grabbed(held, position, meta))
+    }
+
+    fn grabbed(&mut self, held: Held, position: u64, meta: Meta) -> Grabbed {
+        held.keep();
+        self.holding = Some(position);
+        Grabbed { position, len: self.len(meta) }
     }
 
     /// Makes what was grabbed last accessible.
     pub(crate) fn guard(&mut self, grabbed: Grabbed) -> Pinned<'_> {
-        let Grabbed { held, position, len } = grabbed;
-        self.guarded = Some(position);
-        Pinned { held, position, len, reader: self }
+        let Grabbed { position, len } = grabbed;
+        assert_eq!(self.holding, Some(position), "one message at a time");
+        Pinned { held: self.slots.at(position).still_held(self.bit), position, len, reader: self }
     }
 
     /// Whether messages are held in their slots rather than copied.
@@ -261,7 +271,7 @@ impl Reader {
         self.lost
     }
 
-    /// Messages passed over by [`Reader::latest_into`] and [`Reader::latest_pin`].
+    /// Messages passed over by [`Reader::latest_into`] and [`Reader::grab_latest`].
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped
     }
@@ -355,9 +365,10 @@ impl Reader {
         (meta.len as usize).min(self.slots.size())
     }
 
-    /// Takes the mark of a leaked [`Pinned`] back; by now nobody can use it.
+    /// Lets go of what was grabbed and not shown, or shown in a [`Pinned`] that was leaked: nobody can
+    /// look at it any more, as that takes a borrow of the reader.
     fn let_go(&mut self) {
-        if let Some(position) = self.guarded.take() {
+        if let Some(position) = self.holding.take() {
             self.slots.at(position).clear(self.bit);
         }
     }
@@ -398,11 +409,11 @@ fn front<const EXACT: bool>(slot: Slot, meta: Meta, bytes: &mut [MaybeUninit<u8>
     &mut bytes[..len]
 }
 
-/// A message that is held, not yet shown. Dropping it lets the message go.
-#[must_use = "dropping it lets the message go"]
+/// The right to look at a message once with [`Reader::guard`]. Its reader holds the message until then,
+/// or until it takes the next one.
+#[must_use = "a message that is held costs the writer a slot"]
 #[derive(Debug)]
 pub(crate) struct Grabbed {
-    held: Held,
     position: u64,
     len: usize,
 }
@@ -457,6 +468,6 @@ impl Drop for Pinned<'_> {
     #[inline]
     fn drop(&mut self) {
         // `held` lets go after this.
-        self.reader.guarded = None;
+        self.reader.holding = None;
     }
 }

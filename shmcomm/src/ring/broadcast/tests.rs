@@ -1,6 +1,9 @@
 //! The broadcast ring on heap memory: what each call promises, what a crash or a corrupt region
 //! leaves, and both ends at once in threads. Runs under Miri too, with fewer messages.
 
+mod damage;
+mod threads;
+
 use super::*;
 use crate::layout::{Heap, Pattern, Shape, control, slot};
 use crate::ring::slot::initialized;
@@ -341,6 +344,21 @@ fn a_leaked_pin_costs_one_slot_until_the_next_pin() {
     }
     assert_eq!(n, 5);
     assert_eq!(ring.get(0, slot::STATE), 0);
+}
+
+#[test]
+fn a_message_grabbed_and_not_shown_is_let_go_with_the_next() {
+    let ring = Ring::new(Discipline::Pinned, 4, 16);
+    let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
+    (0..2).for_each(|n| writer.send(&payload(n, 16)).unwrap());
+    drop(reader.grab().unwrap());
+    assert_eq!((ring.get(0, slot::STATE), ring.get(1, slot::STATE)), (1, 0));
+    let grabbed = reader.grab().unwrap();
+    assert_eq!((ring.get(0, slot::STATE), ring.get(1, slot::STATE)), (0, 1));
+    drop(reader.guard(grabbed));
+    drop(reader.grab_latest().unwrap());
+    assert_eq!(number(&latest(&mut reader).unwrap(), 16), 1);
+    assert_eq!(ring.get(1, slot::STATE), 0);
 }
 
 #[test]
