@@ -7,3 +7,18 @@ pub mod python;
 
 pub use peer::{Namespace, Peer, namespace};
 pub use proof::{Large, LargeFeed, Proof, Small, SmallFeed, TailFeed, word};
+
+/// The Rust code on the pages for users compiles, and what can run runs.
+#[cfg(doctest)]
+mod pages {
+    macro_rules! pages {
+        ($($name:ident $path:literal),* $(,)?) => {
+            $(#[doc = include_str!($path)] mod $name {})*
+        };
+    }
+    pages! {
+        readme "../../README.md",
+        getting_started "../../docs/getting-started.md",
+        channels "../../docs/channels.md",
+    }
+}
