@@ -135,11 +135,18 @@
 //!
 //! The models in `broadcast/model.rs` run the code in all interleavings, with a crash at every step;
 //! `.ci/loom-mutants` weakens each of these, one at a time, and sees the models fail.
+//!
+//! # The queue ring
+//!
+//! Any number of pushers and pullers, or of requesters and repliers, each message to exactly one of
+//! them. Its states, invariants and orderings are in [`queue`].
 
 mod broadcast;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod keep;
+#[allow(dead_code, reason = "push/pull and request/reply are its callers")]
+pub(crate) mod queue;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod receive;

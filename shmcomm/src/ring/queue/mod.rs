@@ -1,0 +1,201 @@
+//! The queue ring: every message to exactly one receiver, and back if it asked for a reply.
+//!
+//! Owns the protocol of push/pull and of request/reply in one slot. Calls `sync` and
+//! `layout::Region` only. Never allocates, blocks, asks the time or calls the OS; never trusts a
+//! word it reads: whatever a damaged segment says, every operation ends and stays in bounds.
+//!
+//! # States
+//!
+//! All there is to know of a slot is in one word (see `word`): the lap it is on, the state, whose
+//! message it is (`sender`), who took it (`receiver`). Every step is one compare-exchange of the
+//! whole word, so no crash can leave half of a step.
+//!
+//! | state      | payload belongs to | left by                                                   |
+//! |------------|--------------------|-----------------------------------------------------------|
+//! | FREE       | nobody             | a pusher: WRITING                                         |
+//! | WRITING    | the sender         | the sender: READY, or FREE if it gave up                  |
+//! | READY      | nobody             | a receiver: CLAIMED; a requester that cancels: FREE       |
+//! | CLAIMED    | the receiver       | the receiver: FREE, READY, REPLIED or UNANSWERED          |
+//! | REPLIED    | the sender         | the requester: FREE                                       |
+//! | UNANSWERED | nobody             | the requester: FREE                                       |
+//! | DIED       | nobody             | the requester: FREE                                       |
+//!
+//! ```text
+//!              claim            publish            take           acknowledge
+//!   ┌──► FREE ───────► WRITING ─────────► READY ─────────► CLAIMED ──────────┐
+//!   │                     │ abort           ▲ │ cancel       │ │ │           │
+//!   │◄────────────────────┘                 │ │     put back │ │ │ reply     │
+//!   │◄──────────────────────────────────────┼─┘◄─────────────┘ │ └─► REPLIED │
+//!   │                                       └── (redelivered)  │      │      │
+//!   │                                                          ▼ close│      │
+//!   │◄──────────────────────────────────── UNANSWERED, DIED ◄─────────┤      │
+//!   └─────────────────────────────────────────────────────────────────┴──────┘
+//!                          every way back to FREE goes to the next lap
+//! ```
+//!
+//! A participant that dies is *reaped* by whoever holds its seat's lock from then on:
+//!
+//! | found                              | becomes                                              |
+//! |------------------------------------|------------------------------------------------------|
+//! | WRITING by the dead                | FREE                                                 |
+//! | CLAIMED by the dead, a job         | READY, redelivered                                   |
+//! | CLAIMED by the dead, a request     | DIED; or READY, redelivered, if the service says so  |
+//! | … which its sender had given up    | FREE                                                 |
+//! | a request of the dead, CLAIMED     | CLAIMED, cancelled: the receiver frees it            |
+//! | a request of the dead, other state | FREE                                                 |
+//! | READY or CLAIMED, a job of the dead | stays: what was accepted is delivered               |
+//!
+//! # Positions
+//!
+//! Position `p` is slot `p % slots` on lap `p / slots`. A word on a later lap, or on this lap and
+//! not FREE, says that `p` is *taken*; a word on a later lap, that `p` is *done*. There is no head
+//! to advance before or after the slot is marked, and so no instant between the two: the first
+//! position that is not taken is found by looking. Each participant remembers where that was.
+//!
+//! **Carrying.** A slot may be held for long: a job that runs for an hour, a loan, a process that
+//! was stopped, a reply that nobody fetches. When the others come round to it, and find a free slot
+//! behind it, they put it on their own lap with everything else in its word unchanged, as if it had
+//! been taken there. So one slow participant costs the others one slot, not the ring. Only a READY
+//! slot stands in the way: then the ring is full.
+//!
+//! # Invariants
+//!
+//! 1. A word changes only by a compare-exchange of the whole; its lap never goes back.
+//! 2. In WRITING and REPLIED the sender, in CLAIMED the receiver may touch the payload, and nobody
+//!    else; a seat has one owner at a time, who holds its lock.
+//! 3. Only the participant whose seat the word names leaves WRITING, CLAIMED and REPLIED, except
+//!    that carrying changes the lap and cancelling the flag; when it is dead, whoever holds the lock
+//!    of its seat does.
+//! 4. A position is taken only by somebody that saw all lower ones taken. Hence, if `p` is taken,
+//!    all positions up to `p - slots` are done.
+//! 5. Whoever sees that a position is taken also sees that all lower ones are: 4 and [change].
+//!    Hence a look upwards may stop at the first position that is not taken, and finds every
+//!    message whose sending happened before the look.
+//! 6. Carrying puts a word from the lap before a taken position to that position. It keeps 4: the
+//!    lower position becomes done, the higher one taken.
+//! 7. The requests of a seat are told apart by their slots: a slot names the requester from WRITING
+//!    until it frees or cancels, so a second request cannot be in it, and a late reply finds the
+//!    flag and frees the slot. There is no number to be compared, and none to repeat.
+//! 8. The messages of one pusher are on rising positions, and a receiver takes a message only if no
+//!    lower position that it passed over as WRITING has become READY since. Hence first in, first
+//!    out per pusher, except for messages that are redelivered.
+//!
+//! # Orderings
+//!
+//! One pair does it all. [change]: each compare-exchange is `AcqRel`; [see]: each load of a word,
+//! and each failed compare-exchange, is `Acquire`. Payload and lengths are plain or Relaxed accesses
+//! between two changes. A seat's death and the reaping of it are ordered by the lock of the seat,
+//! which the operating system hands over.
+//!
+//! # Request and reply in one slot
+//!
+//! The reply lies behind the request, at the next multiple of the payload's alignment, and never
+//! over it: a request whose replier died half way through its reply is still whole, and can go to
+//! another one. The requester keeps the length of its request to itself, so nothing in the segment
+//! can point it elsewhere.
+
+mod call;
+mod claim;
+mod loan;
+mod pull;
+mod push;
+mod reap;
+mod slots;
+mod word;
+
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+#[allow(unsafe_code, reason = "they stand for the message layer, which fills and reads payloads")]
+mod tests;
+
+#[allow(unused_imports, reason = "the whole of what the patterns may use")]
+pub(crate) use call::{Closed, Reply, Ticket};
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use claim::{Answer, Job, Request};
+pub(crate) use loan::Loan;
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use reap::{Backlog, Reaped};
+
+use crate::layout::{Discipline, Geometry, Region};
+use slots::Slots;
+use word::{State, Word};
+
+/// One participant's end of a queue.
+///
+/// Invariants, unless the segment is damaged:
+/// 1. Every position below `next` is taken.
+/// 2. Every position below `cursor` was seen taken, and neither WRITING nor READY.
+/// 3. Every position below `tail` is done.
+///
+/// Positions wrap; they are compared by their difference.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    slots: Slots,
+    next: u64,
+    cursor: u64,
+    tail: u64,
+}
+
+impl Queue {
+    /// The end of the participant on `seat`, whose lock the caller holds for as long as it uses
+    /// this.
+    pub(crate) fn new(region: Region, geometry: &Geometry, seat: u32) -> Self {
+        debug_assert_eq!(geometry.discipline, Discipline::Queue);
+        let slots = Slots::new(region, geometry, seat);
+        let tail = slots.tail();
+        Queue { slots, next: tail, cursor: tail, tail }
+    }
+
+    /// Whether a message waits for a receiver. Costs one load when none does and nothing is
+    /// outstanding.
+    pub(crate) fn has_ready(&mut self) -> bool {
+        self.find_ready().is_some()
+    }
+
+    /// Whether a message would find room.
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.find_room().is_some()
+    }
+
+    /// The bytes that a slot holds.
+    pub(crate) fn slot_size(&self) -> usize {
+        self.slots.size
+    }
+
+    /// The number of slots.
+    pub(crate) fn slots(&self) -> u64 {
+        self.slots.count
+    }
+
+    /// Steps that an operation may take before it gives up: many times what any interleaving of
+    /// others costs it, and an end if somebody scribbles on the words.
+    fn budget(&self) -> u64 {
+        self.slots.count * 4 + 64
+    }
+}
+
+/// Whether position `a` is before `b`.
+fn before(a: u64, b: u64) -> bool {
+    (a.wrapping_sub(b) as i64) < 0
+}
+
+/// Where `word`, found in the slot of `position`, says that the ring is.
+impl Slots {
+    /// The position that the word is on.
+    fn position_of(&self, word: Word, position: u64) -> u64 {
+        let laps = i64::from(self.ahead(word, position)) as u64;
+        position.wrapping_add(laps.wrapping_mul(self.count))
+    }
+
+    /// Every position below this one is taken (invariant 4).
+    fn untaken_from(&self, word: Word, position: u64) -> u64 {
+        let on = self.position_of(word, position).wrapping_add(1);
+        if word.is(State::Free) { on.wrapping_sub(self.count) } else { on }
+    }
+
+    /// Every position below this one is done (invariant 4).
+    fn undone_from(&self, word: Word, position: u64) -> u64 {
+        self.untaken_from(word, position).wrapping_sub(self.count)
+    }
+}

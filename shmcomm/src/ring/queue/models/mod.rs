@@ -1,0 +1,99 @@
+//! The queue under loom: every interleaving and every stale read that the memory model allows.
+//!
+//! A participant that dies stops at one of its fault points, each of them in turn; its seat is then
+//! swept by somebody who learned of the death as the lock of the seat would tell it. Models without
+//! a bound are exhaustive. The known-wrong variants are chosen with `SHMCOMM_MUTANT`, and each has
+//! to fail: see `.ci/loom-queue-mutants`.
+
+mod push_pull;
+mod req_rep;
+
+use super::*;
+use crate::fault::crash_at;
+use crate::layout::{Geometry, Heap, Pattern, Shape};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+/// A ring of `slots` slots of 16 bytes.
+struct Ring {
+    geometry: Geometry,
+    heap: Heap,
+}
+
+impl Ring {
+    fn new(slots: u64) -> Arc<Self> {
+        let shape =
+            Shape { pattern: Pattern::ReqRep, slots, slot_size: 16, align: 8, seats: 8, schema_len: 0 };
+        let geometry = Geometry::new(shape).unwrap();
+        Arc::new(Ring { heap: Heap::new(&geometry), geometry })
+    }
+
+    fn seat(&self, seat: u32) -> Queue {
+        Queue::new(self.heap.region(), &self.geometry, seat)
+    }
+
+    /// Nothing is left, and the ring still takes and gives as many messages as it has slots.
+    fn assert_intact(&self) {
+        let (mut pusher, mut puller) = (self.seat(6), self.seat(7));
+        let slots = pusher.slots;
+        for index in 0..slots.count as u32 {
+            let word = slots.word(index);
+            assert!(word.is(State::Free), "slot {index} is left {word:?}");
+        }
+        for value in 0..slots.count {
+            assert!(push(&mut pusher, 900 + value), "no room in an empty ring");
+        }
+        for value in 0..slots.count {
+            assert_eq!(pull(&mut puller), Some((900 + value, false)));
+        }
+    }
+}
+
+fn push(queue: &mut Queue, value: u64) -> bool {
+    let Some(mut loan) = queue.claim_for_push() else { return false };
+    loan.put(0, value);
+    loan.publish(8, 0)
+}
+
+fn pull(queue: &mut Queue) -> Option<(u64, bool)> {
+    let job = queue.try_pull()?;
+    let got = (job.get(0), job.redelivered());
+    job.done();
+    Some(got)
+}
+
+/// Runs a model with at most `bound` preemptions; all of them without a bound.
+fn check(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = bound;
+    builder.max_branches = 20_000;
+    builder.check(model);
+}
+
+/// Whether somebody reached its last point in the model that runs now.
+static DIED: AtomicBool = AtomicBool::new(false);
+
+/// `life`, killed at its `point`-th fault point. `None` if it died.
+fn life<T>(point: Option<u32>, life: impl FnOnce() -> T) -> Option<T> {
+    let Some(point) = point else { return Some(life()) };
+    let outcome = crash_at(point, life);
+    if outcome.is_none() {
+        DIED.store(true, SeqCst);
+    }
+    outcome
+}
+
+/// Checks `model` without a death, and then with one at each point that is ever reached.
+fn check_deaths(bound: Option<usize>, model: impl Fn(Option<u32>) + Send + Sync + Clone + 'static) {
+    let alive = model.clone();
+    check(bound, move || alive(None));
+    for point in 0.. {
+        DIED.store(false, SeqCst);
+        let model = model.clone();
+        check(bound, move || model(Some(point)));
+        if !DIED.load(SeqCst) {
+            assert!(point > 2, "nobody died at point {point}");
+            break;
+        }
+    }
+}

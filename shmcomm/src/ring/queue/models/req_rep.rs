@@ -1,0 +1,188 @@
+//! Request/reply: every reply belongs to its request, and every end is told.
+
+use super::*;
+use loom::thread;
+
+fn ask(queue: &mut Queue, value: u64) -> Option<Ticket> {
+    let mut loan = queue.begin_request()?;
+    loan.put(0, value);
+    loan.request(8, 0)
+}
+
+/// Answers the next request with its value + 50, and reads it a second time behind the reply.
+fn answer(queue: &mut Queue) -> Option<Answer> {
+    let mut request = queue.try_take_request()?;
+    let value = request.get(0);
+    assert!((1..50).contains(&value), "{value} is no request");
+    request.put_reply(0, value + 50);
+    Some(request.reply(8))
+}
+
+/// The answer, if there is one, which then has to be ours.
+fn look(queue: &Queue, ticket: &Ticket, value: u64) -> Reply {
+    let reply = queue.poll_reply(ticket);
+    if let Reply::Replied(len) = reply {
+        assert_eq!((len, queue.get_reply(ticket, 0)), (8, value + 50), "a foreign reply");
+    }
+    reply
+}
+
+#[test]
+fn one_requester_and_one_replier_whoever_dies_wherever() {
+    for (requester_dies, redeliver) in [(true, false), (false, false), (false, true)] {
+        check_deaths(None, move |point| {
+            let ring = Ring::new(2);
+            let mut client = ring.seat(0);
+            let serving = thread::spawn({
+                let ring = ring.clone();
+                move || life(point.filter(|_| !requester_dies), || answer(&mut ring.seat(1)))
+            });
+            let asked = life(point.filter(|_| requester_dies), || {
+                let ticket = ask(&mut client, 1).unwrap();
+                look(&client, &ticket, 1);
+                ticket
+            });
+            let replier_alive = serving.join().unwrap();
+            let mut heir = ring.seat(2);
+            if replier_alive.is_none() {
+                heir.reap(1, redeliver);
+            }
+            if asked.is_none() {
+                heir.reap(0, redeliver);
+            }
+            let unanswered = answer(&mut heir);
+            if let Some(ticket) = asked {
+                match look(&client, &ticket, 1) {
+                    Reply::Replied(_) => {}
+                    Reply::PeerDied => assert!(replier_alive.is_none() && !redeliver && unanswered.is_none()),
+                    other => panic!("{other:?}"),
+                }
+                assert_eq!(client.close(ticket), Closed::Freed);
+            }
+            ring.assert_intact();
+        });
+    }
+}
+
+#[test]
+fn a_request_is_given_up_while_it_is_answered() {
+    check_deaths(Some(3), |point| {
+        let ring = Ring::new(2);
+        let mut client = ring.seat(0);
+        let ticket = ask(&mut client, 1).unwrap();
+        let serving = thread::spawn({
+            let ring = ring.clone();
+            move || life(point, || answer(&mut ring.seat(1)))
+        });
+        let closed = client.close(ticket);
+        // Takes the same slot, if it is free: a late reply must not come to this one.
+        let first = ask(&mut client, 2).unwrap();
+        let second = ask(&mut client, 3);
+        assert_ne!(look(&client, &first, 2), Reply::PeerDied);
+        let alive = serving.join().unwrap();
+        if let Some(Some(Answer::Cancelled)) = alive {
+            assert_eq!(closed, Closed::LeftToReplier);
+        }
+        let mut heir = ring.seat(2);
+        if alive.is_none() {
+            heir.reap(1, true);
+        }
+        while answer(&mut heir).is_some() {}
+        for (ticket, value) in [(Some(first), 2), (second, 3)] {
+            if let Some(ticket) = ticket {
+                assert!(matches!(look(&client, &ticket, value), Reply::Replied(_)));
+                assert_eq!(client.close(ticket), Closed::Freed);
+            }
+        }
+        ring.assert_intact();
+    });
+}
+
+#[test]
+fn both_die() {
+    // Each at any of its points: the pairs are walked through by a mixed number.
+    for replier_point in 0..8 {
+        check_deaths(Some(3), move |point| {
+            let ring = Ring::new(2);
+            let serving = thread::spawn({
+                let ring = ring.clone();
+                move || life(Some(replier_point), || answer(&mut ring.seat(1))).is_none()
+            });
+            let mut client = ring.seat(0);
+            let asked = life(point, || ask(&mut client, 1).map(|ticket| client.close(ticket)));
+            let replier_died = serving.join().unwrap();
+            // Two heirs sweep two seats at the same time.
+            let sweeping = replier_died.then(|| {
+                let ring = ring.clone();
+                thread::spawn(move || drop(ring.seat(2).reap(1, true)))
+            });
+            let mut heir = ring.seat(3);
+            if asked.is_none() {
+                heir.reap(0, true);
+            }
+            if let Some(sweeping) = sweeping {
+                sweeping.join().unwrap();
+            }
+            assert_eq!(answer(&mut heir), None, "nobody is left who asked");
+            ring.assert_intact();
+        });
+    }
+}
+
+#[test]
+fn two_requesters_get_their_own_replies_from_two_repliers() {
+    check(Some(2), || {
+        let ring = Ring::new(2);
+        let repliers = [1, 2].map(|seat| {
+            let ring = ring.clone();
+            thread::spawn(move || drop(answer(&mut ring.seat(seat))))
+        });
+        let mut other = ring.seat(3);
+        let theirs = ask(&mut other, 7).unwrap();
+        let mut client = ring.seat(0);
+        let mine = ask(&mut client, 8).unwrap();
+        look(&client, &mine, 8);
+        for replier in repliers {
+            replier.join().unwrap();
+        }
+        let mut last = ring.seat(4);
+        while answer(&mut last).is_some() {}
+        assert!(matches!(look(&client, &mine, 8), Reply::Replied(_)));
+        assert!(matches!(look(&other, &theirs, 7), Reply::Replied(_)));
+        client.close(mine);
+        other.close(theirs);
+        ring.assert_intact();
+    });
+}
+
+#[test]
+fn a_dead_replier_is_swept_while_the_requester_gives_up() {
+    for redeliver in [false, true] {
+        check_deaths(Some(3), move |point| {
+            let ring = Ring::new(2);
+            let mut client = ring.seat(0);
+            let ticket = ask(&mut client, 1).unwrap();
+            let died = life(point, || answer(&mut ring.seat(1))).is_none();
+            let sweeping = thread::spawn({
+                let ring = ring.clone();
+                move || {
+                    let mut heir = ring.seat(2);
+                    if died {
+                        heir.reap(1, redeliver);
+                    }
+                    answer(&mut heir)
+                }
+            });
+            look(&client, &ticket, 1);
+            client.close(ticket);
+            let next = ask(&mut client, 2).unwrap();
+            assert_ne!(look(&client, &next, 2), Reply::PeerDied);
+            sweeping.join().unwrap();
+            let mut heir = ring.seat(3);
+            while answer(&mut heir).is_some() {}
+            assert!(matches!(look(&client, &next, 2), Reply::Replied(_)));
+            client.close(next);
+            ring.assert_intact();
+        });
+    }
+}

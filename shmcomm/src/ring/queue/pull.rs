@@ -1,0 +1,177 @@
+//! The receiver's way to a message.
+
+use super::slots::Step;
+use super::word::{State, Word};
+use super::{Job, Queue, Request, before};
+use crate::fault::{fault_point, mutant};
+
+/// Positions between two hints for those who come late.
+const HINT_EVERY: u64 = 64;
+
+impl Queue {
+    /// Takes the next message; `None` if there is none.
+    pub(crate) fn try_pull(&mut self) -> Option<Job<'_>> {
+        let (position, word) = self.take()?;
+        Some(Job::new(self, position, word))
+    }
+
+    /// Takes the next request; `None` if there is none.
+    pub(crate) fn try_take_request(&mut self) -> Option<Request<'_>> {
+        let (position, word) = self.take()?;
+        Some(Request::new(self, position, word))
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<(u64, Word)> {
+        for _ in 0..self.budget() {
+            let (position, word) = self.find_ready()?;
+            let mine = word.claimed(self.slots.seat);
+            if self.slots.change(self.slots.index(position), word, mine, Step::Take).is_ok() {
+                if position == self.cursor {
+                    self.cursor = position.wrapping_add(1);
+                }
+                fault_point!("pull.claimed");
+                return Some((position, mine));
+            }
+        }
+        None
+    }
+
+    /// The message to take next, and its word.
+    #[inline]
+    pub(super) fn find_ready(&mut self) -> Option<(u64, Word)> {
+        let word = self.slots.word(self.slots.index(self.cursor));
+        match (self.slots.ahead(word, self.cursor), word.state()) {
+            (0, State::Ready) => Some((self.cursor, word)),
+            (0, State::Free) if self.tail == self.cursor => None,
+            _ => self.look_for_ready(),
+        }
+    }
+
+    #[cold]
+    fn look_for_ready(&mut self) -> Option<(u64, Word)> {
+        if let Some(found) = self.look_up() {
+            return Some(self.earliest(found));
+        }
+        self.look_down()
+    }
+
+    /// Looks from the cursor upwards, and moves the cursor.
+    fn look_up(&mut self) -> Option<(u64, Word)> {
+        let slots = self.slots;
+        let mut at = self.cursor;
+        // Whether everything below `at` may be passed for good.
+        let mut moving = true;
+        let mut jumps = 0;
+        for _ in 0..self.budget() {
+            if at.wrapping_sub(self.cursor) >= slots.count {
+                return None;
+            }
+            let word = slots.word(slots.index(at));
+            match (slots.ahead(word, at), word.state()) {
+                (0, State::Ready) => return Some((at, word)),
+                // Not taken, and so nothing above it is (invariant 5).
+                (0, State::Free) => return None,
+                (-1, state) if state != State::Free => return None,
+                (0, State::Writing) => moving = mutant("queue pass writing"),
+                (0, _) => {}
+                (ahead, _) if ahead < 0 => {
+                    // Only damage brings us above the ring; start again where the word is.
+                    self.cursor = slots.undone_from(word, at);
+                    self.tail = self.cursor;
+                    (at, moving) = (self.cursor, true);
+                    continue;
+                }
+                _ if mutant("queue no help") => moving = false,
+                _ if moving => {
+                    // Done. Others were here; perhaps they have left all of this behind.
+                    let mut to = at.wrapping_add(1);
+                    if before(to, slots.undone_from(word, at)) {
+                        to = slots.undone_from(word, at);
+                    }
+                    jumps += 1;
+                    if jumps == HINT_EVERY / 4 {
+                        let hint = slots.tail();
+                        if before(to, hint) && hint.wrapping_sub(to) <= slots.count {
+                            to = hint;
+                        }
+                    }
+                    (at, self.cursor) = (to, to);
+                    continue;
+                }
+                _ => {}
+            }
+            at = at.wrapping_add(1);
+            if moving {
+                self.cursor = at;
+            }
+        }
+        None
+    }
+
+    /// The message `found`, or the one to take before it: a lower position that was passed over
+    /// while it was written may have become ready before `found` did (invariant 8).
+    fn earliest(&self, mut found: (u64, Word)) -> (u64, Word) {
+        if mutant("queue no second look") {
+            return found;
+        }
+        // Ends: `found` goes down each time, and there is rarely anything to look at.
+        while let Some(lower) = self.ready_between(self.cursor, found.0) {
+            found = lower;
+        }
+        found
+    }
+
+    fn ready_between(&self, from: u64, to: u64) -> Option<(u64, Word)> {
+        (0..to.wrapping_sub(from).min(self.slots.count)).find_map(|distance| {
+            let at = from.wrapping_add(distance);
+            let word = self.slots.word(self.slots.index(at));
+            (word.is(State::Ready) && self.slots.ahead(word, at) == 0).then_some((at, word))
+        })
+    }
+
+    /// Looks below the cursor, where messages were taken, for those that came back; moves the tail.
+    fn look_down(&mut self) -> Option<(u64, Word)> {
+        if mutant("queue no look down") {
+            return None;
+        }
+        let slots = self.slots;
+        let below = self.cursor.wrapping_sub(self.tail);
+        if below > slots.count {
+            // Everything further down is done (invariant 4).
+            self.tail = self.cursor.wrapping_sub(slots.count);
+        }
+        let mut at = self.tail;
+        let mut done = true;
+        while before(at, self.cursor) {
+            let word = slots.word(slots.index(at));
+            match slots.ahead(word, at) {
+                0 if word.is(State::Ready) => return Some((at, word)),
+                1.. => {}
+                _ => done = false,
+            }
+            at = at.wrapping_add(1);
+            if done {
+                self.pass(at);
+            }
+        }
+        None
+    }
+
+    /// Position `position` was acknowledged by us.
+    #[inline]
+    pub(super) fn acknowledged(&mut self, position: u64) {
+        if position == self.tail {
+            self.pass(position.wrapping_add(1));
+        }
+    }
+
+    /// Everything below `tail` is done.
+    #[inline]
+    fn pass(&mut self, tail: u64) {
+        self.tail = tail;
+        if tail.is_multiple_of(HINT_EVERY) {
+            self.slots.set_tail(tail);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The slots of a queue: the only place that reads and changes their words.
+//!
+//! Owns the step from a position to a slot, and every transition as a compare-exchange of the whole
+//! word. Never waits, and never looks at a payload.
+
+use super::word::{State, Word};
+use crate::fault::{fault_point, mutant, weak};
+use crate::layout::{Geometry, Region, control, slot};
+use crate::sync::{AtomicU64, Ordering};
+
+/// Transitions of a word, by name: what a fault point and a known-wrong variant are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Claim,
+    Publish,
+    Abort,
+    Take,
+    Acknowledge,
+    PutBack,
+    Reply,
+    Decline,
+    Close,
+    Carry,
+    Reap,
+}
+
+/// How often an owner tries to leave a slot that others may only carry or cancel meanwhile. Each
+/// failure takes a whole lap of the ring, or a cancellation; more than that is a peer gone mad.
+pub(super) const TRIES: u32 = 64;
+
+/// A view of the slots for one seat.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slots {
+    region: Region,
+    pub(super) count: u64,
+    shift: u32,
+    stride: usize,
+    start: usize,
+    payload: usize,
+    pub(super) size: usize,
+    pub(super) align: usize,
+    pub(super) seat: u32,
+}
+
+impl Slots {
+    pub(super) fn new(region: Region, geometry: &Geometry, seat: u32) -> Self {
+        debug_assert!(seat < geometry.seats);
+        Slots {
+            region,
+            count: geometry.slots,
+            shift: geometry.slots.trailing_zeros(),
+            stride: geometry.stride as usize,
+            start: geometry.slots_offset as usize,
+            payload: geometry.payload_offset as usize,
+            size: geometry.slot_size as usize,
+            align: geometry.align as usize,
+            seat,
+        }
+    }
+
+    /// The slot of a position.
+    #[inline]
+    pub(super) fn index(&self, position: u64) -> u32 {
+        (position & (self.count - 1)) as u32
+    }
+
+    /// The lap of a position.
+    #[inline]
+    pub(super) fn lap(&self, position: u64) -> u32 {
+        (position >> self.shift) as u32
+    }
+
+    /// How many laps `word`, found in the slot of `position`, is ahead of it.
+    #[inline]
+    pub(super) fn ahead(&self, word: Word, position: u64) -> i32 {
+        word.lap().wrapping_sub(self.lap(position)) as i32
+    }
+
+    #[inline]
+    fn at(&self, index: u32, word: usize) -> &AtomicU64 {
+        debug_assert!(u64::from(index) < self.count);
+        self.region.u64(self.start + index as usize * self.stride + word)
+    }
+
+    /// The word of slot `index`.
+    #[inline]
+    pub(super) fn word(&self, index: u32) -> Word {
+        self.in_any_order(index);
+        // [see] pairs with [change]: whoever sees a change also sees what was done before it.
+        Word(self.at(index, slot::STAMP).load(Ordering::Acquire))
+    }
+
+    /// Changes the word of slot `index` from `old` to `new`; else says what is there.
+    #[inline]
+    pub(super) fn change(&self, index: u32, old: Word, new: Word, step: Step) -> Result<(), Word> {
+        self.in_any_order(index);
+        let (success, failure) = ordering(step);
+        let changed = self.at(index, slot::STAMP).compare_exchange(old.0, new.0, success, failure);
+        fault_point!("queue.changed");
+        changed.map(drop).map_err(Word)
+    }
+
+    /// Changes the word of slot `index`, which `mine` says is still ours, as `to` says. Gives back
+    /// the word that was replaced, or `None` if the slot is not ours any more.
+    #[inline]
+    pub(super) fn leave(
+        &self,
+        index: u32,
+        first: Word,
+        step: Step,
+        mine: impl Fn(Word) -> bool,
+        to: impl Fn(Word) -> Word,
+    ) -> Option<Word> {
+        let mut word = first;
+        for _ in 0..TRIES {
+            let new = if mutant("queue ignore carry") { to(first) } else { to(word) };
+            match self.change(index, word, new, step) {
+                Ok(()) => return Some(word),
+                Err(seen) if mine(seen) => word = seen,
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// Length of the message in slot `index`, as far as the slot holds it.
+    #[inline]
+    pub(super) fn len(&self, index: u32) -> usize {
+        // Relaxed: ours alone, or ordered by the word.
+        let meta = self.at(index, slot::META).load(Ordering::Relaxed);
+        (meta as u32 as usize).min(self.size)
+    }
+
+    #[inline]
+    pub(super) fn set_len(&self, index: u32, len: usize) {
+        // Relaxed: published with the word.
+        self.at(index, slot::META).store(len.min(self.size) as u64, Ordering::Relaxed);
+    }
+
+    /// Length of the reply in slot `index`, unchecked.
+    #[inline]
+    pub(super) fn reply_len(&self, index: u32) -> u64 {
+        // Relaxed: ordered by the word.
+        self.at(index, slot::EXTRA).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn set_reply_len(&self, index: u32, len: usize) {
+        // Relaxed: published with the word.
+        self.at(index, slot::EXTRA).store(len as u64, Ordering::Relaxed);
+    }
+
+    /// When the message in slot `index` was sent, in nanoseconds of the sender's choice of clock.
+    pub(super) fn sent_at(&self, index: u32) -> u64 {
+        // Relaxed: for statistics; may belong to the message before or after.
+        self.at(index, slot::STATE).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn set_sent_at(&self, index: u32, nanos: u64) {
+        if cfg!(loom) {
+            return;
+        }
+        // Relaxed: for statistics.
+        self.at(index, slot::STATE).store(nanos, Ordering::Relaxed);
+    }
+
+    /// Makes loom try this access to the word in every order with those of others. It keeps only
+    /// the last access to an atomic, so a load by one thread is forgotten, and never reordered, when
+    /// another thread loads and then changes the word. An access to a second word, which changes it
+    /// and orders nothing, brings those orders back; it is that of the time, which no model needs.
+    #[inline(always)]
+    fn in_any_order(&self, _index: u32) {
+        #[cfg(loom)]
+        self.at(_index, slot::STATE).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Where a reply starts in the payload, behind a request of `request` bytes.
+    #[inline]
+    pub(super) fn reply_offset(&self, request: usize) -> usize {
+        request.next_multiple_of(self.align).min(self.size)
+    }
+
+    /// The payload of slot `index` from byte `from`. To be used only while the word gives the slot
+    /// to this seat alone (invariant 2).
+    #[cfg(not(loom))]
+    #[inline]
+    pub(super) fn payload(&self, index: u32, from: usize) -> core::ptr::NonNull<u8> {
+        debug_assert!(from <= self.size);
+        let at = self.start + index as usize * self.stride + self.payload;
+        self.region.ptr(at + from, self.size - from)
+    }
+
+    /// Reads eight bytes of payload from byte `from`, as the owner of the slot.
+    #[cfg(loom)]
+    #[allow(unsafe_code)]
+    pub(super) fn get(&self, index: u32, from: usize) -> u64 {
+        let at = self.start + index as usize * self.stride + self.payload;
+        // SAFETY: invariant 2; loom says so if not.
+        self.region.cell(at + from).with(|cell| unsafe { *cell })
+    }
+
+    /// Writes eight bytes of payload at byte `from`, as the owner of the slot.
+    #[cfg(loom)]
+    #[allow(unsafe_code)]
+    pub(super) fn put(&self, index: u32, from: usize, value: u64) {
+        let at = self.start + index as usize * self.stride + self.payload;
+        // SAFETY: invariant 2; loom says so if not.
+        self.region.cell(at + from).with_mut(|cell| unsafe { *cell = value });
+    }
+
+    /// A hint of the first position that is not done. Every lower one is done.
+    pub(super) fn tail(&self) -> u64 {
+        // Relaxed: what is done stays done, so any value that was ever written is true.
+        self.region.u64(control::TAIL).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn set_tail(&self, position: u64) {
+        // Relaxed: see `tail`.
+        self.region.u64(control::TAIL).store(position, Ordering::Relaxed);
+    }
+
+    /// Takes the next position as old bounded queues do: the head first, the slot after it.
+    #[cfg(loom)]
+    pub(super) fn take_head_first(&self) -> u64 {
+        let position = self.region.u64(control::HEAD).fetch_add(1, Ordering::AcqRel);
+        fault_point!("queue.head");
+        position
+    }
+
+    /// Counts messages that were put back.
+    pub(super) fn count_redelivered(&self, messages: u64) {
+        // Relaxed: a statistic.
+        self.region.u64(control::REDELIVERED).fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Messages that were put back since the segment was made.
+    pub(super) fn redelivered(&self) -> u64 {
+        // Relaxed: a statistic.
+        self.region.u64(control::REDELIVERED).load(Ordering::Relaxed)
+    }
+
+    /// Whether this seat's request lies in the slot.
+    pub(super) fn is_my_request(&self, word: Word) -> bool {
+        word.asked()
+            && word.sent_by(self.seat)
+            && !matches!(word.state(), State::Free | State::Writing | State::Unknown)
+    }
+}
+
+/// [change]: every change of a word acquires what was done before the change that it replaces, and
+/// releases what was done before itself; no plain store ever cuts that chain. On x86-64 this costs
+/// nothing beside the locked instruction; elsewhere it makes [see] complete (invariant 5).
+#[inline(always)]
+fn ordering(step: Step) -> (Ordering, Ordering) {
+    let success = match step {
+        Step::Claim => weak("queue relaxed claim", Ordering::AcqRel),
+        Step::Publish => weak("queue relaxed publish", Ordering::AcqRel),
+        Step::Acknowledge => weak("queue relaxed acknowledge", Ordering::AcqRel),
+        Step::Take => weak("queue relaxed take", Ordering::AcqRel),
+        Step::Reply => weak("queue relaxed reply", Ordering::AcqRel),
+        _ => Ordering::AcqRel,
+    };
+    (success, Ordering::Acquire)
+}
