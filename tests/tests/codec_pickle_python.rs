@@ -73,7 +73,7 @@ def value(depth=0):
 fixed = [list(range(3000)), {str(i): i for i in range(2500)}, [["x"] * 5] * 4, "k" * 70000, b"b" * 70000,
          set(range(1500)), np.arange(20000.0), [np.arange(3)] * 3, (), [], {}, set(), frozenset(), b"", "", bytearray(),
          [np.float64(i) for i in range(5)], np.arange(24).reshape(2, 3, 4).transpose(1, 2, 0)]
-for v in fixed + [value() for _ in range(600)]:
+for v in fixed + [value() for _ in range(400)]:
     for protocol in range(6):
         try:
             p = pickle.dumps(v, protocol)
@@ -112,7 +112,7 @@ fn what_python_writes(python: &Python, seed: &str) {
         assert_eq!(canon(&again), want);
         count += 1;
     }
-    assert!(count > 3000, "only {count} pickles were compared");
+    assert!(count > 2000, "only {count} pickles were compared");
 }
 
 fn what_rust_writes(python: &Python, seed: u64) {

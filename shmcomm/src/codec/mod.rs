@@ -24,6 +24,8 @@ mod sink;
 #[cfg(any(feature = "pickle", feature = "msgpack"))]
 mod value;
 
+#[cfg(feature = "msgpack")]
+pub mod msgpack;
 #[cfg(feature = "pickle")]
 pub mod pickle;
 
@@ -89,6 +91,31 @@ impl<M: AsRef<[u8]> + ?Sized> Encode<M> for Bytes {
 impl Decode<Vec<u8>> for Bytes {
     fn decode(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         Ok(bytes.to_vec())
+    }
+}
+
+/// The codec of MessagePack, with structs as maps. See [`msgpack`].
+#[cfg(feature = "msgpack")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Msgpack;
+
+#[cfg(feature = "msgpack")]
+impl Codec for Msgpack {
+    const ID: u32 = 1;
+    const NAME: &'static str = "msgpack";
+}
+
+#[cfg(feature = "msgpack")]
+impl<M: serde::Serialize + ?Sized> Encode<M> for Msgpack {
+    fn encode(message: &M, out: &mut [u8]) -> Result<usize, EncodeError> {
+        msgpack::to_slice(message, out)
+    }
+}
+
+#[cfg(feature = "msgpack")]
+impl<M: serde::de::DeserializeOwned> Decode<M> for Msgpack {
+    fn decode(bytes: &[u8]) -> Result<M, DecodeError> {
+        msgpack::from_slice(bytes)
     }
 }
 

@@ -14,6 +14,7 @@ impl EncodeError {
         Self::Refused { path: String::new(), reason: reason.into() }
     }
 
+    #[cfg(feature = "pickle")]
     #[cold]
     pub(crate) fn under(mut self, step: Step<'_>) -> Self {
         if let Self::Refused { path, .. } = &mut self {
@@ -106,7 +107,7 @@ pub(crate) enum Step<'a> {
 }
 
 impl Step<'_> {
-    fn prepend(&self, path: &mut String) {
+    pub(crate) fn prepend(&self, path: &mut String) {
         let step = match *self {
             Self::Index(i) => format!("[{i}]"),
             Self::Key(key) if key.is_empty() || key.contains(|c: char| !c.is_alphanumeric() && c != '_') => {

@@ -9,8 +9,10 @@ use super::EncodeError;
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
     /// Bytes put so far, written or not.
+    #[cfg(feature = "pickle")]
     fn position(&self) -> usize;
     /// Overwrites bytes that were put before; without effect where they were not written.
+    #[cfg(feature = "pickle")]
     fn patch(&mut self, at: usize, bytes: &[u8]);
 }
 
@@ -20,11 +22,13 @@ impl Sink for Vec<u8> {
         self.extend_from_slice(bytes);
     }
 
+    #[cfg(feature = "pickle")]
     #[inline]
     fn position(&self) -> usize {
         self.len()
     }
 
+    #[cfg(feature = "pickle")]
     fn patch(&mut self, at: usize, bytes: &[u8]) {
         if let Some(place) = self.get_mut(at..at + bytes.len()) {
             place.copy_from_slice(bytes);
@@ -63,11 +67,13 @@ impl Sink for Bounded<'_> {
         self.position = end;
     }
 
+    #[cfg(feature = "pickle")]
     #[inline]
     fn position(&self) -> usize {
         self.position
     }
 
+    #[cfg(feature = "pickle")]
     fn patch(&mut self, at: usize, bytes: &[u8]) {
         if let Some(place) = self.out.get_mut(at..at + bytes.len()) {
             place.copy_from_slice(bytes);

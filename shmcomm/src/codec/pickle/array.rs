@@ -13,7 +13,7 @@ use super::de::{VALUE_COST, Walk};
 use super::numpy::ArrayView;
 use crate::codec::report::Step;
 use crate::codec::value::name;
-use crate::codec::{DecodeError, DecodeErrorKind as Kind, Scalar};
+use crate::codec::{DType, DecodeError, DecodeErrorKind as Kind, Element, Scalar};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -33,30 +33,83 @@ impl<'a, 'de> ArrayItem<'a, 'de> {
     }
 }
 
+impl<'de> ArrayItem<'_, 'de> {
+    fn scalar<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let view = self.view;
+        let bytes = view.data.get(self.at..self.at + view.dtype.size());
+        match bytes.and_then(|bytes| view.dtype.read(bytes, view.endian)) {
+            Some(number) => Number(number).deserialize_any(visitor),
+            None => Err(short()),
+        }
+    }
+
+    /// The last dimension. Its type is looked at once, not for each element.
+    fn numbers<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.walk.charge(len.saturating_mul(8))?;
+        match self.view.dtype {
+            DType::F64 => self.typed(len, visitor, Scalar::Float),
+            DType::F32 => self.typed(len, visitor, |x: f32| Scalar::Float(x.into())),
+            DType::I64 => self.typed(len, visitor, Scalar::Int),
+            DType::I32 => self.typed(len, visitor, |n: i32| Scalar::Int(n.into())),
+            DType::U8 => self.typed(len, visitor, |n: u8| Scalar::UInt(n.into())),
+            dtype => {
+                let endian = self.view.endian;
+                self.each(len, visitor, move |bytes| dtype.read(bytes, endian))
+            }
+        }
+    }
+
+    fn typed<T: Element, V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+        number: impl Fn(T) -> Scalar,
+    ) -> Result<V::Value> {
+        let endian = self.view.endian;
+        self.each(len, visitor, move |bytes| T::read(bytes, endian).map(&number))
+    }
+
+    fn each<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+        read: impl Fn(&[u8]) -> Option<Scalar>,
+    ) -> Result<V::Value> {
+        let (stride, size) = (self.strides[self.axis], self.view.dtype.size());
+        let mut numbers = Numbers { data: &self.view.data, at: self.at, stride, size, read, len, index: 0 };
+        let value = visitor.visit_seq(&mut numbers)?;
+        all_taken(numbers.index, len)?;
+        Ok(value)
+    }
+}
+
+#[cold]
+fn short() -> DecodeError {
+    DecodeError::new(Kind::Malformed, "an array is shorter than its shape")
+}
+
+fn all_taken(taken: usize, len: usize) -> Result<()> {
+    match taken == len {
+        true => Ok(()),
+        false => {
+            Err(DecodeError::expected(format_args!("{taken} items"), format_args!("a dimension of {len}")))
+        }
+    }
+}
+
 impl<'de> Deserializer<'de> for ArrayItem<'_, 'de> {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if let Some(&len) = self.view.shape.get(self.axis) {
-            let mut items = ArrayItems { item: self, len, index: 0 };
-            let value = visitor.visit_seq(&mut items)?;
-            return match len - items.index {
-                0 => Ok(value),
-                _ => Err(DecodeError::expected(
-                    format_args!("{} items", items.index),
-                    format_args!("a dimension of {len}"),
-                )),
-            };
-        }
-        let view = self.view;
-        let bytes = view.data.get(self.at..self.at + view.dtype.size());
-        match bytes.and_then(|bytes| view.dtype.read(bytes, view.endian)) {
-            Some(Scalar::Bool(truth)) => visitor.visit_bool(truth),
-            Some(Scalar::Int(n)) => visitor.visit_i64(n),
-            Some(Scalar::UInt(n)) => visitor.visit_u64(n),
-            Some(Scalar::Float(x)) => visitor.visit_f64(x),
-            Some(Scalar::Complex(re, im)) => visitor.visit_seq(SeqDeserializer::new([re, im].into_iter())),
-            None => Err(DecodeError::new(Kind::Malformed, "an array is shorter than its shape")),
+        match self.view.shape[self.axis..] {
+            [] => self.scalar(visitor),
+            [len] => self.numbers(len, visitor),
+            [len, ..] => {
+                let mut rows = Rows { item: self, len, index: 0 };
+                let value = visitor.visit_seq(&mut rows)?;
+                all_taken(rows.index, len)?;
+                Ok(value)
+            }
         }
     }
 
@@ -78,13 +131,53 @@ impl<'de> Deserializer<'de> for ArrayItem<'_, 'de> {
     }
 }
 
-struct ArrayItems<'a, 'de> {
-    item: ArrayItem<'a, 'de>,
+/// One element, as a number.
+struct Number(Scalar);
+
+impl<'de> Deserializer<'de> for Number {
+    type Error = DecodeError;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.0 {
+            Scalar::Bool(truth) => visitor.visit_bool(truth),
+            Scalar::Int(n) => visitor.visit_i64(n),
+            Scalar::UInt(n) => visitor.visit_u64(n),
+            Scalar::Float(x) => visitor.visit_f64(x),
+            Scalar::Complex(re, im) => visitor.visit_seq(SeqDeserializer::new([re, im].into_iter())),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// The elements along the last dimension.
+struct Numbers<'a, F> {
+    data: &'a [u8],
+    at: usize,
+    stride: usize,
+    size: usize,
+    read: F,
     len: usize,
     index: usize,
 }
 
-impl<'de> SeqAccess<'de> for ArrayItems<'_, 'de> {
+impl<'de, F: Fn(&[u8]) -> Option<Scalar>> SeqAccess<'de> for Numbers<'_, F> {
     type Error = DecodeError;
 
     #[inline]
@@ -92,9 +185,35 @@ impl<'de> SeqAccess<'de> for ArrayItems<'_, 'de> {
         if self.index == self.len {
             return Ok(None);
         }
+        let bytes = self.data.get(self.at..self.at + self.size);
+        let number = bytes.and_then(&self.read).ok_or_else(short)?;
+        let value = seed.deserialize(Number(number)).map_err(|error| error.under(Step::Index(self.index)))?;
+        self.at += self.stride;
+        self.index += 1;
+        Ok(Some(value))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.len - self.index)
+    }
+}
+
+/// The parts along any other dimension.
+struct Rows<'a, 'de> {
+    item: ArrayItem<'a, 'de>,
+    len: usize,
+    index: usize,
+}
+
+impl<'de> SeqAccess<'de> for Rows<'_, 'de> {
+    type Error = DecodeError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
+        if self.index == self.len {
+            return Ok(None);
+        }
         // An array with a dimension of 0 may have any number of empty rows.
-        let cost = if self.item.axis + 1 < self.item.view.shape.len() { 2 * VALUE_COST } else { 8 };
-        self.item.walk.charge(cost)?;
+        self.item.walk.charge(2 * VALUE_COST)?;
         let stride = self.item.strides[self.item.axis];
         let at = self.item.at.saturating_add(stride.saturating_mul(self.index));
         let item = ArrayItem { axis: self.item.axis + 1, at, ..self.item };

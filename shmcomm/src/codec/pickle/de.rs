@@ -277,6 +277,9 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         match (name, self.node()) {
+            (name::VALUE, Node::None | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Str(_)) => {
+                self.deserialize_any(visitor)
+            }
             (name::VALUE, _) => self.value(visitor),
             (name::BIGINT, Node::Int(_) | Node::Long(_) | Node::Digits(_)) => {
                 let n = self.big_int().ok_or_else(|| self.unexpected())?;

@@ -51,9 +51,9 @@ pub(super) fn read<'de>(input: &'de [u8], limits: &Limits) -> Result<(Arena<'de>
         arena: Arena::new(input),
         at: 0,
         start: 0,
-        stack: Vec::with_capacity(32),
-        marks: Vec::new(),
-        memo: Vec::new(),
+        stack: Vec::with_capacity(64),
+        marks: Vec::with_capacity(16),
+        memo: Vec::with_capacity(32),
         pushes: 0,
     };
     machine.run()

@@ -21,6 +21,7 @@ type Result<T> = std::result::Result<T, DecodeError>;
 
 impl<'de> De<'_, '_, 'de> {
     /// This node, for a `Value`.
+    #[inline(never)]
     pub(super) fn value<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let arena = self.walk.arena;
         let (tag, payload) = match self.node() {

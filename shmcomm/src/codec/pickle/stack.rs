@@ -119,9 +119,15 @@ impl Machine<'_, '_> {
         Ok(self.arena.nodes.len() as Id - 1)
     }
 
+    #[inline]
     pub(super) fn remember(&mut self, index: usize) -> Result<()> {
         let top = self.top()?;
-        if index >= self.memo.len() {
+        if index == self.memo.len() {
+            self.count(1)?;
+            self.memo.push(top);
+            return Ok(());
+        }
+        if index > self.memo.len() {
             // Python numbers densely from 0 or 1, so that an index is below the number of bytes.
             if index >= self.arena.input.len() {
                 return Err(fault(Kind::Malformed, format!("memo index {index} is larger than the message")));

@@ -42,9 +42,9 @@ from! {
     u8, |x| Self::Int(x.into());
     u16, |x| Self::Int(x.into());
     u32, |x| Self::Int(x.into());
-    u64, |x| BigInt::from(x).into();
-    i128, |x| BigInt::from(x).into();
-    u128, |x| BigInt::from(x).into();
+    u64, |x| i64::try_from(x).map_or_else(|_| Self::BigInt(x.into()), Self::Int);
+    i128, |x| i64::try_from(x).map_or_else(|_| Self::BigInt(x.into()), Self::Int);
+    u128, |x| i64::try_from(x).map_or_else(|_| Self::BigInt(x.into()), Self::Int);
     BigInt, |x| x.to_i64().map_or_else(|| Self::BigInt(x), Self::Int);
     f32, |x| Self::Float(x.into());
     f64, |x| Self::Float(x);

@@ -19,7 +19,9 @@ pub use dtype::{DType, Element, Endian, Scalar, TimeUnit};
 #[cfg(feature = "pickle")]
 pub(crate) use ndarray::{MAX_DIMENSIONS, check_shape, strides};
 pub use ndarray::{NdArray, NdView, ShapeError};
-pub(crate) use wire::{name, tag};
+pub(crate) use wire::name;
+#[cfg(feature = "pickle")]
+pub(crate) use wire::tag;
 
 /// Any value that a codec can carry, with Python's names for the kinds.
 ///
