@@ -56,7 +56,20 @@ pub struct Setpoint {
     pub velocity: f64,
 }
 
+/// A piece of work.
+#[derive(Clone, Copy, Debug, Default, ShmMessage)]
+#[repr(C)]
+pub struct Task {
+    /// Counts the tasks.
+    pub number: u64,
+    /// How long it takes, in microseconds.
+    pub effort: u64,
+}
+
 channel! {
+    /// Tasks, each for one worker.
+    pub Tasks: PushPull<Task> { name: "examples/tasks", slots: 64 }
+
     /// Inertial measurements, 1 kHz.
     pub ImuFeed: PubSub<Imu> { name: "examples/imu", slots: 256 }
 

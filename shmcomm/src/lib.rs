@@ -18,12 +18,16 @@ pub mod message;
 mod os;
 #[cfg(not(loom))]
 mod pubsub;
+#[cfg(not(loom))]
+mod pushpull;
 #[cfg(all(feature = "python", not(loom)))]
 pub mod python;
 mod ring;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod segment;
+#[cfg(not(loom))]
+mod stats;
 mod sync;
 #[cfg(not(loom))]
 mod wait;
@@ -35,11 +39,18 @@ pub use error::{Error, ErrorKind};
 pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
 #[cfg(not(loom))]
 pub use pubsub::{
-    Iter, Loan, Publisher, RecvError, RecvTimeoutError, Sample, SendError, Stats, Subscriber, TailLoan,
-    TailSample, TryRecvError,
+    Iter, Loan, Publisher, RecvError, RecvTimeoutError, Sample, SendError, Subscriber, TailLoan, TailSample,
+    TryRecvError,
+};
+#[cfg(not(loom))]
+pub use pushpull::{
+    FlushError, Job, PullError, PullTimeoutError, Puller, PushError, PushLoan, PushTimeoutError, Pusher,
+    TryPullError, TryPushError,
 };
 #[cfg(not(loom))]
 pub use segment::{Participant, Role, SegmentInfo, force_unlink, list_segments};
+#[cfg(not(loom))]
+pub use stats::{Backlog, Stats};
 
 #[cfg(feature = "derive")]
 pub use shmcomm_derive::ShmMessage;

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::ops::Deref;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Sender;
 
 /// A namespace of a test's own: names of parallel tests, of other runs and of a user's programs
 /// never meet. What is left in it, by processes that were killed, is removed when it is dropped.
@@ -45,7 +46,8 @@ impl Drop for Namespace {
 pub struct Peer {
     child: Child,
     input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
+    /// Gone if it goes elsewhere.
+    output: Option<Lines<BufReader<ChildStdout>>>,
 }
 
 impl Peer {
@@ -59,8 +61,24 @@ impl Peer {
             .spawn()
             .expect("the peer starts");
         let input = child.stdin.take().expect("piped");
-        let output = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let output = Some(BufReader::new(child.stdout.take().expect("piped")).lines());
         Peer { child, input, output }
+    }
+
+    /// Like [`Peer::start`]; its lines go to `sink` as they come.
+    pub fn start_into(path: &str, namespace: &str, arguments: &[&str], sink: Sender<String>) -> Self {
+        let mut peer = Self::start(path, namespace, arguments);
+        if let Some(output) = peer.output.take() {
+            // Ends with the process, or with the receiver.
+            std::thread::spawn(move || {
+                for line in output.map_while(Result::ok) {
+                    if sink.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        peer
     }
 
     /// Its process id.
@@ -71,7 +89,8 @@ impl Peer {
     /// The next line it prints.
     #[track_caller]
     pub fn line(&mut self) -> String {
-        self.output.next().expect("the peer prints another line").expect("the line is text")
+        let output = self.output.as_mut().expect("its lines come here");
+        output.next().expect("the peer prints another line").expect("the line is text")
     }
 
     /// Waits for it to print `expected`.

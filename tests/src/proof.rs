@@ -44,6 +44,8 @@ channel! {
     pub SmallFeed: PubSub<Small> { name: "small", slots: 64 }
     /// Messages that readers hold in place.
     pub LargeFeed: PubSub<Large> { name: "large", slots: 8 }
+    /// Jobs, each for one worker.
+    pub Jobs: PushPull<Small> { name: "jobs", slots: 128 }
     /// A header and words behind it.
     pub TailFeed: PubSub<Small, [u64]> { name: "tail", slots: 8, max_len: 4096 }
 }

@@ -36,7 +36,7 @@ const NEIGHBOURS: [(&str, &str, &str); 5] = [
 ];
 
 /// Where unsafe code is allowed, as prefixes of paths below `shmcomm/src`.
-const UNSAFE: [&str; 9] = [
+const UNSAFE: [&str; 11] = [
     "os/",
     "segment/",
     "ring/slot",
@@ -46,6 +46,8 @@ const UNSAFE: [&str; 9] = [
     "ring/queue/slot",
     "layout/region.rs",
     "message/",
+    "python/raw.rs",
+    "sync.rs",
 ];
 
 /// More than one can hold in the head.
@@ -81,7 +83,8 @@ fn unsafe_code_stays_where_it_is_proved() {
     let mut wrong = Vec::new();
     for (path, text) in sources("shmcomm/src") {
         let below = relative(&path, "shmcomm/src");
-        if UNSAFE.iter().any(|allowed| below.starts_with(allowed)) {
+        // Tests may; their blocks are argued like the others.
+        if below.contains("tests") || UNSAFE.iter().any(|allowed| below.starts_with(allowed)) {
             continue;
         }
         for (number, line) in code_lines(&text) {
@@ -99,7 +102,7 @@ fn atomics_come_from_one_place() {
     let mut wrong = Vec::new();
     for (path, text) in sources("shmcomm/src") {
         let below = relative(&path, "shmcomm/src");
-        if below == "sync.rs" || below.contains("tests") {
+        if below == "sync.rs" || below.contains("tests") || below.contains("model") {
             continue;
         }
         for (number, line) in code_lines(&text) {

@@ -33,7 +33,7 @@ pub const PATTERNS: [Pattern; 3] = [
         messages: 1,
         tail: false,
         title: "Push/pull",
-        ends: &[],
+        ends: &[("pusher", "Pusher", "Opens a sending end."), ("puller", "Puller", "Opens a receiving end.")],
     },
     Pattern {
         word: "ReqRep",

@@ -7,7 +7,7 @@ pub use crate::codec::Bytes;
 #[cfg(feature = "pickle")]
 pub use crate::codec::Pickle;
 pub use crate::message::Fixed;
-pub use crate::{Error, Publisher, Subscriber};
+pub use crate::{Error, Publisher, Puller, Pusher, Subscriber};
 pub use core::clone::Clone;
 pub use core::fmt::Debug;
 pub use core::marker::Copy;

@@ -1,8 +1,8 @@
 //! From a channel to its ends.
 
-use super::{Channel, Opener, PubSub};
+use super::{Channel, Opener, PubSub, PushPull};
 use crate::layout::Pattern;
-use crate::{Error, Publisher, Subscriber};
+use crate::{Error, Publisher, Puller, Pusher, Subscriber};
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     /// Opens the sending end: creates the channel, or carries on where a publisher that ended or died
@@ -37,5 +37,38 @@ impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
     /// Opens a receiving end: see [`Opener::subscriber`].
     pub fn subscriber(&self) -> Result<Subscriber<M, F>, Error> {
         self.open().subscriber()
+    }
+}
+
+impl<M: ?Sized, F: ?Sized> Opener<PushPull<M, F>> {
+    /// Opens a sending end; creates the channel if this is its first end. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages there have another layout;
+    /// wrong settings; what the system refuses: see [`ErrorKind`](crate::ErrorKind).
+    pub fn pusher(self) -> Result<Pusher<M, F>, Error> {
+        Pusher::open(self.spec(Pattern::PushPull)?)
+    }
+
+    /// Opens a receiving end; creates the channel if this is its first end. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`pusher`](Self::pusher).
+    pub fn puller(self) -> Result<Puller<M, F>, Error> {
+        Puller::open(self.spec(Pattern::PushPull)?)
+    }
+}
+
+impl<M: ?Sized, F: ?Sized> Channel<PushPull<M, F>> {
+    /// Opens a sending end: see [`Opener::pusher`].
+    pub fn pusher(&self) -> Result<Pusher<M, F>, Error> {
+        self.open().pusher()
+    }
+
+    /// Opens a receiving end: see [`Opener::puller`].
+    pub fn puller(&self) -> Result<Puller<M, F>, Error> {
+        self.open().puller()
     }
 }

@@ -57,8 +57,8 @@ pub(crate) mod control {
     pub(crate) const HOLES: usize = 408;
     /// u64, a hint of the oldest position not acknowledged (queue).
     pub(crate) const TAIL: usize = 512;
-    /// u64, messages acknowledged since creation (queue).
-    pub(crate) const ACKNOWLEDGED: usize = 520;
+    /// u64, messages received by participants that have left (queue).
+    pub(crate) const RECEIVED: usize = 520;
     /// u64, messages put back for another puller (queue).
     pub(crate) const REDELIVERED: usize = 528;
     /// Event that receivers sleep on: three u32, see `wait`.

@@ -91,7 +91,7 @@ mod model {
     #[derive(Debug)]
     pub(crate) struct Words {
         geometry: Geometry,
-        /// `HEAD`, `MESSAGES`, `BYTES`, `HOLES`, then `TAIL`, `ACKNOWLEDGED`, `REDELIVERED`.
+        /// `HEAD`, `MESSAGES`, `BYTES`, `HOLES`, then `TAIL`, `RECEIVED`, `REDELIVERED`.
         control: [AtomicU64; 7],
         /// For each slot its words, then, where the payload is copied, the payload.
         slots: Vec<AtomicU64>,

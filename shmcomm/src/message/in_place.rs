@@ -27,24 +27,52 @@ impl<M: ShmMessage> Landing<M> {
     }
 }
 
+/// Reads a message out of bytes that others may be able to write: copies first, then checks.
+pub(crate) fn copy_out<M: ShmMessage>(bytes: &[u8]) -> Result<M, Invalid> {
+    if bytes.len() != size_of::<M>() {
+        return Err(Invalid::length::<M>(bytes.len()));
+    }
+    let mut message = MaybeUninit::<M>::uninit();
+    // SAFETY: both have the size of an `M`, and one of them is ours.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), message.as_mut_ptr().cast(), bytes.len()) };
+    // SAFETY: all bytes were copied in.
+    unsafe { super::assume_copied(&mut message) }?;
+    // SAFETY: it was found to be valid.
+    Ok(unsafe { message.assume_init() })
+}
+
 /// A message in place.
 ///
 /// Invariant: `at` points to the bytes of `keep`, which are a valid, aligned `M`.
 pub(crate) struct InPlace<K, M> {
     at: NonNull<M>,
-    _keep: K,
+    keep: K,
 }
 
 impl<K: Keep, M: ShmMessage> InPlace<K, M> {
-    pub(crate) fn new(keep: K) -> Result<Self, Invalid> {
-        let at = NonNull::from(super::view::<M>(keep.bytes())?);
-        Ok(InPlace { at, _keep: keep })
+    /// Gives the keeper back if its bytes are no `M`.
+    pub(crate) fn new(keep: K) -> Result<Self, (Invalid, K)> {
+        match super::view::<M>(keep.bytes()) {
+            Ok(message) => {
+                let at = NonNull::from(message);
+                Ok(InPlace { at, keep })
+            }
+            Err(why) => Err((why, keep)),
+        }
     }
 
     #[inline]
     pub(crate) fn get(&self) -> &M {
         // SAFETY: the invariant, and `keep` keeps it while `self` is borrowed.
         unsafe { self.at.as_ref() }
+    }
+
+    pub(crate) fn keeper(&self) -> &K {
+        &self.keep
+    }
+
+    pub(crate) fn into_keeper(self) -> K {
+        self.keep
     }
 }
 

@@ -9,7 +9,6 @@ mod loan;
 mod publisher;
 mod sample;
 mod source;
-mod stats;
 mod subscriber;
 #[cfg(all(test, feature = "derive"))]
 mod tests;
@@ -18,7 +17,6 @@ pub use error::{RecvError, RecvTimeoutError, SendError, TryRecvError};
 pub use loan::{Loan, TailLoan};
 pub use publisher::Publisher;
 pub use sample::{Sample, TailSample};
-pub use stats::Stats;
 pub use subscriber::{Iter, Subscriber};
 
 use crate::layout::{Geometry, Region};

@@ -5,13 +5,13 @@
 
 use super::buffer::Buffer;
 use super::loan::{self, Claimed, Loan, Outlet, TailLoan};
-use super::stats::{self, Stats};
 use super::{Fixed, KEEPER, SendError};
 use crate::error::Error;
 use crate::layout::{Discipline, control};
 use crate::message::{self, ShmMessage};
 use crate::ring::{AllPinned, Writer};
 use crate::segment::{self, Attachment, Role, Spec};
+use crate::stats::{self, Stats};
 use crate::wait::Event;
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};

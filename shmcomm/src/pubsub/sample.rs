@@ -21,7 +21,7 @@ pub struct Sample<'s, M>(InPlace<Held<'s>, M>);
 
 impl<'s, M: ShmMessage> Sample<'s, M> {
     pub(super) fn new(held: Held<'s>) -> Result<Self, Invalid> {
-        InPlace::new(held).map(Sample)
+        InPlace::new(held).map(Sample).map_err(|(why, _)| why)
     }
 }
 

@@ -5,12 +5,12 @@
 
 use super::sample::{Sample, TailSample};
 use super::source::Source;
-use super::stats::{self, Stats};
 use super::{Fixed, RecvError, RecvTimeoutError, TryRecvError};
 use crate::error::Error;
 use crate::message::in_place::Landing;
 use crate::message::{self, Invalid, ShmMessage};
 use crate::segment::Spec;
+use crate::stats::{self, Stats};
 use crate::wait::Deadline;
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};

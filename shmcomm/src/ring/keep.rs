@@ -3,6 +3,7 @@
 //! Owns the two contracts, [`Keep`] and [`KeepMut`], between the rings, which give out slots, and
 //! the typed layer, which makes references to them. Never reads the bytes itself.
 
+use super::queue::{Job, Loan};
 use super::{Claim, Pinned};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -110,5 +111,22 @@ unsafe impl KeepMut for Claim<'_> {
         let capacity = self.capacity();
         // SAFETY: `payload` has `capacity` bytes, initialised as above, that nobody else touches.
         unsafe { core::slice::from_raw_parts_mut(self.payload().as_ptr(), capacity) }
+    }
+}
+
+// SAFETY: the payload of a slot that its receiver claimed: it does not move, and is the job's alone.
+unsafe impl Keep for Job<'_> {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: `ptr` has `len` bytes, initialised as above, that nobody writes while `self` lives.
+        unsafe { core::slice::from_raw_parts(self.ptr().as_ptr(), self.len()) }
+    }
+}
+
+// SAFETY: the payload of a slot that its sender claimed: it does not move, and is the loan's alone.
+unsafe impl KeepMut for Loan<'_> {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let capacity = self.capacity();
+        // SAFETY: `ptr` has `capacity` bytes, initialised as above, that nobody else touches.
+        unsafe { core::slice::from_raw_parts_mut(self.ptr().as_ptr(), capacity) }
     }
 }

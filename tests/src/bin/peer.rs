@@ -2,8 +2,8 @@
 //! `SHMCOMM_NAMESPACE` names. Says `ready` when its end is open.
 
 use shmcomm::RecvError;
-use shmcomm_tests::{Large, LargeFeed, Small, SmallFeed};
-use std::io::BufRead;
+use shmcomm_tests::{Jobs, Large, LargeFeed, Small, SmallFeed};
+use std::io::{BufRead, Write};
 use std::time::Duration;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -22,6 +22,9 @@ fn main() -> Result {
         ["hold-large"] => hold_large(),
         ["wait-small"] => wait_small(),
         ["fork-small"] => fork_small(),
+        ["push", pusher, count] => push(pusher.parse()?, count.parse()?),
+        ["pull"] => pull(),
+        ["claim"] => claim(),
         ["attach-small", count] => attach_small(count.parse()?),
         _ => Err(format!("no such role: {arguments:?}").into()),
     }
@@ -150,6 +153,54 @@ fn fork_small() -> Result {
     println!("parent: {:?}", subscriber.recv()?.number);
     println!("parent: {} subscribers", publisher.subscribers());
     Ok(())
+}
+
+/// Sends `count` jobs whose numbers begin with its own, and says when all of them were acknowledged.
+fn push(pusher: u64, count: u64) -> Result {
+    let mut jobs = Jobs::pusher()?;
+    ready();
+    for number in 0..count {
+        jobs.send(&Small::new(pusher << 32 | number))?;
+    }
+    println!("sent");
+    jobs.flush(Duration::from_secs(300))?;
+    println!("flushed");
+    Ok(())
+}
+
+/// Works until it is killed or hears no more: says the number of each job before it acknowledges it,
+/// so that what was said may be said again by another, and never goes unsaid.
+fn pull() -> Result {
+    let mut jobs = Jobs::puller()?;
+    ready();
+    let out = std::io::stdout();
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, out.lock());
+    loop {
+        match jobs.claim_timeout(Duration::from_millis(200)) {
+            Ok(job) => {
+                job.check();
+                let again = if job.redelivered() { "again" } else { "first" };
+                writeln!(out, "{} {again}", job.number)?;
+                // Without this a killed worker would take acknowledged lines with it.
+                out.flush()?;
+                job.done();
+            }
+            Err(shmcomm::PullTimeoutError::Timeout) => {
+                writeln!(out, "idle")?;
+                out.flush()?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Takes one job and holds it until it is killed.
+fn claim() -> Result {
+    let mut jobs = Jobs::puller()?;
+    ready();
+    let job = jobs.claim()?;
+    println!("claimed {}", job.number);
+    wait_for_end()
 }
 
 fn rest(pause: u64) {

@@ -115,6 +115,7 @@ pub(crate) use call::{Closed, Reply, Ticket};
 pub(crate) use claim::{Answer, Job, Request};
 pub(crate) use loan::Loan;
 #[allow(unused_imports, reason = "as above")]
+pub(crate) use pull::Taken;
 pub(crate) use reap::{Backlog, Reaped};
 
 use crate::layout::{Discipline, Geometry, Region};

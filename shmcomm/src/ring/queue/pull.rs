@@ -5,20 +5,49 @@ use super::word::{State, Word};
 use super::{Job, Queue, Request, before};
 use crate::fault::{fault_point, mutant};
 
+/// A message that is ours and not accessible yet. To lose it is to keep it from everybody until we
+/// are reaped.
+#[must_use = "the message stays taken"]
+#[derive(Debug)]
+pub(crate) struct Taken {
+    position: u64,
+    word: Word,
+}
+
 /// Positions between two hints for those who come late.
 const HINT_EVERY: u64 = 64;
 
 impl Queue {
     /// Takes the next message; `None` if there is none.
     pub(crate) fn try_pull(&mut self) -> Option<Job<'_>> {
-        let (position, word) = self.take()?;
-        Some(Job::new(self, position, word))
+        let taken = self.take_next()?;
+        Some(self.job(taken))
     }
 
     /// Takes the next request; `None` if there is none.
     pub(crate) fn try_take_request(&mut self) -> Option<Request<'_>> {
+        let taken = self.take_next()?;
+        Some(self.request(taken))
+    }
+
+    /// The first half of [`Queue::try_pull`] and [`Queue::try_take_request`]; the other ones are
+    /// [`Queue::job`] and [`Queue::request`].
+    #[inline]
+    pub(crate) fn take_next(&mut self) -> Option<Taken> {
         let (position, word) = self.take()?;
-        Some(Request::new(self, position, word))
+        Some(Taken { position, word })
+    }
+
+    /// Makes accessible what was taken last.
+    #[inline]
+    pub(crate) fn job(&mut self, taken: Taken) -> Job<'_> {
+        Job::new(self, taken.position, taken.word)
+    }
+
+    /// Makes accessible what was taken last.
+    #[inline]
+    pub(crate) fn request(&mut self, taken: Taken) -> Request<'_> {
+        Request::new(self, taken.position, taken.word)
     }
 
     #[inline]

@@ -63,6 +63,16 @@ impl Queue {
         reaped
     }
 
+    /// Messages of this participant that are not acknowledged. None means none: a participant that
+    /// sends nothing meanwhile does not get more.
+    pub(crate) fn outstanding(&self) -> u64 {
+        let mine = |index: &u32| {
+            let word = self.slots.word(*index);
+            word.sent_by(self.slots.seat) && matches!(word.state(), State::Ready | State::Claimed)
+        };
+        (0..self.slots.count as u32).filter(mine).count() as u64
+    }
+
     /// Looks at every slot. For people: the slots change meanwhile.
     pub(crate) fn backlog(&self) -> Backlog {
         let mut backlog = Backlog { redelivered: self.slots.redelivered(), ..Backlog::default() };

@@ -1,0 +1,59 @@
+//! A queue of tasks and three workers, of which one is killed again and again: every task is done.
+//!
+//! `cargo run --release --example jobs`
+
+use shmcomm::PullTimeoutError;
+use shmcomm_examples::{Task, Tasks};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+const TASKS: u64 = 5_000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if std::env::args().nth(1).as_deref() == Some("work") {
+        return work();
+    }
+    let namespace = format!("jobs-{}", std::process::id());
+    let mut tasks = Tasks::open().namespace(&namespace).pusher()?;
+    let hire = || -> std::io::Result<Child> {
+        Command::new(std::env::current_exe()?).arg("work").env("SHMCOMM_NAMESPACE", &namespace).spawn()
+    };
+    let mut workers = vec![hire()?, hire()?, hire()?];
+    let (mut killed, mut last) = (0, Instant::now());
+    for number in 0..TASKS {
+        tasks.send(&Task { number, effort: 100 })?;
+        if last.elapsed() > Duration::from_millis(50) {
+            let mut victim = workers.remove(0);
+            victim.kill()?;
+            victim.wait()?;
+            workers.push(hire()?);
+            killed += 1;
+            last = Instant::now();
+        }
+    }
+    tasks.flush(Duration::from_secs(30))?;
+    let backlog = tasks.stats().backlog.unwrap_or_default();
+    println!(
+        "{TASKS} tasks sent, {} done; {killed} workers killed, {} tasks done again by another",
+        backlog.acknowledged, backlog.redelivered
+    );
+    for mut worker in workers {
+        worker.wait()?;
+    }
+    Ok(())
+}
+
+fn work() -> Result<(), Box<dyn std::error::Error>> {
+    let mut tasks = Tasks::puller()?;
+    loop {
+        match tasks.claim_timeout(Duration::from_secs(1)) {
+            Ok(task) => {
+                std::thread::sleep(Duration::from_micros(task.effort));
+                // Only now: if this process is killed before, another one gets the task.
+                task.done();
+            }
+            Err(PullTimeoutError::Timeout) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

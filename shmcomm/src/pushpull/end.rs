@@ -1,0 +1,190 @@
+//! [`End`]: what pusher and puller have in common, without the type of the messages.
+//!
+//! Owns the seat, the place in the ring, the counts, and the two waits: for a message, for room.
+//! Calls `segment`, `ring` and `wait`. Never interprets a message.
+
+use crate::error::Error;
+use crate::layout::{Geometry, Region, control, seat};
+use crate::message::Invalid;
+use crate::ring::queue::Queue;
+use crate::segment::{self, Attachment, Keeper, Role, Spec};
+use crate::sync::Ordering;
+use crate::wait::{self, Await, Deadline, Event, Patience};
+
+/// So many calls come between two looks for the dead, where nothing makes an end wait.
+const PROBE: u32 = 1024;
+
+const KEEPER: Keeper = Keeper { sweep, spent };
+
+/// The dead one's jobs go back to the queue, and its counts to those of the channel.
+fn sweep(region: &Region, geometry: &Geometry, index: u32) {
+    Queue::new(*region, geometry, index).reap(index, false);
+    let at = geometry.seat(index);
+    // Relaxed, all: figures. Whoever sweeps holds the seat.
+    let role = region.u32(at + seat::ROLE).load(Ordering::Relaxed);
+    let take = |word| region.u64(at + word).swap(0, Ordering::Relaxed);
+    if role == Role::Pusher as u32 {
+        region.u64(control::MESSAGES).fetch_add(take(seat::MESSAGES), Ordering::Relaxed);
+        region.u64(control::BYTES).fetch_add(take(seat::BYTES), Ordering::Relaxed);
+    } else if role == Role::Puller as u32 {
+        region.u64(control::RECEIVED).fetch_add(take(seat::MESSAGES), Ordering::Relaxed);
+    }
+}
+
+/// Jobs that nobody has finished keep the segment.
+fn spent(region: &Region, geometry: &Geometry) -> bool {
+    let backlog = Queue::new(*region, geometry, 0).backlog();
+    backlog.ready == 0 && backlog.claimed == 0
+}
+
+pub(super) struct End {
+    pub(super) attachment: Attachment,
+    pub(super) queue: Queue,
+    pub(super) counts: Counts,
+    pub(super) wake: Wake,
+    patience: Patience,
+    calls: u32,
+}
+
+/// What this end has done. Mirrored in its seat.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    pub(super) redelivered: u64,
+    pub(super) invalid: u64,
+}
+
+impl Counts {
+    /// Counts a message, and shows the counts in the seat.
+    #[inline]
+    pub(super) fn message(&mut self, len: usize, redelivered: bool, attachment: &Attachment) {
+        self.messages += 1;
+        self.bytes += len as u64;
+        // Relaxed, all: figures for others, written by this end alone.
+        attachment.seat_word(seat::MESSAGES).store(self.messages, Ordering::Relaxed);
+        attachment.seat_word(seat::BYTES).store(self.bytes, Ordering::Relaxed);
+        if redelivered {
+            self.redelivered += 1;
+            attachment.seat_word(seat::REDELIVERED).store(self.redelivered, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a message that turned out not to be one.
+    #[cold]
+    pub(super) fn refused(&mut self, why: &Invalid, attachment: &Attachment) {
+        self.invalid += 1;
+        // Relaxed: as above.
+        attachment.seat_word(seat::INVALID).store(self.invalid, Ordering::Relaxed);
+        log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
+    }
+}
+
+/// Those who sleep: pullers until there are items, pushers until there is room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wake {
+    pub(super) items: Event,
+    pub(super) room: Event,
+}
+
+impl End {
+    pub(super) fn open(spec: &Spec, role: Role) -> Result<Self, Error> {
+        let attachment = segment::join(spec, role, KEEPER)?;
+        let region = attachment.region();
+        let queue = Queue::new(region, attachment.geometry(), attachment.seat());
+        let wake =
+            Wake { items: Event::new(region, control::ITEMS), room: Event::new(region, control::ROOM) };
+        let (counts, patience) = (Counts::default(), Patience::new());
+        let end = End { attachment, queue, counts, wake, patience, calls: 0 };
+        end.sweep();
+        Ok(end)
+    }
+
+    /// Counts a call, and looks for the dead every so often.
+    #[inline]
+    pub(super) fn called(&mut self) {
+        self.calls = self.calls.wrapping_add(1);
+        if self.calls.is_multiple_of(PROBE) {
+            self.sweep();
+        }
+    }
+
+    /// Makes good what the dead left.
+    #[cold]
+    pub(super) fn sweep(&self) {
+        if self.attachment.sweep_dead() > 0 {
+            self.attachment.wake_all();
+        }
+    }
+
+    /// Waits for a message; false at the deadline.
+    pub(super) fn wait_for_items(&mut self, deadline: Deadline) -> bool {
+        wait::wait(&mut Waiting { end: self, what: What::Items }, deadline).is_some()
+    }
+
+    /// Waits for room; false at the deadline.
+    pub(super) fn wait_for_room(&mut self, deadline: Deadline) -> bool {
+        wait::wait(&mut Waiting { end: self, what: What::Room }, deadline).is_some()
+    }
+
+    /// Waits until all of this pusher's messages are acknowledged; false at the deadline.
+    pub(super) fn wait_for_acknowledgement(&mut self, deadline: Deadline) -> bool {
+        wait::wait(&mut Waiting { end: self, what: What::Acknowledgement }, deadline).is_some()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Items,
+    Room,
+    Acknowledgement,
+}
+
+struct Waiting<'e> {
+    end: &'e mut End,
+    what: What,
+}
+
+impl Await for Waiting<'_> {
+    type Output = ();
+
+    fn look(&mut self) -> Option<()> {
+        match self.what {
+            What::Items => self.end.queue.has_ready(),
+            What::Room => self.end.queue.has_room(),
+            What::Acknowledgement => self.end.queue.outstanding() == 0,
+        }
+        .then_some(())
+    }
+
+    fn idle(&mut self) -> Option<()> {
+        if self.end.attachment.forked() {
+            // The caller finds out.
+            return Some(());
+        }
+        self.end.sweep();
+        self.look()
+    }
+
+    fn event(&self) -> Event {
+        match self.what {
+            What::Items => self.end.wake.items,
+            What::Room | What::Acknowledgement => self.end.wake.room,
+        }
+    }
+
+    fn announce(&mut self) {
+        if let Err(error) = self.end.attachment.announce_sleeper() {
+            // Sleeps stay bounded, so what comes is found late, not never.
+            log::warn!(target: "shmcomm", "{error}; this end will not be woken, and looks every 50 ms");
+        }
+    }
+
+    fn patience(&mut self) -> &mut Patience {
+        &mut self.end.patience
+    }
+
+    fn channel(&self) -> &str {
+        self.end.attachment.channel()
+    }
+}

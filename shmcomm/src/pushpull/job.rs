@@ -1,0 +1,137 @@
+//! Jobs and loans: messages in their slots, to be worked on or to be made.
+//!
+//! Owns what happens when a job is done, put back or dropped, and when a loan is sent or dropped, and
+//! who is woken by it. Never blocks.
+
+use super::PushError;
+use super::end::{Counts, Wake};
+use crate::message::in_place::{InPlace, InPlaceMut};
+use crate::message::{Invalid, ShmMessage};
+use crate::os;
+use crate::ring::queue;
+use crate::segment::Attachment;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+
+/// A job in place: dereferences to the message. No other puller has it.
+///
+/// [`done`](Job::done) acknowledges it. Dropping it without puts it back for another puller, marked
+/// [`redelivered`](Job::redelivered); so does the death of this process. Forgetting it keeps it from
+/// everybody until this puller is dropped.
+#[must_use = "a job that is dropped goes back to the queue; call `done` when it is finished"]
+pub struct Job<'q, M> {
+    // In this order: the slot is given up, then others are told.
+    place: InPlace<queue::Job<'q>, M>,
+    after: After,
+}
+
+/// Tells others when a job is over.
+struct After {
+    wake: Wake,
+    done: bool,
+}
+
+impl Drop for After {
+    fn drop(&mut self) {
+        if self.done { self.wake.room.notify() } else { self.wake.items.notify() }
+    }
+}
+
+impl<'q, M: ShmMessage> Job<'q, M> {
+    pub(super) fn new(job: queue::Job<'q>, wake: Wake) -> Result<Self, Invalid> {
+        let mut after = After { wake, done: false };
+        match InPlace::new(job) {
+            Ok(place) => Ok(Job { place, after }),
+            Err((why, job)) => {
+                // Whoever else got it could not use it either.
+                after.done = job.done();
+                Err(why)
+            }
+        }
+    }
+
+    /// Acknowledges the job: it is finished, and its slot is free for another message.
+    pub fn done(self) {
+        let Job { place, mut after } = self;
+        after.done = place.into_keeper().done();
+    }
+
+    /// Puts the job back for another puller, as dropping it does.
+    pub fn put_back(self) {}
+
+    /// Whether somebody had this job before and did not finish it.
+    pub fn redelivered(&self) -> bool {
+        self.place.keeper().redelivered()
+    }
+}
+
+impl<M: ShmMessage> Deref for Job<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        self.place.get()
+    }
+}
+
+impl<M: ShmMessage + fmt::Debug> fmt::Debug for Job<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("message", &**self).field("redelivered", &self.redelivered()).finish()
+    }
+}
+
+/// A message that is being made in its slot: dereferences to it. See
+/// [`Pusher::loan`](super::Pusher::loan).
+///
+/// Dropping it sends nothing and gives the slot back; forgetting it keeps the slot until this pusher
+/// is dropped.
+#[must_use = "a loan that is dropped sends nothing"]
+pub struct PushLoan<'q, M> {
+    place: InPlaceMut<queue::Loan<'q>, M>,
+    counts: &'q mut Counts,
+    attachment: &'q Attachment,
+    wake: Wake,
+}
+
+impl<'q, M: ShmMessage> PushLoan<'q, M> {
+    pub(super) fn new(
+        loan: queue::Loan<'q>,
+        counts: &'q mut Counts,
+        attachment: &'q Attachment,
+        wake: Wake,
+    ) -> Self {
+        PushLoan { place: InPlaceMut::new(loan), counts, attachment, wake }
+    }
+
+    /// Sends the message and wakes a puller that sleeps. Does not block.
+    ///
+    /// # Errors
+    /// [`PushError::Damaged`] if somebody has written over the slot's word.
+    pub fn send(self) -> Result<(), PushError> {
+        if !self.place.into_keeper().publish(size_of::<M>(), os::monotonic()) {
+            return Err(PushError::Damaged);
+        }
+        self.counts.message(size_of::<M>(), false, self.attachment);
+        self.wake.items.notify();
+        Ok(())
+    }
+}
+
+impl<M: ShmMessage> Deref for PushLoan<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        self.place.get()
+    }
+}
+
+impl<M: ShmMessage> DerefMut for PushLoan<'_, M> {
+    fn deref_mut(&mut self) -> &mut M {
+        self.place.get_mut()
+    }
+}
+
+impl<M: ShmMessage + fmt::Debug> fmt::Debug for PushLoan<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PushLoan").field(&**self).finish()
+    }
+}

@@ -1,0 +1,122 @@
+//! [`Stats`]: what a channel's segment counts, as plain values.
+//!
+//! Owns the snapshot. Each number is read by itself, so numbers that change meanwhile may be a few
+//! messages apart. Never writes.
+
+use crate::layout::control;
+use crate::os;
+use crate::ring::queue::Queue;
+use crate::segment::{Attachment, Participant, Role};
+use crate::sync::Ordering;
+
+use std::time::Duration;
+
+/// Counts of a channel since its segment was created, and its participants.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Messages sent.
+    pub messages: u64,
+    /// Bytes of these messages.
+    pub bytes: u64,
+    /// Positions that carry no message: the publisher died while it wrote there, or found the slot
+    /// held by a reader.
+    pub holes: u64,
+    /// What waits in the queue; `None` for publish/subscribe, which keeps nothing waiting.
+    pub backlog: Option<Backlog>,
+    /// Slots of the segment.
+    pub slots: u64,
+    /// Payload bytes that a slot holds.
+    pub slot_size: u64,
+    /// Bytes of the whole segment.
+    pub segment_size: u64,
+    /// The position that is written next.
+    pub position: u64,
+    /// Whoever has a seat, in the order of seats.
+    pub participants: Vec<Participant>,
+}
+
+/// What is in a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backlog {
+    /// Messages that wait for a receiver: the depth of the queue.
+    pub waiting: u64,
+    /// Messages that a receiver has and has not finished.
+    pub claimed: u64,
+    /// Slots that a sender is filling.
+    pub writing: u64,
+    /// Replies, and news that there will be none, that their requester has not fetched.
+    pub answered: u64,
+    /// How long ago the oldest message that waits or is claimed was sent.
+    pub oldest: Option<Duration>,
+    /// Messages put back since the segment was created, because whoever had them died or dropped them.
+    pub redelivered: u64,
+    /// Messages finished since the segment was created.
+    pub acknowledged: u64,
+}
+
+impl Backlog {
+    /// Slots in use. Where this reaches the number of slots, senders wait.
+    pub fn used(&self) -> u64 {
+        self.waiting + self.claimed + self.writing + self.answered
+    }
+}
+
+impl Stats {
+    /// The publisher, if one has a seat.
+    pub fn publisher(&self) -> Option<&Participant> {
+        self.participants.iter().find(|p| p.role == Role::Publisher)
+    }
+
+    /// Those of one role.
+    pub fn role(&self, role: Role) -> impl Iterator<Item = &Participant> {
+        self.participants.iter().filter(move |p| p.role == role)
+    }
+
+    /// The subscribers.
+    pub fn subscribers(&self) -> impl Iterator<Item = &Participant> {
+        self.role(Role::Subscriber)
+    }
+}
+
+pub(crate) fn read(attachment: &Attachment) -> Stats {
+    let region = attachment.region();
+    let geometry = attachment.geometry();
+    // Relaxed: figures to show; nothing is decided by them.
+    let word = |at| region.u64(at).load(Ordering::Relaxed);
+    Stats {
+        messages: word(control::MESSAGES),
+        bytes: word(control::BYTES),
+        holes: word(control::HOLES),
+        backlog: None,
+        slots: geometry.slots,
+        slot_size: geometry.slot_size,
+        segment_size: geometry.segment_size,
+        position: word(control::HEAD),
+        participants: attachment.participants(),
+    }
+}
+
+/// Of a queue: its participants count for themselves, and the segment for those that have left.
+pub(crate) fn read_queue(attachment: &Attachment, queue: &Queue) -> Stats {
+    let mut stats = read(attachment);
+    let senders = |p: &&Participant| matches!(p.role, Role::Pusher | Role::Requester);
+    let (sent, received): (Vec<_>, Vec<_>) = stats.participants.iter().partition(senders);
+    stats.messages += sent.iter().map(|p| p.messages).sum::<u64>();
+    stats.bytes += sent.iter().map(|p| p.bytes).sum::<u64>();
+    let seen = queue.backlog();
+    // Relaxed: a figure to show.
+    let left = attachment.region().u64(control::RECEIVED).load(Ordering::Relaxed);
+    let taken = left + received.iter().map(|p| p.messages).sum::<u64>();
+    stats.backlog = Some(Backlog {
+        waiting: seen.ready,
+        claimed: seen.claimed,
+        writing: seen.writing,
+        answered: seen.answered,
+        oldest: seen.oldest.map(|sent| Duration::from_nanos(os::monotonic().saturating_sub(sent))),
+        redelivered: seen.redelivered,
+        acknowledged: taken.saturating_sub(seen.redelivered + seen.claimed),
+    });
+    stats
+}
