@@ -4,6 +4,8 @@ pub use super::check::{fits, has_max_len, has_slot_size, message, name, seats, s
 pub use super::pattern::Carries;
 pub use super::{Carry, Channel, FixedMessage, Opener, PubSub, PushPull, ReqRep, TailItem};
 pub use crate::codec::Bytes;
+#[cfg(feature = "msgpack")]
+pub use crate::codec::Msgpack;
 #[cfg(feature = "pickle")]
 pub use crate::codec::Pickle;
 pub use crate::message::Fixed;
@@ -23,6 +25,7 @@ use super::Settings;
 pub enum Pickle {}
 
 /// Carries nothing: the feature `msgpack` of this crate is off.
+#[cfg(not(feature = "msgpack"))]
 pub enum Msgpack {}
 
 /// A header and its items.

@@ -2,7 +2,9 @@
 //!
 //! Owns the types and [`Carries`], which is what is left of them when a channel is opened.
 
-use crate::codec::{self, Codec, Decode, Encode};
+#[cfg(any(feature = "msgpack", feature = "pickle"))]
+use crate::codec::Decode;
+use crate::codec::{self, Codec, Encode};
 use crate::layout::Format;
 use crate::message::{Fixed, Schema, ShmMessage};
 use core::marker::PhantomData;
@@ -92,14 +94,19 @@ where
     const CARRIES: Carries = Carries::encoded::<codec::Bytes>();
 }
 
-#[cfg(feature = "pickle")]
-#[diagnostic::do_not_recommend]
-impl<M> Carry<M> for codec::Pickle
-where
-    codec::Pickle: Encode<M> + Decode<M>,
-{
-    const CARRIES: Carries = Carries::encoded::<codec::Pickle>();
+macro_rules! serde_codecs {
+    ($($feature:literal $Codec:ident),*) => {$(
+        #[cfg(feature = $feature)]
+        #[diagnostic::do_not_recommend]
+        impl<M> Carry<M> for codec::$Codec
+        where
+            codec::$Codec: Encode<M> + Decode<M>,
+        {
+            const CARRIES: Carries = Carries::encoded::<codec::$Codec>();
+        }
+    )*};
 }
+serde_codecs!("msgpack" Msgpack, "pickle" Pickle);
 
 #[diagnostic::do_not_recommend]
 impl<M: ?Sized, F: Carry<M> + ?Sized> Pattern for PubSub<M, F> {

@@ -4,7 +4,7 @@ pub struct Plain {
 
 shmcomm::channel! {
     Plains: PubSub<Plain, Pickle> { name: "plains", slot_size: 64 }
-    Off: PubSub<u64, Msgpack> { name: "off", slot_size: 64 }
+    Packed: PushPull<Plain, Msgpack> { name: "packed", slot_size: 64 }
     Own: PubSub<u64, Vec<u8>> { name: "own", slot_size: 64 }
 }
 
