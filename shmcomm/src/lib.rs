@@ -1,4 +1,160 @@
-//! Typed shared-memory channels between processes.
+//! Typed shared-memory channels between processes of one machine.
+//!
+//! ```
+//! use shmcomm::{ShmMessage, Timestamp, channel};
+//! use std::time::Duration;
+//!
+//! #[derive(Clone, Copy, Debug, ShmMessage)]
+//! #[repr(C)]
+//! pub struct Imu {
+//!     stamp: Timestamp,
+//!     acceleration: [f32; 3],
+//!     temperature: f32,
+//! }
+//!
+//! channel! {
+//!     /// Inertial measurements, 1 kHz.
+//!     pub ImuFeed: PubSub<Imu> { name: "robot/imu", slots: 256 }
+//! }
+//!
+//! // In one program:
+//! fn sensor() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut imu = ImuFeed::publisher()?;
+//!     imu.wait_for_subscribers(1, Duration::from_secs(10));
+//!     for _ in 0..100 {
+//!         imu.send(&Imu { stamp: Timestamp::now(), acceleration: [0.0, 0.0, 9.81], temperature: 21.5 })?;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! // In any number of others:
+//! fn display() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut imu = ImuFeed::subscriber()?;
+//!     for sample in imu.iter() {
+//!         println!("{sample:?}");
+//!     }
+//!     println!("the sensor has ended; received {}, lost {}", imu.received(), imu.lost());
+//!     Ok(())
+//! }
+//! # let namespace = format!("doc-{}", std::process::id());
+//! # unsafe { std::env::set_var("SHMCOMM_NAMESPACE", &namespace) };
+//! # std::thread::scope(|scope| {
+//! #     scope.spawn(|| sensor().unwrap());
+//! #     display().unwrap();
+//! # });
+//! ```
+//!
+//! The declaration is best put into a library that both programs use. A message is whatever
+//! [`ShmMessage`] can be derived for; what cannot work between processes is a compile error that says
+//! what to write instead. [`channel!`] has the keys and their ranges.
+//!
+//! # Which pattern
+//!
+//! | | [`PubSub`] | [`PushPull`] |
+//! |---|---|---|
+//! | a message goes to | every subscriber | one of the pullers |
+//! | senders, receivers | one, many | many, many |
+//! | for | measurements, frames, states | jobs |
+//! | full | the oldest is overwritten; who missed it is told how many | senders wait, or are told |
+//! | empty | receivers wait, or are told | receivers wait, or are told |
+//! | sender dies | `Disconnected` until one is back | nothing: what it sent stays |
+//! | receiver dies | nothing | its job goes to another one, marked as redelivered |
+//! | nobody is left | the channel is removed | it stays until its jobs are done |
+//! | ends | [`Publisher`], [`Subscriber`] | [`Pusher`], [`Puller`] |
+//!
+//! Fixed layouts are the plain case. Other formats: a header with a tail of varying length
+//! (`PubSub<Header, [Item]>`), and messages that [`codec`]s encode.
+//!
+//! # What is guaranteed
+//!
+//! * A receiver never sees a message torn, invented, repeated or out of order. What a subscriber missed
+//!   is counted exactly.
+//! * `kill -9` of any process at any instruction: nobody hangs, and nothing leaks but what the next
+//!   start takes up again. A publisher that is started again carries on in the same segment, and its
+//!   subscribers with it.
+//! * A publisher never waits for a subscriber. No step of a send depends on how many there are.
+//! * An end that waits sleeps in the kernel, and is woken by the send.
+//! * A full file system, a foreign file, a damaged or hostile header, another type of message: a clear
+//!   error before any data is touched.
+//! * Sending and receiving messages of fixed layout allocates nothing.
+//!
+//! # What is not
+//!
+//! * One machine, one user. Nothing is encrypted or authenticated beyond the permissions of a file.
+//! * The processes of a channel are trusted not to be *malicious*: one that may write to the segment can
+//!   falsify messages, and end others by truncating the file (SIGBUS). Through the receives that copy it
+//!   cannot make them touch memory out of bounds; receives in place also trust it to keep to the protocol.
+//! * Messages are in memory alone: nothing survives a reboot.
+//! * A subscriber that is too slow loses messages. What must not be lost belongs on [`PushPull`].
+//! * Nothing is asynchronous; in an async program an end takes a thread of its own.
+//!
+//! # How it works
+//!
+//! A **segment** is a file in `/dev/shm`: a header that says what it is, a table of participants, and
+//! **slots**, one message each. It gets its name when it is complete.
+//!
+//! ```text
+//!              identity │ control │ seats │ schema │ slot 0 │ slot 1 │ … │ slot n-1
+//!                                                     ▲
+//!     publisher:  stamp ← "writing 7" ── payload ── stamp ← "done 7"
+//!     subscriber:  waits for "done 7" ── payload ── is the stamp still the same?
+//! ```
+//!
+//! * Messages have positions, 0, 1, 2 and so on; position `p` is in slot `p mod n`. A subscriber looks at
+//!   the stamp of the position it expects. A later stamp there means that it was overtaken.
+//! * Messages up to 4096 bytes are copied in and out between two looks at the stamp, so reader and writer
+//!   need no lock and no locked instruction. A small message is one cache line that moves.
+//! * Larger ones are made and looked at in place: a bit for each reader keeps the slot, and the publisher
+//!   passes a slot that is kept.
+//! * In a queue the owner and the lap of a slot are in one word, so that whoever dies leaves a slot that
+//!   says who had it.
+//! * Who waits looks for some microseconds, then sleeps in a futex of the segment. A sender looks for
+//!   sleepers only if there ever was one.
+//! * Who is alive is told by locks on bytes of the file that the kernel drops with a process's mapping.
+//!   Whoever wants to clean up after a dead one has to get that lock first.
+//! * The layout of the message is in the segment as a number and as text. Programs whose numbers differ do
+//!   not exchange messages; the text says which field is another.
+//!
+//! The bytes, the locks and the order of steps are in `docs/format.md` of the repository, so that other
+//! languages can take part. Beside it are pages on getting started, on channels, on troubleshooting with
+//! each error, and on performance.
+//!
+//! # Platforms
+//!
+//! Linux, from kernel 3.15 on, with `/dev/shm` and `/proc`, in containers too. Tested on x86-64; builds for
+//! aarch64. On macOS and Windows the crate builds, and every channel refuses to open, with
+//! [`ErrorKind::Unsupported`] and the reason.
+//!
+//! # Features
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `derive` | yes | `#[derive(ShmMessage)]` and [`channel!`] |
+//! | `python` | yes | the module `python`: channels with a process of the Python library shm-comm 1.0.0 |
+//! | `serde` | | `Serialize` and `Deserialize` for [`ShmString`] and the like |
+//! | `pickle`, `msgpack` | | messages in Python's pickle, and in MessagePack; they include `serde` |
+//! | `zerocopy` | | types of other crates in messages, if they implement zerocopy's traits |
+//! | `trace-slots` | | a log record for each slot that is written or read |
+//!
+//! # Compared
+//!
+//! | | shmcomm | iceoryx2 | ZeroMQ | ROS 2 | Unix sockets |
+//! |---|---|---|---|---|---|
+//! | between machines | no | by a tunnel | yes | yes | no |
+//! | languages | Rust; Python through its own library | Rust, C, C++, Python and others | most | C++, Python and others | most |
+//! | systems | Linux | Linux, macOS, Windows and others | most | Linux, macOS, Windows | all Unix |
+//! | publishers of one channel | 1 | many | many | many | |
+//! | async, `poll` | no | events and file descriptors | yes | executors | yes |
+//! | access control | file permissions | file permissions | keys | keys and policies | file permissions, credentials of the peer |
+//! | recording, viewers, tools | `list_segments` | some | few | many | few |
+//! | in use since | 2026 | 2023 | 2007 | 2017 | 1983 |
+//! | message passes the kernel | only a wake does | only a wake does | yes | unless by shared memory | yes |
+//! | large message in place | yes | yes | no | with some middleware | no |
+//! | receiver too slow | oldest lost, counted | by setting | newest dropped, or sender waits | by setting | sender waits |
+//! | compared when connecting | each field | name, size and alignment of the type | nothing | names and hashes of types | nothing |
+//! | messages are defined in | Rust; padding is refused | Rust, C, C++ | bytes | interface files | bytes |
+//!
+//! Where a row says less than you need, take another one.
 
 #![deny(unsafe_code)]
 
