@@ -84,6 +84,12 @@ impl DecodeError {
         &self.0.path
     }
 
+    /// What is wrong, without the path.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
     /// The byte of the message at which the fault shows, where that is known.
     #[must_use]
     pub fn offset(&self) -> Option<usize> {

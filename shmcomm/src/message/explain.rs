@@ -23,6 +23,16 @@ impl Invalid {
         &self.problem
     }
 
+    /// Of an `M` that a codec read: `path` leads to what is wrong.
+    #[cold]
+    pub(crate) fn decoded<M>(path: &str, reason: &str) -> Self {
+        let name = core::any::type_name::<M>();
+        // `a::b::Job<c::D>` is `Job<c::D>` to its author.
+        let generics = name.find('<').unwrap_or(name.len());
+        let short = name[..generics].rfind("::").map_or(name, |at| &name[at + 2..]);
+        Invalid { place: format!("{short}{path}"), problem: reason.to_owned() }
+    }
+
     #[cold]
     pub(super) fn of<T: ShmMessage>(bytes: &[u8]) -> Self {
         Self::inside(T::SCHEMA.name.into(), T::SCHEMA, bytes)

@@ -1,5 +1,6 @@
 //! What a single send or receive can answer instead of success: small enums, exhaustive on purpose.
 
+use crate::codec::EncodeError;
 use crate::message::Invalid;
 use thiserror::Error;
 
@@ -18,9 +19,21 @@ pub enum SendError {
         /// Bytes that a slot holds.
         capacity: usize,
     },
+    /// The codec of the channel cannot hold this message.
+    #[error("{0}")]
+    Unencodable(EncodeError),
     /// This process is a fork of the one that opened the channel.
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
+}
+
+impl From<EncodeError> for SendError {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::TooLong { needed: size, capacity } => SendError::TooLong { size, capacity },
+            other => SendError::Unencodable(other),
+        }
+    }
 }
 
 /// Why [`try_recv`](crate::Subscriber::try_recv) has no message.

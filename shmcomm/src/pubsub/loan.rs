@@ -40,7 +40,7 @@ impl Outlet<'_> {
 }
 
 /// Sends the first `len` bytes.
-fn send(claimed: Claimed<'_>, len: usize, outlet: Outlet<'_>) -> Result<(), SendError> {
+pub(super) fn send(claimed: Claimed<'_>, len: usize, outlet: Outlet<'_>) -> Result<(), SendError> {
     match claimed {
         Place::Private(mut staged) => {
             let (bytes, writer) = staged.parts();

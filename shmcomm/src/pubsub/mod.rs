@@ -4,6 +4,7 @@
 //! a mapping or a slot itself.
 
 mod buffer;
+mod encoded;
 mod error;
 mod loan;
 mod publisher;

@@ -49,6 +49,10 @@ impl<M: ?Sized, F: ?Sized> Publisher<M, F> {
         Ok(Publisher { core: Core::open(spec)?, _messages: PhantomData })
     }
 
+    pub(super) fn core(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
     /// The full name of the channel, namespace included.
     pub fn name(&self) -> &str {
         self.core.attachment.channel()
@@ -214,7 +218,7 @@ impl Core {
         if self.attachment.sweep_dead() == 0 { Err(SendError::AllSlotsHeld) } else { Ok(()) }
     }
 
-    fn claim(&mut self) -> Result<(Claimed<'_>, Outlet<'_>), SendError> {
+    pub(super) fn claim(&mut self) -> Result<(Claimed<'_>, Outlet<'_>), SendError> {
         if self.attachment.forked() {
             return Err(SendError::Forked);
         }

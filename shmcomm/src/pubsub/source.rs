@@ -17,7 +17,7 @@
 //! call: it is made before every sleep, and at every [`PROBE`]th empty `try_recv`.
 
 use super::buffer::Buffer;
-use super::sample::Held;
+pub(super) use super::sample::Held;
 use super::{KEEPER, PUBLISHER_SEAT, RecvError};
 use crate::error::Error;
 use crate::layout::{Discipline, Geometry, Region, control, seat};

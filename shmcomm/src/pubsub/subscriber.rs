@@ -49,6 +49,10 @@ impl<M: ?Sized, F: ?Sized> Subscriber<M, F> {
         Ok(Subscriber { source: Source::open(spec)?, _messages: PhantomData })
     }
 
+    pub(super) fn source(&mut self) -> &mut Source {
+        &mut self.source
+    }
+
     /// The full name of the channel, namespace included.
     pub fn name(&self) -> &str {
         self.source.attachment().channel()

@@ -1,5 +1,6 @@
 //! What a single push or pull can answer instead of success: small enums, exhaustive on purpose.
 
+use crate::codec::EncodeError;
 use crate::message::Invalid;
 use thiserror::Error;
 
@@ -8,11 +9,14 @@ const DAMAGED: &str = "another process has written over the slot of this message
                        remove it with `force_unlink` and start all ends anew";
 
 /// Why [`Pusher::try_send`](crate::Pusher::try_send) did not send. The message stays with the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TryPushError {
     /// Every slot has a message that no puller has finished.
     #[error("the queue is full; send later, pull faster, or raise `slots`")]
     Full,
+    /// The codec of the channel cannot hold this message, or it does not fit into a slot.
+    #[error("{0}")]
+    Unencodable(EncodeError),
     /// This process is a fork of the one that opened the channel.
     #[error("{FORKED}")]
     Forked,
@@ -22,8 +26,11 @@ pub enum TryPushError {
 }
 
 /// Why [`Pusher::send`](crate::Pusher::send) did not send. The message stays with the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PushError {
+    /// As in [`TryPushError::Unencodable`].
+    #[error("{0}")]
+    Unencodable(EncodeError),
     /// As in [`TryPushError::Forked`].
     #[error("{FORKED}")]
     Forked,
@@ -35,11 +42,14 @@ pub enum PushError {
 /// Why [`Pusher::send_timeout`](crate::Pusher::send_timeout) or
 /// [`Pusher::send_deadline`](crate::Pusher::send_deadline) did not send. The message stays with the
 /// caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PushTimeoutError {
     /// The queue was full all the time.
     #[error("the queue stayed full for the whole time")]
     Timeout,
+    /// As in [`TryPushError::Unencodable`].
+    #[error("{0}")]
+    Unencodable(EncodeError),
     /// As in [`TryPushError::Forked`].
     #[error("{FORKED}")]
     Forked,
@@ -102,6 +112,7 @@ pub enum PullTimeoutError {
 impl From<PushError> for TryPushError {
     fn from(error: PushError) -> Self {
         match error {
+            PushError::Unencodable(why) => TryPushError::Unencodable(why),
             PushError::Forked => TryPushError::Forked,
             PushError::Damaged => TryPushError::Damaged,
         }
@@ -111,6 +122,7 @@ impl From<PushError> for TryPushError {
 impl From<PushError> for PushTimeoutError {
     fn from(error: PushError) -> Self {
         match error {
+            PushError::Unencodable(why) => PushTimeoutError::Unencodable(why),
             PushError::Forked => PushTimeoutError::Forked,
             PushError::Damaged => PushTimeoutError::Damaged,
         }

@@ -6,9 +6,10 @@
 use super::end::End;
 use super::job::Job;
 use super::{PullError, PullTimeoutError, TryPullError};
+use crate::codec::Decode;
 use crate::error::Error;
 use crate::message::in_place::copy_out;
-use crate::message::{Fixed, ShmMessage};
+use crate::message::{Fixed, Invalid, ShmMessage};
 use crate::ring::Keep;
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
@@ -57,7 +58,7 @@ impl<M: ShmMessage> Puller<M> {
     /// [`TryPullError::Empty`] if there is none; else see [`TryPullError`].
     #[inline]
     pub fn try_recv(&mut self) -> Result<M, TryPullError> {
-        self.pull()?.ok_or(TryPullError::Empty)
+        self.get(copy_out)?.ok_or(TryPullError::Empty)
     }
 
     /// The next message; blocks until there is one.
@@ -66,7 +67,7 @@ impl<M: ShmMessage> Puller<M> {
     /// See [`PullError`].
     pub fn recv(&mut self) -> Result<M, PullError> {
         loop {
-            if let Some(message) = self.pull_until(Deadline::Never)? {
+            if let Some(message) = self.get_until(copy_out, Deadline::Never)? {
                 return Ok(message);
             }
         }
@@ -77,7 +78,7 @@ impl<M: ShmMessage> Puller<M> {
     /// # Errors
     /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<M, PullTimeoutError> {
-        self.pull_until(Deadline::after(timeout))?.ok_or(PullTimeoutError::Timeout)
+        self.get_until(copy_out, Deadline::after(timeout))?.ok_or(PullTimeoutError::Timeout)
     }
 
     /// The next message; blocks until `deadline` at the latest.
@@ -85,42 +86,7 @@ impl<M: ShmMessage> Puller<M> {
     /// # Errors
     /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<M, PullTimeoutError> {
-        self.pull_until(Deadline::At(deadline))?.ok_or(PullTimeoutError::Timeout)
-    }
-
-    fn pull_until(&mut self, deadline: Deadline) -> Result<Option<M>, PullError> {
-        loop {
-            if let Some(message) = self.pull()? {
-                return Ok(Some(message));
-            }
-            if !self.end.wait_for_items(deadline) {
-                return Ok(None);
-            }
-        }
-    }
-
-    #[inline]
-    fn pull(&mut self) -> Result<Option<M>, PullError> {
-        if self.end.attachment.forked() {
-            return Err(PullError::Forked);
-        }
-        self.end.called();
-        let Some(job) = self.end.queue.try_pull() else { return Ok(None) };
-        let (len, redelivered) = (job.len(), job.redelivered());
-        let message = copy_out::<M>(job.bytes());
-        job.done();
-        let End { attachment, counts, wake, .. } = &mut self.end;
-        wake.room.notify();
-        match message {
-            Ok(message) => {
-                counts.message(len, redelivered, attachment);
-                Ok(Some(message))
-            }
-            Err(why) => {
-                counts.refused(&why, attachment);
-                Err(PullError::Invalid(why))
-            }
-        }
+        self.get_until(copy_out, Deadline::At(deadline))?.ok_or(PullTimeoutError::Timeout)
     }
 
     /// The next message in place, to be acknowledged with [`Job::done`]. Never blocks.
@@ -177,6 +143,92 @@ impl<M: ShmMessage> Puller<M> {
             Ok(job) => {
                 counts.message(len, redelivered, attachment);
                 Ok(Some(job))
+            }
+            Err(why) => {
+                counts.refused(&why, attachment);
+                Err(PullError::Invalid(why))
+            }
+        }
+    }
+}
+
+impl<M, C: Decode<M>> Puller<M, C> {
+    /// The next message, if there is one. Never blocks.
+    ///
+    /// # Errors
+    /// [`TryPullError::Empty`] if there is none; [`TryPullError::Invalid`] if its bytes are no `M`;
+    /// else see [`TryPullError`].
+    pub fn try_recv(&mut self) -> Result<M, TryPullError> {
+        self.get(decode::<M, C>)?.ok_or(TryPullError::Empty)
+    }
+
+    /// The next message; blocks until there is one.
+    ///
+    /// # Errors
+    /// See [`PullError`].
+    pub fn recv(&mut self) -> Result<M, PullError> {
+        loop {
+            if let Some(message) = self.get_until(decode::<M, C>, Deadline::Never)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// The next message; blocks for at most `timeout`. Zero looks once.
+    ///
+    /// # Errors
+    /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<M, PullTimeoutError> {
+        self.get_until(decode::<M, C>, Deadline::after(timeout))?.ok_or(PullTimeoutError::Timeout)
+    }
+
+    /// The next message; blocks until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<M, PullTimeoutError> {
+        self.get_until(decode::<M, C>, Deadline::At(deadline))?.ok_or(PullTimeoutError::Timeout)
+    }
+}
+
+/// Others can write to the slot: what is decoded must not change meanwhile.
+fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
+    C::decode(&bytes.to_vec()).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
+}
+
+impl<M, F: ?Sized> Puller<M, F> {
+    fn get_until(
+        &mut self,
+        read: impl Fn(&[u8]) -> Result<M, Invalid>,
+        deadline: Deadline,
+    ) -> Result<Option<M>, PullError> {
+        loop {
+            if let Some(message) = self.get(&read)? {
+                return Ok(Some(message));
+            }
+            if !self.end.wait_for_items(deadline) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes the next message, reads it and acknowledges it.
+    #[inline]
+    fn get(&mut self, read: impl Fn(&[u8]) -> Result<M, Invalid>) -> Result<Option<M>, PullError> {
+        if self.end.attachment.forked() {
+            return Err(PullError::Forked);
+        }
+        self.end.called();
+        let Some(job) = self.end.queue.try_pull() else { return Ok(None) };
+        let (len, redelivered) = (job.len(), job.redelivered());
+        let message = read(job.bytes());
+        job.done();
+        let End { attachment, counts, wake, .. } = &mut self.end;
+        wake.room.notify();
+        match message {
+            Ok(message) => {
+                counts.message(len, redelivered, attachment);
+                Ok(Some(message))
             }
             Err(why) => {
                 counts.refused(&why, attachment);

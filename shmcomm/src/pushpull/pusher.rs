@@ -6,6 +6,7 @@
 use super::end::End;
 use super::job::PushLoan;
 use super::{FlushError, PushError, PushTimeoutError, TryPushError};
+use crate::codec::{Encode, EncodeError};
 use crate::error::Error;
 use crate::message::{self, Fixed, ShmMessage};
 use crate::os;
@@ -72,7 +73,7 @@ impl<M: ShmMessage> Pusher<M> {
     /// [`TryPushError::Full`] if there is none; the message stays with the caller.
     #[inline]
     pub fn try_send(&mut self, message: &M) -> Result<(), TryPushError> {
-        if self.push(message)? { Ok(()) } else { Err(TryPushError::Full) }
+        if self.put(copy(message))? { Ok(()) } else { Err(TryPushError::Full) }
     }
 
     /// Sends a copy of `message`; blocks until there is room.
@@ -80,7 +81,7 @@ impl<M: ShmMessage> Pusher<M> {
     /// # Errors
     /// See [`PushError`].
     pub fn send(&mut self, message: &M) -> Result<(), PushError> {
-        self.push_until(message, Deadline::Never).map(|_sent| ())
+        self.put_until(copy(message), Deadline::Never).map(|_sent| ())
     }
 
     /// Sends a copy of `message`; blocks for at most `timeout`. Zero looks once.
@@ -88,7 +89,7 @@ impl<M: ShmMessage> Pusher<M> {
     /// # Errors
     /// [`PushTimeoutError::Timeout`] if there was no room; the message stays with the caller.
     pub fn send_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), PushTimeoutError> {
-        let sent = self.push_until(message, Deadline::after(timeout))?;
+        let sent = self.put_until(copy(message), Deadline::after(timeout))?;
         if sent { Ok(()) } else { Err(PushTimeoutError::Timeout) }
     }
 
@@ -97,7 +98,7 @@ impl<M: ShmMessage> Pusher<M> {
     /// # Errors
     /// [`PushTimeoutError::Timeout`] if there was no room; the message stays with the caller.
     pub fn send_deadline(&mut self, message: &M, deadline: Instant) -> Result<(), PushTimeoutError> {
-        let sent = self.push_until(message, Deadline::At(deadline))?;
+        let sent = self.put_until(copy(message), Deadline::At(deadline))?;
         if sent { Ok(()) } else { Err(PushTimeoutError::Timeout) }
     }
 
@@ -126,10 +127,62 @@ impl<M: ShmMessage> Pusher<M> {
     pub fn wait_for_room(&mut self, timeout: Duration) -> bool {
         !self.end.attachment.forked() && self.end.wait_for_room(Deadline::after(timeout))
     }
+}
 
-    fn push_until(&mut self, message: &M, deadline: Deadline) -> Result<bool, PushError> {
+impl<M: ?Sized, C: Encode<M>> Pusher<M, C> {
+    /// Sends `message`, encoded, if there is room. Never blocks.
+    ///
+    /// # Errors
+    /// [`TryPushError::Full`] if there is none; [`TryPushError::Unencodable`] with the exact size if
+    /// the encoded message does not fit into a slot. The message stays with the caller.
+    pub fn try_send(&mut self, message: &M) -> Result<(), TryPushError> {
+        if self.put(|room| C::encode(message, room))? { Ok(()) } else { Err(TryPushError::Full) }
+    }
+
+    /// Sends `message`, encoded; blocks until there is room.
+    ///
+    /// # Errors
+    /// See [`PushError`].
+    pub fn send(&mut self, message: &M) -> Result<(), PushError> {
+        self.put_until(|room| C::encode(message, room), Deadline::Never).map(|_sent| ())
+    }
+
+    /// Sends `message`, encoded; blocks for at most `timeout`. Zero looks once.
+    ///
+    /// # Errors
+    /// [`PushTimeoutError::Timeout`] if there was no room; the message stays with the caller.
+    pub fn send_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), PushTimeoutError> {
+        let sent = self.put_until(|room| C::encode(message, room), Deadline::after(timeout))?;
+        if sent { Ok(()) } else { Err(PushTimeoutError::Timeout) }
+    }
+
+    /// Sends `message`, encoded; blocks until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// [`PushTimeoutError::Timeout`] if there was no room; the message stays with the caller.
+    pub fn send_deadline(&mut self, message: &M, deadline: Instant) -> Result<(), PushTimeoutError> {
+        let sent = self.put_until(|room| C::encode(message, room), Deadline::At(deadline))?;
+        if sent { Ok(()) } else { Err(PushTimeoutError::Timeout) }
+    }
+}
+
+/// Copies a message; the geometry was checked to hold it.
+fn copy<M: ShmMessage>(message: &M) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
+    move |room| {
+        let bytes = message::as_bytes(message);
+        room[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+impl<M: ?Sized, F: ?Sized> Pusher<M, F> {
+    fn put_until(
+        &mut self,
+        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
+        deadline: Deadline,
+    ) -> Result<bool, PushError> {
         loop {
-            if self.push(message)? {
+            if self.put(&write)? {
                 return Ok(true);
             }
             if !self.end.wait_for_room(deadline) {
@@ -138,20 +191,19 @@ impl<M: ShmMessage> Pusher<M> {
         }
     }
 
+    /// Takes a slot, writes it, sends it; false if there is none.
     #[inline]
-    fn push(&mut self, message: &M) -> Result<bool, PushError> {
+    fn put(&mut self, write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>) -> Result<bool, PushError> {
         if self.end.attachment.forked() {
             return Err(PushError::Forked);
         }
         self.end.called();
         let Some(mut loan) = self.end.queue.claim_for_push() else { return Ok(false) };
-        let bytes = message::as_bytes(message);
-        // The geometry was checked to hold an `M`.
-        loan.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
-        if !loan.publish(bytes.len(), os::monotonic()) {
+        let len = write(loan.bytes_mut()).map_err(PushError::Unencodable)?;
+        if !loan.publish(len, os::monotonic()) {
             return Err(PushError::Damaged);
         }
-        self.end.counts.message(bytes.len(), false, &self.end.attachment);
+        self.end.counts.message(len, false, &self.end.attachment);
         self.end.wake.items.notify();
         Ok(true)
     }
