@@ -225,9 +225,8 @@ impl<'a> Request<'a> {
     #[inline]
     fn end(&mut self, step: Step, to: fn(Word) -> Word) -> Answer {
         let wanted = |word: Word| {
-            word.asked()
-                && (!word.cancelled() || mutant("queue reply without check"))
-                && word.sender().is_some()
+            word.asked() && !word.cancelled() && word.sender().is_some()
+                || mutant("queue reply without check")
         };
         let word = self.0.end(step, |word| if wanted(word) { to(word) } else { word.freed() });
         let answer = if word.is_some_and(wanted) { Answer::Delivered } else { Answer::Cancelled };

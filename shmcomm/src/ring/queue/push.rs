@@ -3,7 +3,9 @@
 use super::slots::Step;
 use super::word::{State, Word};
 use super::{Loan, Queue};
-use crate::fault::{fault_point, mutant};
+use crate::fault::fault_point;
+#[cfg(loom)]
+use crate::fault::mutant;
 
 impl Queue {
     /// Takes the next free slot; `None` if the ring is full.
@@ -82,7 +84,7 @@ impl Queue {
             let probe = position.wrapping_add(distance);
             let word = self.slots.word(self.slots.index(probe));
             match (self.slots.ahead(word, probe), word.state()) {
-                (-1, State::Ready) if !mutant("queue carry ready") => return Look::Full,
+                (-1, State::Ready) => return Look::Full,
                 (-1, State::Free) => {
                     self.next = self.slots.untaken_from(word, probe);
                     return Look::Again;
@@ -102,9 +104,7 @@ impl Queue {
         while before_or_all(self.next, position, self.slots.count) {
             let index = self.slots.index(self.next);
             let word = self.slots.word(index);
-            let held = !matches!(word.state(), State::Free)
-                && (!word.is(State::Ready) || mutant("queue carry ready"));
-            if !held || self.slots.ahead(word, self.next) != -1 {
+            if matches!(word.state(), State::Free | State::Ready) || self.slots.ahead(word, self.next) != -1 {
                 return false;
             }
             if self.slots.change(index, word, word.carried(), Step::Carry).is_err() {

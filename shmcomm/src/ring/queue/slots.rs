@@ -258,7 +258,6 @@ fn ordering(step: Step) -> (Ordering, Ordering) {
         Step::Claim => weak("queue relaxed claim", Ordering::AcqRel),
         Step::Publish => weak("queue relaxed publish", Ordering::AcqRel),
         Step::Acknowledge => weak("queue relaxed acknowledge", Ordering::AcqRel),
-        Step::Take => weak("queue relaxed take", Ordering::AcqRel),
         Step::Reply => weak("queue relaxed reply", Ordering::AcqRel),
         _ => Ordering::AcqRel,
     };

@@ -142,6 +142,7 @@ fn a_pusher_that_stops_anywhere_blocks_nobody() {
         let mut puller = ring.seat(2);
         log.drain(&mut puller);
         log.assert_delivered(0);
+        let stopped = stopped.join().unwrap();
         let mut queue = ring.seat(3);
         for value in 12..15 {
             // No room only where the message of the other one has become ready meanwhile.
@@ -153,11 +154,38 @@ fn a_pusher_that_stops_anywhere_blocks_nobody() {
         }
         log.assert_delivered(0);
         log.assert_in_order(|value| value > 10);
-        if stopped.join().unwrap() {
+        if stopped {
             puller.reap(0, false);
         }
         log.drain(&mut puller);
         ring.assert_intact();
+    });
+}
+
+#[test]
+fn who_sees_a_claim_sees_the_lower_ones() {
+    check(Some(2), || {
+        let ring = Ring::new(8);
+        let (mut puller, mut pusher) = (ring.seat(0), ring.seat(1));
+        for value in [1, 2] {
+            push(&mut pusher, value);
+            pull(&mut puller);
+        }
+        // Two that stop, each with a slot, from which nobody learns but by the slots.
+        let stopped = [2, 3].map(|seat| {
+            let ring = ring.clone();
+            thread::spawn(move || life(Some(1), || drop(push(&mut ring.seat(seat), 3))))
+        });
+        // Finds its way from the start, and passes a slot or two unseen.
+        let pushing = thread::spawn({
+            let ring = ring.clone();
+            move || assert!(push(&mut ring.seat(4), 4))
+        });
+        pushing.join().unwrap();
+        assert_eq!(pull(&mut puller), Some((4, false)));
+        for stopped in stopped {
+            stopped.join().unwrap();
+        }
     });
 }
 

@@ -99,10 +99,25 @@ fn a_request_is_given_up_while_it_is_answered() {
 }
 
 #[test]
+fn a_dead_requester_is_swept_while_it_is_answered() {
+    check(None, || {
+        let ring = Ring::new(2);
+        let _lost = ask(&mut ring.seat(0), 1).unwrap();
+        let serving = thread::spawn({
+            let ring = ring.clone();
+            move || answer(&mut ring.seat(1))
+        });
+        ring.seat(2).reap(0, false);
+        serving.join().unwrap();
+        ring.assert_intact();
+    });
+}
+
+#[test]
 fn both_die() {
     // Each at any of its points: the pairs are walked through by a mixed number.
     for replier_point in 0..8 {
-        check_deaths(Some(3), move |point| {
+        check_deaths(Some(2), move |point| {
             let ring = Ring::new(2);
             let serving = thread::spawn({
                 let ring = ring.clone();
