@@ -3,7 +3,7 @@
 
 mod page;
 
-use page::{Page, number};
+use page::{Page, constant, number, source, value};
 use serde_json::Value;
 use shmcomm::{
     Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp, TryRecvError, channel, list_segments,
@@ -11,12 +11,6 @@ use shmcomm::{
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-
-/// A file below the root of the workspace.
-fn source(path: &str) -> String {
-    let path = [env!("CARGO_MANIFEST_DIR"), "..", path].iter().collect::<PathBuf>();
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 fn page() -> Page {
     Page::new(source("docs/format.md"))
@@ -110,19 +104,6 @@ fn numbers_of_patterns_codecs_disciplines_and_roles_are_those_of_the_sources() {
     }
 }
 
-/// What a constant of a source is set to.
-#[track_caller]
-fn constant(source: &str, name: &str) -> String {
-    let (_, rest) = source.split_once(&format!("const {name}: ")).unwrap_or_else(|| panic!("no {name}"));
-    let (_, rest) = rest.split_once(" = ").expect("a value");
-    rest.split_once(';').expect("an end").0.trim_matches('"').to_owned()
-}
-
-#[track_caller]
-fn value(source: &str, name: &str) -> u64 {
-    number(&constant(source, name))
-}
-
 #[test]
 fn limits_and_names_are_those_of_the_sources() {
     let page = source("docs/format.md");
@@ -159,34 +140,6 @@ fn limits_and_names_are_those_of_the_sources() {
     ] {
         assert!(page.contains(&said), "docs/format.md does not say: {said}");
     }
-}
-
-#[test]
-fn numbers_on_the_other_pages_are_those_of_the_sources() {
-    let layout = source("shmcomm/src/layout/mod.rs");
-    let channel = source("shmcomm/src/channel/mod.rs");
-    let opener = source("shmcomm/src/channel/opener.rs");
-    let wait = source("shmcomm/src/wait.rs");
-    let copied = value(&layout, "COPIED_MAX");
-    let populated = value(&source("shmcomm/src/segment/create.rs"), "POPULATE_MAX") >> 20;
-    let timeout = constant(&opener, "CONNECT_TIMEOUT").replace(|c: char| !c.is_ascii_digit(), "");
-    let says = |page: &str, said: String| {
-        let words = source(page).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words.contains(&said), "{page} does not say: {said}");
-    };
-    says("docs/channels.md", format!("| {} | how many messages the channel holds", value(&channel, "SLOTS")));
-    says("docs/channels.md", format!("| {} | how many ends may be open", value(&channel, "SEATS")));
-    says("docs/channels.md", format!("| {timeout} s | how long to wait for the channel"));
-    says("docs/channels.md", format!("large messages, above {copied} bytes"));
-    says(
-        "docs/channels.md",
-        format!("{} calls later", value(&source("shmcomm/src/pubsub/source.rs"), "PROBE")),
-    );
-    says("docs/performance.md", format!("up to {copied} bytes copied"));
-    says("docs/performance.md", format!("{} looks with a pause instruction", value(&wait, "SPINS")));
-    says("docs/performance.md", format!("{} looks with the processor offered", value(&wait, "YIELDS")));
-    says("docs/performance.md", format!("up to {populated} MiB get their page tables filled"));
-    says("docs/troubleshooting.md", format!("above {populated} MiB get their memory mapped"));
 }
 
 fn duration(text: &str) -> u64 {

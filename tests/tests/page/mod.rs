@@ -1,6 +1,9 @@
-//! [`Page`]: a page of `docs/` taken apart: sections, tables, fenced blocks.
+//! [`Page`]: a page of `docs/` taken apart: sections, tables, fenced blocks; and what the sources say.
+
+#![allow(dead_code)]
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 /// The text of a page.
 pub struct Page(String);
@@ -85,4 +88,23 @@ pub fn number(text: &str) -> u64 {
         None => digits.parse(),
     }
     .unwrap_or_else(|error| panic!("`{text}`: {error}"))
+}
+
+/// A file below the root of the workspace.
+pub fn source(path: &str) -> String {
+    let path = [env!("CARGO_MANIFEST_DIR"), "..", path].iter().collect::<PathBuf>();
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What a constant of a source is set to.
+#[track_caller]
+pub fn constant(source: &str, name: &str) -> String {
+    let (_, rest) = source.split_once(&format!("const {name}: ")).unwrap_or_else(|| panic!("no {name}"));
+    let (_, rest) = rest.split_once(" = ").expect("a value");
+    rest.split_once(';').expect("an end").0.trim_matches('"').to_owned()
+}
+
+#[track_caller]
+pub fn value(source: &str, name: &str) -> u64 {
+    number(&constant(source, name))
 }
