@@ -1,8 +1,10 @@
-//! The numbers that the pages for users name are those of the sources.
+//! The numbers that the pages for users name are those of the sources, and their links lead somewhere.
 
 mod page;
 
 use page::{constant, source, value};
+use std::fs;
+use std::path::PathBuf;
 
 #[test]
 fn numbers_on_the_other_pages_are_those_of_the_sources() {
@@ -30,4 +32,48 @@ fn numbers_on_the_other_pages_are_those_of_the_sources() {
     says("docs/performance.md", format!("{} looks with the processor offered", value(&wait, "YIELDS")));
     says("docs/performance.md", format!("up to {populated} MiB get their page tables filled"));
     says("docs/troubleshooting.md", format!("above {populated} MiB get their memory mapped"));
+}
+
+/// What the headings of a page are called in links: lower case, spaces as `-`, punctuation left out.
+fn anchors(text: &str) -> Vec<String> {
+    let mut fenced = false;
+    let headings = text.lines().filter(|line| {
+        fenced ^= line.starts_with("```");
+        !fenced && line.starts_with('#')
+    });
+    let slug = |heading: &str| {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(slug).collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let others = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|page| root.join(page));
+    for page in docs.chain(others).filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") || link.contains(char::is_whitespace) {
+                continue;
+            }
+            count += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let found = match fs::read_to_string(&target) {
+                Ok(text) => anchor.is_empty() || anchors(&text).iter().any(|a| a == anchor),
+                Err(_) => target.is_dir(),
+            };
+            if !found {
+                wrong.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+    assert!(count > 40, "only {count} links found");
 }
