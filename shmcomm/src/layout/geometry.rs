@@ -181,11 +181,6 @@ impl Geometry {
         debug_assert!(index < self.seats);
         self.seats_offset as usize + index as usize * seat::SIZE
     }
-
-    /// The bytes that a segment costs beside its slots.
-    pub(crate) fn overhead(&self) -> u64 {
-        self.slots_offset
-    }
 }
 
 const _: () = assert!(seat::SIZE == LINE);

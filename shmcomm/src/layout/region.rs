@@ -35,10 +35,6 @@ mod real {
             Region { base, len }
         }
 
-        pub(crate) const fn len(&self) -> usize {
-            self.len
-        }
-
         /// The word at byte `at`. Panics where the layout is violated, which `Geometry` rules out.
         #[inline]
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {

@@ -78,7 +78,10 @@ fn decode<M, C: Decode<M>>(held: Option<(Held<'_>, Refusals<'_>)>) -> Result<Opt
     let message = match held {
         Place::Private(bytes) => C::decode(bytes),
         // Others can write to the slot: what is decoded must not change meanwhile.
-        Place::Slot(slot) => C::decode(&slot.bytes().to_vec()),
+        Place::Slot(slot) => {
+            let private: Vec<u8> = slot.bytes().into();
+            C::decode(&private)
+        }
     };
     message.map(Some).map_err(|why| refusals.count(Invalid::decoded::<M>(why.path(), why.reason())))
 }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// it; the last participant to leave removes it.
 pub struct Publisher<M: ?Sized, F: ?Sized = Fixed> {
     core: Core,
-    _messages: PhantomData<(fn(&M), fn(&F))>,
+    _messages: PhantomData<fn(&M, &F)>,
 }
 
 /// What does not depend on the type of the messages.

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 /// [`wait_for_publisher`](Subscriber::wait_for_publisher).
 pub struct Subscriber<M: ?Sized, F: ?Sized = Fixed> {
     source: Source,
-    _messages: PhantomData<(fn() -> *const M, fn(&F))>,
+    _messages: PhantomData<fn(&M, &F)>,
 }
 
 impl<M: ?Sized, F: ?Sized> Subscriber<M, F> {

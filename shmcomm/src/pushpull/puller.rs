@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 /// empty queue is waited for, whether or not a pusher is alive.
 pub struct Puller<M: ?Sized, F: ?Sized = Fixed> {
     end: End,
-    _messages: PhantomData<(fn() -> *const M, fn(&F))>,
+    _messages: PhantomData<fn(&M, &F)>,
 }
 
 impl<M: ?Sized, F: ?Sized> Puller<M, F> {
@@ -193,7 +193,8 @@ impl<M, C: Decode<M>> Puller<M, C> {
 
 /// Others can write to the slot: what is decoded must not change meanwhile.
 fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
-    C::decode(&bytes.to_vec()).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
+    let private: Vec<u8> = bytes.into();
+    C::decode(&private).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
 }
 
 impl<M, F: ?Sized> Puller<M, F> {

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 /// within 50 ms of the next wait of any other end.
 pub struct Pusher<M: ?Sized, F: ?Sized = Fixed> {
     end: End,
-    _messages: PhantomData<(fn(&M), fn(&F))>,
+    _messages: PhantomData<fn(&M, &F)>,
 }
 
 impl<M: ?Sized, F: ?Sized> Pusher<M, F> {

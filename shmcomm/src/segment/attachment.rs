@@ -5,11 +5,11 @@
 
 use super::seats::{self, Registration};
 use super::{Keeper, Participant, Place, Role, create, system};
+use crate::Error;
 use crate::fault::fault_point;
-use crate::layout::{Geometry, Region, control, seat};
+use crate::layout::{Geometry, Region, seat};
 use crate::os::{self, FileId, Lineage};
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Error, ErrorKind};
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -134,14 +134,6 @@ impl Attachment {
         self.lineage.forked()
     }
 
-    /// The error for an end that was inherited through a fork.
-    pub(crate) fn forked_error(&self) -> Error {
-        self.place.error(
-            ErrorKind::Forked,
-            "this process was forked after the channel was opened; the child has to open it anew",
-        )
-    }
-
     /// The error for what no participant leaves in a segment.
     pub(crate) fn damaged(&self, why: impl std::fmt::Display) -> Error {
         super::inspect::damaged(&self.place, &why.to_string())
@@ -152,19 +144,12 @@ impl Attachment {
         seats::alive(&self.probe, seat)
     }
 
-    /// Whether any participant other than this one lives; two system calls at most.
-    pub(crate) fn any_peer_alive(&self) -> bool {
-        let locked = |first: u32, end: u32| {
-            first < end && os::is_locked(&self.probe, first.into(), (end - first).into()).unwrap_or(true)
-        };
-        locked(0, self.seat) || locked(self.seat + 1, self.geometry.seats)
-    }
-
     /// Whether another segment has taken this one's place, or somebody has removed it.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn is_superseded(&self) -> bool {
+        use crate::layout::control::{LIVE, STATE};
         // Relaxed: it is only ever set, and whoever sees it opens the channel anew.
-        self.region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE
+        self.region.u64(STATE).load(Ordering::Relaxed) != LIVE
     }
 
     /// Whether the channel's name still stands for this segment; a system call.

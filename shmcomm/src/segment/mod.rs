@@ -63,7 +63,9 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use attachment::{Arrival, Attachment};
+#[cfg(test)]
+pub(crate) use attachment::Arrival;
+pub(crate) use attachment::Attachment;
 pub use list::{SegmentInfo, force_unlink, list_segments};
 pub(crate) use name::Place;
 pub(crate) use open::{join, publish, subscribe};

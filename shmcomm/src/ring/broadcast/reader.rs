@@ -182,6 +182,7 @@ impl Reader {
     }
 
     /// Holds the next message where it is, until the guard is dropped; pinned rings only.
+    #[cfg(test)]
     pub(crate) fn pin(&mut self) -> Result<Pinned<'_>, Missed> {
         self.grab().map(|grabbed| self.guard(grabbed))
     }
@@ -240,7 +241,7 @@ impl Reader {
     pub(crate) fn guard(&mut self, grabbed: Grabbed) -> Pinned<'_> {
         let Grabbed { position, len } = grabbed;
         assert_eq!(self.holding, Some(position), "one message at a time");
-        Pinned { held: self.slots.at(position).still_held(self.bit), position, len, reader: self }
+        Pinned { held: self.slots.at(position).still_held(self.bit), len, reader: self }
     }
 
     /// Whether messages are held in their slots rather than copied.
@@ -251,6 +252,7 @@ impl Reader {
 
     /// Bytes that a slot holds: no message is longer.
     #[inline]
+    #[cfg(test)]
     pub(crate) fn slot_size(&self) -> usize {
         self.slots.size()
     }
@@ -267,6 +269,7 @@ impl Reader {
     }
 
     /// Messages overwritten before they were received: the sum of all [`Missed::Lagged`].
+    #[cfg(test)]
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }
@@ -431,7 +434,6 @@ impl Grabbed {
 #[derive(Debug)]
 pub(crate) struct Pinned<'r> {
     held: Held,
-    position: u64,
     len: usize,
     reader: &'r mut Reader,
 }
@@ -450,14 +452,9 @@ impl Pinned<'_> {
         self.len
     }
 
-    /// Where the message is in the ring.
-    #[inline]
-    pub(crate) fn position(&self) -> u64 {
-        self.position
-    }
-
     /// Copies the first bytes of the message out.
     #[inline]
+    #[cfg(test)]
     pub(crate) fn copy_to(&self, bytes: &mut [MaybeUninit<u8>]) {
         let len = self.len.min(bytes.len());
         self.held.copy_to(&mut bytes[..len]);

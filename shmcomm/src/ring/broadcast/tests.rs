@@ -259,7 +259,7 @@ fn latest_walks_back_over_holes() {
     // Position 4 is a hole, 5 is claimed.
     let grabbed = reader.grab_latest().unwrap();
     let guard2 = reader.guard(grabbed);
-    assert_eq!((number(&pinned(&guard2), 16), guard2.position()), (3, 3));
+    assert_eq!(number(&pinned(&guard2), 16), 3);
     assert_eq!(number(&pinned(&guard), 16), 0);
     drop((guard, guard2));
     assert_eq!(reader.skipped(), 3);
@@ -311,7 +311,8 @@ fn a_claim_dropped_or_leaked_is_taken_up_by_the_next() {
     let mut claim = writer.claim().unwrap();
     claim.fill(&[1; 16]);
     drop(claim);
-    core::mem::forget(writer.claim().unwrap());
+    // It has no destructor: leaked or dropped is the same.
+    let _ = writer.claim().unwrap();
     assert_eq!((writer.next_position(), writer.holes()), (0, 0));
     assert_eq!(read(&mut reader), Err(Missed::Empty));
     let mut claim = writer.claim().unwrap();
@@ -387,7 +388,6 @@ fn positions_near_the_last_one_work_like_any() {
         for n in lost..9 {
             assert_eq!(number(&read(&mut reader).unwrap(), 16), n);
         }
-        drop(writer);
         assert_eq!(ring.writer().messages(), 9);
     }
 }

@@ -146,6 +146,7 @@ impl Writer {
     }
 
     /// The position of the next message or hole.
+    #[cfg(test)]
     pub(crate) fn next_position(&self) -> u64 {
         self.count.next
     }
@@ -157,6 +158,7 @@ impl Writer {
 
     /// Payload bytes published since the ring was made, short of what a writer that crashed had
     /// published last.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> u64 {
         self.count.bytes
     }

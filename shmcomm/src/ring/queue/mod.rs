@@ -116,7 +116,8 @@ pub(crate) use claim::{Answer, Job, Request};
 pub(crate) use loan::Loan;
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use pull::Taken;
-pub(crate) use reap::{Backlog, Reaped};
+#[cfg(test)]
+use reap::{Backlog, Reaped};
 
 use crate::layout::{Discipline, Geometry, Region};
 use slots::Slots;

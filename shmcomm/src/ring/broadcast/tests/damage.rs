@@ -173,7 +173,7 @@ fn garbage_makes_no_end_panic_or_hang() {
                 ring.put(position, slot::STAMP, garbage(&mut seed));
                 ring.put(garbage(&mut seed) % 4, slot::META, garbage(&mut seed));
             }
-            if garbage(&mut seed) % 4 == 0 {
+            if garbage(&mut seed).is_multiple_of(4) {
                 ring.control(control::HEAD, garbage(&mut seed));
                 ring.control(control::HOLES, garbage(&mut seed));
             }
