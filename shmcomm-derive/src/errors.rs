@@ -59,11 +59,11 @@ pub fn did_you_mean<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// `a`, `b` and `c`.
-pub fn list(words: &[&str]) -> String {
+pub fn list(words: &[&str], and: &str) -> String {
     let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     match words.split_last() {
         Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        Some((last, others)) => format!("{} {and} {last}", others.join(", ")),
         None => String::new(),
     }
 }

@@ -119,6 +119,37 @@ fn another_layout_is_named_before_any_data_is_touched() {
     assert!(error.to_string().contains(words), "{error}");
 }
 
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct PoseDict {
+    frame: String,
+    xyz: Vec<f64>,
+}
+
+channel! {
+    /// Where Python thinks we are.
+    pub PythonPose: PubSub<PoseDict, Pickle> { name: "pose", wire: Python }
+    PythonImu: PubSub<Header> { wire: Python, name: "imu", slots: 9 }
+    PythonText: PubSub<[u8], Bytes> { name: concat!("typed-", "text"), wire: Python }
+}
+
+#[test]
+fn a_channel_with_python_has_the_defaults_of_python() {
+    use shmcomm::python::{Options, Publisher, Subscriber};
+    assert_eq!((PythonPose::SLOTS, PythonPose::SLOT_SIZE), (64, 4096));
+    assert_eq!((PythonImu::SLOTS, PythonImu::SLOT_SIZE), (9, 4 + 16));
+    let options = || Options { name: namespace("python").into(), ..PythonPose::options() };
+    let mut publisher = Publisher::<PoseDict, shmcomm::codec::Pickle>::open(options()).unwrap();
+    let mut subscriber = Subscriber::<PoseDict, shmcomm::codec::Pickle>::open(options()).unwrap();
+    let pose = PoseDict { frame: "map".into(), xyz: vec![1.0, 2.0, 3.0] };
+    publisher.send(&pose).unwrap();
+    assert_eq!(subscriber.recv_timeout(SOON).unwrap(), pose);
+
+    fn receives_bytes(_: fn() -> Result<Subscriber<Vec<u8>, shmcomm::codec::Bytes>, shmcomm::Error>) {}
+    receives_bytes(PythonText::subscriber);
+    let none = Options { connect_timeout: Duration::ZERO, ..PythonImu::options() };
+    assert_eq!(none.name, PythonImu::NAME);
+}
+
 #[test]
 fn macros_work_inside_a_function_and_from_other_macros() {
     macro_rules! message_and_channel {

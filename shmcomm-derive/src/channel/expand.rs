@@ -1,6 +1,8 @@
-//! Prints a channel: a unit struct, its constants and its constructors.
+//! Prints a channel: a unit struct, its constants and its constructors. What differs with Python is in `python`.
 
+use super::keys::{End, Wire};
 use super::parse::{Channel, Format, Kind};
+use super::python;
 use crate::errors::call;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -9,14 +11,46 @@ use syn::spanned::Spanned;
 use syn::{PathArguments, Type, TypeSlice};
 
 pub fn channel(channel: &Channel) -> TokenStream {
-    let Channel { krate, attrs, vis, ident, kind, .. } = channel;
-    let carried = carried(kind);
-    let carries = match &kind.format {
-        Format::Tail(..) => quote!(__shm::with_tail(Self::CARRIES0, Self::CARRIES1)),
-        _ if kind.messages.len() == 2 => quote!(__shm::exchange(Self::CARRIES0, Self::CARRIES1)),
-        _ => quote!(Self::CARRIES0),
+    let Channel { krate, attrs, vis, ident, .. } = channel;
+    let docs = docs(channel);
+    let cfg: Vec<_> = attrs.iter().filter(|a| a.path().is_ident("cfg")).collect();
+    let (items, checks) = match channel.wire {
+        Wire::Native => (native(channel), checks(channel)),
+        Wire::Python => (python::items(channel), python::checks(channel)),
     };
-    let consts = (0..).map(|i: usize| format_ident!("CARRIES{i}"));
+    let body = quote! {
+        #(#cfg)*
+        #[allow(dead_code, non_upper_case_globals)]
+        const _: () = {
+            use #krate::__private::channel as __shm;
+
+            impl #ident {
+                #items
+            }
+            #checks
+        };
+    };
+    let body = match channel.wire {
+        Wire::Native => body,
+        Wire::Python => python::guarded(channel, body),
+    };
+    quote! {
+        #(#attrs)*
+        #(#[doc = #docs])*
+        #[derive(
+            #krate::__private::channel::Clone,
+            #krate::__private::channel::Copy,
+            #krate::__private::channel::Debug,
+        )]
+        #vis struct #ident;
+        #body
+    }
+}
+
+/// The constants and constructors of a channel between programs that use this library.
+fn native(channel: &Channel) -> TokenStream {
+    let kind = &channel.kind;
+    let carries = carries(kind);
     let value = |key: &str, default: TokenStream| channel.values.get(key).cloned().unwrap_or(default);
     let (name, slots) = (channel.name(), value("slots", quote!(64)));
     let (seats, redeliver) = (value("seats", quote!(128)), value("redeliver", quote!(false)));
@@ -32,48 +66,49 @@ pub fn channel(channel: &Channel) -> TokenStream {
         None => quote!(__shm::slot_size(Self::CARRIES)),
     };
     let pattern = pattern(kind);
-    let ends = ends(kind);
-    let checks = checks(channel);
-    let docs = docs(channel);
-    let cfg: Vec<_> = attrs.iter().filter(|a| a.path().is_ident("cfg")).collect();
-
-    quote! {
-        #(#attrs)*
-        #(#[doc = #docs])*
-        #[derive(
-            #krate::__private::channel::Clone,
-            #krate::__private::channel::Copy,
-            #krate::__private::channel::Debug,
-        )]
-        #vis struct #ident;
-
-        #(#cfg)*
-        #[allow(dead_code, non_upper_case_globals)]
-        const _: () = {
-            use #krate::__private::channel as __shm;
-
-            impl #ident {
-                /// The name, without namespace.
-                pub const NAME: &'static __shm::primitive::str = #name;
-                /// How many messages the channel holds.
-                pub const SLOTS: __shm::primitive::usize = #slots;
-                #max_len
-                /// How many bytes a message may take.
-                pub const SLOT_SIZE: __shm::primitive::usize = #slot_size;
-                const SEATS: __shm::primitive::usize = #seats;
-                #(const #consts: __shm::Carries = #carried;)*
-                const CARRIES: __shm::Carries = #carries;
-                /// The channel as a value.
-                pub const CHANNEL: __shm::Channel<#pattern> = __shm::declare(
-                    Self::NAME, Self::SLOTS, Self::SLOT_SIZE, Self::SEATS, #redeliver, Self::CARRIES,
-                );
-
-                /// The channel with other settings than declared: `open().namespace("sim")`.
-                pub fn open() -> __shm::Opener<#pattern> { Self::CHANNEL.open() }
-                #ends
+    let (messages, format) = (&kind.messages, format(kind));
+    let ends = kind.pattern.ends.iter().map(|End { constructor, ty, doc, .. }| {
+        let (make, end) = (format_ident!("{constructor}"), format_ident!("{ty}"));
+        quote! {
+            #[doc = #doc]
+            pub fn #make() -> __shm::Result<__shm::#end<#(#messages,)* #format>, __shm::Error> {
+                Self::open().#make()
             }
-            #checks
-        };
+        }
+    });
+    quote! {
+        /// The name, without namespace.
+        pub const NAME: &'static __shm::primitive::str = #name;
+        /// How many messages the channel holds.
+        pub const SLOTS: __shm::primitive::usize = #slots;
+        #max_len
+        /// How many bytes a message may take.
+        pub const SLOT_SIZE: __shm::primitive::usize = #slot_size;
+        const SEATS: __shm::primitive::usize = #seats;
+        #carries
+        /// The channel as a value.
+        pub const CHANNEL: __shm::Channel<#pattern> = __shm::declare(
+            Self::NAME, Self::SLOTS, Self::SLOT_SIZE, Self::SEATS, #redeliver, Self::CARRIES,
+        );
+
+        /// The channel with other settings than declared: `open().namespace("sim")`.
+        pub fn open() -> __shm::Opener<#pattern> { Self::CHANNEL.open() }
+        #(#ends)*
+    }
+}
+
+/// Constants that describe the types of the messages, one by one and together.
+pub fn carries(kind: &Kind) -> TokenStream {
+    let consts = (0..).map(|i: usize| format_ident!("CARRIES{i}"));
+    let carried = carried(kind);
+    let all = match &kind.format {
+        Format::Tail(_) => quote!(__shm::with_tail(Self::CARRIES0, Self::CARRIES1)),
+        _ if kind.messages.len() == 2 => quote!(__shm::exchange(Self::CARRIES0, Self::CARRIES1)),
+        _ => quote!(Self::CARRIES0),
+    };
+    quote! {
+        #(const #consts: __shm::Carries = #carried;)*
+        const CARRIES: __shm::Carries = #all;
     }
 }
 
@@ -99,26 +134,12 @@ fn pattern(kind: &Kind) -> TokenStream {
     quote!(__shm::#ident<#(#messages,)* #format>)
 }
 
-fn format(kind: &Kind) -> Option<Type> {
+pub fn format(kind: &Kind) -> Option<Type> {
     match &kind.format {
         Format::Fixed => None,
         Format::Tail(slice) => Some(Type::Slice(slice.clone())),
         Format::Codec(codec) => Some(codec.clone()),
     }
-}
-
-fn ends(kind: &Kind) -> TokenStream {
-    let (messages, format) = (&kind.messages, format(kind));
-    let end = |(make, end, doc): &(&str, &str, &str)| {
-        let (make, end) = (format_ident!("{make}"), format_ident!("{end}"));
-        quote! {
-            #[doc = #doc]
-            pub fn #make() -> __shm::Result<__shm::#end<#(#messages,)* #format>, __shm::Error> {
-                Self::open().#make()
-            }
-        }
-    };
-    kind.pattern.ends.iter().map(end).collect()
 }
 
 fn checks(channel: &Channel) -> TokenStream {
@@ -173,7 +194,7 @@ fn checks(channel: &Channel) -> TokenStream {
 
 /// A constant that fails to evaluate if `function(arguments)` does, underlining `tokens`. The error
 /// shows its name.
-fn check(
+pub fn check(
     channel: &Channel,
     what: &str,
     function: &str,
@@ -183,8 +204,8 @@ fn check(
     let mut trees = tokens.into_token_stream().into_iter();
     let start = trees.next().map_or_else(Span::call_site, |t| t.span());
     let end = trees.last().map_or(start, |t| t.span());
-    let function = Ident::new(function, start);
-    let call = call(quote_spanned!(start=> __shm::#function), arguments, end);
+    let function = function.split("::").map(|word| Ident::new(word, start));
+    let call = call(quote_spanned!(start=> __shm::#(#function)::*), arguments, end);
     let constant = format_ident!("{what}_of_{}", channel.ident.unraw());
     quote!(const _: () = { const #constant: () = #call; };)
 }
@@ -201,11 +222,12 @@ fn docs(channel: &Channel) -> Vec<String> {
     let documented = channel.attrs.iter().any(|a| a.path().is_ident("doc"));
     let gap = documented.then(String::new);
     let (title, name) = (channel.kind.pattern.title, channel.shown_name());
-    gap.into_iter().chain([format!(" {title} channel `{name}`: {messages}{format}.")]).collect()
+    let with = if channel.wire == Wire::Python { " with Python" } else { "" };
+    gap.into_iter().chain([format!(" {title} channel `{name}`{with}: {messages}{format}.")]).collect()
 }
 
 /// A type as its author would write it.
-fn show(ty: &Type) -> String {
+pub fn show(ty: &Type) -> String {
     let text = quote!(#ty).to_string().replace("__shm :: ", "");
     let pairs = [(" :: ", "::"), (" < ", "<"), ("< ", "<"), (" >", ">"), (" , ", ", "), (" ;", ";")];
     pairs.iter().fold(text, |text, (from, to)| text.replace(from, to))

@@ -11,8 +11,22 @@ pub struct Pattern {
     pub tail: bool,
     /// For the documentation.
     pub title: &'static str,
-    /// Constructors: name, type, documentation.
-    pub ends: &'static [(&'static str, &'static str, &'static str)],
+    /// With Python: its constructor of `Options`, its slots and their size.
+    pub python: (&'static str, usize, usize),
+    pub ends: &'static [End],
+}
+
+/// One side of a channel.
+pub struct End {
+    pub constructor: &'static str,
+    pub ty: &'static str,
+    /// Which of the messages it receives.
+    pub receives: Option<usize>,
+    pub doc: &'static str,
+}
+
+const fn end(constructor: &'static str, ty: &'static str, receives: Option<usize>, doc: &'static str) -> End {
+    End { constructor, ty, receives, doc }
 }
 
 pub const PATTERNS: [Pattern; 3] = [
@@ -22,9 +36,10 @@ pub const PATTERNS: [Pattern; 3] = [
         messages: 1,
         tail: true,
         title: "Publish/subscribe",
+        python: ("pubsub", 64, 4096),
         ends: &[
-            ("publisher", "Publisher", "Opens the sending end."),
-            ("subscriber", "Subscriber", "Opens a receiving end."),
+            end("publisher", "Publisher", None, "Opens the sending end."),
+            end("subscriber", "Subscriber", Some(0), "Opens a receiving end."),
         ],
     },
     Pattern {
@@ -33,7 +48,11 @@ pub const PATTERNS: [Pattern; 3] = [
         messages: 1,
         tail: false,
         title: "Push/pull",
-        ends: &[("pusher", "Pusher", "Opens a sending end."), ("puller", "Puller", "Opens a receiving end.")],
+        python: ("pushpull", 128, 4096),
+        ends: &[
+            end("pusher", "Pusher", None, "Opens a sending end."),
+            end("puller", "Puller", Some(0), "Opens a receiving end."),
+        ],
     },
     Pattern {
         word: "ReqRep",
@@ -41,12 +60,24 @@ pub const PATTERNS: [Pattern; 3] = [
         messages: 2,
         tail: false,
         title: "Request/reply",
+        python: ("reqrep", 16, 8192),
         ends: &[],
     },
 ];
 
 /// Formats that need no import.
 pub const FORMATS: [&str; 4] = ["Fixed", "Msgpack", "Pickle", "Bytes"];
+
+/// What the other end of a channel may be.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Wire {
+    Native,
+    /// PyPI's `shm-comm`.
+    Python,
+}
+
+/// By their words.
+pub const WIRES: [(&str, Wire); 2] = [("Native", Wire::Native), ("Python", Wire::Python)];
 
 pub struct Key {
     pub word: &'static str,
@@ -56,34 +87,39 @@ pub struct Key {
 /// Which channels take a key.
 pub enum Of {
     All,
+    Native,
     Tails,
     Pattern(&'static str),
 }
 
-pub const KEYS: [Key; 6] = [
+pub const KEYS: [Key; 7] = [
     Key { word: "name", of: Of::All },
     Key { word: "slots", of: Of::All },
     Key { word: "slot_size", of: Of::All },
     Key { word: "max_len", of: Of::Tails },
-    Key { word: "seats", of: Of::All },
+    Key { word: "seats", of: Of::Native },
+    Key { word: "wire", of: Of::All },
     Key { word: "redeliver", of: Of::Pattern("ReqRep") },
 ];
 
 impl Key {
-    pub fn fits(&self, pattern: &Pattern, tail: bool) -> bool {
+    pub fn fits(&self, pattern: &Pattern, tail: bool, wire: Wire) -> bool {
         match self.of {
             Of::All => true,
-            Of::Tails => tail,
-            Of::Pattern(word) => word == pattern.word,
+            Of::Native => wire == Wire::Native,
+            Of::Tails => wire == Wire::Native && tail,
+            Of::Pattern(word) => wire == Wire::Native && word == pattern.word,
         }
     }
 
     /// What takes it.
-    pub fn whose(&self) -> &'static str {
+    pub fn whose(&self) -> String {
+        let shape = |word| PATTERNS.iter().find(|p| p.word == word).map_or("", |p| p.shape);
         match self.of {
-            Of::All => "every channel",
-            Of::Tails => "PubSub<Header, [Item]>",
-            Of::Pattern(word) => PATTERNS.iter().find(|p| p.word == word).map_or("", |p| p.shape),
+            Of::All => "every channel".into(),
+            Of::Native => "channels without `wire: Python`".into(),
+            Of::Tails => "`PubSub<Header, [Item]>`".into(),
+            Of::Pattern(word) => format!("`{}`", shape(word)),
         }
     }
 }

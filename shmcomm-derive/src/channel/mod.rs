@@ -3,6 +3,7 @@
 mod expand;
 mod keys;
 mod parse;
+mod python;
 
 use crate::errors::Errors;
 use proc_macro2::TokenStream;

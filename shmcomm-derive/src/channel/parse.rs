@@ -5,7 +5,7 @@
 //! pub Telemetry: PubSub<Imu> { name: "robot/imu", slots: 256 }
 //! ```
 
-use super::keys::{FORMATS, KEYS, PATTERNS, Pattern};
+use super::keys::{FORMATS, KEYS, Key, PATTERNS, Pattern, WIRES, Wire};
 use crate::errors::{Errors, did_you_mean, list};
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,7 @@ pub struct Channel {
     pub vis: Visibility,
     pub ident: Ident,
     pub kind: Kind,
+    pub wire: Wire,
     /// By key.
     pub values: BTreeMap<&'static str, TokenStream>,
 }
@@ -77,15 +78,20 @@ fn channel(krate: &TokenStream, input: ParseStream, errors: &mut Errors) -> Resu
     let path: syn::Path = input.parse()?;
     let kind = path.segments.last().and_then(|last| kind(last, errors));
 
-    let mut values = BTreeMap::new();
+    let mut entries = Vec::new();
     let body;
     let brace = syn::braced!(body in input);
     while !body.is_empty() {
-        entry(&body, &ident, kind.as_ref(), &mut values, errors)?;
+        entries.push(entry(&body, errors)?);
     }
     let _: Option<Token![,]> = input.parse()?;
     let _: Option<Token![;]> = input.parse()?;
 
+    let Some(wire) = wire(&entries, errors) else { return Ok(None) };
+    let mut values = BTreeMap::new();
+    for (key, value) in entries {
+        insert(&key, value, &ident, kind.as_ref(), wire, &mut values, errors);
+    }
     if !values.contains_key("name") {
         errors.at_span(
             brace.span.close(),
@@ -93,17 +99,20 @@ fn channel(krate: &TokenStream, input: ParseStream, errors: &mut Errors) -> Resu
         );
         return Ok(None);
     }
-    Ok(kind.map(|kind| Channel { krate: krate.clone(), attrs, vis, ident, kind, values }))
+    if let (Some(Kind { format: Format::Tail(slice), .. }), Wire::Python) = (&kind, wire) {
+        errors.at(
+            slice,
+            "Python has no tails: let a codec write the whole message, such as `PubSub<Message, Pickle>`",
+        );
+        return Ok(None);
+    }
+    Ok(kind.map(|kind| Channel { krate: krate.clone(), attrs, vis, ident, kind, wire, values }))
 }
 
+type Entry = (Ident, TokenStream);
+
 /// `key: tokens up to the next comma`.
-fn entry(
-    body: ParseStream,
-    channel: &Ident,
-    kind: Option<&Kind>,
-    values: &mut BTreeMap<&'static str, TokenStream>,
-    errors: &mut Errors,
-) -> Result<()> {
+fn entry(body: ParseStream, errors: &mut Errors) -> Result<Entry> {
     let key = body.call(Ident::parse_any)?;
     if body.peek(Token![=]) {
         let equals: Token![=] = body.parse()?;
@@ -116,30 +125,55 @@ fn entry(
         value.extend([body.parse::<TokenTree>()?]);
     }
     let _: Option<Token![,]> = body.parse()?;
-
-    let word = key.unraw().to_string();
-    let Some(known) = KEYS.iter().find(|k| k.word == word) else {
-        unknown_key(&key, &word, kind, errors);
-        return Ok(());
-    };
-    if let Some(kind) = kind.filter(|kind| !known.fits(kind.pattern, kind.format.is_tail())) {
-        let (whose, this) = (known.whose(), kind.pattern.shape);
-        errors.at(&key, format_args!("`{word}` is a key of `{whose}`, not of `{this}`"));
-    } else if value.is_empty() {
-        errors.at(&key, format_args!("`{word}` needs a value"));
-    } else if values.insert(known.word, value).is_some() {
-        errors.at(&key, format_args!("`{word}` of channel `{channel}` is given twice"));
-    }
-    Ok(())
+    Ok((key, value))
 }
 
-fn unknown_key(key: &Ident, word: &str, kind: Option<&Kind>, errors: &mut Errors) {
-    let fits = |k: &&super::keys::Key| kind.is_none_or(|kind| k.fits(kind.pattern, kind.format.is_tail()));
+/// Decides which keys there are, so it is looked for before the others are looked at.
+fn wire(entries: &[Entry], errors: &mut Errors) -> Option<Wire> {
+    let Some((_, value)) = entries.iter().find(|(key, value)| key == "wire" && !value.is_empty()) else {
+        return Some(Wire::Native);
+    };
+    let word = value.to_string();
+    let wire = WIRES.iter().find(|(known, _)| *known == word).map(|(_, wire)| *wire);
+    if wire.is_none() {
+        let words = WIRES.map(|(word, _)| word);
+        let hint = did_you_mean(&word, &words).map_or(String::new(), |w| format!("; did you mean `{w}`?"));
+        errors.at(value, format_args!("`{word}` is no wire{hint}\nuse {}", list(&words, "or")));
+    }
+    wire
+}
+
+fn insert(
+    key: &Ident,
+    value: TokenStream,
+    channel: &Ident,
+    kind: Option<&Kind>,
+    wire: Wire,
+    values: &mut BTreeMap<&'static str, TokenStream>,
+    errors: &mut Errors,
+) {
+    let word = key.unraw().to_string();
+    let Some(known) = KEYS.iter().find(|k| k.word == word) else {
+        unknown_key(key, &word, kind, wire, errors);
+        return;
+    };
+    if let Some(kind) = kind.filter(|kind| !known.fits(kind.pattern, kind.format.is_tail(), wire)) {
+        let (whose, this) = (known.whose(), kind.pattern.shape);
+        let with = if wire == Wire::Python { " with `wire: Python`" } else { "" };
+        errors.at(key, format_args!("`{word}` is a key of {whose}, not of `{this}`{with}"));
+    } else if value.is_empty() {
+        errors.at(key, format_args!("`{word}` needs a value"));
+    } else if values.insert(known.word, value).is_some() {
+        errors.at(key, format_args!("`{word}` of channel `{channel}` is given twice"));
+    }
+}
+
+fn unknown_key(key: &Ident, word: &str, kind: Option<&Kind>, wire: Wire, errors: &mut Errors) {
+    let fits = |k: &&Key| kind.is_none_or(|kind| k.fits(kind.pattern, kind.format.is_tail(), wire));
     let known: Vec<_> = KEYS.iter().filter(fits).map(|k| k.word).collect();
     let hint = did_you_mean(word, &known).map_or(String::new(), |k| format!("; did you mean `{k}`?"));
-    let whose = kind.map_or("a", |kind| kind.pattern.word);
-    let whose = if whose == "a" { "a channel".into() } else { format!("a `{whose}` channel") };
-    errors.at(key, format_args!("unknown key `{word}`{hint}\n{whose} takes {}", list(&known)));
+    let whose = kind.map_or("a channel".into(), |kind| format!("a `{}` channel", kind.pattern.word));
+    errors.at(key, format_args!("unknown key `{word}`{hint}\n{whose} takes {}", list(&known, "and")));
 }
 
 fn kind(last: &PathSegment, errors: &mut Errors) -> Option<Kind> {
@@ -147,11 +181,8 @@ fn kind(last: &PathSegment, errors: &mut Errors) -> Option<Kind> {
     let Some(pattern) = PATTERNS.iter().find(|p| p.word == word) else {
         let hint = did_you_mean(&word, &PATTERNS.each_ref().map(|p| p.word))
             .map_or(String::new(), |k| format!("; did you mean `{k}`?"));
-        let shapes = list(&PATTERNS.each_ref().map(|p| p.shape));
-        errors.at(
-            &last.ident,
-            format_args!("`{word}` is no pattern{hint}\nuse {}", shapes.replace(" and ", " or ")),
-        );
+        let shapes = list(&PATTERNS.each_ref().map(|p| p.shape), "or");
+        errors.at(&last.ident, format_args!("`{word}` is no pattern{hint}\nuse {shapes}"));
         return None;
     };
     let shape = pattern.shape;
@@ -228,10 +259,15 @@ fn duplicates(channels: &mut Vec<Channel>, errors: &mut Errors) {
         }
         new
     });
-    let mut seen: BTreeMap<String, &Channel> = BTreeMap::new();
+    let mut seen: BTreeMap<_, &Channel> = BTreeMap::new();
     for channel in channels.iter().filter(|channel| !conditional(channel)) {
         let Some(name) = literal(channel.name()).map(|name| name.value()) else { continue };
-        if let Some(first) = seen.get(&name) {
+        // With Python each pattern has segments of its own.
+        let segment = match channel.wire {
+            Wire::Native => ("", name.clone()),
+            Wire::Python => (channel.kind.pattern.word, name.clone()),
+        };
+        if let Some(first) = seen.get(&segment) {
             let (a, b) = (&first.ident, &channel.ident);
             errors.at(
                 channel.name(),
@@ -239,7 +275,7 @@ fn duplicates(channels: &mut Vec<Channel>, errors: &mut Errors) {
             );
             errors.at(first.name(), format_args!("{name:?} is first used here, by `{a}`"));
         } else {
-            seen.insert(name, channel);
+            seen.insert(segment, channel);
         }
     }
 }

@@ -18,6 +18,12 @@ pub use core::result::Result;
 #[cfg(feature = "derive")]
 pub use shmcomm_derive::channel;
 
+#[cfg(feature = "python")]
+pub use super::wire;
+pub use crate::__shmcomm_with_python as with_python;
+#[cfg(feature = "python")]
+pub use crate::python;
+
 use super::Settings;
 
 /// Carries nothing: the feature `pickle` of this crate is off.

@@ -42,6 +42,9 @@ pub mod declare;
 mod ends;
 mod opener;
 mod pattern;
+#[cfg(feature = "python")]
+#[doc(hidden)]
+pub mod wire;
 
 pub use opener::Opener;
 pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, TailItem};
@@ -252,6 +255,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | `slot_size` | all | bytes a message may take; as many as it has if not said |
 /// | `max_len` | `PubSub<Header, [Item]>` | how many items a tail may have; `slot_size` follows |
 /// | `seats` | all | how many ends may be open at one time, 2 to 4096; 128 if not said |
+/// | `wire` | all | `Python` if the other end is, or may be, a process of the Python library shm-comm 1.0.0 |
 /// | `redeliver` | `ReqRep` | whether a request whose replier died goes to another one; `false` if not said |
 ///
 /// ```
@@ -275,8 +279,37 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// let sim = Odometry::open().namespace("sim1").slots(16);
 /// assert_eq!(sim.full_name(), "sim1/robot/odometry");
 /// ```
+///
+/// # Messages that serde encodes
+///
+/// A codec in the place of the format admits any message that serde can handle, in up to `slot_size` bytes:
+/// `Jobs: PushPull<Job, Msgpack> { name: "jobs", slot_size: 4096 }`. The codecs `Msgpack`, `Pickle` (features of this
+/// crate) and `Bytes` need no import here.
+///
+/// # With Python
+///
+/// `Pose: PubSub<PoseDict, Pickle> { name: "pose", wire: Python }` has the ends of `shmcomm::python`, and in place of
+/// `open()` a function `options()`, which returns what they are opened with. Slots, unless said, are as many and as
+/// large as Python makes them; names are plain, without `/`.
 #[cfg(feature = "derive")]
 #[macro_export]
 macro_rules! channel {
     ($($input:tt)*) => { $crate::__private::channel::channel! { [$crate] $($input)* } };
+}
+
+/// Passes on what an expansion of [`channel!`](crate::channel!) has for a channel with Python.
+#[cfg(feature = "python")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __shmcomm_with_python {
+    ($($input:tt)*) => { $($input)* };
+}
+
+#[cfg(not(feature = "python"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __shmcomm_with_python {
+    ($($input:tt)*) => {
+        ::core::compile_error! { "`wire: Python` needs the feature `python` of `shmcomm`" }
+    };
 }
