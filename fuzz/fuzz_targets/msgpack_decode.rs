@@ -1,0 +1,50 @@
+//! Any bytes as msgpack: an error or a value, within bounds; a value survives being sent again.
+
+#![no_main]
+
+use std::collections::HashMap;
+
+use libfuzzer_sys::fuzz_target;
+use serde::Deserialize;
+use shmcomm::codec::{EncodeError, NdArray, Value, msgpack};
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+enum Command {
+    Stop,
+    Speed(f32),
+    Move(i32, i128),
+    Look { at: [f64; 3], image: NdArray },
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Message<'a> {
+    id: Option<u64>,
+    text: &'a str,
+    commands: Vec<Command>,
+    rows: Vec<Vec<f64>>,
+    #[serde(flatten)]
+    rest: HashMap<String, Value>,
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = msgpack::from_slice::<Message>(bytes);
+    let _ = msgpack::from_slice::<Vec<Command>>(bytes);
+    let _ = msgpack::from_slice::<Vec<Vec<Option<i64>>>>(bytes);
+    let _ = msgpack::from_slice::<NdArray>(bytes);
+    if let Ok(value) = msgpack::from_slice::<Value>(bytes) {
+        match msgpack::to_vec(&value) {
+            Ok(again) => {
+                let mut slot = vec![0; again.len()];
+                assert_eq!(msgpack::to_slice(&value, &mut slot), Ok(again.len()));
+                assert_eq!(slot, again);
+                let back: Value = msgpack::from_slice(&again).expect("what was written can be read");
+                // As text, because NaN differs from itself.
+                assert_eq!(format!("{back:?}"), format!("{value:?}"));
+            }
+            Err(EncodeError::Refused { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+});
