@@ -63,7 +63,8 @@
 //! | ends | [`Publisher`], [`Subscriber`] | [`Pusher`], [`Puller`] |
 //!
 //! Fixed layouts are the plain case. Other formats: a header with a tail of varying length
-//! (`PubSub<Header, [Item]>`), and messages that [`codec`]s encode.
+//! (`PubSub<Header, [Item]>`), and messages that [`codec`]s encode (`PubSub<Report, Msgpack>`). With
+//! `wire: Python` the other end is a process of the Python library.
 //!
 //! # What is guaranteed
 //!

@@ -34,6 +34,25 @@ fn numbers_on_the_other_pages_are_those_of_the_sources() {
     says("docs/troubleshooting.md", format!("above {populated} MiB get their memory mapped"));
 }
 
+#[test]
+fn every_key_of_a_channel_is_on_its_page() {
+    let page =
+        fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/channels.md")).unwrap();
+    let keys = source("shmcomm-derive/src/channel/keys.rs");
+    let words: Vec<_> = keys
+        .split("Key { word: \"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'))
+        .map(|(word, _)| word)
+        .collect();
+    assert!(words.len() > 5, "{words:?}");
+    // A key of a pattern without constructors is of no use to anybody.
+    let unused = keys.contains("ends: &[]").then_some("redeliver");
+    for word in words.into_iter().filter(|word| Some(*word) != unused) {
+        assert!(page.contains(&format!("| `{word}` |")), "docs/channels.md does not explain `{word}`");
+    }
+}
+
 /// What the headings of a page are called in links: lower case, spaces as `-`, punctuation left out.
 fn anchors(text: &str) -> Vec<String> {
     let mut fenced = false;
