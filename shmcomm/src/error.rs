@@ -33,8 +33,6 @@ pub enum ErrorKind {
     Permission,
     /// The file system for shared memory has not enough room.
     NoSpace,
-    /// The process was forked; the child has to open its channels anew.
-    Forked,
     /// This operating system lacks something.
     Unsupported,
     /// Any other refusal of the operating system; see `source()`.

@@ -12,7 +12,7 @@ use crate::sync::Ordering;
 use std::time::Duration;
 
 /// Counts of a channel since its segment was created, and its participants.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Messages sent.
@@ -80,7 +80,11 @@ impl Stats {
     }
 }
 
+/// In the child of a fork, where the segment is not mapped, everything is zero.
 pub(crate) fn read(attachment: &Attachment) -> Stats {
+    if attachment.forked() {
+        return Stats::default();
+    }
     let region = attachment.region();
     let geometry = attachment.geometry();
     // Relaxed: figures to show; nothing is decided by them.
@@ -101,6 +105,9 @@ pub(crate) fn read(attachment: &Attachment) -> Stats {
 /// Of a queue: its participants count for themselves, and the segment for those that have left.
 pub(crate) fn read_queue(attachment: &Attachment, queue: &Queue) -> Stats {
     let mut stats = read(attachment);
+    if attachment.forked() {
+        return stats;
+    }
     let senders = |p: &&Participant| matches!(p.role, Role::Pusher | Role::Requester);
     let (sent, received): (Vec<_>, Vec<_>) = stats.participants.iter().partition(senders);
     stats.messages += sent.iter().map(|p| p.messages).sum::<u64>();

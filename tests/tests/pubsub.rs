@@ -417,6 +417,7 @@ fn forked_child_is_told_and_harms_nobody() {
     let ns = namespace("fork");
     let mut peer = Peer::start(PEER, &ns, &["fork-small"]);
     peer.expect("child: Err(Forked) Err(Forked) Err(Forked) false");
+    peer.expect("child: 0 0 0");
     peer.expect("child: 2 subscribers");
     peer.expect("parent: 2");
     peer.expect("parent: 1 subscribers");

@@ -154,10 +154,22 @@ impl<H: ShmMessage, T: ShmMessage> Publisher<H, [T]> {
 
 impl Core {
     fn open(spec: Spec) -> Result<Self, Error> {
-        let attachment = segment::publish(&spec, KEEPER)?;
+        let mut attachment = segment::publish(&spec, KEEPER)?;
+        let mut adopted = Writer::new(attachment.region(), attachment.geometry());
+        if let Err(why) = &adopted {
+            log::warn!(
+                target: "shmcomm",
+                "channel `{}`: its slots are damaged ({why}); the segment is replaced",
+                attachment.channel()
+            );
+            drop(attachment);
+            segment::force_unlink(&spec.name)?;
+            attachment = segment::publish(&spec, KEEPER)?;
+            adopted = Writer::new(attachment.region(), attachment.geometry());
+        }
+        let writer = adopted.map_err(|why| attachment.damaged(why))?;
         let region = attachment.region();
         let geometry = attachment.geometry();
-        let writer = Writer::new(region, geometry).map_err(|why| attachment.damaged(why))?;
         let staging = match geometry.discipline {
             Discipline::Pinned => Buffer::new(0, 1),
             _ => Buffer::new(geometry.slot_size as usize, geometry.align as usize),

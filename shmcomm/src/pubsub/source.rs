@@ -115,7 +115,7 @@ impl Source {
     }
 
     pub(super) fn lag(&self) -> u64 {
-        self.reader.lag()
+        if self.attachment.forked() { 0 } else { self.reader.lag() }
     }
 
     pub(super) fn publisher_alive(&self) -> bool {

@@ -166,3 +166,19 @@ fn slots_held_by_all_hands_are_an_error_that_passes() {
         );
     }
 }
+
+#[test]
+fn publisher_replaces_a_segment_whose_slots_are_damaged() {
+    let spec = spec::<Status>("damaged");
+    let mut first = Publisher::<Status>::open(spec.clone()).unwrap();
+    let mut subscriber = Subscriber::<Status>::open(spec.clone()).unwrap();
+    first.send(&status(1)).unwrap();
+    assert_eq!(subscriber.try_recv(), Ok(status(1)));
+    // Somebody scribbles over the head, then the publisher ends.
+    let region = first.core().attachment.region();
+    region.u64(crate::layout::control::HEAD).store(1 << 40, crate::sync::Ordering::Relaxed);
+    drop(first);
+    let mut second = Publisher::<Status>::open(spec).unwrap();
+    second.send(&status(2)).unwrap();
+    assert_eq!(subscriber.recv_timeout(Duration::from_secs(10)), Ok(status(2)));
+}

@@ -185,6 +185,9 @@ impl Attachment {
 
     /// A lower bound of the participants of `role` that live.
     pub(crate) fn count_alive(&self, role: Role) -> usize {
+        if self.forked() {
+            return 0;
+        }
         (0..self.geometry.seats)
             .filter(|&index| {
                 let at = self.geometry.seat(index) + seat::ROLE;

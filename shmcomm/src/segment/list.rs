@@ -163,7 +163,8 @@ pub(super) fn time(nanoseconds: i64) -> SystemTime {
 
 /// Removes the segment of a channel (full name, namespace included), whoever uses it and whatever is
 /// in it; `false` if there is none. Its participants keep what they have mapped and learn that it is
-/// superseded: subscribers look for a new one, and the messages of a queue are gone.
+/// superseded: they go on among themselves, subscribers follow to a new one once their publisher has
+/// gone, and newcomers find nothing. The messages of a queue are gone with its ends.
 ///
 /// Works on damaged segments too. Waits at most five seconds for others that join or leave.
 ///

@@ -140,6 +140,7 @@ fn fork_small() -> Result {
         let received = subscriber.recv();
         let waited = subscriber.recv_timeout(Duration::from_millis(10));
         println!("child: {sent:?} {received:?} {waited:?} {}", subscriber.is_connected());
+        println!("child: {} {} {}", subscriber.lag(), publisher.stats().messages, publisher.subscribers());
         drop((publisher, subscriber));
         // Opening anew works: a third participant beside the parent's two.
         let again = SmallFeed::subscriber()?;
