@@ -94,7 +94,7 @@ fn pinned(guard: &Pinned) -> Vec<u8> {
 #[test]
 fn messages_arrive_in_order_with_their_length() {
     for discipline in BOTH {
-        for size in [8, 9, 64, 100, 1000] {
+        for &size in if cfg!(miri) { &[9, 40][..] } else { &[8, 9, 64, 100, 1000] } {
             let ring = Ring::new(discipline, 8, size as u64);
             let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
             assert_eq!(read(&mut reader), Err(Missed::Empty));
@@ -158,7 +158,7 @@ fn an_exact_read_copies_the_buffers_size_and_tells_the_messages() {
 #[test]
 fn a_lapped_reader_is_told_exactly_what_it_lost_and_goes_on() {
     for discipline in BOTH {
-        for slots in [2, 4, 64] {
+        for slots in [2, 4, if cfg!(miri) { 8 } else { 64 }] {
             let ring = Ring::new(discipline, slots, 16);
             let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
             let mut next = 0;

@@ -2,6 +2,7 @@
 
 use super::*;
 use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 
 const COUNT: u64 = if cfg!(miri) { 60 } else { 100_000 };
@@ -21,7 +22,8 @@ fn witness(mut reader: Reader, taking: Taking, over: &AtomicBool) {
     let mut turns = 0_u64;
     while next < COUNT {
         turns += 1;
-        let last_look = over.load(Relaxed);
+        // Acquire: whoever sees that it is over sees every message.
+        let last_look = over.load(Acquire);
         let outcome = match taking {
             Taking::ByValue => read(&mut reader).map(|bytes| number(&bytes, SIZE)),
             Taking::InPlace => reader.pin().map(|guard| {
@@ -78,7 +80,7 @@ fn stress(discipline: Discipline, slots: u64, takings: &[Taking], lives: u64) {
                 }
             }
         }
-        over.store(true, Relaxed);
+        over.store(true, Release);
     });
     for index in 0..slots {
         if discipline == Discipline::Pinned {
