@@ -220,7 +220,7 @@ impl Slot {
     }
 
     /// Copies a payload in, word by word: nobody is kept from reading meanwhile, see [`Slot::open`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn store(self, bytes: &[u8]) {
         assert!(bytes.len() <= self.size);
         if bytes.len() >= block::MIN {
@@ -244,7 +244,7 @@ impl Slot {
     }
 
     /// Copies a payload out, word by word. Only [`Slot::settle`] tells whether it is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(self, bytes: &mut [MaybeUninit<u8>]) {
         assert!(bytes.len() <= self.size);
         if bytes.len() >= block::MIN {

@@ -143,7 +143,6 @@ impl Reader {
 
     /// Copies the next message into the front of `bytes` and returns its length. If that is more than
     /// `bytes` has, the rest is left out.
-    #[inline]
     pub(crate) fn read_into(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
         self.read::<false>(bytes)
     }
@@ -151,23 +150,38 @@ impl Reader {
     /// Like [`Reader::read_into`], but copies `bytes.len()` bytes (at most what a slot holds) without
     /// asking for the length first: the fastest way for messages of one size. If it returns a length,
     /// all of `bytes` are written.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_exact(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
         debug_assert!(bytes.len() <= self.slots.size());
         self.read::<true>(bytes)
     }
 
-    #[inline]
+    // In line only what happens almost always, and to messages of one size without a loop.
+    #[inline(always)]
     fn read<const EXACT: bool>(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
+        let (slot, stamp) = (self.slots.at(self.position), done(self.position));
+        let seen = slot.observe();
+        if seen < stamp {
+            slot.expect();
+            return Err(Missed::Empty);
+        }
+        if self.bit == 0
+            && seen == stamp
+            && let Some(meta) = copy::<EXACT>(slot, stamp, bytes)
+            && self.is_next(meta)
+        {
+            self.position += 1;
+            return Ok(self.len(meta));
+        }
+        self.read_otherwise::<EXACT>(bytes)
+    }
+
+    #[inline(never)]
+    fn read_otherwise<const EXACT: bool>(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
         for _ in 0..ATTEMPTS {
             let (slot, stamp) = (self.slots.at(self.position), done(self.position));
-            let seen = slot.observe();
-            if seen < stamp {
-                slot.expect();
-                return Err(Missed::Empty);
-            }
-            if seen == stamp {
-                match copy::<EXACT>(slot, self.bit, stamp, bytes) {
+            if slot.observe() == stamp {
+                match take::<EXACT>(slot, self.bit, stamp, bytes) {
                     Ok(meta) if self.is_next(meta) => {
                         self.position += 1;
                         return Ok(self.len(meta));
@@ -215,7 +229,7 @@ impl Reader {
         self.let_go();
         let bit = self.bit;
         let (_, meta, ()) =
-            self.newest(|slot, stamp| Some((copy::<false>(slot, bit, stamp, bytes).ok()?, ())))?;
+            self.newest(|slot, stamp| Some((take::<false>(slot, bit, stamp, bytes).ok()?, ())))?;
         Some(self.len(meta))
     }
 
@@ -377,29 +391,34 @@ impl Reader {
     }
 }
 
-/// Copies out of a slot what it has under `stamp`.
-#[inline]
-fn copy<const EXACT: bool>(
+/// Copies out of a slot what it has under `stamp`, in either discipline.
+fn take<const EXACT: bool>(
     slot: Slot,
     bit: u64,
     stamp: u64,
     bytes: &mut [MaybeUninit<u8>],
 ) -> Result<Meta, Refused> {
-    if bit != 0 {
-        let (held, meta) = slot.hold(bit, stamp)?;
-        let meta = Meta::from_word(meta);
-        held.copy_to(front::<EXACT>(slot, meta, bytes));
-        return Ok(meta);
+    if bit == 0 {
+        return copy::<EXACT>(slot, stamp, bytes).ok_or(Refused::Overwritten);
     }
+    let (held, meta) = slot.hold(bit, stamp)?;
+    let meta = Meta::from_word(meta);
+    held.copy_to(front::<EXACT>(slot, meta, bytes));
+    Ok(meta)
+}
+
+/// Copies out of a slot what it has under `stamp`, if that is still there after the copy.
+#[inline(always)]
+fn copy<const EXACT: bool>(slot: Slot, stamp: u64, bytes: &mut [MaybeUninit<u8>]) -> Option<Meta> {
     if mutant("second look before the copy") {
-        let meta = slot.settle(stamp).map(Meta::from_word).ok_or(Refused::Overwritten)?;
+        let meta = slot.settle(stamp).map(Meta::from_word)?;
         slot.load(front::<EXACT>(slot, meta, bytes));
-        return Ok(meta);
+        return Some(meta);
     }
     // Relaxed: a first guess, of use only if `settle` finds the same.
     let guess = if EXACT { 0 } else { slot.meta().load(Relaxed) };
     slot.load(front::<EXACT>(slot, Meta::from_word(guess), bytes));
-    slot.settle(stamp).map(Meta::from_word).ok_or(Refused::Overwritten)
+    slot.settle(stamp).map(Meta::from_word)
 }
 
 /// As many of the bytes as a message may fill.

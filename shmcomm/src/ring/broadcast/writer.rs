@@ -22,7 +22,8 @@ pub(crate) struct AllPinned;
 #[derive(Debug)]
 pub(crate) struct Writer {
     slots: Slots,
-    pinned: bool,
+    /// Messages shorter than this are copied: all that fit in a slot, or, in a pinned ring, none.
+    copied_below: usize,
     count: Count,
     adopted: Adopted,
 }
@@ -38,7 +39,7 @@ pub(super) struct Count {
 
 impl Count {
     /// Shows a message that was just closed.
-    #[inline]
+    #[inline(always)]
     fn message(&mut self, len: usize) {
         self.next += 1;
         self.bytes = self.bytes.wrapping_add(len as u64);
@@ -72,7 +73,8 @@ impl Writer {
         let slots = Slots::new(region, geometry);
         let pinned = geometry.discipline == Discipline::Pinned;
         let (count, adopted) = adopt::adopt(&slots, Control::new(region), pinned)?;
-        Ok(Writer { slots, pinned, count, adopted })
+        let copied_below = if pinned { 0 } else { slots.size() + 1 };
+        Ok(Writer { slots, copied_below, count, adopted })
     }
 
     /// What the last writer left unfinished.
@@ -81,17 +83,13 @@ impl Writer {
     }
 
     /// Publishes a message. One longer than a slot holds is cut; the caller sees to that.
-    #[inline]
+    //
+    // Always inlined, with the rest out of line: then a payload of constant size is copied by as many
+    // moves as it has words, without a loop and without asking.
+    #[inline(always)]
     pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
-        debug_assert!(payload.len() <= self.slots.size());
-        if payload.len() > self.slots.size() {
-            return self.send_cut(payload);
-        }
-        if self.pinned {
-            let mut claim = self.claim()?;
-            claim.fill(payload);
-            claim.publish(payload.len());
-            return Ok(());
+        if payload.len() >= self.copied_below {
+            return self.send_otherwise(payload);
         }
         let position = self.count.next;
         let slot = self.slots.at(position);
@@ -103,9 +101,17 @@ impl Writer {
         Ok(())
     }
 
-    #[cold]
-    fn send_cut(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
-        self.send(&payload[..self.slots.size()])
+    #[inline(never)]
+    fn send_otherwise(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
+        debug_assert!(payload.len() <= self.slots.size());
+        let payload = &payload[..payload.len().min(self.slots.size())];
+        if self.copied_below > 0 {
+            return self.send(payload);
+        }
+        let mut claim = self.claim()?;
+        claim.fill(payload);
+        claim.publish(payload.len());
+        Ok(())
     }
 
     /// Takes the next slot that no reader holds, to write a message in place; pinned rings only.
@@ -113,7 +119,7 @@ impl Writer {
     /// The message that was there is gone from now on, whether the claim is published or not.
     #[inline]
     pub(crate) fn claim(&mut self) -> Result<Claim<'_>, AllPinned> {
-        debug_assert!(self.pinned);
+        debug_assert_eq!(self.copied_below, 0);
         let Writer { slots, count, .. } = self;
         let first = count.next;
         // Twice, because a reader that moves on may be met again. Still it is a snapshot.
@@ -133,7 +139,7 @@ impl Writer {
     /// Whether messages are made in their slots rather than copied into them.
     #[inline]
     pub(crate) fn is_pinned(&self) -> bool {
-        self.pinned
+        self.copied_below == 0
     }
 
     /// Whether readers hold every slot, so that a claim would fail. Looks no further than the first
@@ -141,8 +147,9 @@ impl Writer {
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         // Relaxed: the claim itself decides.
-        let held = |position| self.slots.at(position).state().load(Relaxed) & READERS != 0;
-        self.pinned && (self.count.next..self.count.next + self.slots.count()).all(held)
+        let state = |position| self.slots.at(position).state().load(Relaxed);
+        let held = |position| (1..=READERS).contains(&state(position));
+        self.is_pinned() && (self.count.next..self.count.next + self.slots.count()).all(held)
     }
 
     /// The position of the next message or hole.

@@ -133,7 +133,7 @@ pub(super) mod block {
     use super::{MaybeUninit, Place};
 
     /// From this many bytes on it is faster than a loop over words.
-    pub(in crate::ring::slot) const MIN: usize = 256;
+    pub(in crate::ring::slot) const MIN: usize = 1024;
 
     /// # Safety
     /// As many bytes from `at` are in the region, and no reference to them exists.
