@@ -107,7 +107,7 @@ pub(super) struct Arena<'de> {
 impl<'de> Arena<'de> {
     /// `input` is shorter than 4 GiB, and so there are fewer nodes and cells than [`NIL`].
     pub(super) fn new(input: &'de [u8]) -> Self {
-        let guess = (input.len() / 4).clamp(8, 1 << 16).next_power_of_two();
+        let guess = (input.len() / 4).clamp(8, 1 << 12).next_power_of_two();
         let mut nodes = Vec::with_capacity(guess);
         nodes.extend([Node::None, Node::Bool(false), Node::Bool(true), Node::Tuple(Items::EMPTY)]);
         Self { input, nodes, cells: Vec::with_capacity(guess) }

@@ -70,7 +70,7 @@ impl<'de> Arena<'de> {
         let Node::Call { what, args, state } = self.node(id) else { return 0 };
         let list = if what == Known::Reconstruct { state } else { args };
         match self.node_or_none(list) {
-            Node::Tuple(items) => self.items(items).map(|item| self.blob_len(item)).sum(),
+            Node::Tuple(items) => self.items(items).take(8).map(|item| self.blob_len(item)).sum(),
             _ => 0,
         }
     }

@@ -139,3 +139,41 @@ try_from_owned! {
     NdArray, "numpy.ndarray", Value::Array(array) => *array;
     Object, "object", Value::Object(object) => *object;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_take_the_small_form_where_they_fit() {
+        assert_eq!(Value::from(u64::from(u32::MAX)), Value::Int(u32::MAX.into()));
+        assert_eq!(Value::from(u64::MAX), Value::BigInt(u64::MAX.into()));
+        assert_eq!(Value::from(i128::from(i64::MIN)), Value::Int(i64::MIN));
+        assert_eq!(Value::from(BigInt::from(7u64)), Value::Int(7));
+        assert_eq!(Value::from(u64::MAX).as_u64(), Some(u64::MAX));
+        assert_eq!(Value::from(u64::MAX).as_i64(), None);
+    }
+
+    #[test]
+    fn a_wrong_type_says_both_types() {
+        assert_eq!(u8::try_from(Value::Int(255)), Ok(255));
+        assert_eq!(
+            u8::try_from(&Value::Int(256)).unwrap_err().to_string(),
+            "expected an int that fits u8, found int"
+        );
+        assert_eq!(f64::try_from(Value::Int(2)), Ok(2.0));
+        assert_eq!(String::try_from(Value::None).unwrap_err().to_string(), "expected str, found None");
+        assert_eq!(Vec::<u8>::try_from(Value::bytes(*b"a")), Ok(b"a".to_vec()));
+        assert_eq!(Vec::<Value>::try_from(Value::from(vec![1u8])), Ok(vec![Value::Int(1)]));
+        assert_eq!(NdArray::try_from(Value::from(1u8)).unwrap_err().expected, "numpy.ndarray");
+    }
+
+    #[test]
+    fn a_repeated_key_means_the_last_value() {
+        let mut dict = Dict::from(vec![("a".into(), 1u8.into()), ("a".into(), Value::Int(2))]);
+        assert_eq!(dict.get("a"), Some(&Value::Int(2)));
+        assert_eq!(dict.insert("a", 3u8), Some(Value::Int(2)));
+        assert_eq!(dict.get_key(&"a".into()), Some(&Value::Int(3)));
+        assert_eq!((dict.insert("b", Value::None), dict.len()), (None, 3));
+    }
+}
