@@ -29,11 +29,14 @@
 
 mod error;
 mod format;
+mod lock;
 mod name;
 mod options;
 mod owner;
 mod poll;
 mod publisher;
+mod puller;
+mod pusher;
 #[allow(unsafe_code)]
 mod raw;
 mod receive;
@@ -52,5 +55,7 @@ pub use format::{Format, Incoming, Outgoing};
 pub use name::name_problem;
 pub use options::Options;
 pub use publisher::Publisher;
+pub use puller::Puller;
+pub use pusher::Pusher;
 pub use stats::Stats;
 pub use subscriber::Subscriber;
