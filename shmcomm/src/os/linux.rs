@@ -6,6 +6,7 @@
 use super::{FileId, FileKind, Stat, Woken};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering};
 use memmap2::{Advice, MmapOptions, MmapRaw};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, inotify};
 use rustix::io::Errno;
 use rustix::process::Resource;
@@ -14,7 +15,7 @@ use rustix::time::{ClockId, Timespec};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -397,41 +398,69 @@ pub(crate) fn unflock(file: &File) -> io::Result<()> {
     Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
 }
 
-/// Tells when a file gains or loses a name.
+/// Tells when files gain or lose a name, or are opened, whatever becomes of their paths.
 #[derive(Debug)]
 pub(crate) struct Watch {
     queue: OwnedFd,
-    watch: i32,
+    files: Vec<i32>,
 }
 
-/// Watches the file that stands under `path` now, whatever becomes of the path.
-pub(crate) fn watch(path: &Path) -> io::Result<Watch> {
-    let queue = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-    let watch = inotify::add_watch(&queue, path, inotify::WatchFlags::ATTRIB)?;
-    Ok(Watch { queue, watch })
+/// Watches the files that stand under these paths now.
+pub(crate) fn watch(paths: &[&Path]) -> io::Result<Watch> {
+    let queue = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    let flags = inotify::WatchFlags::ATTRIB | inotify::WatchFlags::OPEN;
+    let files =
+        paths.iter().map(|path| inotify::add_watch(&queue, *path, flags)).collect::<Result<_, _>>()?;
+    Ok(Watch { queue, files })
 }
 
 impl Watch {
-    /// Blocks until the number of names, or another attribute, changes, or [`Watch::stop`] is called.
-    pub(crate) fn wait(&self) -> io::Result<()> {
-        let mut events = [0; 1024];
-        rustix::io::retry_on_intr(|| rustix::io::read(&self.queue, &mut events))?;
-        Ok(())
+    /// Blocks until something happens to one of the files, or [`Watch::stop`] is called, or the time is
+    /// over, if there is one. Calls `opened` with the index of a file for each time it was opened; what
+    /// happens twice in a row may count once.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, mut opened: impl FnMut(usize)) -> io::Result<()> {
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX as _),
+            tv_nsec: timeout.subsec_nanos() as _,
+        });
+        let mut ready = [PollFd::new(&self.queue, PollFlags::IN)];
+        match rustix::event::poll(&mut ready, timeout.as_ref()) {
+            Ok(0) | Err(Errno::INTR) => return Ok(()),
+            Ok(_) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut room = [MaybeUninit::uninit(); 1024];
+        let mut events = inotify::Reader::new(&self.queue, &mut room);
+        loop {
+            match events.next() {
+                Ok(event) if event.events().contains(inotify::ReadFlags::OPEN) => {
+                    if let Some(index) = self.files.iter().position(|&file| file == event.wd()) {
+                        opened(index);
+                    }
+                }
+                Ok(_) => {}
+                Err(Errno::WOULDBLOCK) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
     }
 
     /// Ends a [`Watch::wait`] in another thread, now or later.
     pub(crate) fn stop(&self) {
-        // Taking the watch away is an event too. It may be gone already, and so is its waiter then.
-        let _ = inotify::remove_watch(&self.queue, self.watch);
+        for &file in &self.files {
+            // Taking a watch away is an event too. It may be gone already, as the file is.
+            let _ = inotify::remove_watch(&self.queue, file);
+        }
     }
 }
 
-/// Files that processes of this user have mapped, as far as `/proc` shows them.
-pub(crate) fn mapped_files() -> HashSet<FileId> {
+/// Files that processes of this user, other than `but`, have mapped, as far as `/proc` shows them.
+pub(crate) fn mapped_files(but: Option<u32>) -> HashSet<FileId> {
     let mut found = HashSet::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name();
-        if pid.to_str().is_none_or(|pid| !pid.bytes().all(|b| b.is_ascii_digit())) {
+        let pid = pid.to_str().and_then(|pid| pid.parse::<u32>().ok());
+        if pid.is_none() || pid == but {
             continue;
         }
         // Gone by now, or another user's: neither can hold a file of this user.

@@ -47,12 +47,12 @@ pub(crate) fn unflock(_file: &File) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) enum Watch {}
 
-pub(crate) fn watch(_path: &Path) -> io::Result<Watch> {
+pub(crate) fn watch(_paths: &[&Path]) -> io::Result<Watch> {
     refuse()
 }
 
 impl Watch {
-    pub(crate) fn wait(&self) -> io::Result<()> {
+    pub(crate) fn wait(&self, _timeout: Option<Duration>, _opened: impl FnMut(usize)) -> io::Result<()> {
         match *self {}
     }
 
@@ -61,7 +61,7 @@ impl Watch {
     }
 }
 
-pub(crate) fn mapped_files() -> HashSet<FileId> {
+pub(crate) fn mapped_files(_but: Option<u32>) -> HashSet<FileId> {
     HashSet::new()
 }
 

@@ -90,6 +90,13 @@ pub enum RecvError {
     /// Pullers only: the lock that they share with Python's cannot be used. Says why.
     #[error("{0}")]
     Lock(String),
+    /// Requesters only: nothing was asked, or the reply was received already.
+    #[error("there is no request that waits for a reply; send one first")]
+    NoRequest,
+    /// Requesters only: the replier was restarted, and the request went with the old one. Nobody knows
+    /// whether it was carried out.
+    #[error("the replier was restarted, and its reply will not come; ask again if that does no harm")]
+    Restarted,
     /// This process is a fork of the one that opened the channel.
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
@@ -110,6 +117,12 @@ pub enum TryRecvError {
     /// As in [`RecvError::Lock`].
     #[error("{0}")]
     Lock(String),
+    /// As in [`RecvError::NoRequest`].
+    #[error("there is no request that waits for a reply; send one first")]
+    NoRequest,
+    /// As in [`RecvError::Restarted`].
+    #[error("the replier was restarted, and its reply will not come; ask again if that does no harm")]
+    Restarted,
     /// As in [`RecvError::Forked`].
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
@@ -131,12 +144,18 @@ pub enum RecvTimeoutError {
     /// As in [`RecvError::Lock`].
     #[error("{0}")]
     Lock(String),
+    /// As in [`RecvError::NoRequest`].
+    #[error("there is no request that waits for a reply; send one first")]
+    NoRequest,
+    /// As in [`RecvError::Restarted`].
+    #[error("the replier was restarted, and its reply will not come; ask again if that does no harm")]
+    Restarted,
     /// As in [`RecvError::Forked`].
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
 }
 
-/// Why a request has no reply.
+/// Why [`Requester::request`](super::Requester::request) has no reply.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RequestError {
     /// No reply came in time. A reply that comes later is not taken for that of another request.
@@ -148,6 +167,9 @@ pub enum RequestError {
     /// A reply came that is no value of the type.
     #[error("a reply was refused: {0}")]
     Invalid(Unreadable),
+    /// As in [`RecvError::Restarted`].
+    #[error("the replier was restarted, and its reply will not come; ask again if that does no harm")]
+    Restarted,
 }
 
 impl From<RecvError> for TryRecvError {
@@ -156,6 +178,8 @@ impl From<RecvError> for TryRecvError {
             RecvError::Lagged(n) => TryRecvError::Lagged(n),
             RecvError::Invalid(why) => TryRecvError::Invalid(why),
             RecvError::Lock(why) => TryRecvError::Lock(why),
+            RecvError::NoRequest => TryRecvError::NoRequest,
+            RecvError::Restarted => TryRecvError::Restarted,
             RecvError::Forked => TryRecvError::Forked,
         }
     }
@@ -167,6 +191,8 @@ impl From<RecvError> for RecvTimeoutError {
             RecvError::Lagged(n) => RecvTimeoutError::Lagged(n),
             RecvError::Invalid(why) => RecvTimeoutError::Invalid(why),
             RecvError::Lock(why) => RecvTimeoutError::Lock(why),
+            RecvError::NoRequest => RecvTimeoutError::NoRequest,
+            RecvError::Restarted => RecvTimeoutError::Restarted,
             RecvError::Forked => RecvTimeoutError::Forked,
         }
     }
@@ -177,10 +203,12 @@ impl From<RecvTimeoutError> for RequestError {
         match error {
             RecvTimeoutError::Invalid(why) => RequestError::Invalid(why),
             RecvTimeoutError::Forked => RequestError::Send(SendError::Forked.into()),
-            // Requesters neither lag nor lock.
-            RecvTimeoutError::Timeout | RecvTimeoutError::Lagged(_) | RecvTimeoutError::Lock(_) => {
-                RequestError::Timeout
-            }
+            RecvTimeoutError::Restarted => RequestError::Restarted,
+            // Requesters neither lag nor lock, and this one has just asked.
+            RecvTimeoutError::Timeout
+            | RecvTimeoutError::Lagged(_)
+            | RecvTimeoutError::Lock(_)
+            | RecvTimeoutError::NoRequest => RequestError::Timeout,
         }
     }
 }

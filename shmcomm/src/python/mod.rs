@@ -27,8 +27,10 @@
 //!
 //! [shm-comm]: https://pypi.org/project/shm-comm/1.0.0/
 
+mod door;
 mod error;
 mod format;
+mod heal;
 mod lock;
 mod name;
 mod options;
@@ -40,6 +42,8 @@ mod pusher;
 #[allow(unsafe_code)]
 mod raw;
 mod receive;
+mod replier;
+mod requester;
 mod ring;
 mod segment;
 mod stats;
@@ -52,10 +56,22 @@ pub use error::{
     Unreadable,
 };
 pub use format::{Format, Incoming, Outgoing};
+pub use heal::{Healer, heal};
 pub use name::name_problem;
 pub use options::Options;
 pub use publisher::Publisher;
 pub use puller::Puller;
 pub use pusher::Pusher;
+pub use replier::Replier;
+pub use requester::Requester;
 pub use stats::Stats;
 pub use subscriber::Subscriber;
+
+use core::marker::PhantomData;
+
+/// Of an end that sends `M`.
+type Sends<M, F> = PhantomData<(fn(&M), fn(&F))>;
+/// Of an end that receives `M`.
+type Receives<M, F> = PhantomData<(fn() -> M, fn(&F))>;
+/// Of an end that receives `A` and sends `B`.
+type Exchanges<A, B, F> = PhantomData<(fn() -> A, fn(&B), fn(&F))>;

@@ -61,6 +61,24 @@ struct Keeper {
 impl Owned {
     /// Makes the segment, or goes on with the one that a dead owner left, if it has the same shape.
     pub(super) fn open(place: &Place, slots: u64, slot_size: u64) -> Result<Self, Error> {
+        let owned = Self::claim(place, slots, slot_size)?;
+        let thread = Arc::clone(&owned.keeper);
+        std::thread::Builder::new()
+            .name("shmcomm-keeper".into())
+            .stack_size(128 << 10)
+            .spawn(move || thread.run())
+            .map_err(|error| place.system("start the thread that keeps", error))?;
+        Ok(owned)
+    }
+
+    /// As [`Owned::open`], but without Python's name: see [`Owned::show`].
+    pub(super) fn open_unnamed(place: &Place, slots: u64, slot_size: u64) -> Result<Self, Error> {
+        let owned = Self::claim(place, slots, slot_size)?;
+        owned.hide();
+        Ok(owned)
+    }
+
+    fn claim(place: &Place, slots: u64, slot_size: u64) -> Result<Self, Error> {
         let shape = Shape::new(slots, slot_size).map_err(|why| {
             place.error(ErrorKind::InvalidGeometry, format!("a segment cannot be made with {why}"))
         })?;
@@ -79,7 +97,7 @@ impl Owned {
             // Relaxed: to show.
             segment.raw().store(word::OWNER, u64::from(os::pid()), Ordering::Relaxed);
             take_name(place, &segment)?;
-            return Self::keep(place, segment, resumed);
+            return Self::new(place, segment, resumed);
         }
         Err(place.error(
             ErrorKind::AlreadyPublished,
@@ -87,23 +105,17 @@ impl Owned {
         ))
     }
 
-    fn keep(place: &Place, segment: Segment, resumed: bool) -> Result<Self, Error> {
+    fn new(place: &Place, segment: Segment, resumed: bool) -> Result<Self, Error> {
         let lineage = Lineage::here().map_err(|error| place.system("keep", error))?;
         let file = segment.file().try_clone().map_err(|error| place.system("keep", error))?;
         let keeper = Arc::new(Keeper {
             place: place.clone(),
             file,
             id: segment.id(),
-            watch: os::watch(place.hidden()).ok(),
+            watch: os::watch(&[place.hidden()]).ok(),
             state: AtomicU32::new(HELD),
             names: Mutex::new(()),
         });
-        let thread = Arc::clone(&keeper);
-        std::thread::Builder::new()
-            .name("shmcomm-keeper".into())
-            .stack_size(128 << 10)
-            .spawn(move || thread.run())
-            .map_err(|error| place.system("start the thread that keeps", error))?;
         Ok(Owned { segment, keeper, lineage, resumed })
     }
 
@@ -124,6 +136,20 @@ impl Owned {
         self.keeper.state.load(Ordering::Relaxed) == REPLACED
     }
 
+    /// Gives the segment Python's name; it is not kept.
+    pub(super) fn show(&self) {
+        self.keeper.heal();
+    }
+
+    /// Takes Python's name away. Whoever is attached notices nothing.
+    pub(super) fn hide(&self) {
+        let _names = self.keeper.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.keeper.place.path();
+        if stands_for(path, self.keeper.id) {
+            let _ = os::unlink(path);
+        }
+    }
+
     /// Leaves the names when this is dropped, for the next owner.
     pub(super) fn abandon(&self) {
         // Relaxed: the thread looks at it under the lock of the names, and the drop is this thread's.
@@ -141,7 +167,7 @@ impl Drop for Owned {
         if self.keeper.state.load(Ordering::Relaxed) != CLOSED {
             self.keeper.state.store(CLOSED, Ordering::Relaxed);
             for path in [self.keeper.place.path(), self.keeper.place.hidden()] {
-                if matches!(os::id_of_path(path), Ok(Some(id)) if id == self.keeper.id) {
+                if stands_for(path, self.keeper.id) {
                     let _ = os::unlink(path);
                 }
             }
@@ -156,7 +182,7 @@ impl Drop for Owned {
 impl Keeper {
     fn run(&self) {
         while self.heal() {
-            let woken = self.watch.as_ref().is_some_and(|watch| watch.wait().is_ok());
+            let woken = self.watch.as_ref().is_some_and(|watch| watch.wait(None, |_| ()).is_ok());
             if !woken {
                 std::thread::sleep(PERIOD);
             }
@@ -175,10 +201,9 @@ impl Keeper {
             Ok(Some(id)) if id == self.id => true,
             Ok(None) => {
                 match os::link(&self.file, path) {
-                    Ok(()) => log::debug!(
+                    Ok(()) => log::trace!(
                         target: "shmcomm",
-                        "channel `{}`: {} was removed, by the resource tracker of a Python client that \
-                         exited; it is there again",
+                        "channel `{}`: {} is there again",
                         self.place.name(),
                         path.display()
                     ),
@@ -236,7 +261,7 @@ fn resume(place: &Place, file: File, shape: Shape) -> Result<Option<Segment>, Er
         return Ok(None);
     }
     let fits = |segment: &Segment| {
-        segment.shape() == shape && segment.is_ours() && (place.kind() == Kind::Req || consistent(segment))
+        segment.shape() == shape && segment.is_ours() && consistent(place.kind(), segment)
     };
     match Segment::open(place, file) {
         Ok(Look::Found(segment)) if fits(&segment) => return segment.without_lock(place).map(Some),
@@ -251,8 +276,9 @@ fn resume(place: &Place, file: File, shape: Shape) -> Result<Option<Segment>, Er
 }
 
 /// The head and the count of messages agree; the one step between them is made good if the dead owner
-/// was killed in that step. (Of a request segment others are the writers, and one may be at it.)
-fn consistent(segment: &Segment) -> bool {
+/// was killed in that step. (Of a request segment others are the writers, and one may be at it. A reply
+/// segment may make several steps at once.)
+fn consistent(kind: Kind, segment: &Segment) -> bool {
     let raw = segment.raw();
     let slots = segment.shape().slots;
     // Relaxed: the writer is dead, and its lock, taken since, ordered what it did.
@@ -261,8 +287,9 @@ fn consistent(segment: &Segment) -> bool {
     match head.wrapping_add(slots).wrapping_sub(count % slots) % slots {
         _ if head >= slots => false,
         0 => true,
-        1 => {
-            raw.store(word::MSG_COUNT, count + 1, Ordering::Relaxed);
+        _ if kind == Kind::Req => true,
+        steps if steps == 1 || kind == Kind::Rep => {
+            raw.store(word::MSG_COUNT, count + steps, Ordering::Relaxed);
             true
         }
         _ => false,

@@ -36,6 +36,11 @@ pub(super) trait Poll {
 
     /// When it last did.
     fn last_around(&mut self) -> &mut Instant;
+
+    /// How long it may sleep between two looks.
+    fn longest_nap(&self) -> Duration {
+        Duration::from_millis(1)
+    }
 }
 
 /// Looks once, and around if that is due.
@@ -44,13 +49,18 @@ pub(super) fn once<P: Poll>(target: &mut P) -> Option<P::Output> {
     if let Some(output) = target.look() {
         return Some(output);
     }
+    if look_around(target) { target.look() } else { None }
+}
+
+/// Looks around if that is due; false if it is not.
+pub(super) fn look_around<P: Poll>(target: &mut P) -> bool {
     let now = Instant::now();
     if now.duration_since(*target.last_around()) < LOOK_AROUND {
-        return None;
+        return false;
     }
     *target.last_around() = now;
     target.around();
-    target.look()
+    true
 }
 
 /// Looks until there is something, or `None` at the deadline. Something that is there already beats a
@@ -77,7 +87,7 @@ pub(super) fn until<P: Poll>(target: &mut P, deadline: Deadline) -> Option<P::Ou
     let start = Instant::now();
     loop {
         let left = deadline.left()?;
-        std::thread::sleep(nap(start.elapsed()).min(left));
+        std::thread::sleep(nap(start.elapsed()).min(target.longest_nap()).min(left));
         if let Some(output) = once(target) {
             return Some(output);
         }

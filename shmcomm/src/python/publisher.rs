@@ -5,7 +5,7 @@
 use super::format::too_long;
 use super::name::Place;
 use super::owner::Owned;
-use super::{Format, Options, Outgoing, SendError, Stats, ring, stats};
+use super::{Format, Options, Outgoing, SendError, Sends, Stats, ring, stats};
 use crate::Error;
 use crate::layout::python::Kind;
 use core::fmt;
@@ -28,7 +28,7 @@ const FEW: u64 = 8;
 /// with the same slots goes on where this one was. Dropping the publisher removes the segment.
 pub struct Publisher<M: ?Sized, F: ?Sized> {
     core: Core,
-    _messages: PhantomData<(fn(&M), fn(&F))>,
+    _messages: Sends<M, F>,
 }
 
 /// What does not depend on the type of the messages.

@@ -10,7 +10,9 @@ use super::raw::BadLength;
 use super::receive::{Source, receive};
 use super::ring;
 use super::segment::Segment;
-use super::{Format, Incoming, Options, RecvError, RecvTimeoutError, Stats, TryRecvError, Unreadable, stats};
+use super::{
+    Format, Incoming, Options, Receives, RecvError, RecvTimeoutError, Stats, TryRecvError, Unreadable, stats,
+};
 use crate::Error;
 use crate::layout::python::Kind;
 use crate::wait::Deadline;
@@ -31,7 +33,7 @@ use std::time::{Duration, Instant};
 /// comes back with a new segment, the puller finishes the old one and follows by itself.
 pub struct Puller<M, F: ?Sized> {
     source: Inlet,
-    _messages: PhantomData<(fn() -> M, fn(&F))>,
+    _messages: Receives<M, F>,
 }
 
 /// What does not depend on the type of the messages.

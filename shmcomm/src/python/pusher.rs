@@ -7,7 +7,9 @@ use super::format::too_long;
 use super::name::Place;
 use super::owner::Owned;
 use super::poll::{self, Poll};
-use super::{Format, Options, Outgoing, SendError, SendTimeoutError, Stats, TrySendError, ring, stats};
+use super::{
+    Format, Options, Outgoing, SendError, SendTimeoutError, Sends, Stats, TrySendError, ring, stats,
+};
 use crate::Error;
 use crate::layout::python::Kind;
 use crate::wait::Deadline;
@@ -28,7 +30,7 @@ use std::time::{Duration, Instant};
 /// slots goes on with it. **If a puller dies**, the job it had taken is lost with it.
 pub struct Pusher<M: ?Sized, F: ?Sized> {
     core: Core,
-    _messages: PhantomData<(fn(&M), fn(&F))>,
+    _messages: Sends<M, F>,
 }
 
 /// What does not depend on the type of the messages.

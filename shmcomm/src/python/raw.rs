@@ -7,7 +7,7 @@
 
 use crate::layout::python::{HEADER, PREFIX, Shape, word};
 use crate::os::{self, Lineage};
-use crate::sync::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::{AtomicU8, AtomicU64, Ordering, fence};
 use core::ptr::NonNull;
 use std::mem::ManuallyDrop;
 
@@ -85,6 +85,20 @@ impl Raw {
         let at = unsafe { at.add(PREFIX) };
         // SAFETY: the payload fits (just checked).
         unsafe { put(payload, at) };
+    }
+
+    /// Writes payload and length, in this order: whoever reads the slot meanwhile sees the new start of
+    /// a message of the old length, rather than a message that ends too soon. Panics like `put`.
+    pub(super) fn overwrite(&self, slot: u64, payload: &[u8]) {
+        assert!(payload.len() <= self.shape.capacity());
+        let at = self.slot(slot);
+        // SAFETY: still in the slot.
+        let content = unsafe { at.add(PREFIX) };
+        // SAFETY: the payload fits (just checked).
+        unsafe { put(payload, content) };
+        fence(Ordering::Release);
+        // SAFETY: a slot has room for its prefix.
+        unsafe { put(&(payload.len() as u32).to_le_bytes(), at) };
     }
 
     /// Copies the payload to the front of `buffer` and returns its length. What somebody writes

@@ -75,34 +75,40 @@ pub(super) fn read(raw: &Raw, index: u64, buffer: &mut [u8]) -> Read {
 /// Writes the next message, in Python's order. The caller is the ring's only writer.
 #[inline]
 pub(super) fn write(raw: &Raw, payload: &[u8]) {
-    write_with(raw, payload, |_| {});
+    write_after(raw, 0, payload, |_| {});
 }
 
-/// Like [`write`]; `before` learns what `HEAD` will be, once the payload is there.
+/// Like [`write`], `skipped` slots further on: whatever is in those becomes visible with the message.
+/// `before` learns what `HEAD` will be, once the payload is there.
 #[inline]
-pub(super) fn write_with(raw: &Raw, payload: &[u8], before: impl FnOnce(u64)) {
+pub(super) fn write_after(raw: &Raw, skipped: u64, payload: &[u8], before: impl FnOnce(u64)) {
     let slots = raw.shape().slots;
     // Relaxed, both: this is the only writer.
-    let head = raw.load(word::HEAD, Ordering::Relaxed) % slots;
+    let slot = (raw.load(word::HEAD, Ordering::Relaxed) % slots + skipped) % slots;
     let count = raw.load(word::MSG_COUNT, Ordering::Relaxed);
     // A reader that sees any of these bytes sees the head of the message before, which was stored
     // with Release: it then knows that its own message is being overwritten.
     fence(Ordering::Release);
-    raw.put(head, payload);
-    let next = if head + 1 == slots { 0 } else { head + 1 };
+    raw.put(slot, payload);
+    let next = if slot + 1 == slots { 0 } else { slot + 1 };
     before(next);
     // [written] pairs with [head], and with [taken].
     raw.store(word::HEAD, next, Ordering::Release);
-    raw.store(word::MSG_COUNT, count.wrapping_add(1), Ordering::Release);
+    raw.store(word::MSG_COUNT, count.wrapping_add(1 + skipped), Ordering::Release);
+}
+
+/// The slot that is written next.
+#[inline]
+pub(super) fn slot_of_head(raw: &Raw) -> u64 {
+    // [taken] pairs with [written].
+    raw.load(word::HEAD, Ordering::Acquire) % raw.shape().slots
 }
 
 /// Messages between `from`, a slot, and the head.
 #[inline]
 pub(super) fn waiting_from(raw: &Raw, from: u64) -> u64 {
     let slots = raw.shape().slots;
-    // [taken] pairs with [written].
-    let head = raw.load(word::HEAD, Ordering::Acquire) % slots;
-    (head + slots - from % slots) % slots
+    (slot_of_head(raw) + slots - from % slots) % slots
 }
 
 /// The slot that is read next, where readers share it.

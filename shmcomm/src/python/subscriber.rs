@@ -7,7 +7,9 @@ use super::poll::{self, Poll};
 use super::receive::{Source, receive};
 use super::ring::{self, Read};
 use super::segment::Segment;
-use super::{Format, Incoming, Options, RecvError, RecvTimeoutError, Stats, TryRecvError, Unreadable, stats};
+use super::{
+    Format, Incoming, Options, Receives, RecvError, RecvTimeoutError, Stats, TryRecvError, Unreadable, stats,
+};
 use crate::Error;
 use crate::layout::python::Kind;
 use crate::wait::Deadline;
@@ -26,7 +28,7 @@ use std::time::{Duration, Instant};
 /// notices by looking at the name every 5 ms while nothing comes.
 pub struct Subscriber<M, F: ?Sized> {
     source: Inlet,
-    _messages: PhantomData<(fn() -> M, fn(&F))>,
+    _messages: Receives<M, F>,
 }
 
 /// What does not depend on the type of the messages.

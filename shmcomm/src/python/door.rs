@@ -1,0 +1,193 @@
+//! [`Door`]: lets new requesters see the replies of a service, after the old replies have been hidden.
+//!
+//! Owns the name of the replies' segment, and the thread that shows it. Calls `owner` and `os`.
+//!
+//! A new requester in Python reads the replies from slot 0 on, and would take the last one that somebody
+//! else got for its own. But before it can, it opens two files by name, first the requests, then the
+//! replies; and where the second is not there, it looks again every 5 ms. So the replies' segment has no
+//! name but its hidden one. The kernel tells when the requests are opened: that is the knock. Old replies
+//! are then overwritten, the name is shown, and taken away when the replies are opened, too.
+//!
+//! Knocks that come at once may count as one, so the name is shown once more a little later, for
+//! somebody who was left standing; and a knock that nobody follows (some tool has looked at the file)
+//! is forgotten after Python's own time limit.
+
+use super::name::Place;
+use super::owner::Owned;
+use super::replier::Replies;
+use crate::sync::{AtomicU32, Ordering};
+use crate::{Error, os};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A reply that is younger may not have been read by the one who asked for it, so it is not hidden for
+/// the sake of somebody new. That one waits.
+const FRESH: Duration = Duration::from_millis(25);
+/// How often to wait for that. In a service that never rests one cannot wait for ever.
+const PATIENCE: u32 = 8;
+/// How long the name is there for somebody who knocked: a little more than a requester in Python waits.
+const OPEN: Duration = Duration::from_secs(6);
+/// How long after the last one came in it is shown once more, and for how long.
+const ONCE_MORE_AFTER: Duration = Duration::from_millis(10);
+const ONCE_MORE_FOR: Duration = Duration::from_millis(7);
+
+/// The open requests, and the open replies, by their index in the watch.
+const KNOCK: usize = 0;
+
+/// What the thread has done with the name.
+#[derive(Clone, Copy)]
+enum Name {
+    Hidden,
+    HiddenUntil(Instant),
+    /// At most so long: a reply takes it away, too.
+    Shown(Instant),
+}
+
+impl Name {
+    /// How long to wait, if nothing happens.
+    fn next_look(self) -> Option<Duration> {
+        match self {
+            Name::Hidden => None,
+            Name::HiddenUntil(then) => Some(then.saturating_duration_since(Instant::now())),
+            Name::Shown(until) => Some(until.saturating_duration_since(Instant::now()).min(ONCE_MORE_AFTER)),
+        }
+    }
+}
+
+/// A door with its keeper, until it is dropped.
+pub(super) struct Door {
+    shared: Arc<Shared>,
+    pid: u32,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    watch: os::Watch,
+    replies: Arc<Mutex<Replies>>,
+    closed: AtomicU32,
+}
+
+impl Door {
+    /// Opens the replies' segment, behind a door where the system has what it takes.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn open(
+        request_place: &Place,
+        reply_place: &Place,
+        slots: u64,
+        slot_size: u64,
+        nothing: Option<&'static [u8]>,
+    ) -> Result<(Arc<Mutex<Replies>>, Option<Door>), Error> {
+        let owned = Owned::open_unnamed(reply_place, slots, slot_size)?;
+        let Ok(watch) = os::watch(&[request_place.hidden(), reply_place.hidden()]) else {
+            log::warn!(
+                target: "shmcomm",
+                "service `{}`: no inotify left (`fs.inotify.max_user_instances`), so new requesters in \
+                 Python may take an old reply for theirs",
+                reply_place.name()
+            );
+            drop(owned);
+            let owned = Owned::open(reply_place, slots, slot_size)?;
+            return Ok((Arc::new(Mutex::new(Replies::new(owned, nothing))), None));
+        };
+        let replies = Arc::new(Mutex::new(Replies::new(owned, nothing)));
+        let shared = Arc::new(Shared { watch, replies: Arc::clone(&replies), closed: AtomicU32::new(0) });
+        let keeper = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("shmcomm-door".into())
+            .stack_size(128 << 10)
+            .spawn(move || keeper.run())
+            .map_err(|error| reply_place.system("start the thread that shows", error))?;
+        Ok((replies, Some(Door { shared, pid: os::pid(), thread: Some(thread) })))
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        // A child of a fork has no such thread.
+        if os::pid() != self.pid {
+            return;
+        }
+        // Relaxed: a flag of its own.
+        self.shared.closed.store(1, Ordering::Relaxed);
+        self.shared.watch.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        // Somebody may have knocked before the watch was there.
+        self.admit();
+        let mut name = Name::Shown(Instant::now() + ONCE_MORE_FOR);
+        let mut standing = 0u32;
+        loop {
+            let (mut knocks, mut entries) = (0, 0);
+            let waited = self.watch.wait(name.next_look(), |file| match file {
+                KNOCK => knocks += 1,
+                _ => entries += 1,
+            });
+            if self.is_closed() {
+                return;
+            }
+            if waited.is_err() {
+                std::thread::sleep(ONCE_MORE_AFTER);
+            }
+            if knocks > 0 {
+                standing += knocks;
+                self.admit();
+                name = Name::Shown(Instant::now() + OPEN);
+            }
+            standing = standing.saturating_sub(entries);
+            if entries > 0 && standing == 0 {
+                self.replies().hide();
+                name = Name::HiddenUntil(Instant::now() + ONCE_MORE_AFTER);
+            }
+            name = match name {
+                Name::HiddenUntil(then) if then <= Instant::now() => {
+                    self.admit();
+                    Name::Shown(Instant::now() + ONCE_MORE_FOR)
+                }
+                Name::Shown(until) if until <= Instant::now() => {
+                    self.replies().hide();
+                    standing = 0;
+                    Name::Hidden
+                }
+                // A reply to somebody else took it away.
+                Name::Shown(_) if standing > 0 && !self.replies().shown() => {
+                    self.admit();
+                    name
+                }
+                name => name,
+            };
+        }
+    }
+
+    /// Shows the name, if possible with nothing behind it that somebody new could misread.
+    fn admit(&self) {
+        for _ in 0..PATIENCE {
+            let mut replies = self.replies();
+            let age = replies.age();
+            if age >= FRESH {
+                return replies.show(true);
+            }
+            drop(replies);
+            if self.is_closed() {
+                return;
+            }
+            std::thread::sleep(FRESH - age);
+        }
+        self.replies().show(false);
+    }
+
+    fn is_closed(&self) -> bool {
+        // Relaxed: a flag of its own.
+        self.closed.load(Ordering::Relaxed) != 0
+    }
+
+    fn replies(&self) -> std::sync::MutexGuard<'_, Replies> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
