@@ -168,7 +168,7 @@ fn fifty_python_clients_come_and_go_and_the_channel_stays() {
     stayer.expect("ready");
     for _ in 0..25 {
         let pair = [(); 2].map(|()| Talker::python(python, "visit.py", &[&name.0]));
-        pair.map(Talker::finish);
+        pair.into_iter().for_each(Talker::finish);
     }
     let deadline = Instant::now() + LONG;
     while !name.file("pub").exists() {

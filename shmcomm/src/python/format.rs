@@ -95,6 +95,8 @@ codecs! {
     // `None` at protocol 0: the opcode NONE, then STOP.
     #[cfg(feature = "pickle")]
     Pickle, Some(b"N.");
+    #[cfg(feature = "msgpack")]
+    Msgpack, Some(b"\xc0");
 }
 
 impl sealed::Sealed for Fixed {}
