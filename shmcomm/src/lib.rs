@@ -179,6 +179,8 @@ mod pubsub;
 mod pushpull;
 #[cfg(all(feature = "python", not(loom)))]
 pub mod python;
+#[cfg(not(loom))]
+mod reqrep;
 mod ring;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
@@ -203,6 +205,11 @@ pub use pubsub::{
 pub use pushpull::{
     FlushError, Job, PullError, PullTimeoutError, Puller, PushError, PushLoan, PushTimeoutError, Pusher,
     TryPullError, TryPushError,
+};
+#[cfg(not(loom))]
+pub use reqrep::{
+    Call, CallError, Replier, ReplyError, Request, RequestError, RequestTimeoutError, Requester, ServeError,
+    ServeTimeoutError, StopHandle, TryServeError,
 };
 #[cfg(not(loom))]
 pub use segment::{Participant, Role, SegmentInfo, force_unlink, list_segments};

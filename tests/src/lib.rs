@@ -6,7 +6,7 @@ mod proof;
 pub mod python;
 
 pub use peer::{Namespace, Peer, namespace};
-pub use proof::{Jobs, Large, LargeFeed, Proof, Small, SmallFeed, TailFeed, word};
+pub use proof::{Jobs, Large, LargeFeed, PatientService, Proof, Service, Small, SmallFeed, TailFeed, word};
 
 /// The Rust code on the pages for users compiles, and what can run runs.
 #[cfg(doctest)]

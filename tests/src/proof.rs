@@ -46,6 +46,10 @@ channel! {
     pub LargeFeed: PubSub<Large> { name: "large", slots: 8 }
     /// Jobs, each for one worker.
     pub Jobs: PushPull<Small> { name: "jobs", slots: 128 }
+    /// Requests of which each is answered with the message of the complementary number.
+    pub Service: ReqRep<Small, Small> { name: "service", slots: 16 }
+    /// The same, where a dead replier's request goes to another one.
+    pub PatientService: ReqRep<Small, Small> { name: "patient-service", slots: 16, redeliver: true }
     /// A header and words behind it.
     pub TailFeed: PubSub<Small, [u64]> { name: "tail", slots: 8, max_len: 4096 }
 }

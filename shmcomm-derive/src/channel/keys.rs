@@ -61,7 +61,10 @@ pub const PATTERNS: [Pattern; 3] = [
         tail: false,
         title: "Request/reply",
         python: ("reqrep", 16, 8192),
-        ends: &[],
+        ends: &[
+            ("requester", "Requester", "Opens an asking end."),
+            ("replier", "Replier", "Opens an answering end."),
+        ],
     },
 ];
 

@@ -9,7 +9,7 @@ pub use crate::codec::Msgpack;
 #[cfg(feature = "pickle")]
 pub use crate::codec::Pickle;
 pub use crate::message::Fixed;
-pub use crate::{Error, Publisher, Puller, Pusher, Subscriber};
+pub use crate::{Error, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
 pub use core::clone::Clone;
 pub use core::fmt::Debug;
 pub use core::marker::Copy;

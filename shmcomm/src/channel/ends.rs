@@ -1,8 +1,8 @@
 //! From a channel to its ends.
 
-use super::{Channel, Opener, PubSub, PushPull};
+use super::{Channel, Opener, PubSub, PushPull, ReqRep};
 use crate::layout::Pattern;
-use crate::{Error, Publisher, Puller, Pusher, Subscriber};
+use crate::{Error, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     /// Opens the sending end: creates the channel, or carries on where a publisher that ended or died
@@ -70,5 +70,42 @@ impl<M: ?Sized, F: ?Sized> Channel<PushPull<M, F>> {
     /// Opens a receiving end: see [`Opener::puller`].
     pub fn puller(&self) -> Result<Puller<M, F>, Error> {
         self.open().puller()
+    }
+}
+
+impl<Q: ?Sized, R, F: ?Sized> Opener<ReqRep<Q, R, F>> {
+    /// Opens an asking end; creates the channel if this is its first end. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages there have another layout;
+    /// wrong settings; what the system refuses: see [`ErrorKind`](crate::ErrorKind).
+    pub fn requester(self) -> Result<Requester<Q, R, F>, Error> {
+        Requester::open(self.spec(Pattern::ReqRep)?)
+    }
+}
+
+impl<Q, R: ?Sized, F: ?Sized> Opener<ReqRep<Q, R, F>> {
+    /// Opens an answering end; creates the channel if this is its first end. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`requester`](Self::requester).
+    pub fn replier(self) -> Result<Replier<Q, R, F>, Error> {
+        Replier::open(self.spec(Pattern::ReqRep)?)
+    }
+}
+
+impl<Q: ?Sized, R, F: ?Sized> Channel<ReqRep<Q, R, F>> {
+    /// Opens an asking end: see [`Opener::requester`].
+    pub fn requester(&self) -> Result<Requester<Q, R, F>, Error> {
+        self.open().requester()
+    }
+}
+
+impl<Q, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
+    /// Opens an answering end: see [`Opener::replier`].
+    pub fn replier(&self) -> Result<Replier<Q, R, F>, Error> {
+        self.open().replier()
     }
 }

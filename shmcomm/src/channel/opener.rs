@@ -109,7 +109,10 @@ impl<P: ?Sized> Opener<P> {
             pattern,
             format,
             slots: slots as u64,
-            slot_size: slot_size as u64,
+            slot_size: match pattern {
+                Pattern::ReqRep => self.carries.exchange(slot_size) as u64,
+                Pattern::PubSub | Pattern::PushPull => slot_size as u64,
+            },
             align: self.carries.align() as u64,
             seats: u32::try_from(seats).unwrap_or(u32::MAX),
             flags: if redeliver { layout::FLAG_REDELIVER } else { 0 },

@@ -181,6 +181,16 @@ impl Carries {
         }
     }
 
+    /// Bytes of a slot for a request with its reply behind it, where one message takes `slot_size`.
+    pub(super) fn exchange(&self, slot_size: usize) -> usize {
+        match (self.first.schema, self.second.and_then(|second| second.schema)) {
+            (Some(request), Some(reply)) => {
+                slot_size.max(request.size.next_multiple_of(self.align()) + reply.size)
+            }
+            _ => slot_size.saturating_mul(2),
+        }
+    }
+
     /// Where a slot has to start for its message to be aligned.
     pub(super) const fn align(&self) -> usize {
         let first = self.first.align();

@@ -60,7 +60,9 @@ impl<K: Keep, M: ShmMessage> InPlace<K, M> {
             Err(why) => Err((why, keep)),
         }
     }
+}
 
+impl<K, M> InPlace<K, M> {
     #[inline]
     pub(crate) fn get(&self) -> &M {
         // SAFETY: the invariant, and `keep` keeps it while `self` is borrowed.

@@ -3,7 +3,7 @@
 //! Owns the two contracts, [`Keep`] and [`KeepMut`], between the rings, which give out slots, and
 //! the typed layer, which makes references to them. Never reads the bytes itself.
 
-use super::queue::{Job, Loan};
+use super::queue::{Job, Loan, Queue, Request, Ticket};
 use super::{Claim, Pinned};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -128,5 +128,54 @@ unsafe impl KeepMut for Loan<'_> {
         let capacity = self.capacity();
         // SAFETY: `ptr` has `capacity` bytes, initialised as above, that nobody else touches.
         unsafe { core::slice::from_raw_parts_mut(self.ptr().as_ptr(), capacity) }
+    }
+}
+
+impl Loan<'_> {
+    /// The bytes of the slot, for a request.
+    pub(crate) fn request_room(&mut self) -> &mut [u8] {
+        self.bytes_mut()
+    }
+}
+
+// SAFETY: the request in a slot that its replier claimed: it does not move, and is the replier's alone.
+unsafe impl Keep for Request<'_> {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: `ptr` has `len` bytes, initialised as above; who writes the reply writes behind them.
+        unsafe { core::slice::from_raw_parts(self.ptr().as_ptr(), self.len()) }
+    }
+}
+
+/// The bytes behind a request, for its reply.
+pub(crate) struct ReplyRoom<'q>(Request<'q>);
+
+impl<'q> ReplyRoom<'q> {
+    pub(crate) fn new(request: Request<'q>) -> Self {
+        ReplyRoom(request)
+    }
+
+    pub(crate) fn into_request(self) -> Request<'q> {
+        self.0
+    }
+}
+
+// SAFETY: behind the request in a slot that its replier claimed: it does not move, and is the
+// replier's alone.
+unsafe impl KeepMut for ReplyRoom<'_> {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let capacity = self.0.reply_capacity();
+        // SAFETY: `reply_ptr` has `capacity` bytes, initialised as above, that nobody else touches.
+        unsafe { core::slice::from_raw_parts_mut(self.0.reply_ptr().as_ptr(), capacity) }
+    }
+}
+
+impl Queue {
+    /// The reply to a request of ours: the `len` bytes that
+    /// [`Replied`](super::queue::Reply::Replied) told of; empty if there is none.
+    pub(crate) fn reply_bytes<'t>(&'t self, ticket: &'t Ticket, len: usize) -> &'t [u8] {
+        let len = len.min(self.replied(ticket));
+        // SAFETY: `reply_ptr` has as many bytes as `replied` says, initialised as above. They are ours
+        // from then on until the ticket is closed, which takes it.
+        unsafe { core::slice::from_raw_parts(self.reply_ptr(ticket).as_ptr(), len) }
     }
 }

@@ -156,4 +156,4 @@ mod slot;
 #[cfg(not(loom))]
 pub(crate) use broadcast::{AllPinned, Claim, Corrupt, Missed, Pinned, Reader, Writer, sweep_reader};
 #[cfg(not(loom))]
-pub(crate) use keep::{Keep, KeepMut, Place, Staged};
+pub(crate) use keep::{Keep, KeepMut, Place, ReplyRoom, Staged};

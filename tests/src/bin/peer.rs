@@ -1,8 +1,8 @@
 //! The other process of the tests: `peer ROLE ARGUMENTS…`, on the channels of the namespace that
 //! `SHMCOMM_NAMESPACE` names. Says `ready` when its end is open.
 
-use shmcomm::RecvError;
-use shmcomm_tests::{Jobs, Large, LargeFeed, Small, SmallFeed};
+use shmcomm::{CallError, RecvError, RequestError};
+use shmcomm_tests::{Jobs, Large, LargeFeed, PatientService, Service, Small, SmallFeed};
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ fn main() -> Result {
         ["push", pusher, count] => push(pusher.parse()?, count.parse()?),
         ["pull"] => pull(),
         ["claim"] => claim(),
+        ["serve"] => serve(),
+        ["take"] => take(),
+        ["take-patiently"] => take_patiently(),
+        ["ask", requester, count] => ask(requester.parse()?, count.parse()?),
+        ["ask-and-hold", count] => ask_and_hold(count.parse()?),
         ["attach-small", count] => attach_small(count.parse()?),
         _ => Err(format!("no such role: {arguments:?}").into()),
     }
@@ -201,6 +206,95 @@ fn claim() -> Result {
     ready();
     let job = jobs.claim()?;
     println!("claimed {}", job.number);
+    wait_for_end()
+}
+
+/// Answers requests until it is killed.
+fn serve() -> Result {
+    let mut service = Service::replier()?;
+    ready();
+    service.serve(|request| {
+        request.check();
+        Small::new(!request.number)
+    })?;
+    Ok(())
+}
+
+/// Takes one request and holds it until it is killed.
+fn take() -> Result {
+    let mut service = Service::replier()?;
+    ready();
+    let request = service.recv()?;
+    println!("taken {}", request.number);
+    wait_for_end()
+}
+
+/// As `take`, on the channel that redelivers.
+fn take_patiently() -> Result {
+    let mut service = PatientService::replier()?;
+    let request = service.recv()?;
+    println!("taken {}", request.number);
+    wait_for_end()
+}
+
+/// Asks `count` requests whose numbers begin with its own, up to four at a time; asks again where a
+/// replier died, gives one in 50 up. Says how many replies came, and how many repliers died over one.
+fn ask(requester: u64, count: u64) -> Result {
+    let service = Service::requester()?;
+    ready();
+    let (mut next, mut answered, mut given_up, mut died) = (0, 0, 0, 0);
+    let mut again = Vec::new();
+    let mut pending = std::collections::VecDeque::new();
+    while answered + given_up < count {
+        while pending.len() < 4 {
+            let number = match again.pop() {
+                Some(number) => number,
+                None if next < count => {
+                    next += 1;
+                    requester << 32 | (next - 1)
+                }
+                None => break,
+            };
+            match service.call(&Small::new(number)) {
+                Ok(call) => pending.push_back((number, call)),
+                Err(CallError::Full) => {
+                    again.push(number);
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let Some((number, call)) = pending.pop_front() else { continue };
+        if number % 50 == 7 {
+            drop(call);
+            given_up += 1;
+            continue;
+        }
+        match call.wait() {
+            Ok(reply) => {
+                reply.check();
+                assert_eq!(reply.number, !number, "the reply to another request");
+                answered += 1;
+            }
+            Err(RequestError::PeerDied) => {
+                died += 1;
+                again.push(number);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    println!("answered {answered} died {died}");
+    wait_for_end()
+}
+
+/// Sends `count` requests and waits for nothing.
+fn ask_and_hold(count: u64) -> Result {
+    let service = Service::requester()?;
+    ready();
+    let calls = (0..count)
+        .map(|number| service.call(&Small::new(number)))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    println!("asked {}", calls.len());
     wait_for_end()
 }
 

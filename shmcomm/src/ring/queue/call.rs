@@ -1,7 +1,7 @@
 //! [`Ticket`]: the requester's side of a request that is on its way.
 
 use super::slots::{Step, TRIES};
-use super::word::{State, Word};
+use super::word::State;
 use super::{Loan, Queue};
 #[cfg(loom)]
 use crate::fault::fault_point;
@@ -72,6 +72,15 @@ impl Queue {
         }
     }
 
+    /// Bytes of the reply; 0 without one.
+    #[cfg(not(loom))]
+    pub(crate) fn replied(&self, ticket: &Ticket) -> usize {
+        match self.poll_reply(ticket) {
+            Reply::Replied(len) => len,
+            _ => 0,
+        }
+    }
+
     /// The reply, after [`Reply::Replied`] and until the ticket is closed.
     #[cfg(not(loom))]
     #[inline]
@@ -110,18 +119,5 @@ impl Queue {
             }
         }
         Closed::LeftToReplier
-    }
-
-    /// Whether everything that this seat sent before was acknowledged, looking on from slot `from`
-    /// (0 at first). Costs one load for each slot in all, and one for each call that says no.
-    pub(crate) fn flushed(&self, from: &mut u64) -> bool {
-        while *from < self.slots.count {
-            let word: Word = self.slots.word(*from as u32);
-            if word.sent_by(self.slots.seat) && matches!(word.state(), State::Ready | State::Claimed) {
-                return false;
-            }
-            *from += 1;
-        }
-        true
     }
 }

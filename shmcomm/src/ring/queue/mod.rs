@@ -109,13 +109,9 @@ mod models;
 #[allow(unsafe_code, reason = "they stand for the message layer, which fills and reads payloads")]
 mod tests;
 
-#[allow(unused_imports, reason = "the whole of what the patterns may use")]
 pub(crate) use call::{Closed, Reply, Ticket};
-#[allow(unused_imports, reason = "as above")]
 pub(crate) use claim::{Answer, Job, Request};
 pub(crate) use loan::Loan;
-#[allow(unused_imports, reason = "as above")]
-pub(crate) use pull::Taken;
 #[cfg(test)]
 use reap::{Backlog, Reaped};
 

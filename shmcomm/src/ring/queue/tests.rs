@@ -346,13 +346,12 @@ fn flush_waits_for_our_messages_only() {
     let (mut pusher, mut other, mut puller) = (ring.seat(0), ring.seat(1), ring.seat(2));
     push(&mut pusher, 1);
     push(&mut other, 2);
-    let mut from = 0;
-    assert!(!pusher.flushed(&mut from));
+    assert_eq!(pusher.outstanding(), 1);
     let job = puller.try_pull().unwrap();
-    assert!(!pusher.flushed(&mut from));
+    assert_eq!(pusher.outstanding(), 1);
     job.done();
-    assert!(pusher.flushed(&mut from));
-    assert!(!other.flushed(&mut 0));
+    assert_eq!(pusher.outstanding(), 0);
+    assert_eq!(other.outstanding(), 1);
 }
 
 #[test]
@@ -451,7 +450,7 @@ fn any_words_end_every_operation() {
                 queue.has_ready();
                 queue.has_room();
                 queue.backlog();
-                queue.flushed(&mut 0);
+                queue.outstanding();
             }
             queue.reap(numbers.next() as u32 % 16, numbers.next().is_multiple_of(2));
         }

@@ -298,7 +298,7 @@ fn a_slot_is_carried_while_its_puller_leaves_it() {
 
 #[test]
 fn a_slot_is_carried_while_its_pusher_fills_it() {
-    check_deaths(Some(3), |point| {
+    check_deaths(Some(2), |point| {
         let (ring, log) = (Ring::new(2), Arc::new(Log::default()));
         let (mut pusher, mut puller) = (ring.seat(0), ring.seat(1));
         let filling = thread::spawn({

@@ -1,0 +1,138 @@
+//! [`Call`]: a request that is on its way.
+//!
+//! Owns the ticket: whoever has it fetches the answer or gives the request up. What it waits with is
+//! in `end`.
+
+use super::end::{End, What};
+use super::{RequestError, RequestTimeoutError};
+use crate::message::Invalid;
+use crate::ring::queue::{Closed, Reply, Ticket};
+use crate::wait::Deadline;
+use core::cell::RefCell;
+use core::fmt;
+use std::time::{Duration, Instant};
+
+/// A request that is on its way: made by [`Requester::call`](super::Requester::call).
+///
+/// It can be [polled](Call::poll) or [waited](Call::wait) for; dropping it gives the request up. Then a
+/// replier that has not taken it never sees it, and the reply of one that has is discarded; it
+/// cannot come to a later request. Any number of calls of one requester may be on their way, as far as
+/// there are slots; each holds one until its answer is fetched or it is dropped.
+///
+/// **If the replier dies** with the request, the answer is `PeerDied`, within 50 ms of the death for
+/// who waits or polls; on a channel with `redeliver: true` another replier gets it.
+#[must_use = "dropping a call gives the request up"]
+pub struct Call<'r, R> {
+    end: &'r RefCell<End>,
+    /// Until the answer was fetched.
+    ticket: Option<Ticket>,
+    read: fn(&[u8]) -> Result<R, Invalid>,
+}
+
+impl<'r, R> Call<'r, R> {
+    pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, read: fn(&[u8]) -> Result<R, Invalid>) -> Self {
+        Call { end, ticket: Some(ticket), read }
+    }
+
+    /// The answer, if it is there; `None` also after it was given. Never blocks.
+    #[inline]
+    pub fn poll(&mut self) -> Option<Result<R, RequestError>> {
+        let end = &mut *self.end.borrow_mut();
+        if end.attachment.forked() {
+            // What is mapped here belongs to the parent alone.
+            core::mem::forget(self.ticket.take());
+            return Some(Err(RequestError::Forked));
+        }
+        let reply = end.queue.poll_reply(self.ticket.as_ref()?);
+        if reply == Reply::Pending {
+            end.called();
+            return None;
+        }
+        // A call that was not answered cannot be polled to here a second time.
+        let ticket = self.ticket.take()?;
+        let answer = match reply {
+            Reply::Replied(len) => {
+                (self.read)(end.queue.reply_bytes(&ticket, len)).map_err(RequestError::Invalid)
+            }
+            Reply::Unanswered => Err(RequestError::Unanswered),
+            Reply::PeerDied | Reply::Pending => Err(RequestError::PeerDied),
+        };
+        if let Err(RequestError::Invalid(why)) = &answer {
+            end.counts.refused(why, &end.attachment);
+        }
+        close(end, ticket);
+        Some(answer)
+    }
+
+    /// The answer; blocks until there is one.
+    ///
+    /// While no replier is alive that is until one comes.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn wait(mut self) -> Result<R, RequestError> {
+        loop {
+            if let Some(answer) = self.poll() {
+                return answer;
+            }
+            self.wait_until(Deadline::Never);
+        }
+    }
+
+    /// The answer; blocks for at most `timeout`. Zero looks once. The call stays on its way after a
+    /// timeout; there is nothing more to wait for after the answer was given.
+    ///
+    /// # Errors
+    /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<R, RequestTimeoutError> {
+        self.answer_until(Deadline::after(timeout))
+    }
+
+    /// The answer; blocks until `deadline` at the latest: see [`wait_timeout`](Call::wait_timeout).
+    ///
+    /// # Errors
+    /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
+    pub fn wait_deadline(&mut self, deadline: Instant) -> Result<R, RequestTimeoutError> {
+        self.answer_until(Deadline::At(deadline))
+    }
+
+    pub(super) fn answer_until(&mut self, deadline: Deadline) -> Result<R, RequestTimeoutError> {
+        loop {
+            if let Some(answer) = self.poll() {
+                return Ok(answer?);
+            }
+            if !self.wait_until(deadline) {
+                return Err(RequestTimeoutError::Timeout);
+            }
+        }
+    }
+
+    fn wait_until(&mut self, deadline: Deadline) -> bool {
+        let Some(ticket) = &self.ticket else { return false };
+        self.end.borrow_mut().wait(What::Reply(ticket), deadline)
+    }
+}
+
+/// Gives up what `ticket` stands for, and tells others if there is room now.
+fn close(end: &End, ticket: Ticket) {
+    if end.queue.close(ticket) == Closed::Freed {
+        end.wake.room.notify();
+    }
+}
+
+impl<R> Drop for Call<'_, R> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let end = self.end.borrow();
+            if !end.attachment.forked() {
+                close(&end, ticket);
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for Call<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("pending", &self.ticket.is_some()).finish_non_exhaustive()
+    }
+}

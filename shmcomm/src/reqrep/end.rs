@@ -1,0 +1,208 @@
+//! [`End`]: what requester and replier have in common, without the types of the messages.
+//!
+//! Owns the seat, the place in the ring, the counts, and the three waits: for a request, for room,
+//! for a reply. Calls `segment`, `ring` and `wait`. Never interprets a message.
+
+use crate::error::Error;
+use crate::layout::{FLAG_REDELIVER, Geometry, Region, control, seat};
+use crate::message::Invalid;
+use crate::os;
+use crate::ring::queue::{Queue, Reply, Ticket};
+use crate::segment::{self, Attachment, Keeper, Role, Spec};
+use crate::sync::{AtomicU32, Ordering};
+use crate::wait::{self, Await, Deadline, Event, Patience};
+
+/// Nanoseconds between two looks for the dead by an end that works or polls.
+const LOOK: u64 = 20_000_000;
+/// So many calls come between two looks at the clock, where nothing makes an end wait.
+const PROBE: u32 = 64;
+
+/// Requests live no longer than those who ask, so nothing keeps a segment without participants.
+const KEEPER: Keeper = Keeper { sweep: |region, geometry, seat| sweep(region, geometry, seat, false), spent };
+const REDELIVERING: Keeper =
+    Keeper { sweep: |region, geometry, seat| sweep(region, geometry, seat, true), spent };
+
+fn spent(_: &Region, _: &Geometry) -> bool {
+    true
+}
+
+/// The requests of the dead one are withdrawn, those that it had are answered or go to another, and
+/// its counts to those of the channel.
+fn sweep(region: &Region, geometry: &Geometry, index: u32, redeliver: bool) {
+    Queue::new(*region, geometry, index).reap(index, redeliver);
+    let at = geometry.seat(index);
+    // Relaxed, all: figures. Whoever sweeps holds the seat.
+    let role = region.u32(at + seat::ROLE).load(Ordering::Relaxed);
+    let take = |word| region.u64(at + word).swap(0, Ordering::Relaxed);
+    if role == Role::Requester as u32 {
+        region.u64(control::MESSAGES).fetch_add(take(seat::MESSAGES), Ordering::Relaxed);
+        region.u64(control::BYTES).fetch_add(take(seat::BYTES), Ordering::Relaxed);
+    } else if role == Role::Replier as u32 {
+        region.u64(control::RECEIVED).fetch_add(take(seat::MESSAGES), Ordering::Relaxed);
+    }
+}
+
+pub(super) struct End {
+    pub(super) attachment: Attachment,
+    pub(super) queue: Queue,
+    pub(super) counts: Counts,
+    pub(super) wake: Wake,
+    patience: Patience,
+    calls: u32,
+    looked: u64,
+}
+
+/// What this end has done. Mirrored in its seat.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    messages: u64,
+    bytes: u64,
+    redelivered: u64,
+    invalid: u64,
+}
+
+impl Counts {
+    /// Counts a request, and shows the counts in the seat.
+    #[inline]
+    pub(super) fn message(&mut self, len: usize, redelivered: bool, attachment: &Attachment) {
+        self.messages += 1;
+        self.bytes += len as u64;
+        // Relaxed, all: figures for others, written by this end alone.
+        attachment.seat_word(seat::MESSAGES).store(self.messages, Ordering::Relaxed);
+        attachment.seat_word(seat::BYTES).store(self.bytes, Ordering::Relaxed);
+        if redelivered {
+            self.redelivered += 1;
+            attachment.seat_word(seat::REDELIVERED).store(self.redelivered, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a message that turned out not to be one.
+    #[cold]
+    pub(super) fn refused(&mut self, why: &Invalid, attachment: &Attachment) {
+        self.invalid += 1;
+        // Relaxed: as above.
+        attachment.seat_word(seat::INVALID).store(self.invalid, Ordering::Relaxed);
+        log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
+    }
+}
+
+/// Those who sleep: repliers until there are requests, requesters until there is room or a reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wake {
+    pub(super) requests: Event,
+    pub(super) room: Event,
+    pub(super) replies: Event,
+}
+
+/// What to wait for.
+#[derive(Clone, Copy)]
+pub(super) enum What<'w> {
+    /// A request to answer, or the word not to be 0.
+    Request(&'w AtomicU32),
+    /// Room for a request.
+    Room,
+    /// An answer to this one.
+    Reply(&'w Ticket),
+}
+
+impl End {
+    pub(super) fn open(spec: &Spec, role: Role) -> Result<Self, Error> {
+        let keeper = if spec.flags & FLAG_REDELIVER != 0 { REDELIVERING } else { KEEPER };
+        let attachment = segment::join(spec, role, keeper)?;
+        let region = attachment.region();
+        let queue = Queue::new(region, attachment.geometry(), attachment.seat());
+        let wake = Wake {
+            requests: Event::new(region, control::ITEMS),
+            room: Event::new(region, control::ROOM),
+            replies: Event::new(region, control::REPLIES),
+        };
+        let (counts, patience, looked) = (Counts::default(), Patience::new(), os::monotonic());
+        let end = End { attachment, queue, counts, wake, patience, calls: 0, looked };
+        end.sweep();
+        Ok(end)
+    }
+
+    /// Counts a call that need not wait, and looks for the dead every so often.
+    #[inline]
+    pub(super) fn called(&mut self) {
+        self.calls = self.calls.wrapping_add(1);
+        if self.calls.is_multiple_of(PROBE) {
+            self.look_for_the_dead();
+        }
+    }
+
+    /// Looks for the dead, if that was not done just now.
+    pub(super) fn look_for_the_dead(&mut self) {
+        let now = os::monotonic();
+        if now.saturating_sub(self.looked) >= LOOK {
+            self.looked = now;
+            self.sweep();
+        }
+    }
+
+    /// Makes good what the dead left.
+    #[cold]
+    fn sweep(&self) {
+        if self.attachment.sweep_dead() > 0 {
+            self.attachment.wake_all();
+        }
+    }
+
+    /// Waits for something to look at, which may be that this process was forked; false at the
+    /// deadline.
+    pub(super) fn wait(&mut self, what: What<'_>, deadline: Deadline) -> bool {
+        wait::wait(&mut Waiting { end: self, what }, deadline).is_some()
+    }
+}
+
+struct Waiting<'e, 'w> {
+    end: &'e mut End,
+    what: What<'w>,
+}
+
+impl Await for Waiting<'_, '_> {
+    type Output = ();
+
+    #[inline]
+    fn look(&mut self) -> Option<()> {
+        match self.what {
+            // Relaxed: a flag by itself.
+            What::Request(stop) => self.end.queue.has_ready() || stop.load(Ordering::Relaxed) != 0,
+            What::Room => self.end.queue.has_room(),
+            What::Reply(ticket) => self.end.queue.poll_reply(ticket) != Reply::Pending,
+        }
+        .then_some(())
+    }
+
+    fn idle(&mut self) -> Option<()> {
+        if self.end.attachment.forked() {
+            // The caller finds out.
+            return Some(());
+        }
+        self.end.sweep();
+        self.look()
+    }
+
+    fn event(&self) -> Event {
+        match self.what {
+            What::Request(_) => self.end.wake.requests,
+            What::Room => self.end.wake.room,
+            What::Reply(_) => self.end.wake.replies,
+        }
+    }
+
+    fn announce(&mut self) {
+        if let Err(error) = self.end.attachment.announce_sleeper() {
+            // Sleeps stay bounded, so what comes is found late, not never.
+            log::warn!(target: "shmcomm", "{error}; this end will not be woken, and looks every 50 ms");
+        }
+    }
+
+    fn patience(&mut self) -> &mut Patience {
+        &mut self.end.patience
+    }
+
+    fn channel(&self) -> &str {
+        self.end.attachment.channel()
+    }
+}

@@ -1,0 +1,79 @@
+//! How messages get into a slot and out of it, by format.
+//!
+//! Owns [`Held`], a request while its replier looks at it: in its slot, or decoded out of it. Never
+//! waits, and never decides about a slot.
+
+use crate::codec::{Decode, Encode, EncodeError};
+use crate::message::in_place::InPlace;
+use crate::message::{self, Invalid, ShmMessage};
+use crate::ring::{Keep, queue};
+
+/// A request while its replier looks at it.
+pub(super) enum Held<'q, Q> {
+    InPlace(InPlace<queue::Request<'q>, Q>),
+    Decoded(Q, queue::Request<'q>),
+}
+
+/// A request, or the reason why it is none, and what the ring gave.
+pub(super) type Holding<'q, Q> = Result<Held<'q, Q>, (Invalid, queue::Request<'q>)>;
+
+impl<'q, Q> Held<'q, Q> {
+    pub(super) fn message(&self) -> &Q {
+        match self {
+            Held::InPlace(place) => place.get(),
+            Held::Decoded(message, _) => message,
+        }
+    }
+
+    pub(super) fn ring(&self) -> &queue::Request<'q> {
+        match self {
+            Held::InPlace(place) => place.keeper(),
+            Held::Decoded(_, ring) => ring,
+        }
+    }
+
+    pub(super) fn into_ring(self) -> queue::Request<'q> {
+        match self {
+            Held::InPlace(place) => place.into_keeper(),
+            Held::Decoded(_, ring) => ring,
+        }
+    }
+}
+
+/// Looks at a request in its slot.
+pub(super) fn in_place<Q: ShmMessage>(ring: queue::Request<'_>) -> Holding<'_, Q> {
+    InPlace::new(ring).map(Held::InPlace)
+}
+
+/// Decodes a request.
+pub(super) fn decoded<Q, C: Decode<Q>>(ring: queue::Request<'_>) -> Holding<'_, Q> {
+    match decode::<Q, C>(ring.bytes()) {
+        Ok(message) => Ok(Held::Decoded(message, ring)),
+        Err(why) => Err((why, ring)),
+    }
+}
+
+/// Others can write to the slot: what is decoded must not change meanwhile.
+pub(super) fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
+    C::decode(&bytes.to_vec()).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
+}
+
+/// Copies a message; the geometry was checked to hold it.
+pub(super) fn copy<M: ShmMessage>(message: &M) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
+    move |room| {
+        let bytes = message::as_bytes(message);
+        match room.get_mut(..bytes.len()) {
+            Some(place) => place.copy_from_slice(bytes),
+            // Only where the request says that it is longer than it is: its reply has less room.
+            None => return Err(EncodeError::TooLong { needed: bytes.len(), capacity: room.len() }),
+        }
+        Ok(bytes.len())
+    }
+}
+
+/// Encodes a message.
+pub(super) fn encode<M: ?Sized, C: Encode<M>>(
+    message: &M,
+) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
+    move |room| C::encode(message, room)
+}
