@@ -62,8 +62,8 @@ pub const PATTERNS: [Pattern; 3] = [
         title: "Request/reply",
         python: ("reqrep", 16, 8192),
         ends: &[
-            ("requester", "Requester", "Opens an asking end."),
-            ("replier", "Replier", "Opens an answering end."),
+            end("requester", "Requester", Some(1), "Opens an asking end."),
+            end("replier", "Replier", Some(0), "Opens an answering end."),
         ],
     },
 ];

@@ -40,7 +40,7 @@ impl<'r, R> Call<'r, R> {
         let end = &mut *self.end.borrow_mut();
         if end.attachment.forked() {
             // What is mapped here belongs to the parent alone.
-            core::mem::forget(self.ticket.take());
+            self.ticket = None;
             return Some(Err(RequestError::Forked));
         }
         let reply = end.queue.poll_reply(self.ticket.as_ref()?);

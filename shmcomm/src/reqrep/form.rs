@@ -55,7 +55,8 @@ pub(super) fn decoded<Q, C: Decode<Q>>(ring: queue::Request<'_>) -> Holding<'_, 
 
 /// Others can write to the slot: what is decoded must not change meanwhile.
 pub(super) fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
-    C::decode(&bytes.to_vec()).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
+    let copy = bytes.to_vec();
+    C::decode(&copy).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
 }
 
 /// Copies a message; the geometry was checked to hold it.
@@ -76,4 +77,14 @@ pub(super) fn encode<M: ?Sized, C: Encode<M>>(
     message: &M,
 ) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
     move |room| C::encode(message, room)
+}
+
+/// Encodes a request. It gets the first half of its slot, so that every reply has the other one.
+pub(super) fn encode_request<Q: ?Sized, C: Encode<Q>>(
+    request: &Q,
+) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
+    move |room| {
+        let half = room.len() / 2;
+        C::encode(request, &mut room[..half])
+    }
 }

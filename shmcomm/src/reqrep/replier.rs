@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 pub struct Replier<Q, R: ?Sized, F: ?Sized = Fixed> {
     end: End,
     stop: Arc<AtomicU32>,
-    _messages: PhantomData<(fn() -> Q, fn(&R), fn(&F))>,
+    _messages: PhantomData<fn(&R, &F) -> Q>,
 }
 
 /// Stops nobody.

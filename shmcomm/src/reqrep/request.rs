@@ -24,7 +24,7 @@ pub struct Request<'q, Q, R, F: ?Sized = Fixed> {
     // In this order: the slot is given up, then others are told.
     held: Held<'q, Q>,
     after: After,
-    _reply: PhantomData<(fn(&R), fn(&F))>,
+    _reply: PhantomData<fn(&R, &F)>,
 }
 
 /// Tells others when a request is over.

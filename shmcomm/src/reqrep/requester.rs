@@ -4,7 +4,7 @@
 //! share in `end`. Never touches a slot itself.
 
 use super::end::{End, What};
-use super::form::{copy, decode, encode};
+use super::form::{copy, decode, encode_request};
 use super::{Call, CallError, RequestError, RequestTimeoutError};
 use crate::codec::{Decode, Encode, EncodeError};
 use crate::error::Error;
@@ -47,7 +47,7 @@ use std::time::{Duration, Instant};
 pub struct Requester<Q: ?Sized, R, F: ?Sized = Fixed> {
     end: RefCell<End>,
     name: String,
-    _messages: PhantomData<(fn(&Q), fn() -> R, fn(&F))>,
+    _messages: PhantomData<fn(&Q, &F) -> R>,
 }
 
 impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
@@ -133,7 +133,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// [`CallError::Full`] if no slot is free; [`CallError::Unencodable`] with the exact size if the
     /// encoded request does not fit into a slot.
     pub fn call(&self, request: &Q) -> Result<Call<'_, R>, CallError> {
-        self.send(encode::<Q, C>(request), decode::<R, C>)
+        self.send(encode_request::<Q, C>(request), decode::<R, C>)
     }
 
     /// Sends `request`, encoded, and waits for the answer, and before that for a free slot.
@@ -141,7 +141,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// See [`RequestError`].
     pub fn request(&self, request: &Q) -> Result<R, RequestError> {
-        self.ask(encode::<Q, C>(request), decode::<R, C>)
+        self.ask(encode_request::<Q, C>(request), decode::<R, C>)
     }
 
     /// Sends `request`, encoded, and waits for the answer, for at most `timeout`; then the request is
@@ -150,7 +150,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
     pub fn request_timeout(&self, request: &Q, timeout: Duration) -> Result<R, RequestTimeoutError> {
-        self.ask_until(encode::<Q, C>(request), decode::<R, C>, Deadline::after(timeout))
+        self.ask_until(encode_request::<Q, C>(request), decode::<R, C>, Deadline::after(timeout))
     }
 
     /// Sends `request`, encoded, and waits for the answer until `deadline` at the latest; then the
@@ -159,7 +159,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
     pub fn request_deadline(&self, request: &Q, deadline: Instant) -> Result<R, RequestTimeoutError> {
-        self.ask_until(encode::<Q, C>(request), decode::<R, C>, Deadline::At(deadline))
+        self.ask_until(encode_request::<Q, C>(request), decode::<R, C>, Deadline::At(deadline))
     }
 }
 
