@@ -76,6 +76,44 @@ fn settings_can_differ_at_run_time() {
     assert!(small.to_string().contains("message `u64` takes 8 bytes, but the slots hold 7"), "{small}");
 }
 
+channel! {
+    Plan: ReqRep<Header, Stamped<bool8::Bool8>> { name: "robot/plan", slots: 4, redeliver: true }
+    Jobs: PushPull<Header> { name: "jobs", slots: 2 }
+}
+
+/// A `bool` that takes as many bytes as its neighbours.
+mod bool8 {
+    #[derive(Clone, Copy, Debug, PartialEq, shmcomm::ShmMessage)]
+    #[repr(u64)]
+    pub enum Bool8 {
+        False,
+        True,
+    }
+}
+
+#[test]
+fn a_request_gets_its_reply_and_a_job_its_worker() {
+    let header = Header { stamp: Timestamp(1), width: 3, height: 4 };
+    let plan = Plan::open().namespace(namespace("plan"));
+    let requester = plan.clone().requester().unwrap();
+    let mut replier = plan.replier().unwrap();
+    let server = std::thread::spawn(move || {
+        let request = replier.recv_timeout(SOON).unwrap();
+        let value = if request.width == 3 { bool8::Bool8::True } else { bool8::Bool8::False };
+        let stamp = request.stamp;
+        request.reply(&Stamped { stamp, value }).unwrap();
+    });
+    let reply = requester.request_timeout(&header, SOON).unwrap();
+    server.join().unwrap();
+    assert_eq!(reply, Stamped { stamp: header.stamp, value: bool8::Bool8::True });
+
+    let jobs = Jobs::open().namespace(namespace("jobs"));
+    let mut pusher = jobs.clone().pusher().unwrap();
+    let mut puller = jobs.puller().unwrap();
+    pusher.try_send(&header).unwrap();
+    assert_eq!(puller.recv_timeout(SOON).unwrap(), header);
+}
+
 const HISTORY: Channel<PubSub<u32>> = Channel::new("history").slots(8);
 
 #[test]
@@ -130,6 +168,8 @@ channel! {
     pub PythonPose: PubSub<PoseDict, Pickle> { name: "pose", wire: Python }
     PythonImu: PubSub<Header> { wire: Python, name: "imu", slots: 9 }
     PythonText: PubSub<[u8], Bytes> { name: concat!("typed-", "text"), wire: Python }
+    PythonJobs: PushPull<PoseDict, Pickle> { name: "jobs", wire: Python }
+    PythonPlan: ReqRep<PoseDict, Vec<f64>, Pickle> { name: "plan", wire: Python }
 }
 
 #[test]
@@ -146,6 +186,8 @@ fn a_channel_with_python_has_the_defaults_of_python() {
 
     fn receives_bytes(_: fn() -> Result<Subscriber<Vec<u8>, shmcomm::codec::Bytes>, shmcomm::Error>) {}
     receives_bytes(PythonText::subscriber);
+    assert_eq!((PythonJobs::SLOTS, PythonJobs::SLOT_SIZE), (128, 4096));
+    assert_eq!((PythonPlan::SLOTS, PythonPlan::SLOT_SIZE), (16, 8192));
     let none = Options { connect_timeout: Duration::ZERO, ..PythonImu::options() };
     assert_eq!(none.name, PythonImu::NAME);
 }
