@@ -132,7 +132,6 @@ fn convert(stat: rustix::fs::Stat) -> Stat {
     Stat {
         kind,
         id: (stat.st_dev as u64, stat.st_ino as u64),
-        links: stat.st_nlink as u64,
         owner: stat.st_uid,
         mode: stat.st_mode & 0o7777,
         len: u64::try_from(stat.st_size).unwrap_or(0),

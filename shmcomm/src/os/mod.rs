@@ -77,8 +77,6 @@ pub(crate) type FileId = (u64, u64);
 pub(crate) struct Stat {
     pub(crate) kind: FileKind,
     pub(crate) id: FileId,
-    /// Names that the file has.
-    pub(crate) links: u64,
     pub(crate) owner: u32,
     /// Permission bits, as in `0o600`.
     pub(crate) mode: u32,
