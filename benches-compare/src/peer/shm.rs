@@ -1,0 +1,165 @@
+//! shmcomm, as its documentation shows it: small messages by value, large ones in place.
+
+use super::{Receiver, Sender, Touch, Wait};
+use crate::Result;
+use shmcomm::{Channel, PubSub, PushPull, TryPullError, TryPushError, TryRecvError};
+use std::hint::spin_loop;
+
+/// Messages of this many words and more are made and looked at in place.
+const LARGE: usize = 512;
+
+fn pubsub<const N: usize>(name: &str) -> Result<shmcomm::Opener<PubSub<[u64; N]>>> {
+    Ok(Channel::<PubSub<[u64; N]>>::try_new(format!("benches-compare/{name}"))?)
+}
+
+pub struct Publisher<const N: usize> {
+    publisher: shmcomm::Publisher<[u64; N]>,
+    touch: Touch,
+}
+
+impl<const N: usize> Publisher<N> {
+    pub fn open(name: &str, slots: usize, touch: Touch) -> Result<Self> {
+        Ok(Publisher { publisher: pubsub(name)?.slots(slots).publisher()?, touch })
+    }
+}
+
+impl<const N: usize> Sender for Publisher<N> {
+    #[inline]
+    fn send(&mut self, number: u64) -> Result<()> {
+        if N >= LARGE {
+            let mut loan = self.publisher.loan()?;
+            self.touch.write(&mut *loan, number);
+            loan.send()?;
+        } else {
+            self.publisher.send(&[number; N])?;
+        }
+        Ok(())
+    }
+}
+
+pub struct Subscriber<const N: usize> {
+    subscriber: shmcomm::Subscriber<[u64; N]>,
+    wait: Wait,
+    touch: Touch,
+}
+
+impl<const N: usize> Subscriber<N> {
+    pub fn open(name: &str, wait: Wait, touch: Touch) -> Result<Self> {
+        Ok(Subscriber { subscriber: pubsub(name)?.subscriber()?, wait, touch })
+    }
+}
+
+impl<const N: usize> Receiver for Subscriber<N> {
+    #[inline]
+    fn recv(&mut self) -> Result<u64> {
+        if self.wait == Wait::Blocking {
+            return Ok(if N >= LARGE {
+                self.touch.read(&*self.subscriber.recv_ref()?)
+            } else {
+                self.touch.read(&self.subscriber.recv()?)
+            });
+        }
+        if N >= LARGE {
+            loop {
+                match self.subscriber.try_recv_ref() {
+                    Ok(sample) => return Ok(self.touch.read(&*sample)),
+                    Err(TryRecvError::Empty) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        loop {
+            match self.subscriber.try_recv() {
+                Ok(message) => return Ok(self.touch.read(&message)),
+                Err(TryRecvError::Empty) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn pushpull<const N: usize>(name: &str, slots: usize) -> Result<shmcomm::Opener<PushPull<[u64; N]>>> {
+    Ok(Channel::<PushPull<[u64; N]>>::try_new(format!("benches-compare/{name}"))?.slots(slots))
+}
+
+pub struct Pusher<const N: usize> {
+    pusher: shmcomm::Pusher<[u64; N]>,
+    wait: Wait,
+    in_place: bool,
+}
+
+impl<const N: usize> Pusher<N> {
+    pub fn open(name: &str, slots: usize, wait: Wait, in_place: bool) -> Result<Self> {
+        Ok(Pusher { pusher: pushpull(name, slots)?.pusher()?, wait, in_place })
+    }
+}
+
+impl<const N: usize> Sender for Pusher<N> {
+    #[inline]
+    fn send(&mut self, number: u64) -> Result<()> {
+        if self.in_place {
+            loop {
+                match self.pusher.loan() {
+                    Ok(mut loan) => {
+                        loan.fill(number);
+                        return Ok(loan.send()?);
+                    }
+                    Err(TryPushError::Full) => spin_loop(),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let message = [number; N];
+        if self.wait == Wait::Blocking {
+            return Ok(self.pusher.send(&message)?);
+        }
+        loop {
+            match self.pusher.try_send(&message) {
+                Ok(()) => return Ok(()),
+                Err(TryPushError::Full) => spin_loop(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+pub struct Puller<const N: usize> {
+    puller: shmcomm::Puller<[u64; N]>,
+    wait: Wait,
+    in_place: bool,
+}
+
+impl<const N: usize> Puller<N> {
+    pub fn open(name: &str, slots: usize, wait: Wait, in_place: bool) -> Result<Self> {
+        Ok(Puller { puller: pushpull(name, slots)?.puller()?, wait, in_place })
+    }
+}
+
+impl<const N: usize> Receiver for Puller<N> {
+    #[inline]
+    fn recv(&mut self) -> Result<u64> {
+        if self.in_place {
+            loop {
+                match self.puller.try_claim() {
+                    Ok(job) => {
+                        let number = Touch::All.read(&*job);
+                        job.done();
+                        return Ok(number);
+                    }
+                    Err(TryPullError::Empty) => spin_loop(),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        if self.wait == Wait::Blocking {
+            return Ok(Touch::All.read(&self.puller.recv()?));
+        }
+        loop {
+            match self.puller.try_recv() {
+                Ok(message) => return Ok(Touch::All.read(&message)),
+                Err(TryPullError::Empty) => spin_loop(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! ZeroMQ over `ipc:`, as its own `local_thr` and `local_lat` use it: one context with one I/O thread
+//! in each process, the high-water marks as they are, a message object for each message.
+
+use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
+use crate::Result;
+use crate::work::Place;
+use zmq::{Context, DONTWAIT, Message, SocketType};
+
+/// A socket that sends or receives messages of `N` words.
+pub struct Socket<const N: usize> {
+    socket: zmq::Socket,
+    wait: Wait,
+    words: Box<[u64; N]>,
+    message: Message,
+}
+
+impl<const N: usize> Socket<N> {
+    /// The end of a queue that binds, and sends.
+    pub fn push(name: &str) -> Result<Self> {
+        Self::open(name, zmq::PUSH, true, Wait::Blocking)
+    }
+
+    /// The end of a queue that connects, and receives.
+    pub fn pull(name: &str) -> Result<Self> {
+        Self::open(name, zmq::PULL, false, Wait::Blocking)
+    }
+
+    fn open(name: &str, kind: SocketType, binds: bool, wait: Wait) -> Result<Self> {
+        let socket = Context::new().socket(kind)?;
+        // What is left at the end is of no use to anybody.
+        socket.set_linger(0)?;
+        let address = format!("ipc://{}", path(name).display());
+        if binds {
+            socket.bind(&address)?
+        } else {
+            socket.connect(&address)?
+        }
+        Ok(Socket { socket, wait, words: Box::new([0; N]), message: Message::new() })
+    }
+}
+
+impl<const N: usize> Sender for Socket<N> {
+    #[inline]
+    fn send(&mut self, number: u64) -> Result<()> {
+        Touch::All.write(&mut self.words[..], number);
+        // SAFETY: words without padding, taken for bytes.
+        let bytes: &[u8] = unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), 8 * N) };
+        Ok(self.socket.send(bytes, 0)?)
+    }
+}
+
+impl<const N: usize> Receiver for Socket<N> {
+    #[inline]
+    fn recv(&mut self) -> Result<u64> {
+        let flags = if self.wait == Wait::Polling { DONTWAIT } else { 0 };
+        loop {
+            match self.socket.recv(&mut self.message, flags) {
+                Ok(()) => break,
+                Err(zmq::Error::EAGAIN) if self.wait == Wait::Polling => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if self.message.len() != 8 * N {
+            return Err("a message of another length".into());
+        }
+        // A message need not be aligned for words.
+        let (words, _) = self.message.as_chunks::<8>();
+        let first = u64::from_ne_bytes(words[0]);
+        let sum = words.iter().fold(0u64, |sum, word| sum.wrapping_add(u64::from_ne_bytes(*word)));
+        Ok(if sum == first.wrapping_mul(N as u64) { first } else { u64::MAX })
+    }
+}
+
+/// Both directions over one socket on each side: a pair, or a request and its reply.
+pub struct Duplex<const N: usize>(Socket<N>);
+
+impl<const N: usize> Duplex<N> {
+    /// Two of a kind.
+    pub fn open(place: &Place, wait: Wait) -> Result<Self> {
+        Ok(Duplex(Socket::open(&place.name, zmq::PAIR, !place.leads, wait)?))
+    }
+
+    /// One who asks (it leads) and one who answers.
+    pub fn calls(place: &Place, wait: Wait) -> Result<Self> {
+        let kind = if place.leads { zmq::REQ } else { zmq::REP };
+        Ok(Duplex(Socket::open(&place.name, kind, !place.leads, wait)?))
+    }
+}
+
+impl<const N: usize> Sender for Duplex<N> {
+    #[inline]
+    fn send(&mut self, number: u64) -> Result<()> {
+        self.0.send(number)
+    }
+}
+
+impl<const N: usize> Receiver for Duplex<N> {
+    #[inline]
+    fn recv(&mut self) -> Result<u64> {
+        self.0.recv()
+    }
+}
+
+impl<const N: usize> Caller for Duplex<N> {
+    #[inline]
+    fn call(&mut self, number: u64) -> Result<u64> {
+        self.send(number)?;
+        self.recv()
+    }
+}
+
+impl<const N: usize> Answerer for Duplex<N> {
+    #[inline]
+    fn answer(&mut self) -> Result<u64> {
+        let number = self.recv()?;
+        self.send(number)?;
+        Ok(number)
+    }
+}
