@@ -1,8 +1,8 @@
 //! shmcomm, as its documentation shows it: small messages by value, large ones in place.
 
-use super::{Receiver, Sender, Touch, Wait};
+use super::{Answerer, Caller, Receiver, Sender, Touch, Wait};
 use crate::Result;
-use shmcomm::{Channel, PubSub, PushPull, TryPullError, TryPushError, TryRecvError};
+use shmcomm::{Channel, PubSub, PushPull, ReqRep, TryPullError, TryPushError, TryRecvError, TryServeError};
 use std::hint::spin_loop;
 
 /// Messages of this many words and more are made and looked at in place.
@@ -162,4 +162,69 @@ impl<const N: usize> Receiver for Puller<N> {
             }
         }
     }
+}
+
+fn reqrep<const N: usize>(name: &str) -> Result<shmcomm::Opener<ReqRep<[u64; N], [u64; N]>>> {
+    Ok(Channel::<ReqRep<[u64; N], [u64; N]>>::try_new(format!("benches-compare/{name}"))?)
+}
+
+pub struct Requester<const N: usize> {
+    requester: shmcomm::Requester<[u64; N], [u64; N]>,
+    wait: Wait,
+}
+
+impl<const N: usize> Requester<N> {
+    pub fn open(name: &str, wait: Wait) -> Result<Self> {
+        Ok(Requester { requester: reqrep(name)?.requester()?, wait })
+    }
+}
+
+impl<const N: usize> Caller for Requester<N> {
+    #[inline]
+    fn call(&mut self, number: u64) -> Result<u64> {
+        if self.wait == Wait::Blocking {
+            return Ok(Touch::All.read(&self.requester.request(&[number; N])?));
+        }
+        let mut call = self.requester.call(&[number; N])?;
+        loop {
+            if let Some(reply) = call.poll() {
+                return Ok(Touch::All.read(&reply?));
+            }
+            spin_loop();
+        }
+    }
+}
+
+pub struct Replier<const N: usize> {
+    replier: shmcomm::Replier<[u64; N], [u64; N]>,
+    wait: Wait,
+}
+
+impl<const N: usize> Replier<N> {
+    pub fn open(name: &str, wait: Wait) -> Result<Self> {
+        Ok(Replier { replier: reqrep(name)?.replier()?, wait })
+    }
+}
+
+impl<const N: usize> Answerer for Replier<N> {
+    #[inline]
+    fn answer(&mut self) -> Result<u64> {
+        if self.wait == Wait::Blocking {
+            return reply(self.replier.recv()?);
+        }
+        loop {
+            match self.replier.try_recv() {
+                Ok(request) => return reply(request),
+                Err(TryServeError::Empty) => spin_loop(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[inline]
+fn reply<const N: usize>(request: shmcomm::Request<'_, [u64; N], [u64; N]>) -> Result<u64> {
+    let number = Touch::All.read(&*request);
+    request.reply(&[number; N])?;
+    Ok(number)
 }

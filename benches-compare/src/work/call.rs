@@ -2,7 +2,7 @@
 
 use super::{Burst, Case, Entry, Figure, Outcome, Place, Way, check, now};
 use crate::Result;
-use crate::peer::{Answerer, Caller, Wait, bare, unix};
+use crate::peer::{Answerer, Caller, Wait, bare, shm, unix};
 use crate::report::Target;
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ fn polling() -> Case {
     let mut ways = vec![Entry::new("bare ping-pong", BURST, |place| {
         calls(place, Wait::Polling, bare::Line::open, bare::Line::open)
     })];
-    ways.extend(peers(BURST / 10, Wait::Polling));
+    ways.extend(peers(BURST, Wait::Polling));
     Case {
         id: "call-64",
         title: "Request and reply of 64 bytes, round trip, polling",
@@ -43,12 +43,16 @@ fn blocking() -> Case {
 
 fn peers(burst: u64, wait: Wait) -> Vec<Entry> {
     vec![
-        Entry::new("Unix socket", burst, move |place| {
+        Entry::new("shmcomm", burst, move |place| {
+            let caller = |place: &Place| shm::Requester::<N>::open(&place.name, wait);
+            calls(place, wait, caller, |place| shm::Replier::<N>::open(&place.name, wait))
+        }),
+        Entry::new("Unix socket", burst.min(1000), move |place| {
             let open = |place: &Place| unix::Duplex::<N>::open(place, wait);
             calls(place, wait, open, open)
         }),
         #[cfg(feature = "zeromq")]
-        Entry::new("ZeroMQ", burst, move |place| {
+        Entry::new("ZeroMQ", burst.min(1000), move |place| {
             let open = |place: &Place| crate::peer::zeromq::Duplex::<N>::calls(place, wait);
             calls(place, wait, open, open)
         }),
