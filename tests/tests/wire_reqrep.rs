@@ -112,14 +112,14 @@ fn after_a_time_out_python_gets_the_right_answer() {
     let Some(python) = python::latest() else { return };
     for slots in [4, 16] {
         let name = Name::new(&format!("late-{slots}"));
-        let _service = Service::start(Options { slots, ..name.reqrep() });
+        let late_reply_stays = Duration::from_millis(100);
+        let _service = Service::start(Options { slots, late_reply_stays, ..name.reqrep() });
         let mut snake = Talker::python(python, "lines.py", &[]);
         talk(&mut snake, &format!("r = Requester({:?})", name.0), "ok");
         for n in 0..6 {
-            // Asked again while the replier is still at it, or long after its late reply.
-            // (With few slots the latter is a matter of luck: see the documentation.)
-            let pause = if slots < 16 { 0.0 } else { [0.0, 0.3][n % 2] };
-            let slow = format!("r.request({{'n': {n}, 'sleep': 0.2}}, timeout=0.1)");
+            // Asked again while the replier is still at it, or after its late reply.
+            let pause = [0.0, 0.5][n % 2];
+            let slow = format!("r.request({{'n': {n}, 'sleep': 0.3}}, timeout=0.1)");
             talk(&mut snake, &slow, "SHMTimeoutError");
             talk(&mut snake, &format!("time.sleep({pause})"), "None");
             let quick = format!("r.request({{'n': {}}}, timeout=30.0)", n + 100);
@@ -151,9 +151,11 @@ fn a_reply_waits_for_a_python_requester_that_does_something_else_first() {
     let name = Name::new("patient");
     let _service = Service::start(name.reqrep());
     let mut snake = Talker::python(python, "lines.py", &[]);
-    talk(&mut snake, &format!("r = Requester({:?})", name.0), "ok");
-    for n in 0..3 {
-        talk(&mut snake, &format!("r.send({{'n': {n}, 'sleep': 0.05}})"), "True");
+    for n in 0..4 {
+        if n % 2 == 0 {
+            talk(&mut snake, &format!("r = Requester({:?})", name.0), "ok");
+        }
+        talk(&mut snake, &format!("r.send({{'n': {n}, 'sleep': {}}})", f64::from(n) * 0.05), "True");
         talk(&mut snake, "time.sleep(0.3)", "None");
         talk(&mut snake, "r.recv(timeout=30.0)", &format!("{{'twice': {}}}", 2 * n));
     }

@@ -9,7 +9,7 @@
 //! are then overwritten, the name is shown, and taken away when the replies are opened, too.
 //!
 //! Knocks that come at once may count as one, so the name is shown once more a little later, for
-//! somebody who was left standing; and a knock that nobody follows (some tool has looked at the file)
+//! somebody who was left standing, unless there are replies by then; and a knock that nobody follows (some tool has looked at the file)
 //! is forgotten after Python's own time limit.
 
 use super::name::Place;
@@ -90,7 +90,10 @@ impl Door {
             let owned = Owned::open(reply_place, slots, slot_size)?;
             return Ok((Arc::new(Mutex::new(Replies::new(owned, nothing))), None));
         };
-        let replies = Arc::new(Mutex::new(Replies::new(owned, nothing)));
+        let mut replies = Replies::new(owned, nothing);
+        // Somebody may have knocked before the watch was there.
+        replies.show(true);
+        let replies = Arc::new(Mutex::new(replies));
         let shared = Arc::new(Shared { watch, replies: Arc::clone(&replies), closed: AtomicU32::new(0) });
         let keeper = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -119,8 +122,6 @@ impl Drop for Door {
 
 impl Shared {
     fn run(&self) {
-        // Somebody may have knocked before the watch was there.
-        self.admit();
         let mut name = Name::Shown(Instant::now() + ONCE_MORE_FOR);
         let mut standing = 0u32;
         loop {
@@ -135,20 +136,24 @@ impl Shared {
             if waited.is_err() {
                 std::thread::sleep(ONCE_MORE_AFTER);
             }
-            if knocks > 0 {
-                standing += knocks;
+            standing = (standing + knocks).saturating_sub(entries);
+            if knocks > 0 && standing > 0 {
                 self.admit();
                 name = Name::Shown(Instant::now() + OPEN);
-            }
-            standing = standing.saturating_sub(entries);
-            if entries > 0 && standing == 0 {
+            } else if entries > 0 && standing == 0 {
                 self.replies().hide();
                 name = Name::HiddenUntil(Instant::now() + ONCE_MORE_AFTER);
             }
             name = match name {
                 Name::HiddenUntil(then) if then <= Instant::now() => {
-                    self.admit();
-                    Name::Shown(Instant::now() + ONCE_MORE_FOR)
+                    // A reply that may be unread is not hidden for the sake of a mere possibility.
+                    let mut replies = self.replies();
+                    if replies.is_clean() {
+                        replies.show(true);
+                        Name::Shown(Instant::now() + ONCE_MORE_FOR)
+                    } else {
+                        Name::Hidden
+                    }
                 }
                 Name::Shown(until) if until <= Instant::now() => {
                     self.replies().hide();

@@ -35,6 +35,11 @@ pub struct Options {
     /// requester that sends again has given up on what it sent before, and Python would take the late
     /// reply for the new one. For clients that send several requests and then collect the replies.
     pub answer_all: bool,
+    /// Repliers: how long a reply that took more than 10 ms waits for a requester in Python to read it;
+    /// then it is withdrawn, so that a requester that had given up does not take it for the reply to its
+    /// next request. [`Duration::MAX`] keeps it until then, for clients that send a request and do something
+    /// else for long before they receive.
+    pub late_reply_stays: Duration,
     /// Requesters with a replier in Python: after this time a request without a reply counts as one
     /// that will never get one, so that the next reply is not taken for a late one.
     pub write_off: Duration,
@@ -65,6 +70,7 @@ impl Options {
             lock_path: None,
             linger: Duration::from_secs(5),
             answer_all: false,
+            late_reply_stays: Duration::from_secs(1),
             write_off: Duration::from_secs(30),
         }
     }

@@ -16,7 +16,8 @@
 //! 4. A reply that was long in the making may find nobody, and would then be the first thing that the
 //!    next request sees. So Nones come before it, which become visible in one step with it. Whoever
 //!    still waits skips them, in less than a tenth of the time the reply took. Whoever asks anew skips
-//!    them too, and meanwhile this end sees the new request and overwrites the reply (3).
+//!    them too, and meanwhile this end sees the new request and overwrites the reply (3). After a while
+//!    ([`Options::late_reply_stays`]) it does that anyhow.
 //! 5. Before a new requester gets to see the replies' segment, all replies in it are overwritten, and
 //!    the head is moved to slot 0, where that one begins: see `door`.
 //!
@@ -82,6 +83,9 @@ struct Inlet {
     /// The request that has no reply yet.
     current: Option<Current>,
     answer_all: bool,
+    late_reply_stays: Duration,
+    /// When the newest reply is to be withdrawn.
+    withdraw_at: Option<Instant>,
     buffer: Vec<u8>,
     last_around: Instant,
     received: u64,
@@ -130,6 +134,8 @@ impl<Q, R: ?Sized, F: Format> Replier<Q, R, F> {
             next,
             current: None,
             answer_all: options.answer_all,
+            late_reply_stays: options.late_reply_stays,
+            withdraw_at: None,
             buffer,
             last_around: Instant::now(),
             received: 0,
@@ -233,7 +239,9 @@ impl Inlet {
             return Ok(());
         }
         let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
-        replies.send(current.number, &self.buffer[..len], current.since.elapsed());
+        let took = current.since.elapsed();
+        replies.send(current.number, &self.buffer[..len], took);
+        self.withdraw_at = if took > LATE { Instant::now().checked_add(self.late_reply_stays) } else { None };
         Ok(())
     }
 }
@@ -270,6 +278,11 @@ impl Replies {
         }
         self.owned.show();
         (self.shown, self.clean) = (true, clean);
+    }
+
+    /// Whether there is no reply that somebody new could misread.
+    pub(super) fn is_clean(&self) -> bool {
+        self.stale.is_empty()
     }
 
     /// Takes the name away.
@@ -331,19 +344,30 @@ impl Replies {
             raw.put(slot, nothing);
         }
         ring::write_after(raw, slots - 1 - head, nothing, |_| ());
+        // Relaxed: this end alone uses it, and the next one after this has died.
+        let parked = raw.load(word::PARKED, Ordering::Relaxed);
+        raw.store(word::PARKED, parked << 32 | (head + 1), Ordering::Relaxed);
     }
 
-    /// (4): writes Nones in front of a late reply, to be shown together with it. Returns how many.
+    /// Writes Nones in front of a reply, to be shown together with it. Returns how many.
     fn lead_with_nothing(&self, took: Duration) -> u64 {
-        let Some(nothing) = self.nothing.filter(|_| took > LATE) else { return 0 };
+        let Some(nothing) = self.nothing else { return 0 };
         let raw = self.owned.segment().raw();
         let slots = raw.shape().slots;
-        // A requester may have left this reply and all that leads to it unread; the next reply must not
-        // take the head around to where it stands.
-        let most = u64::try_from(took.as_millis()).unwrap_or(u64::MAX) / PER_NOTHING;
-        let skipped = slots.saturating_sub(3).min(most);
+        let head = ring::slot_of_head(raw);
+        // (4) A requester may have left this reply and all that leads to it unread; the next reply must
+        // not take the head around to where it stands.
+        let most = slots.saturating_sub(3);
+        let late = if took > LATE { took.as_millis() as u64 / PER_NOTHING } else { 0 };
+        let mut skipped = most.min(late);
+        // Nor to where somebody stands who has not looked since the head was moved. Relaxed: see `rewind`.
+        let parked = raw.load(word::PARKED, Ordering::Relaxed);
+        let parked = [parked & 0xffff_ffff, parked >> 32];
+        while skipped < most && parked.contains(&((head + skipped + 1) % slots + 1)) {
+            skipped += 1;
+        }
         for i in 0..skipped {
-            raw.put((ring::slot_of_head(raw) + i) % slots, nothing);
+            raw.put((head + i) % slots, nothing);
         }
         skipped
     }
@@ -386,7 +410,12 @@ impl Poll for Inlet {
         })
     }
 
-    fn around(&mut self) {}
+    fn around(&mut self) {
+        if self.withdraw_at.is_some_and(|at| at <= Instant::now()) {
+            self.withdraw_at = None;
+            self.replies.lock().unwrap_or_else(PoisonError::into_inner).hide_earlier();
+        }
+    }
 
     fn last_around(&mut self) -> &mut Instant {
         &mut self.last_around

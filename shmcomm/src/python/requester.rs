@@ -263,11 +263,15 @@ impl Inlet {
         let raw = self.replies.raw();
         let slots = raw.shape().slots;
         let head = ring::slot_of_head(raw);
-        if head == self.next {
-            return None;
-        }
         // Relaxed: [answered] comes with the head that was just acquired, or is newer.
         let answer = raw.load(word::ANSWERED, Ordering::Relaxed);
+        if self.asked.is_none_or(|asked| answered(asked, head) != answer) {
+            if head != self.next && answered(answer >> 32, head) == answer {
+                self.passed_over += 1;
+                self.next = head;
+            }
+            return None;
+        }
         let reply = raw.take((head + slots - 1) % slots, &mut self.buffer);
         // The copy comes before the second look; pairs with the fences of the replier's writes.
         fence(Ordering::Acquire);
@@ -275,22 +279,9 @@ impl Inlet {
         if ring::slot_of_head(raw) != head || !unchanged {
             return None;
         }
-        let answer_of = answer >> 32;
-        if answer != 0 && answered(answer_of, head) != answer {
-            // The next reply is on its way.
-            return None;
-        }
         self.next = head;
         ring::set_tail(raw, head);
-        if answer == 0 {
-            // No reply at all: the replier has hidden those that there were.
-            return None;
-        }
-        if self.asked.is_some_and(|asked| answered(asked, head) == answer) {
-            return Some(reply);
-        }
-        self.passed_over += 1;
-        None
+        Some(reply)
     }
 }
 
