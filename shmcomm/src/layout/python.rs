@@ -41,9 +41,6 @@ pub(crate) mod word {
     /// Ours, in a reply segment: which request the newest reply answers. High half: the request's
     /// number; low half: what `HEAD` is once the reply can be read.
     pub(crate) const ANSWERED: usize = 10;
-    /// Ours, in a reply segment: two slots, each plus one, where requesters stood when the head was moved
-    /// away; 0 for none.
-    pub(crate) const PARKED: usize = 11;
     /// How many there are.
     pub(crate) const COUNT: usize = 16;
 }

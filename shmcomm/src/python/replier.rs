@@ -18,8 +18,8 @@
 //!    still waits skips them, in less than a tenth of the time the reply took. Whoever asks anew skips
 //!    them too, and meanwhile this end sees the new request and overwrites the reply (3). After a while
 //!    ([`Options::late_reply_stays`]) it does that anyhow.
-//! 5. Before a new requester gets to see the replies' segment, all replies in it are overwritten, and
-//!    the head is moved to slot 0, where that one begins: see `door`.
+//! 5. Before a new requester gets to see the replies' segment, all replies in it are overwritten: see
+//!    `door`.
 //!
 //! 3 to 5 take a format that has a None. For raw bytes and fixed layouts there is none.
 //!
@@ -331,12 +331,14 @@ impl Replies {
         }
     }
 
-    /// (5): Nones up to the end of the lap.
+    /// (5): Nones up to the end of the lap, if it is more than half over. Somebody new has to skip what
+    /// comes before the head, somebody old what is added here; neither may be so much that the next reply
+    /// takes the head around to where one of them stands.
     fn rewind(&self) {
         let raw = self.owned.segment().raw();
         let slots = raw.shape().slots;
         let head = ring::slot_of_head(raw);
-        let Some(nothing) = self.nothing.filter(|_| head > 0) else { return };
+        let Some(nothing) = self.nothing.filter(|_| head > slots / 2) else { return };
         // As in `hide_earlier`: none of these answers anything.
         raw.store(word::ANSWERED, 0, Ordering::Relaxed);
         fence(Ordering::Release);
@@ -344,9 +346,6 @@ impl Replies {
             raw.put(slot, nothing);
         }
         ring::write_after(raw, slots - 1 - head, nothing, |_| ());
-        // Relaxed: this end alone uses it, and the next one after this has died.
-        let parked = raw.load(word::PARKED, Ordering::Relaxed);
-        raw.store(word::PARKED, parked << 32 | (head + 1), Ordering::Relaxed);
     }
 
     /// Writes Nones in front of a reply, to be shown together with it. Returns how many.
@@ -359,13 +358,7 @@ impl Replies {
         // not take the head around to where it stands.
         let most = slots.saturating_sub(3);
         let late = if took > LATE { took.as_millis() as u64 / PER_NOTHING } else { 0 };
-        let mut skipped = most.min(late);
-        // Nor to where somebody stands who has not looked since the head was moved. Relaxed: see `rewind`.
-        let parked = raw.load(word::PARKED, Ordering::Relaxed);
-        let parked = [parked & 0xffff_ffff, parked >> 32];
-        while skipped < most && parked.contains(&((head + skipped + 1) % slots + 1)) {
-            skipped += 1;
-        }
+        let skipped = most.min(late);
         for i in 0..skipped {
             raw.put((head + i) % slots, nothing);
         }
