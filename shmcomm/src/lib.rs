@@ -158,6 +158,8 @@
 //! Where a row says less than you need, take another one.
 
 #![deny(unsafe_code)]
+// The models use a part of it.
+#![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 #[cfg(test)]
 extern crate self as shmcomm;

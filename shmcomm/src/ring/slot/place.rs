@@ -133,6 +133,10 @@ pub(super) mod block {
     use super::{MaybeUninit, Place};
 
     /// From this many bytes on it is faster than a loop over words.
+    ///
+    /// Nanoseconds for one send on an AMD EPYC with fast short `rep movsb`, the ring in the cache, in
+    /// words and in one instruction: 64 B 2.4; 256 B 6.4; 512 B 13 and 18; 768 B 18 and 19; 1 KiB 23
+    /// and 21; 2 KiB 43 and 29; 4 KiB 83 and 41. A receive costs about the same.
     pub(in crate::ring::slot) const MIN: usize = 1024;
 
     /// # Safety
