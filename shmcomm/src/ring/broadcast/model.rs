@@ -171,17 +171,41 @@ fn every_crash(name: &str, preemptions: usize, run: impl Fn(u32) -> bool + Clone
     }
 }
 
-#[test]
-fn copied_message_is_whole_or_counted() {
-    let lapped = model("copied", 3, || {
-        let ring = Ring::new(Discipline::Copied);
+/// A reader looks twice while messages arrive, and then to the end.
+fn receives(
+    discipline: Discipline,
+    name: &str,
+    preemptions: usize,
+    messages: u64,
+    receive: fn(&mut Witness) -> bool,
+) {
+    let lapped = model(name, preemptions, move || {
+        let ring = Ring::new(discipline);
         let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
-        let publisher = thread::spawn(move || send(&mut writer, 3, 0));
-        (0..2).for_each(|_| _ = reader.receive());
+        let publisher = thread::spawn(move || send(&mut writer, messages, 0));
+        (0..2).for_each(|_| _ = receive(&mut reader));
         let sent = publisher.join().unwrap();
+        ring.assert_at_rest();
         reader.finish(sent) > 0
     });
     assert!(lapped);
+}
+
+#[test]
+fn copied_message_is_whole_or_counted() {
+    receives(Discipline::Copied, "copied", 3, 3, Witness::receive);
+    receives(Discipline::Copied, "copied, two laps", 2, 4, Witness::receive);
+}
+
+#[test]
+fn pinned_message_is_whole_or_counted() {
+    receives(Discipline::Pinned, "pinned", 3, 3, Witness::look);
+    receives(Discipline::Pinned, "pinned, two laps", 2, 5, Witness::look);
+}
+
+#[test]
+fn pinned_message_read_by_value_is_whole_or_counted() {
+    receives(Discipline::Pinned, "pinned by value", 3, 3, Witness::receive);
 }
 
 #[test]
@@ -295,34 +319,6 @@ fn two_crashes(discipline: Discipline) {
 fn taking_over_may_be_cut_short() {
     two_crashes(Discipline::Copied);
     two_crashes(Discipline::Pinned);
-}
-
-#[test]
-fn pinned_message_is_whole_or_counted() {
-    let lapped = model("pinned", 3, || {
-        let ring = Ring::new(Discipline::Pinned);
-        let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
-        let publisher = thread::spawn(move || send(&mut writer, 3, 0));
-        (0..2).for_each(|_| _ = reader.look());
-        let sent = publisher.join().unwrap();
-        ring.assert_at_rest();
-        reader.finish(sent) > 0
-    });
-    assert!(lapped);
-}
-
-#[test]
-fn pinned_message_read_by_value_is_whole_or_counted() {
-    let lapped = model("pinned by value", 3, || {
-        let ring = Ring::new(Discipline::Pinned);
-        let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
-        let publisher = thread::spawn(move || send(&mut writer, 3, 0));
-        (0..2).for_each(|_| _ = reader.receive());
-        let sent = publisher.join().unwrap();
-        ring.assert_at_rest();
-        reader.finish(sent) > 0
-    });
-    assert!(lapped);
 }
 
 #[test]
