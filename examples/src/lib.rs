@@ -66,7 +66,34 @@ pub struct Task {
     pub effort: u64,
 }
 
+/// From where to where a robot is to find its way.
+#[derive(Clone, Copy, Debug, Default, ShmMessage)]
+#[repr(C)]
+pub struct Trip {
+    /// Metres east, metres north.
+    pub from: [f64; 2],
+    /// Metres east, metres north.
+    pub to: [f64; 2],
+}
+
+/// A way that was found.
+#[derive(Clone, Copy, Debug, Default, ShmMessage)]
+#[repr(C)]
+pub struct Way {
+    /// Metres.
+    pub length: f64,
+    /// Which process found it.
+    pub planner: u32,
+    /// How many of `points` are used.
+    pub count: u32,
+    /// Metres east, metres north.
+    pub points: [[f64; 2]; 16],
+}
+
 channel! {
+    /// Plans ways. To plan one twice does no harm, so another planner does it if one dies.
+    pub Planner: ReqRep<Trip, Way> { name: "examples/planner", slots: 16, redeliver: true }
+
     /// Tasks, each for one worker.
     pub Tasks: PushPull<Task> { name: "examples/tasks", slots: 64 }
 
