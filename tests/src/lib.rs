@@ -20,5 +20,6 @@ mod pages {
         readme "../../README.md",
         getting_started "../../docs/getting-started.md",
         channels "../../docs/channels.md",
+        patterns "../../docs/patterns.md",
     }
 }

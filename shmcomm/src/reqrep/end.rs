@@ -15,7 +15,7 @@ use crate::wait::{self, Await, Deadline, Event, Patience};
 /// Nanoseconds between two looks for the dead by an end that works or polls.
 const LOOK: u64 = 20_000_000;
 /// So many calls come between two looks at the clock, where nothing makes an end wait.
-const PROBE: u32 = 64;
+const PROBE: u32 = 8;
 
 /// Requests live no longer than those who ask, so nothing keeps a segment without participants.
 const KEEPER: Keeper = Keeper { sweep: |region, geometry, seat| sweep(region, geometry, seat, false), spent };
