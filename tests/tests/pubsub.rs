@@ -400,6 +400,18 @@ fn full_speed_loses_only_what_it_counts() {
 }
 
 #[test]
+fn channel_costs_its_slots_and_at_most_64_kib() {
+    let ns = namespace("costs");
+    let small = SmallFeed::open().namespace(&*ns).publisher().unwrap().stats();
+    let large = LargeFeed::open().namespace(&*ns).publisher().unwrap().stats();
+    // A slot of 64 bytes takes two cache lines, one of 16 KiB a line more than that.
+    assert!(small.segment_size <= 64 * 128 + 65536, "{}", small.segment_size);
+    assert!(large.segment_size <= 8 * (16384 + 64) + 65536, "{}", large.segment_size);
+    // The default channel of such a message, all in all.
+    assert!(small.segment_size <= 65536, "{}", small.segment_size);
+}
+
+#[test]
 fn unlinked_channel_is_gone_for_newcomers() {
     let ns = namespace("unlink");
     let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
