@@ -59,6 +59,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Each of them.
     pub(crate) const ALL: [Kind; 4] = [Kind::Pub, Kind::Req, Kind::Rep, Kind::Push];
 
     const fn prefix(self) -> &'static str {

@@ -50,6 +50,7 @@ mod stats;
 mod subscriber;
 #[cfg(test)]
 mod tests;
+mod unlink;
 
 pub use error::{
     RecvError, RecvTimeoutError, RequestError, SendError, SendTimeoutError, TryRecvError, TrySendError,
@@ -66,6 +67,7 @@ pub use replier::Replier;
 pub use requester::Requester;
 pub use stats::Stats;
 pub use subscriber::Subscriber;
+pub use unlink::force_unlink;
 
 use core::marker::PhantomData;
 

@@ -90,3 +90,32 @@ fn another_owner_is_noticed_and_followed() {
         }
     }
 }
+
+#[test]
+fn segments_are_listed_beside_native_ones_and_removed_by_force() {
+    let options = options("list");
+    let mut publisher = Publisher::<[u8], Bytes>::open(options.clone()).unwrap();
+    publisher.send(b"x").unwrap();
+    let replier = Replier::<Vec<u8>, [u8], Bytes>::open(options.clone()).unwrap();
+    let name = publisher.name().to_owned();
+    let list =
+        || crate::list_segments().unwrap().into_iter().filter(|s| s.channel == name).collect::<Vec<_>>();
+    let found = list();
+    let shown =
+        |file: &str| found.iter().find(|s| s.path.ends_with(format!("shmcomm_{file}_{name}"))).unwrap();
+    let info = shown("pub");
+    assert_eq!((info.version, info.pattern, info.stale), (1, "publish/subscribe", false));
+    assert_eq!((info.slots, info.slot_size, info.messages), (64, 4092, 1));
+    assert_eq!(info.problem, None);
+    assert_eq!(shown("req").pattern, "request/reply");
+    drop(replier);
+    assert!(force_unlink(&name).unwrap());
+    assert!(!force_unlink(&name).unwrap());
+    assert!(list().is_empty());
+    let start = std::time::Instant::now();
+    while publisher.send(b"x") != Err(SendError::Replaced) {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(force_unlink("a/b").unwrap_err().kind(), ErrorKind::InvalidName);
+}

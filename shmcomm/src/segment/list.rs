@@ -21,6 +21,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct SegmentInfo {
     /// Full name of the channel, namespace included.
     pub channel: String,
+    /// Version of the format: 2, or 1 for the channels of the Python library shm-comm. Of those, what has no
+    /// place in their header is empty here, `stale` means that no process has the segment mapped, and a
+    /// service has two segments.
+    pub version: u32,
     /// The file behind it.
     pub path: PathBuf,
     /// Bytes of the file.
@@ -53,8 +57,8 @@ pub struct SegmentInfo {
     pub participants: Vec<Participant>,
 }
 
-/// All native segments of this user in `/dev/shm`, or in the directory that `SHMCOMM_DIR` names,
-/// sorted by channel. Does not wait, and changes nothing.
+/// All segments of this user in `/dev/shm`, or in the directory that `SHMCOMM_DIR` names, sorted by
+/// channel; with the feature `python` also those of the Python library shm-comm. Does not wait, and changes nothing.
 ///
 /// # Errors
 ///
@@ -76,8 +80,14 @@ pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
         Error::new(kind, "*", format!("cannot list the segments in {dir}: {error}")).with_source(error)
     })?;
     let mut found = Vec::new();
+    #[cfg(feature = "python")]
+    let mapped = os::mapped_files(None);
     for file in files {
-        let Some(channel) = name::decode(&file) else { continue };
+        let Some(channel) = name::decode(&file) else {
+            #[cfg(feature = "python")]
+            found.extend(super::version1::describe(dir, &file, &mapped));
+            continue;
+        };
         let place = Place::within(dir, &channel)?;
         // A file that is gone by now, or another user's, is nobody's business here.
         let Ok(stat) = os::stat_path(place.path()) else { continue };
@@ -92,6 +102,7 @@ pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
 fn describe(place: &Place, stat: &Stat) -> Option<SegmentInfo> {
     let mut info = SegmentInfo {
         channel: place.name().to_owned(),
+        version: 2,
         path: place.path().to_owned(),
         size: stat.len,
         problem: None,

@@ -62,6 +62,8 @@ mod seats;
 mod spec;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "python")]
+mod version1;
 
 #[cfg(test)]
 pub(crate) use attachment::Arrival;
