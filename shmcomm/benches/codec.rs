@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p shmcomm --features pickle,msgpack --bench codec` prints a table beside what
 //! criterion reports: the shortest of several rounds on both sides, in the same minute on the same
-//! machine. `SHMCOMM_PYTHON` names the interpreter, which needs numpy and msgpack; else it is the
+//! machine. Each side does what it does before a send and after a receive: this crate writes into a
+//! slot that is there, CPython into an object that it makes. `SHMCOMM_PYTHON` names the interpreter, which needs numpy and msgpack; else it is the
 //! one that the tests have made, or `python3`.
 
 use std::collections::BTreeMap;

@@ -34,8 +34,15 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
-        let mut words = vec![0u64; bytes.len().div_ceil(8)];
-        words.as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
+        let (whole, rest) = bytes.as_chunks();
+        // Not zeroed first and then overwritten: that would touch an image twice.
+        let mut words = Vec::with_capacity(bytes.len().div_ceil(8));
+        words.extend(whole.iter().map(|word| u64::from_ne_bytes(*word)));
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            words.push(u64::from_ne_bytes(last));
+        }
         Self { words, len: bytes.len() }
     }
 
