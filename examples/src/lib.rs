@@ -106,3 +106,10 @@ channel! {
     /// What the controller is to do now: only the newest counts.
     pub Command: PubSub<Setpoint> { name: "examples/command", slots: 4 }
 }
+
+/// Starts a program of `examples/python/` with `python3`, or what the environment variable `PYTHON` names.
+pub fn python(program: &str) -> std::io::Result<std::process::Child> {
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(program);
+    std::process::Command::new(python).arg(path).spawn()
+}
