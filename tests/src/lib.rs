@@ -20,6 +20,7 @@ mod pages {
         readme "../../README.md",
         getting_started "../../docs/getting-started.md",
         channels "../../docs/channels.md",
+        python "../../docs/python.md",
         patterns "../../docs/patterns.md",
     }
 }
