@@ -5,8 +5,9 @@ mod page;
 
 use shmcomm::message;
 use shmcomm::{
-    CapacityError, Channel, Error, ErrorKind, FlushError, PubSub, PullTimeoutError, PushTimeoutError,
-    RecvTimeoutError, SendError, ShmString, TryPullError, TryPushError, TryRecvError, force_unlink,
+    CallError, CapacityError, Channel, Error, ErrorKind, FlushError, PubSub, PullTimeoutError,
+    PushTimeoutError, RecvTimeoutError, ReplyError, ReqRep, RequestError, RequestTimeoutError, SendError,
+    ServeTimeoutError, ShmString, TryPullError, TryPushError, TryRecvError, TryServeError, force_unlink,
     list_segments,
 };
 use std::fs;
@@ -162,6 +163,15 @@ fn other_messages_and_other_channels() {
 }
 
 #[test]
+fn other_ways_with_requests_of_the_dead() {
+    let scene = Scene::new("redeliver");
+    const PLAN: Channel<ReqRep<u64, u64>> = Channel::new("robot/imu");
+    let _requester = PLAN.open().namespace(&scene.0).requester().unwrap();
+    let error = PLAN.open().namespace(&scene.0).redeliver(true).replier().err().unwrap();
+    scene.shown(ErrorKind::ChannelMismatch, &error, &[]);
+}
+
+#[test]
 fn second_publisher() {
     let scene = Scene::new("second");
     let _first = scene.channel().publisher().unwrap();
@@ -245,6 +255,22 @@ fn what_a_send_or_a_receive_answers() {
     shown(&FlushError::Timeout(17).to_string(), &[]);
     let full: CapacityError = ShmString::<4>::new("base_link").unwrap_err();
     shown(&full.to_string(), &[]);
+}
+
+#[test]
+fn what_a_request_or_a_reply_answers() {
+    let invalid = || message::read::<[bool; 2]>(&[1, 2]).unwrap_err();
+    shown(&CallError::Full.to_string(), &[]);
+    shown(&CallError::Forked.to_string(), &[]);
+    shown(&CallError::Damaged.to_string(), &[]);
+    shown(&RequestError::Unanswered.to_string(), &[]);
+    shown(&RequestError::PeerDied.to_string(), &[]);
+    shown(&RequestError::Invalid(invalid()).to_string(), &[]);
+    shown(&RequestTimeoutError::Timeout.to_string(), &[]);
+    shown(&ReplyError::Cancelled.to_string(), &[]);
+    shown(&TryServeError::Empty.to_string(), &[]);
+    shown(&TryServeError::Invalid(invalid()).to_string(), &[]);
+    shown(&ServeTimeoutError::Timeout.to_string(), &[]);
 }
 
 #[test]
