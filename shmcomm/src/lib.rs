@@ -174,6 +174,7 @@ mod fault;
 mod layout;
 pub mod message;
 #[cfg(not(loom))]
+#[cfg_attr(not(feature = "python"), allow(dead_code, reason = "verbs of the Python wire"))]
 mod os;
 #[cfg(not(loom))]
 mod pubsub;
@@ -189,6 +190,7 @@ mod ring;
 mod segment;
 #[cfg(not(loom))]
 mod stats;
+#[cfg_attr(not(feature = "python"), allow(unused_imports, reason = "words of the Python wire"))]
 mod sync;
 #[cfg(not(loom))]
 mod wait;

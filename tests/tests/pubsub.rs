@@ -337,7 +337,7 @@ fn dropped_and_forgotten_loans_send_nothing() {
     let mut subscriber = LargeFeed::open().namespace(&*ns).subscriber().unwrap();
     for round in 0..20 {
         drop(publisher.loan().unwrap());
-        std::mem::forget(publisher.loan().unwrap());
+        let _ = std::mem::ManuallyDrop::new(publisher.loan().unwrap());
         publisher.send(&shmcomm_tests::Large::new(round)).unwrap();
         let sample = subscriber.recv_ref().unwrap();
         sample.check();

@@ -27,6 +27,7 @@ pub(super) fn claim<'p>(writer: &'p mut Writer, staging: &'p mut Buffer) -> Resu
 #[derive(Clone, Copy)]
 pub(super) struct Outlet<'p> {
     pub(super) items: Event,
+    #[cfg_attr(not(feature = "trace-slots"), allow(dead_code, reason = "for the log"))]
     pub(super) channel: &'p str,
 }
 
