@@ -184,7 +184,8 @@ fn a_channel_with_python_has_the_defaults_of_python() {
     publisher.send(&pose).unwrap();
     assert_eq!(subscriber.recv_timeout(SOON).unwrap(), pose);
 
-    fn receives_bytes(_: fn() -> Result<Subscriber<Vec<u8>, shmcomm::codec::Bytes>, shmcomm::Error>) {}
+    type OfBytes = Subscriber<Vec<u8>, shmcomm::codec::Bytes>;
+    fn receives_bytes(_: fn() -> Result<OfBytes, shmcomm::Error>) {}
     receives_bytes(PythonText::subscriber);
     assert_eq!((PythonJobs::SLOTS, PythonJobs::SLOT_SIZE), (128, 4096));
     assert_eq!((PythonPlan::SLOTS, PythonPlan::SLOT_SIZE), (16, 8192));
