@@ -18,10 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut command = Command::open().namespace(&namespace).subscriber()?;
     // Fifty rounds of 10 ms; the planner has a new setpoint every millisecond.
     for round in 0..50 {
-        if let Some(setpoint) = command.latest()? {
-            if round % 10 == 0 {
-                println!("round {round}: {:.3} m/s, from setpoint {}", setpoint.velocity, setpoint.number);
-            }
+        if let Some(setpoint) = command.latest()?
+            && round % 10 == 0
+        {
+            println!("round {round}: {:.3} m/s, from setpoint {}", setpoint.velocity, setpoint.number);
         }
         std::thread::sleep(Duration::from_millis(10));
     }
