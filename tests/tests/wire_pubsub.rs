@@ -225,23 +225,20 @@ fn a_subscriber_follows_a_python_publisher_that_was_restarted() {
     let mut first = Talker::python(python, "publish.py", &[&name.0, "pickle"]);
     first.expect("ready");
     let mut subscriber = Subscriber::<u32, Pickle>::open(name.pubsub()).unwrap();
+    let mut beside = Vec::new();
     for (how, number) in [("kill", 1), ("exit", 2), ("beside", 3)] {
         first.say(&number.to_string());
         assert_eq!(subscriber.recv_timeout(LONG).unwrap(), number);
-        let keep = match how {
-            "kill" => {
-                first.kill();
-                None
-            }
-            "exit" => {
-                first.finish();
-                None
-            }
-            _ => Some(first),
-        };
+        match how {
+            "kill" => first.kill(),
+            "exit" => first.finish(),
+            _ => beside.push(first),
+        }
+        if beside.is_empty() {
+            name.wait_until_gone("pub");
+        }
         first = Talker::python(python, "publish.py", &[&name.0, "pickle"]);
         first.expect("ready");
-        drop(keep);
     }
     first.say("4");
     assert_eq!(subscriber.recv_timeout(LONG).unwrap(), 4);

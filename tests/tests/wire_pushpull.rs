@@ -165,6 +165,7 @@ fn pullers_follow_a_python_pusher_that_was_restarted() {
         } else {
             pusher.finish();
         }
+        name.wait_until_gone("push");
     }
 }
 

@@ -70,6 +70,9 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -245,11 +248,18 @@ fn a_requester_follows_a_python_replier_that_was_restarted() {
         if n == 1 {
             requester.send(&Ask { n, sleep: 60.0 }).unwrap();
             replier.kill();
+            name.wait_until_gone("req");
+            name.wait_until_gone("rep");
             let mut next = Talker::python(python, "serve.py", &[&name.0, "pickle", "16"]);
             next.expect("ready");
             assert_eq!(requester.recv_timeout(LONG), Err(RecvTimeoutError::Restarted));
             assert_eq!(requester.request(&ask(7), LONG), Ok(answer(7)));
+            next.kill();
+        } else {
+            replier.kill();
         }
+        name.wait_until_gone("req");
+        name.wait_until_gone("rep");
     }
 }
 

@@ -52,6 +52,16 @@ impl Name {
         Options { connect_timeout: LONG, ..Options::pushpull(self.0.clone()) }
     }
 
+    /// Waits until the resource tracker of a Python process that was killed has removed a name: it would
+    /// remove that of the next process, too.
+    pub fn wait_until_gone(&self, kind: &str) {
+        let start = std::time::Instant::now();
+        while self.file(kind).exists() {
+            assert!(start.elapsed() < LONG, "{} stays", self.file(kind).display());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     pub fn file(&self, kind: &str) -> PathBuf {
         PathBuf::from(format!("/dev/shm/shmcomm_{kind}_{}", self.0))
     }
