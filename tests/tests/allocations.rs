@@ -1,6 +1,6 @@
 //! Sending and receiving messages of a fixed size allocates nothing, in either discipline.
 
-use shmcomm_tests::{Large, LargeFeed, Small, SmallFeed, TailFeed, namespace};
+use shmcomm_tests::{Jobs, Large, LargeFeed, Service, Small, SmallFeed, TailFeed, namespace};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -92,6 +92,42 @@ fn tails_allocate_nothing() {
             *loan.parts_mut().0 = Small::new(number);
             loan.send().unwrap();
             subscriber.recv_ref().unwrap().header().check();
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn jobs_allocate_nothing() {
+    let ns = namespace("jobs");
+    let mut pusher = Jobs::open().namespace(&*ns).pusher().unwrap();
+    let mut puller = Jobs::open().namespace(&*ns).puller().unwrap();
+    let count = allocations(|| {
+        for number in 0..2000 {
+            pusher.send(&Small::new(number)).unwrap();
+            puller.recv().unwrap().check();
+            pusher.try_send(&Small::new(number)).unwrap();
+            puller.try_claim().unwrap().done();
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn requests_and_replies_allocate_nothing() {
+    let ns = namespace("requests");
+    let requester = Service::open().namespace(&*ns).requester().unwrap();
+    let mut replier = Service::open().namespace(&*ns).replier().unwrap();
+    let count = allocations(|| {
+        for number in 0..2000 {
+            let mut call = requester.call(&Small::new(number)).unwrap();
+            assert!(call.poll().is_none());
+            replier.try_recv().unwrap().reply(&Small::new(!number)).unwrap();
+            assert_eq!(call.wait(), Ok(Small::new(!number)));
+            if number == 1000 {
+                // Long enough for both ends to look for the dead again.
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
         }
     });
     assert_eq!(count, 0);

@@ -221,12 +221,20 @@ impl Attachment {
         let Ok(Some(_registration)) = Registration::try_now(&self.probe) else { return 0 };
         let mut swept = 0;
         for index in (0..self.geometry.seats).filter(|&index| index != self.seat) {
-            let Some(entry) = seats::read(&self.region, &self.geometry, index) else { continue };
+            // Relaxed: written under the registration lock, which is held.
+            if self.region.u32(self.geometry.seat(index) + seat::ROLE).load(Ordering::Relaxed) == 0 {
+                continue;
+            }
             // To hold the lock of a seat is the proof that its participant is dead, and keeps a new
             // one off the seat until it is clean.
             if !matches!(seats::take(&self.probe, index), Ok(true)) {
                 continue;
             }
+            // Read of the dead alone: the name allocates, and ends look for the dead while they send.
+            let Some(entry) = seats::read(&self.region, &self.geometry, index) else {
+                let _ = seats::give_back(&self.probe, index);
+                continue;
+            };
             fault_point!("segment.sweeping");
             (self.keeper.sweep)(&self.region, &self.geometry, index);
             fault_point!("segment.swept");
