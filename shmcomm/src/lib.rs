@@ -50,17 +50,17 @@
 //!
 //! # Which pattern
 //!
-//! | | [`PubSub`] | [`PushPull`] |
-//! |---|---|---|
-//! | a message goes to | every subscriber | one of the pullers |
-//! | senders, receivers | one, many | many, many |
-//! | for | measurements, frames, states | jobs |
-//! | full | the oldest is overwritten; who missed it is told how many | senders wait, or are told |
-//! | empty | receivers wait, or are told | receivers wait, or are told |
-//! | sender dies | `Disconnected` until one is back | nothing: what it sent stays |
-//! | receiver dies | nothing | its job goes to another one, marked as redelivered |
-//! | nobody is left | the channel is removed | it stays until its jobs are done |
-//! | ends | [`Publisher`], [`Subscriber`] | [`Pusher`], [`Puller`] |
+//! | | [`PubSub`] | [`PushPull`] | [`ReqRep`] |
+//! |---|---|---|---|
+//! | a message goes to | every subscriber | one of the pullers | one of the repliers, and its reply back |
+//! | senders, receivers | one, many | many, many | many, many |
+//! | for | measurements, frames, states | jobs | questions, services |
+//! | full | the oldest is overwritten; who missed it is told how many | senders wait, or are told | requesters wait, or are told |
+//! | empty | receivers wait, or are told | receivers wait, or are told | repliers wait, or are told |
+//! | sender dies | `Disconnected` until one is back | nothing: what it sent stays | its requests are withdrawn |
+//! | receiver dies | nothing | its job goes to another one, marked as redelivered | its requester is told; with `redeliver: true` another one gets the request |
+//! | nobody is left | the channel is removed | it stays until its jobs are done | the channel is removed |
+//! | ends | [`Publisher`], [`Subscriber`] | [`Pusher`], [`Puller`] | [`Requester`], [`Replier`] |
 //!
 //! Fixed layouts are the plain case. Other formats: a header with a tail of varying length
 //! (`PubSub<Header, [Item]>`), and messages that [`codec`]s encode (`PubSub<Report, Msgpack>`). With
@@ -68,8 +68,12 @@
 //!
 //! # What is guaranteed
 //!
-//! * A receiver never sees a message torn, invented, repeated or out of order. What a subscriber missed
-//!   is counted exactly.
+//! * A receiver never sees a message torn or invented. A subscriber sees none twice or out of order, and
+//!   what it missed is counted exactly.
+//! * A job or a request is with one receiver at a time. Another one gets it only if the first died or
+//!   left with it, or a puller put it back, and is told so.
+//! * A reply comes to the call that asked, or to nobody, however late it is. Who waits for one learns
+//!   within 50 ms that its replier died with the request.
 //! * `kill -9` of any process at any instruction: nobody hangs, and nothing leaks but what the next
 //!   start takes up again. A publisher that is started again carries on in the same segment, and its
 //!   subscribers with it.
@@ -108,7 +112,7 @@
 //! * Larger ones are made and looked at in place: a bit for each reader keeps the slot, and the publisher
 //!   passes a slot that is kept.
 //! * In a queue the owner and the lap of a slot are in one word, so that whoever dies leaves a slot that
-//!   says who had it.
+//!   says who had it. A reply lies behind its request, in the same slot.
 //! * Who waits looks for some microseconds, then sleeps in a futex of the segment. A sender looks for
 //!   sleepers only if there ever was one.
 //! * Who is alive is told by locks on bytes of the file that the kernel drops with a process's mapping.
@@ -117,8 +121,9 @@
 //!   not exchange messages; the text says which field is another.
 //!
 //! The bytes, the locks and the order of steps are in `docs/format.md` of the repository, so that other
-//! languages can take part. Beside it are pages on getting started, on channels, on troubleshooting with
-//! each error, and on performance.
+//! languages can take part. Beside it are pages on getting started, on channels, on the patterns and what
+//! they do when somebody dies, on Python at the other end, on troubleshooting with each error, and on
+//! performance.
 //!
 //! # Platforms
 //!
