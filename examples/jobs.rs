@@ -9,23 +9,32 @@ use std::time::{Duration, Instant};
 
 const TASKS: u64 = 5_000;
 
+/// A process that works; killed when it is dropped.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::args().nth(1).as_deref() == Some("work") {
         return work();
     }
     let namespace = format!("jobs-{}", std::process::id());
     let mut tasks = Tasks::open().namespace(&namespace).pusher()?;
-    let hire = || -> std::io::Result<Child> {
-        Command::new(std::env::current_exe()?).arg("work").env("SHMCOMM_NAMESPACE", &namespace).spawn()
+    let hire = || -> std::io::Result<Worker> {
+        let mut program = Command::new(std::env::current_exe()?);
+        Ok(Worker(program.arg("work").env("SHMCOMM_NAMESPACE", &namespace).spawn()?))
     };
     let mut workers = vec![hire()?, hire()?, hire()?];
     let (mut killed, mut last) = (0, Instant::now());
     for number in 0..TASKS {
         tasks.send(&Task { number, effort: 100 })?;
         if last.elapsed() > Duration::from_millis(50) {
-            let mut victim = workers.remove(0);
-            victim.kill()?;
-            victim.wait()?;
+            drop(workers.remove(0));
             workers.push(hire()?);
             killed += 1;
             last = Instant::now();
@@ -37,9 +46,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{TASKS} tasks sent, {} done; {killed} workers killed, {} tasks done again by another",
         backlog.acknowledged, backlog.redelivered
     );
-    for mut worker in workers {
-        worker.wait()?;
-    }
     Ok(())
 }
 
