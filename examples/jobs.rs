@@ -3,21 +3,10 @@
 //! `cargo run --release --example jobs`
 
 use shmcomm::PullTimeoutError;
-use shmcomm_examples::{Task, Tasks};
-use std::process::{Child, Command};
+use shmcomm_examples::{Task, Tasks, Worker};
 use std::time::{Duration, Instant};
 
 const TASKS: u64 = 5_000;
-
-/// A process that works; killed when it is dropped.
-struct Worker(Child);
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::args().nth(1).as_deref() == Some("work") {
@@ -25,10 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let namespace = format!("jobs-{}", std::process::id());
     let mut tasks = Tasks::open().namespace(&namespace).pusher()?;
-    let hire = || -> std::io::Result<Worker> {
-        let mut program = Command::new(std::env::current_exe()?);
-        Ok(Worker(program.arg("work").env("SHMCOMM_NAMESPACE", &namespace).spawn()?))
-    };
+    let hire = || Worker::hire("work", &namespace);
     let mut workers = vec![hire()?, hire()?, hire()?];
     let (mut killed, mut last) = (0, Instant::now());
     for number in 0..TASKS {

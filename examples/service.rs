@@ -2,9 +2,8 @@
 //!
 //! `cargo run --release --example service`
 
-use shmcomm_examples::{Planner, Trip, Way};
+use shmcomm_examples::{Planner, Trip, Way, Worker};
 use std::collections::HashMap;
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 const TRIPS: u32 = 5_000;
@@ -15,9 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let namespace = format!("service-{}", std::process::id());
     let planner = Planner::open().namespace(&namespace).requester()?;
-    let hire = || -> std::io::Result<Child> {
-        Command::new(std::env::current_exe()?).arg("plan").env("SHMCOMM_NAMESPACE", &namespace).spawn()
-    };
+    let hire = || Worker::hire("plan", &namespace);
     let mut workers = vec![hire()?, hire()?, hire()?];
     let (mut killed, mut last, mut by) = (0, Instant::now(), HashMap::new());
     for number in 0..TRIPS {
@@ -26,9 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let there = planner.call(&Trip { from: [0.0; 2], to })?;
         let back = planner.call(&Trip { from: to, to: [0.0; 2] })?;
         if last.elapsed() > Duration::from_millis(50) {
-            let mut victim = workers.remove(0);
-            victim.kill()?;
-            victim.wait()?;
+            drop(workers.remove(0));
             workers.push(hire()?);
             killed += 1;
             last = Instant::now();
@@ -44,10 +39,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         2 * TRIPS,
         by.len()
     );
-    for mut worker in workers {
-        worker.kill()?;
-        worker.wait()?;
-    }
     Ok(())
 }
 

@@ -1,6 +1,10 @@
 //! The messages and channels that the example programs share: in a project of yours this is the
 //! library crate that both programs depend on.
 
+mod worker;
+
+pub use worker::Worker;
+
 use shmcomm::{Pad, ShmMessage, ShmString, Timestamp, channel};
 
 /// A sample of an inertial measurement unit.
