@@ -5,7 +5,13 @@ use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 
-const COUNT: u64 = if cfg!(miri) { 60 } else { 100_000 };
+const COUNT: u64 = if cfg!(miri) {
+    60
+} else if cfg!(tsan) {
+    10_000
+} else {
+    100_000
+};
 const SIZE: usize = 64;
 
 /// How a reader takes its messages.
