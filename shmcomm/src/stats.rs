@@ -48,7 +48,7 @@ pub struct Backlog {
     pub writing: u64,
     /// Replies, and news that there will be none, that their requester has not fetched.
     pub answered: u64,
-    /// How long ago the oldest message that waits or is claimed was sent.
+    /// How long ago the oldest message that waits or is claimed was sent; up to 10 ms too long.
     pub oldest: Option<Duration>,
     /// Messages put back since the segment was created, because whoever had them died or dropped them.
     pub redelivered: u64,

@@ -287,6 +287,13 @@ pub(crate) fn monotonic() -> u64 {
     (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
 }
 
+/// [`monotonic`] as of the last tick of the kernel, up to 10 ms ago, for a tenth of its price.
+#[inline]
+pub(crate) fn monotonic_coarse() -> u64 {
+    let now = rustix::time::clock_gettime(ClockId::MonotonicCoarse);
+    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
+}
+
 /// Effective user id.
 pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()

@@ -15,7 +15,7 @@
 //! | [`watch`] → [`Watch`], [`mapped_files`] | inotify, `/proc/*/maps` |
 //! | [`futex_wait`], [`futex_wake`] | the futex that other processes share |
 //! | [`Lineage`] | a page under `MADV_WIPEONFORK` |
-//! | [`monotonic`], [`wall_clock`], [`pid`], [`process_name`], [`user`] | |
+//! | [`monotonic`], [`monotonic_coarse`], [`wall_clock`], [`pid`], [`process_name`], [`user`] | |
 //!
 //! Elsewhere each verb returns [`std::io::ErrorKind::Unsupported`] with the reason.
 

@@ -170,6 +170,11 @@ pub(crate) fn monotonic() -> u64 {
     START.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
 }
 
+/// As [`monotonic`].
+pub(crate) fn monotonic_coarse() -> u64 {
+    monotonic()
+}
+
 pub(crate) fn user() -> u32 {
     0
 }

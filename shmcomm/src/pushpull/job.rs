@@ -107,7 +107,7 @@ impl<'q, M: ShmMessage> PushLoan<'q, M> {
     /// # Errors
     /// [`PushError::Damaged`] if somebody has written over the slot's word.
     pub fn send(self) -> Result<(), PushError> {
-        if !self.place.into_keeper().publish(size_of::<M>(), os::monotonic()) {
+        if !self.place.into_keeper().publish(size_of::<M>(), os::monotonic_coarse()) {
             return Err(PushError::Damaged);
         }
         self.counts.message(size_of::<M>(), false, self.attachment);

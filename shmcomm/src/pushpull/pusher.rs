@@ -200,7 +200,7 @@ impl<M: ?Sized, F: ?Sized> Pusher<M, F> {
         self.end.called();
         let Some(mut loan) = self.end.queue.claim_for_push() else { return Ok(false) };
         let len = write(loan.bytes_mut()).map_err(PushError::Unencodable)?;
-        if !loan.publish(len, os::monotonic()) {
+        if !loan.publish(len, os::monotonic_coarse()) {
             return Err(PushError::Damaged);
         }
         self.end.counts.message(len, false, &self.end.attachment);

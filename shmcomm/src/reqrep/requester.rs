@@ -179,7 +179,7 @@ impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
         end.called();
         let Some(mut loan) = end.queue.begin_request() else { return Err(CallError::Full) };
         let len = write(loan.request_room()).map_err(CallError::Unencodable)?;
-        let ticket = loan.request(len, os::monotonic()).ok_or(CallError::Damaged)?;
+        let ticket = loan.request(len, os::monotonic_coarse()).ok_or(CallError::Damaged)?;
         end.counts.message(len, false, &end.attachment);
         end.wake.requests.notify();
         Ok(Call::new(&self.end, ticket, read))

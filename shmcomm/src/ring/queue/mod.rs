@@ -133,6 +133,8 @@ pub(crate) struct Queue {
     next: u64,
     cursor: u64,
     tail: u64,
+    /// Messages taken since the queue was last found empty or out of order.
+    streak: u64,
 }
 
 impl Queue {
@@ -142,7 +144,7 @@ impl Queue {
         debug_assert_eq!(geometry.discipline, Discipline::Queue);
         let slots = Slots::new(region, geometry, seat);
         let tail = slots.tail();
-        Queue { slots, next: tail, cursor: tail, tail }
+        Queue { slots, next: tail, cursor: tail, tail, streak: 0 }
     }
 
     /// Whether a message waits for a receiver. Costs one load when none does and nothing is

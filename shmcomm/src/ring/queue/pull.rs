@@ -1,6 +1,6 @@
 //! The receiver's way to a message.
 
-use super::slots::Step;
+use super::slots::{AHEAD, Step};
 use super::word::{State, Word};
 use super::{Job, Queue, Request, before};
 use crate::fault::{fault_point, mutant};
@@ -59,6 +59,12 @@ impl Queue {
                 if position == self.cursor {
                     self.cursor = position.wrapping_add(1);
                 }
+                self.streak = self.streak.saturating_add(1);
+                // Where messages do not queue, what is ahead is in the hands of a pusher: asking for
+                // it then would take it away from him.
+                if self.streak > AHEAD {
+                    self.slots.expect(position.wrapping_add(AHEAD));
+                }
                 fault_point!("pull.claimed");
                 return Some((position, mine));
             }
@@ -72,8 +78,14 @@ impl Queue {
         let word = self.slots.word(self.slots.index(self.cursor));
         match (self.slots.ahead(word, self.cursor), word.state()) {
             (0, State::Ready) => Some((self.cursor, word)),
-            (0, State::Free) if self.tail == self.cursor => None,
-            _ => self.look_for_ready(),
+            (0, State::Free) if self.tail == self.cursor => {
+                self.streak = 0;
+                None
+            }
+            _ => {
+                self.streak = 0;
+                self.look_for_ready()
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The pusher's way to a free slot.
 
-use super::slots::Step;
+use super::slots::{AHEAD, Step};
 use super::word::{State, Word};
 use super::{Loan, Queue};
 use crate::fault::fault_point;
@@ -29,6 +29,8 @@ impl Queue {
             let mine = word.writing(self.slots.seat);
             if self.slots.change(self.slots.index(position), word, mine, Step::Claim).is_ok() {
                 self.next = position.wrapping_add(1);
+                // Nobody but pushers has use for what is free.
+                self.slots.expect(position.wrapping_add(AHEAD));
                 return Some((position, mine));
             }
         }

@@ -28,6 +28,13 @@ pub(super) enum Step {
 /// failure takes a whole lap of the ring, or a cancellation; more than that is a peer gone mad.
 pub(super) const TRIES: u32 = 64;
 
+/// So many slots ahead a line is asked for: about as long before it is used as it takes to come over
+/// from another core while messages queue.
+pub(super) const AHEAD: u64 = 8;
+
+/// Bytes of a line.
+const LINE: usize = 64;
+
 /// A view of the slots for one seat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
@@ -179,6 +186,23 @@ impl Slots {
     #[inline]
     pub(super) fn reply_offset(&self, request: usize) -> usize {
         request.next_multiple_of(self.align).min(self.size)
+    }
+
+    /// Asks for the first two lines of the slot of `position`, to take it soon. A locked instruction
+    /// on a line that is elsewhere holds up all that follow, so unlike plain accesses those of
+    /// several messages do not overlap by themselves.
+    #[inline]
+    pub(super) fn expect(&self, position: u64) {
+        #[cfg(not(loom))]
+        {
+            let at = self.start + self.index(position) as usize * self.stride;
+            self.region.expect_to_write(at);
+            if self.stride > LINE {
+                self.region.expect_to_write(at + LINE);
+            }
+        }
+        #[cfg(loom)]
+        let _ = position;
     }
 
     /// The payload of slot `index` from byte `from`. To be used only while the word gives the slot
