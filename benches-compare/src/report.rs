@@ -126,7 +126,7 @@ fn judge(out: &mut impl fmt::Write, target: &Target, ns_ratio: f64) -> Result<()
         (ns_ratio, ns_ratio <= factor, "≤")
     };
     let verdict = if reached { "reached" } else { "**not reached**" };
-    writeln!(out, "\n{way} / {beside}: {ratio:.2}; to be {bound} {factor}: {verdict}")?;
+    writeln!(out, "\n{way} / {beside}: {ratio:.3}; to be {bound} {factor}: {verdict}")?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The first argument of the following process.
 pub const FOLLOW: &str = "--follow";
 
-const ROUNDS: usize = 25;
+const ROUNDS: usize = 40;
 const QUICK_ROUNDS: usize = 5;
 
 /// Runs `case` with a process that follows, and says what came out.

@@ -18,7 +18,7 @@ pub fn cases() -> Vec<Case> {
 
 fn small() -> Case {
     const N: usize = BYTES / 8;
-    const BURST: u64 = 200_000;
+    const BURST: u64 = 50_000;
     let mut ways = vec![
         way("slot ring", BURST, |name| bare::Ring::<N>::open(name, SLOTS, Wait::Polling, Touch::All)),
         Entry::new("shmcomm, polling", BURST, |place| stream(place, pusher::<N>, puller::<N>)),
@@ -53,7 +53,7 @@ fn small() -> Case {
 
 fn large() -> Case {
     const N: usize = BLOCK / 8;
-    const BURST: u64 = 2_000;
+    const BURST: u64 = 500;
     let mut ways = vec![
         way("slot ring, in place", BURST, |name| {
             bare::Ring::<N>::open(name, BLOCKS, Wait::Polling, Touch::All)
