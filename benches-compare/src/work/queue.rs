@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
 fn small() -> Case {
     const N: usize = BYTES / 8;
     const BURST: u64 = 50_000;
-    let mut ways = vec![
+    let ways = vec![
         way("slot ring", BURST, |name| bare::Ring::<N>::open(name, SLOTS, Wait::Polling, Touch::All)),
         Entry::new("shmcomm, polling", BURST, |place| stream(place, pusher::<N>, puller::<N>)),
         Entry::new("shmcomm, blocking", BURST, |place| {
@@ -32,12 +32,12 @@ fn small() -> Case {
         Entry::new("Unix socket", BURST / 10, |place| {
             stream(place, unix::Socket::<N>::listen, unix::Socket::<N>::connect)
         }),
+        #[cfg(feature = "zeromq")]
+        Entry::new("ZeroMQ", BURST, |place| {
+            use crate::peer::zeromq::Socket;
+            stream(place, Socket::<N>::push, Socket::<N>::pull)
+        }),
     ];
-    #[cfg(feature = "zeromq")]
-    ways.push(Entry::new("ZeroMQ", BURST, |place| {
-        use crate::peer::zeromq::Socket;
-        stream(place, Socket::<N>::push, Socket::<N>::pull)
-    }));
     Case {
         id: "queue-64",
         title: "Push/pull, 64 bytes, one pusher, one puller, lossless",
@@ -54,7 +54,7 @@ fn small() -> Case {
 fn large() -> Case {
     const N: usize = BLOCK / 8;
     const BURST: u64 = 500;
-    let mut ways = vec![
+    let ways = vec![
         way("slot ring, in place", BURST, |name| {
             bare::Ring::<N>::open(name, BLOCKS, Wait::Polling, Touch::All)
         }),
@@ -63,12 +63,12 @@ fn large() -> Case {
         Entry::new("Unix socket", BURST, |place| {
             stream(place, unix::Socket::<N>::listen, unix::Socket::<N>::connect)
         }),
+        #[cfg(feature = "zeromq")]
+        Entry::new("ZeroMQ", BURST, |place| {
+            use crate::peer::zeromq::Socket;
+            stream(place, Socket::<N>::push, Socket::<N>::pull)
+        }),
     ];
-    #[cfg(feature = "zeromq")]
-    ways.push(Entry::new("ZeroMQ", BURST, |place| {
-        use crate::peer::zeromq::Socket;
-        stream(place, Socket::<N>::push, Socket::<N>::pull)
-    }));
     Case {
         id: "queue-64K",
         title: "Push/pull, 64 KiB, one pusher, one puller, lossless",
