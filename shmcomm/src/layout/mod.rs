@@ -284,6 +284,6 @@ impl Discipline {
 /// [`Identity::flags`]: a request whose replier died goes to another one.
 pub(crate) const FLAG_REDELIVER: u32 = 1;
 
-/// Largest message, in bytes, that a broadcast ring copies instead of pinning: see
-/// `docs/performance.md` for the measurement.
+/// Largest message, in bytes, that a broadcast ring copies instead of pinning. The group "send and
+/// receive" of `cargo bench -p shmcomm --bench pubsub` has sizes on both sides of it.
 pub(crate) const COPIED_MAX: u64 = 4096;
