@@ -22,7 +22,7 @@ use super::{KEEPER, PUBLISHER_SEAT, RecvError};
 use crate::error::Error;
 use crate::layout::{Discipline, Geometry, Region, control, seat};
 use crate::message::Invalid;
-use crate::ring::{Corrupt, Missed, Place, Reader};
+use crate::ring::{Corrupt, Grabbed, Missed, Place, Reader};
 use crate::segment::{self, Attachment, Spec};
 use crate::sync::Ordering;
 use crate::wait::{self, Await, Deadline, Event, Patience};
@@ -52,6 +52,13 @@ pub(super) struct Counts {
     pub(super) lost: u64,
     pub(super) skipped: u64,
     pub(super) invalid: u64,
+}
+
+/// A message that was taken, and not looked at yet.
+pub(super) struct Seized {
+    len: usize,
+    /// In a pinned ring.
+    grabbed: Option<Grabbed>,
 }
 
 /// Counts a message that turned out not to be one.
@@ -150,35 +157,44 @@ impl Source {
         deadline: Option<Deadline>,
     ) -> Result<Option<(Held<'_>, Refusals<'_>)>, RecvError> {
         loop {
-            if self.attachment.forked() {
-                return Err(RecvError::Forked);
-            }
-            if self.reader.is_pinned() {
-                match self.reader.grab() {
-                    Ok(grabbed) => {
-                        self.took(grabbed.len());
-                        let held = Place::Slot(self.reader.guard(grabbed));
-                        let refusals = Refusals { counts: &mut self.counts, attachment: &self.attachment };
-                        return Ok(Some((held, refusals)));
-                    }
-                    Err(missed) => self.nothing(missed)?,
-                }
-            } else {
-                match self.reader.receive_into(self.buffer.bytes_mut()) {
-                    Ok(len) => {
-                        self.took(len);
-                        let held = Place::Private(&self.buffer.bytes()[..len]);
-                        let refusals = Refusals { counts: &mut self.counts, attachment: &self.attachment };
-                        return Ok(Some((held, refusals)));
-                    }
-                    Err(missed) => self.nothing(missed)?,
-                }
+            if let Some(seized) = self.seize()? {
+                return Ok(Some(self.show(seized)));
             }
             match deadline {
                 Some(deadline) if self.wait(deadline)? => {}
                 _ => return Ok(None),
             }
         }
+    }
+
+    /// Takes the next message, if there is one.
+    #[inline]
+    pub(super) fn seize(&mut self) -> Result<Option<Seized>, RecvError> {
+        if self.attachment.forked() {
+            return Err(RecvError::Forked);
+        }
+        let outcome = if self.reader.is_pinned() {
+            self.reader.grab().map(|grabbed| (grabbed.len(), Some(grabbed)))
+        } else {
+            self.reader.receive_into(self.buffer.bytes_mut()).map(|len| (len, None))
+        };
+        match outcome {
+            Ok((len, grabbed)) => {
+                self.took(len);
+                Ok(Some(Seized { len, grabbed }))
+            }
+            Err(missed) => self.nothing(missed).map(|()| None),
+        }
+    }
+
+    /// What was taken last.
+    #[inline]
+    pub(super) fn show(&mut self, Seized { len, grabbed }: Seized) -> (Held<'_>, Refusals<'_>) {
+        let held = match grabbed {
+            Some(grabbed) => Place::Slot(self.reader.guard(grabbed)),
+            None => Place::Private(&self.buffer.bytes()[..len]),
+        };
+        (held, Refusals { counts: &mut self.counts, attachment: &self.attachment })
     }
 
     /// Gets hold of the newest message.
@@ -199,11 +215,7 @@ impl Source {
             self.attachment.seat_word(seat::SKIPPED).store(self.counts.skipped, Ordering::Relaxed);
             self.took(len);
         }
-        let held = match grabbed {
-            Some(grabbed) => Place::Slot(self.reader.guard(grabbed)),
-            None => Place::Private(&self.buffer.bytes()[..len]),
-        };
-        Ok(Some((held, Refusals { counts: &mut self.counts, attachment: &self.attachment })))
+        Ok(Some(self.show(Seized { len, grabbed })))
     }
 
     /// Waits for something to look at. `false` at the deadline.

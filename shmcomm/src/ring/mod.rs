@@ -154,6 +154,8 @@ mod receive;
 mod slot;
 
 #[cfg(not(loom))]
-pub(crate) use broadcast::{AllPinned, Claim, Corrupt, Missed, Pinned, Reader, Writer, sweep_reader};
+pub(crate) use broadcast::{
+    AllPinned, Claim, Corrupt, Grabbed, Missed, Pinned, Reader, Writer, sweep_reader,
+};
 #[cfg(not(loom))]
 pub(crate) use keep::{Keep, KeepMut, Place, ReplyRoom, Staged};

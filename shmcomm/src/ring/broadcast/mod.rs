@@ -14,7 +14,7 @@ mod model;
 mod tests;
 
 pub(crate) use adopt::Adopted;
-pub(crate) use reader::{Missed, Pinned, Reader};
+pub(crate) use reader::{Grabbed, Missed, Pinned, Reader};
 pub(crate) use writer::{AllPinned, Claim, Writer};
 
 use super::slot::Slots;
