@@ -27,11 +27,12 @@ const LAYERS: [(&str, u32); 16] = [
 ];
 
 /// Modules of one layer that may call each other all the same, with the reason.
-const NEIGHBOURS: [(&str, &str, &str); 5] = [
+const NEIGHBOURS: [(&str, &str, &str); 6] = [
     ("fault", "sync", "known-wrong variants weaken orderings"),
     ("os", "error", "system calls are reported as set-up errors"),
     ("os", "sync", "the futex is an atomic word"),
     ("error", "os", "a refusal of the system is a source"),
+    ("codec", "message", "how long an encoded message gets follows from its schema"),
     ("segment", "wait", "whoever leaves or replaces a segment wakes its sleepers"),
 ];
 

@@ -115,7 +115,14 @@ pub fn carries(kind: &Kind) -> TokenStream {
 /// What describes each type of message: the only place that asks for what it has to be, hence one error.
 fn carried(kind: &Kind) -> Vec<TokenStream> {
     let messages = kind.messages.iter().map(|m| match &kind.format {
-        Format::Codec(codec) => quote_spanned!(codec.span()=> <#codec as __shm::Carry<#m>>::CARRIES),
+        Format::Codec(codec) => {
+            let carries = quote_spanned!(codec.span()=> <#codec as __shm::Carry<#m>>::CARRIES);
+            quote!(__shm::at_most(#carries, {
+                #[allow(unused_imports)]
+                use __shm::Unknown as _;
+                <__shm::Longest<#m, #codec>>::BYTES
+            }))
+        }
         _ => quote_spanned!(m.span()=> <#m as __shm::FixedMessage>::CARRIES),
     });
     let item = match &kind.format {

@@ -36,6 +36,7 @@ fn structure(message: &Message, fields: &[Field]) -> TokenStream {
     // With parameters, the layout is known only where the type is used.
     let generic = !generics.params.is_empty();
     let checks = (!generic).then(|| checks(ident, fields));
+    let otherwise = otherwise(message);
 
     quote! {
         #[allow(dead_code, non_upper_case_globals)]
@@ -47,7 +48,7 @@ fn structure(message: &Message, fields: &[Field]) -> TokenStream {
                 const SCHEMA: &'static __shm::Schema = &__shm::struct_schema(
                     #shown, __shm::size_of::<Self>(), __shm::align_of::<Self>(),
                     __shm::needs_drop::<Self>(), #generic, Self::FIELDS,
-                );
+                )#otherwise;
                 #[inline]
                 fn is_valid(bytes: &[u8]) -> bool {
                     bytes.len() == __shm::size_of::<Self>()
@@ -57,6 +58,11 @@ fn structure(message: &Message, fields: &[Field]) -> TokenStream {
             #checks
         };
     }
+}
+
+/// What is added to the schema of a type that serde encodes otherwise.
+fn otherwise(message: &Message) -> Option<TokenStream> {
+    message.encoded_otherwise.then(|| quote!(.encoded_otherwise()))
 }
 
 /// Each field is checked under its own tokens. The names of the constants appear in the errors.
@@ -98,6 +104,7 @@ fn enumeration(message: &Message, prim: &Ident, variants: &[Variant]) -> TokenSt
     let shown = ident.unraw().to_string();
     let names = variants.iter().map(|v| &v.name);
     let kind = format_ident!("{}", prim.to_string().to_uppercase());
+    let otherwise = otherwise(message);
     let prim = quote_spanned!(ident.span()=> __shm::primitive::#prim);
     // With the spans of the enum, because the compiler refuses the cast if it implements `Drop`.
     let values: Vec<_> = variants
@@ -114,7 +121,7 @@ fn enumeration(message: &Message, prim: &Ident, variants: &[Variant]) -> TokenSt
             #[automatically_derived]
             unsafe impl __shm::ShmMessage for #ident {
                 const SCHEMA: &'static __shm::Schema =
-                    &__shm::enum_schema(#shown, __shm::size_of::<Self>(), __shm::Prim::#kind, VARIANTS);
+                    &__shm::enum_schema(#shown, __shm::size_of::<Self>(), __shm::Prim::#kind, VARIANTS)#otherwise;
                 #[inline]
                 fn is_valid(bytes: &[u8]) -> bool {
                     let __shm::Some(raw) = __shm::raw(bytes) else { return false };

@@ -13,6 +13,8 @@ pub struct Message<'a> {
     pub input: &'a DeriveInput,
     pub krate: TokenStream,
     pub body: Body<'a>,
+    /// serde is told to encode it otherwise than its declaration says, or knows its parts by other names.
+    pub encoded_otherwise: bool,
 }
 
 pub enum Body<'a> {
@@ -64,7 +66,7 @@ impl<'a> Message<'a> {
                 return None;
             }
         };
-        Some(Message { input, krate, body })
+        Some(Message { input, krate, body, encoded_otherwise: encoded_otherwise(input) })
     }
 }
 
@@ -189,6 +191,17 @@ fn reprs(attrs: &[Attribute]) -> Vec<String> {
         });
     }
     words
+}
+
+/// Whether a part of the input, or the whole, has `#[serde(…)]`, or a part has `#[shm(rename = "…")]`.
+fn encoded_otherwise(input: &DeriveInput) -> bool {
+    let parts: Vec<&[Attribute]> = match &input.data {
+        Data::Struct(data) => data.fields.iter().map(|field| &field.attrs[..]).collect(),
+        Data::Enum(data) => data.variants.iter().map(|variant| &variant.attrs[..]).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    let has = |attrs: &[Attribute], name| attrs.iter().any(|a| is(a.path(), name));
+    has(&input.attrs, "serde") || parts.iter().any(|attrs| has(attrs, "serde") || has(attrs, "shm"))
 }
 
 /// Where `shmcomm` is, `#[shm(crate = "...")]` considered.

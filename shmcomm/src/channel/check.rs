@@ -131,6 +131,11 @@ pub const fn seats(who: &str, seats: usize) {
 /// The first message of `carries`, called `message` by its author, is one, and fits into slots at all.
 #[track_caller]
 pub const fn message(who: &str, message: &str, carries: Carries) {
+    if let Some(size) = carries.first.longest
+        && size > MAX_SLOT_SIZE
+    {
+        too_large(who, size);
+    }
     let Some(schema) = carries.first.schema else { return };
     if schema.is_unreported() {
         check::sound(message, schema);
@@ -197,7 +202,17 @@ pub const fn fits(who: &str, message: &str, carries: Carries, slot_size: usize) 
     if slot_size > MAX_SLOT_SIZE {
         too_large(who, slot_size);
     }
-    let Some(schema) = carries.first.schema else { return };
+    let Some(schema) = carries.first.schema else {
+        if let Some(longest) = carries.first.longest
+            && longest > slot_size
+        {
+            let text = Text::new().str("an encoded ").code(message).str(" takes up to ").bytes(longest);
+            let text = text.str(", but the slots of channel ").code(who).str(" hold ").num(slot_size);
+            let text = text.str("\nset `slot_size: ").num(longest);
+            text.str("` or more, or leave `slot_size` out: it then follows the message").panic();
+        }
+        return;
+    };
     if schema.size > slot_size {
         Text::new()
             .str("message ")
@@ -242,7 +257,7 @@ pub const fn tail_fits(who: &str, carries: Carries, max_len: usize, slot_size: u
 /// The slots get a size: from the message, or from the declaration.
 #[track_caller]
 pub const fn has_slot_size(who: &str, message: &str, carries: Carries) {
-    if carries.first.schema.is_none() {
+    if carries.first.size().is_none() {
         Text::new()
             .str("channel ")
             .code(who)

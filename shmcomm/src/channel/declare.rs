@@ -25,6 +25,7 @@ pub use crate::__shmcomm_with_python as with_python;
 pub use crate::python;
 
 use super::Settings;
+use core::marker::PhantomData;
 
 /// Carries nothing: the feature `pickle` of this crate is off.
 #[cfg(not(feature = "pickle"))]
@@ -33,6 +34,31 @@ pub enum Pickle {}
 /// Carries nothing: the feature `msgpack` of this crate is off.
 #[cfg(not(feature = "msgpack"))]
 pub enum Msgpack {}
+
+/// How long an encoded `M` gets: `BYTES`, known if the compiler prefers the constant of the type to
+/// that of the trait [`Unknown`], which it does where `M` is a [`ShmMessage`](crate::ShmMessage).
+pub struct Longest<M: ?Sized, C: ?Sized>(PhantomData<M>, PhantomData<C>);
+
+#[cfg(feature = "msgpack")]
+impl<M: crate::ShmMessage> Longest<M, Msgpack> {
+    pub const BYTES: Option<usize> = Msgpack::max_size::<M>();
+}
+
+#[cfg(feature = "pickle")]
+impl<M: crate::ShmMessage> Longest<M, Pickle> {
+    pub const BYTES: Option<usize> = Pickle::max_size::<M>();
+}
+
+/// See [`Longest`].
+pub trait Unknown {
+    const BYTES: Option<usize> = None;
+}
+impl<M: ?Sized, C: ?Sized> Unknown for Longest<M, C> {}
+
+/// Messages that a codec encodes, and how long they get.
+pub const fn at_most(encoded: Carries, longest: Option<usize>) -> Carries {
+    encoded.at_most(longest)
+}
 
 /// A header and its items.
 pub const fn with_tail(header: Carries, item: Carries) -> Carries {

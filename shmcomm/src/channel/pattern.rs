@@ -145,11 +145,13 @@ pub struct Carries {
 pub(super) struct Part {
     pub(super) schema: Option<&'static Schema>,
     pub(super) json: &'static str,
+    /// Bytes that an encoded one takes at most, where that is known.
+    pub(super) longest: Option<usize>,
 }
 
 impl Carries {
     pub(super) const fn fixed<M: ShmMessage>() -> Self {
-        let first = Part { schema: Some(M::SCHEMA), json: M::SCHEMA_JSON };
+        let first = Part { schema: Some(M::SCHEMA), json: M::SCHEMA_JSON, longest: None };
         Carries { format: Format::Fixed, first, second: None }
     }
 
@@ -157,7 +159,12 @@ impl Carries {
         let Some(format) = Format::from_u32(C::ID) else {
             panic!("each codec is a format");
         };
-        Carries { format, first: Part { schema: None, json: "" }, second: None }
+        Carries { format, first: Part { schema: None, json: "", longest: None }, second: None }
+    }
+
+    /// The same, known to take at most so many bytes.
+    pub(super) const fn at_most(self, longest: Option<usize>) -> Self {
+        Carries { first: Part { longest, ..self.first }, ..self }
     }
 
     pub(super) const fn with_tail(self, items: Carries) -> Self {
@@ -170,14 +177,16 @@ impl Carries {
 
     /// Bytes of the longest message; `None` if it has none of its own.
     pub(super) const fn size(&self) -> Option<usize> {
-        match (self.format, &self.first.schema, &self.second) {
-            (Format::Fixed, Some(first), Some(Part { schema: Some(second), .. }))
-                if second.size > first.size =>
-            {
-                Some(second.size)
-            }
-            (Format::Fixed, Some(first), _) => Some(first.size),
-            _ => None,
+        if matches!(self.format, Format::Tail) {
+            return None;
+        }
+        match (self.first.size(), &self.second) {
+            (Some(first), Some(second)) => match second.size() {
+                Some(second) if second > first => Some(second),
+                Some(_) => Some(first),
+                None => None,
+            },
+            (first, _) => first,
         }
     }
 
@@ -225,6 +234,14 @@ impl Part {
         match self.schema {
             Some(schema) => schema.name,
             None => "",
+        }
+    }
+
+    /// Bytes of the longest message of this type, if they are known.
+    pub(super) const fn size(&self) -> Option<usize> {
+        match self.schema {
+            Some(schema) => Some(schema.size),
+            None => self.longest,
         }
     }
 

@@ -35,11 +35,14 @@ pub const fn fits(who: &str, message: &str, carries: Carries, slot_size: usize) 
         let text = Text::new().str("a slot of channel ").code(who).str(" takes at least 5 bytes, not ");
         text.num(slot_size).str("\n4 of them are the length of its message").panic();
     }
-    if let Some(schema) = carries.first.schema
-        && schema.size + PREFIX > slot_size
+    if let Some(size) = carries.first.size()
+        && size.saturating_add(PREFIX) > slot_size
     {
-        let needed = schema.size + PREFIX;
-        let text = Text::new().str("message ").code(message).str(" takes slots of ").bytes(needed);
+        let needed = size.saturating_add(PREFIX);
+        let encoded = carries.first.schema.is_none();
+        let text = Text::new().str(if encoded { "an encoded " } else { "message " }).code(message);
+        let text =
+            text.str(if encoded { " takes slots of up to " } else { " takes slots of " }).bytes(needed);
         let text = text.str(", 4 of them for its length, but those of channel ").code(who).str(" have ");
         let text = text.num(slot_size).str("\nset `slot_size: ").num(needed);
         text.str("` or more, or leave `slot_size` out: it then follows the message").panic();
@@ -50,10 +53,12 @@ pub const fn fits(who: &str, message: &str, carries: Carries, slot_size: usize) 
     }
 }
 
-/// What a slot takes if the declaration does not say: what its message takes, or what Python has.
+/// What a slot takes if the declaration does not say: what its message takes, or what Python has. If a
+/// codec encodes the message, what Python has is enough unless the longest needs more.
 pub const fn slot_size(carries: Carries, of_python: usize) -> usize {
     match carries.size() {
-        Some(size) => size + PREFIX,
+        Some(size) if carries.first.schema.is_none() && size.saturating_add(PREFIX) <= of_python => of_python,
+        Some(size) => size.saturating_add(PREFIX),
         None => of_python,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns the traits [`Codec`], [`Encode`] and [`Decode`] that the patterns call, the marker types
 //! that name a codec in a channel's type, and (by feature) the two formats an unmodified Python
-//! process speaks. Calls nothing of this crate: it sees byte slices, never a slot or a segment.
+//! process speaks. Calls nothing of this crate but the schemas of messages, to know how long they get: it
+//! sees byte slices, never a slot or a segment.
 //! Never executes or imports what a message names, never trusts a length, never recurses deeper
 //! than a stated limit.
 //!
@@ -17,6 +18,8 @@
 //! its input must not change under it.
 
 mod error;
+#[cfg(any(feature = "pickle", feature = "msgpack"))]
+mod longest;
 #[cfg(any(feature = "pickle", feature = "msgpack"))]
 mod report;
 #[cfg(any(feature = "pickle", feature = "msgpack"))]

@@ -27,6 +27,12 @@ pub struct Schema {
     pub zero_valid: bool,
     /// No padding here or below, no drop glue, nothing aligned beyond what its container can hold.
     sound: Soundness,
+    /// Its derive saw words to serde, or other names than serde sees.
+    #[cfg_attr(
+        not(any(feature = "pickle", feature = "msgpack")),
+        allow(dead_code, reason = "asked by codecs")
+    )]
+    encoded_otherwise: bool,
 }
 
 /// Whether a type keeps the contract.
@@ -200,6 +206,18 @@ impl Schema {
         matches!(self.sound, Soundness::Unsound)
     }
 
+    /// The schema of a type that serde encodes in another form than the schema says, or under other names.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn encoded_otherwise(self) -> Self {
+        Schema { encoded_otherwise: true, ..self }
+    }
+
+    #[cfg(any(feature = "pickle", feature = "msgpack"))]
+    pub(crate) const fn is_encoded_otherwise(&self) -> bool {
+        self.encoded_otherwise
+    }
+
     const fn new(name: &'static str, size: usize, align: usize, kind: Kind) -> Self {
         let schema = Schema {
             name,
@@ -210,6 +228,7 @@ impl Schema {
             any_bits: true,
             zero_valid: true,
             sound: Soundness::Sound,
+            encoded_otherwise: false,
         };
         Schema { fingerprint: schema.hash(), ..schema }
     }
