@@ -205,16 +205,22 @@ pub use channel::{Channel, Opener, PubSub, PushPull, ReqRep};
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};
 pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
+#[cfg(all(feature = "async", not(loom)))]
+pub use pubsub::MessageStream;
 #[cfg(not(loom))]
 pub use pubsub::{
     Iter, Loan, Publisher, RecvError, RecvTimeoutError, Sample, SendError, Subscriber, TailLoan, TailSample,
     TryRecvError,
 };
+#[cfg(all(feature = "async", not(loom)))]
+pub use pushpull::JobStream;
 #[cfg(not(loom))]
 pub use pushpull::{
     FlushError, Job, PullError, PullTimeoutError, Puller, PushError, PushLoan, PushTimeoutError, Pusher,
     TryPullError, TryPushError,
 };
+#[cfg(all(feature = "async", not(loom)))]
+pub use reqrep::Answer;
 #[cfg(not(loom))]
 pub use reqrep::{
     Call, CallError, Replier, ReplyError, Request, RequestError, RequestTimeoutError, Requester, ServeError,

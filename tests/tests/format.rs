@@ -111,7 +111,7 @@ fn limits_and_names_are_those_of_the_sources() {
     let geometry = source("shmcomm/src/layout/geometry.rs");
     let name = source("shmcomm/src/segment/name.rs");
     let seats = source("shmcomm/src/segment/seats.rs");
-    let wait = source("shmcomm/src/wait.rs");
+    let wait = source("shmcomm/src/wait/mod.rs");
     let most_seats = value(&geometry, "MAX_SEATS");
     for said in [
         format!("0x{:X}", value(&layout, "MAGIC")),

@@ -11,7 +11,7 @@ fn numbers_on_the_other_pages_are_those_of_the_sources() {
     let layout = source("shmcomm/src/layout/mod.rs");
     let channel = source("shmcomm/src/channel/mod.rs");
     let opener = source("shmcomm/src/channel/opener.rs");
-    let wait = source("shmcomm/src/wait.rs");
+    let wait = source("shmcomm/src/wait/mod.rs");
     let copied = value(&layout, "COPIED_MAX");
     let populated = value(&source("shmcomm/src/segment/create.rs"), "POPULATE_MAX") >> 20;
     let timeout = constant(&opener, "CONNECT_TIMEOUT").replace(|c: char| !c.is_ascii_digit(), "");

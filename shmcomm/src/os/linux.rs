@@ -3,14 +3,13 @@
 //! Owns every system call of the crate. Needs `/proc`: an unnamed file gets its name, and a file is
 //! opened once more, through `/proc/self/fd`.
 
-use super::{FileId, FileKind, Stat, Woken};
+use super::{FileId, FileKind, Stat};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, inotify};
 use rustix::io::Errno;
 use rustix::process::Resource;
-use rustix::thread::futex;
 use rustix::time::{ClockId, Timespec};
 use std::collections::HashSet;
 use std::fs::File;
@@ -261,24 +260,13 @@ pub(crate) fn is_locked(file: &File, first: u64, len: u64) -> io::Result<bool> {
     Ok(kind != libc::F_UNLCK)
 }
 
-/// Sleeps while `word` is `expected`, at most `timeout`; wakes come from any process that has the
-/// word mapped.
-pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Woken {
-    let timeout = Timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX as _),
-        tv_nsec: timeout.subsec_nanos() as _,
-    };
-    match futex::wait(word, futex::Flags::empty(), expected, Some(&timeout)) {
-        Err(Errno::TIMEDOUT) => Woken::TimedOut,
-        // Whatever else it is, the caller looks for itself.
-        _ => Woken::Perhaps,
-    }
-}
-
-/// Wakes up to `count` sleepers of `word`, in any process; returns how many there were.
-pub(crate) fn futex_wake(word: &AtomicU32, count: u32) -> usize {
-    // The kernel reads the count as signed.
-    futex::wake(word, futex::Flags::empty(), count.min(i32::MAX as u32)).unwrap_or(0)
+/// Leaves all signals to the other threads of the process.
+pub(crate) fn block_signals() {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `all` is filled by the call.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: `all` was filled; the old set is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut()) };
 }
 
 /// Nanoseconds of a clock that never jumps and that all processes share.
@@ -311,7 +299,7 @@ pub(crate) fn process_name() -> String {
 ///
 /// Invariant: `word` lies in a page that lives as long as the process. It is [`SAME`] in the process
 /// that made it and 0 in its children, or [`ASK`] where the kernel cannot wipe pages.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Lineage {
     word: &'static AtomicU32,
     pid: u32,

@@ -13,7 +13,7 @@
 //! | [`try_lock`], [`unlock`], [`is_locked`] | open-file-description locks on ranges of bytes |
 //! | [`open_lock_file`], [`try_flock`], [`unflock`] | `flock`, the lock that Python's library uses |
 //! | [`watch`] → [`Watch`], [`mapped_files`] | inotify, `/proc/*/maps` |
-//! | [`futex_wait`], [`futex_wake`] | the futex that other processes share |
+//! | [`futex_wait`], [`futex_wake`], [`futex_wait_any`] | the futex that other processes share |
 //! | [`Lineage`] | a page under `MADV_WIPEONFORK` |
 //! | [`monotonic`], [`monotonic_coarse`], [`wall_clock`], [`pid`], [`process_name`], [`user`] | |
 //!
@@ -26,6 +26,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+mod futex;
+#[cfg(target_os = "linux")]
+pub(crate) use futex::*;
 
 #[cfg(target_os = "macos")]
 mod macos;
@@ -87,6 +93,20 @@ pub(crate) struct Stat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
     /// Somebody woke it, or a signal came, or the word had changed already.
+    Perhaps,
+    /// The time is over.
+    TimedOut,
+}
+
+/// Most words that one call can wait for.
+pub(crate) const FUTEXES: usize = 128;
+
+/// How a wait for many words ended. Each may be spurious.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WokenOf {
+    /// Somebody woke the word of that index, and perhaps others.
+    One(usize),
+    /// A word had changed already, is not mapped, or a signal came.
     Perhaps,
     /// The time is over.
     TimedOut,

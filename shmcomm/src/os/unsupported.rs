@@ -3,7 +3,7 @@
 //!
 //! [`Map`] and [`Lineage`] have no values, so what works on them is never reached.
 
-use super::{FileId, REASON, Stat, Woken};
+use super::{FileId, REASON, Stat, Woken, WokenOf};
 use crate::sync::AtomicU32;
 use std::collections::HashSet;
 use std::fs::File;
@@ -164,6 +164,36 @@ pub(crate) fn futex_wake(_word: &AtomicU32, _count: u32) -> usize {
     0
 }
 
+/// Nothing is ever mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FutexAt;
+
+impl FutexAt {
+    pub(crate) fn new(_word: &AtomicU32) -> Self {
+        FutexAt
+    }
+}
+
+pub(crate) fn waits_for_many() -> bool {
+    false
+}
+
+pub(crate) fn futex_wait_any(_words: &[(FutexAt, u32)], timeout: Duration) -> WokenOf {
+    std::thread::sleep(timeout);
+    WokenOf::TimedOut
+}
+
+pub(crate) fn futex_wait_at(_at: FutexAt, _expected: u32, timeout: Duration) -> Woken {
+    std::thread::sleep(timeout);
+    Woken::TimedOut
+}
+
+pub(crate) fn futex_is(_at: FutexAt, _value: u32) -> bool {
+    true
+}
+
+pub(crate) fn block_signals() {}
+
 /// Nanoseconds since the first call in this process.
 pub(crate) fn monotonic() -> u64 {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
@@ -184,7 +214,7 @@ pub(crate) fn process_name() -> String {
 }
 
 /// Has no values.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Lineage {}
 
 impl Lineage {

@@ -65,16 +65,21 @@ impl<M, C: Decode<M>> Subscriber<M, C> {
     /// # Errors
     /// [`RecvError::Invalid`] if its bytes are no `M`, [`RecvError::Forked`].
     pub fn latest(&mut self) -> Result<Option<M>, RecvError> {
-        decode::<M, C>(self.source().hold_latest()?)
+        match self.source().hold_latest()? {
+            Some((held, refusals)) => decode::<M, C>(held, refusals).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn decoded(&mut self, deadline: Option<Deadline>) -> Result<Option<M>, RecvError> {
-        decode::<M, C>(self.source().hold(deadline)?)
+        match self.source().hold(deadline)? {
+            Some((held, refusals)) => decode::<M, C>(held, refusals).map(Some),
+            None => Ok(None),
+        }
     }
 }
 
-fn decode<M, C: Decode<M>>(held: Option<(Held<'_>, Refusals<'_>)>) -> Result<Option<M>, RecvError> {
-    let Some((held, refusals)) = held else { return Ok(None) };
+pub(super) fn decode<M, C: Decode<M>>(held: Held<'_>, refusals: Refusals<'_>) -> Result<M, RecvError> {
     let message = match held {
         Place::Private(bytes) => C::decode(bytes),
         // Others can write to the slot: what is decoded must not change meanwhile.
@@ -83,5 +88,5 @@ fn decode<M, C: Decode<M>>(held: Option<(Held<'_>, Refusals<'_>)>) -> Result<Opt
             C::decode(&private)
         }
     };
-    message.map(Some).map_err(|why| refusals.count(Invalid::decoded::<M>(why.path(), why.reason())))
+    message.map_err(|why| refusals.count(Invalid::decoded::<M>(why.path(), why.reason())))
 }

@@ -6,6 +6,8 @@
 mod buffer;
 mod encoded;
 mod error;
+#[cfg(feature = "async")]
+mod future;
 mod loan;
 mod publisher;
 mod sample;
@@ -15,6 +17,8 @@ mod subscriber;
 mod tests;
 
 pub use error::{RecvError, RecvTimeoutError, SendError, TryRecvError};
+#[cfg(feature = "async")]
+pub use future::MessageStream;
 pub use loan::{Loan, TailLoan};
 pub use publisher::Publisher;
 pub use sample::{Sample, TailSample};

@@ -150,7 +150,7 @@ impl<M: ShmMessage> Subscriber<M> {
     }
 
     #[inline]
-    fn take(&mut self) -> Result<Option<M>, RecvError> {
+    pub(super) fn take(&mut self) -> Result<Option<M>, RecvError> {
         let mut landing = Landing::<M>::new();
         let Some((bytes, len)) = self.source.read(landing.bytes())? else { return Ok(None) };
         let message =

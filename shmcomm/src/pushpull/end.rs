@@ -117,30 +117,38 @@ impl End {
         }
     }
 
+    /// What a wait waits for.
+    pub(super) fn waiting(&mut self, what: What) -> Waiting<'_> {
+        Waiting { end: self, what }
+    }
+
     /// Waits for a message; false at the deadline.
     pub(super) fn wait_for_items(&mut self, deadline: Deadline) -> bool {
-        wait::wait(&mut Waiting { end: self, what: What::Items }, deadline).is_some()
+        wait::wait(&mut self.waiting(What::Items), deadline).is_some()
     }
 
     /// Waits for room; false at the deadline.
     pub(super) fn wait_for_room(&mut self, deadline: Deadline) -> bool {
-        wait::wait(&mut Waiting { end: self, what: What::Room }, deadline).is_some()
+        wait::wait(&mut self.waiting(What::Room), deadline).is_some()
     }
 
     /// Waits until all of this pusher's messages are acknowledged; false at the deadline.
     pub(super) fn wait_for_acknowledgement(&mut self, deadline: Deadline) -> bool {
-        wait::wait(&mut Waiting { end: self, what: What::Acknowledgement }, deadline).is_some()
+        wait::wait(&mut self.waiting(What::Acknowledgement), deadline).is_some()
     }
 }
 
 #[derive(Clone, Copy)]
-enum What {
+pub(super) enum What {
+    /// A message.
     Items,
+    /// Room for one.
     Room,
+    /// That this pusher's messages are acknowledged.
     Acknowledgement,
 }
 
-struct Waiting<'e> {
+pub(super) struct Waiting<'e> {
     end: &'e mut End,
     what: What,
 }

@@ -8,6 +8,8 @@
 
 mod end;
 mod error;
+#[cfg(feature = "async")]
+mod future;
 mod job;
 mod puller;
 mod pusher;
@@ -15,6 +17,8 @@ mod pusher;
 pub use error::{
     FlushError, PullError, PullTimeoutError, PushError, PushTimeoutError, TryPullError, TryPushError,
 };
+#[cfg(feature = "async")]
+pub use future::JobStream;
 pub use job::{Job, PushLoan};
 pub use puller::Puller;
 pub use pusher::Pusher;

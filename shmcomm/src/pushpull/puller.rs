@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::message::in_place::copy_out;
 use crate::message::{Fixed, Invalid, ShmMessage};
 use crate::ring::Keep;
+use crate::ring::queue::Taken;
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
 use crate::wait::Deadline;
@@ -29,7 +30,7 @@ use std::time::{Duration, Instant};
 /// Blocking means a few microseconds of looking, then sleep in the kernel until a message is sent. An
 /// empty queue is waited for, whether or not a pusher is alive.
 pub struct Puller<M: ?Sized, F: ?Sized = Fixed> {
-    end: End,
+    pub(super) end: End,
     _messages: PhantomData<fn(&M, &F)>,
 }
 
@@ -123,26 +124,35 @@ impl<M: ShmMessage> Puller<M> {
     }
 
     fn claim_until(&mut self, deadline: Option<Deadline>) -> Result<Option<Job<'_, M>>, PullError> {
-        let taken = loop {
-            if self.end.attachment.forked() {
-                return Err(PullError::Forked);
-            }
-            self.end.called();
-            if let Some(taken) = self.end.queue.take_next() {
-                break taken;
+        loop {
+            if let Some(taken) = self.take()? {
+                return self.show(taken).map(Some);
             }
             match deadline {
                 Some(deadline) if self.end.wait_for_items(deadline) => {}
                 _ => return Ok(None),
             }
-        };
+        }
+    }
+
+    /// Takes the next message.
+    pub(super) fn take(&mut self) -> Result<Option<Taken>, PullError> {
+        if self.end.attachment.forked() {
+            return Err(PullError::Forked);
+        }
+        self.end.called();
+        Ok(self.end.queue.take_next())
+    }
+
+    /// The message that was taken.
+    pub(super) fn show(&mut self, taken: Taken) -> Result<Job<'_, M>, PullError> {
         let End { attachment, queue, counts, wake, .. } = &mut self.end;
         let job = queue.job(taken);
         let (len, redelivered) = (job.len(), job.redelivered());
         match Job::new(job, *wake) {
             Ok(job) => {
                 counts.message(len, redelivered, attachment);
-                Ok(Some(job))
+                Ok(job)
             }
             Err(why) => {
                 counts.refused(&why, attachment);
@@ -192,7 +202,7 @@ impl<M, C: Decode<M>> Puller<M, C> {
 }
 
 /// Others can write to the slot: what is decoded must not change meanwhile.
-fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
+pub(super) fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
     let private: Vec<u8> = bytes.into();
     C::decode(&private).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
 }
@@ -215,7 +225,7 @@ impl<M, F: ?Sized> Puller<M, F> {
 
     /// Takes the next message, reads it and acknowledges it.
     #[inline]
-    fn get(&mut self, read: impl Fn(&[u8]) -> Result<M, Invalid>) -> Result<Option<M>, PullError> {
+    pub(super) fn get(&mut self, read: impl Fn(&[u8]) -> Result<M, Invalid>) -> Result<Option<M>, PullError> {
         if self.end.attachment.forked() {
             return Err(PullError::Forked);
         }

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 /// **If this process dies**, a message that it was writing was never sent, and its slot is free again
 /// within 50 ms of the next wait of any other end.
 pub struct Pusher<M: ?Sized, F: ?Sized = Fixed> {
-    end: End,
+    pub(super) end: End,
     _messages: PhantomData<fn(&M, &F)>,
 }
 
@@ -167,7 +167,7 @@ impl<M: ?Sized, C: Encode<M>> Pusher<M, C> {
 }
 
 /// Copies a message; the geometry was checked to hold it.
-fn copy<M: ShmMessage>(message: &M) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
+pub(super) fn copy<M: ShmMessage>(message: &M) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
     move |room| {
         let bytes = message::as_bytes(message);
         room[..bytes.len()].copy_from_slice(bytes);
@@ -193,7 +193,10 @@ impl<M: ?Sized, F: ?Sized> Pusher<M, F> {
 
     /// Takes a slot, writes it, sends it; false if there is none.
     #[inline]
-    fn put(&mut self, write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>) -> Result<bool, PushError> {
+    pub(super) fn put(
+        &mut self,
+        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
+    ) -> Result<bool, PushError> {
         if self.end.attachment.forked() {
             return Err(PushError::Forked);
         }

@@ -23,10 +23,10 @@ use std::time::{Duration, Instant};
 /// who waits, within 20 ms and eight polls for who polls; on a channel with `redeliver: true` another replier gets it.
 #[must_use = "dropping a call gives the request up"]
 pub struct Call<'r, R> {
-    end: &'r RefCell<End>,
+    pub(super) end: &'r RefCell<End>,
     /// Until the answer was fetched.
-    ticket: Option<Ticket>,
-    read: fn(&[u8]) -> Result<R, Invalid>,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) read: fn(&[u8]) -> Result<R, Invalid>,
 }
 
 impl<'r, R> Call<'r, R> {
@@ -37,31 +37,7 @@ impl<'r, R> Call<'r, R> {
     /// The answer, if it is there; `None` also after it was given. Never blocks.
     #[inline]
     pub fn poll(&mut self) -> Option<Result<R, RequestError>> {
-        let end = &mut *self.end.borrow_mut();
-        if end.attachment.forked() {
-            // What is mapped here belongs to the parent alone.
-            self.ticket = None;
-            return Some(Err(RequestError::Forked));
-        }
-        let reply = end.queue.poll_reply(self.ticket.as_ref()?);
-        if reply == Reply::Pending {
-            end.called();
-            return None;
-        }
-        // A call that was not answered cannot be polled to here a second time.
-        let ticket = self.ticket.take()?;
-        let answer = match reply {
-            Reply::Replied(len) => {
-                (self.read)(end.queue.reply_bytes(&ticket, len)).map_err(RequestError::Invalid)
-            }
-            Reply::Unanswered => Err(RequestError::Unanswered),
-            Reply::PeerDied | Reply::Pending => Err(RequestError::PeerDied),
-        };
-        if let Err(RequestError::Invalid(why)) = &answer {
-            end.counts.refused(why, &end.attachment);
-        }
-        close(end, ticket);
-        Some(answer)
+        fetch(&mut self.end.borrow_mut(), &mut self.ticket, self.read)
     }
 
     /// The answer; blocks until there is one.
@@ -69,13 +45,16 @@ impl<'r, R> Call<'r, R> {
     /// While no replier is alive that is until one comes.
     ///
     /// # Errors
-    /// See [`RequestError`].
+    /// See [`RequestError`]; `Unanswered` also if [`poll`](Call::poll) gave the answer before.
     pub fn wait(mut self) -> Result<R, RequestError> {
         loop {
             if let Some(answer) = self.poll() {
                 return answer;
             }
-            self.wait_until(Deadline::Never);
+            if !self.wait_until(Deadline::Never) {
+                // The answer was polled for, and given, before.
+                return Err(RequestError::Unanswered);
+            }
         }
     }
 
@@ -113,8 +92,39 @@ impl<'r, R> Call<'r, R> {
     }
 }
 
+/// The answer that `ticket` stands for, if it is there; then the ticket is used up.
+#[inline]
+pub(super) fn fetch<R>(
+    end: &mut End,
+    ticket: &mut Option<Ticket>,
+    read: fn(&[u8]) -> Result<R, Invalid>,
+) -> Option<Result<R, RequestError>> {
+    if end.attachment.forked() {
+        // What is mapped here belongs to the parent alone.
+        *ticket = None;
+        return Some(Err(RequestError::Forked));
+    }
+    let reply = end.queue.poll_reply(ticket.as_ref()?);
+    if reply == Reply::Pending {
+        end.called();
+        return None;
+    }
+    // A call that was not answered cannot be polled to here a second time.
+    let ticket = ticket.take()?;
+    let answer = match reply {
+        Reply::Replied(len) => read(end.queue.reply_bytes(&ticket, len)).map_err(RequestError::Invalid),
+        Reply::Unanswered => Err(RequestError::Unanswered),
+        Reply::PeerDied | Reply::Pending => Err(RequestError::PeerDied),
+    };
+    if let Err(RequestError::Invalid(why)) = &answer {
+        end.counts.refused(why, &end.attachment);
+    }
+    close(end, ticket);
+    Some(answer)
+}
+
 /// Gives up what `ticket` stands for, and tells others if there is room now.
-fn close(end: &End, ticket: Ticket) {
+pub(super) fn close(end: &End, ticket: Ticket) {
     if end.queue.close(ticket) == Closed::Freed {
         end.wake.room.notify();
     }

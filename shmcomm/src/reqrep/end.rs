@@ -3,6 +3,8 @@
 //! Owns the seat, the place in the ring, the counts, and the three waits: for a request, for room,
 //! for a reply. Calls `segment`, `ring` and `wait`. Never interprets a message.
 
+use super::CallError;
+use crate::codec::EncodeError;
 use crate::error::Error;
 use crate::layout::{FLAG_REDELIVER, Geometry, Region, control, seat};
 use crate::message::Invalid;
@@ -122,6 +124,24 @@ impl End {
         Ok(end)
     }
 
+    /// Sends a request, if there is room.
+    #[inline]
+    pub(super) fn send(
+        &mut self,
+        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
+    ) -> Result<Ticket, CallError> {
+        if self.attachment.forked() {
+            return Err(CallError::Forked);
+        }
+        self.called();
+        let Some(mut loan) = self.queue.begin_request() else { return Err(CallError::Full) };
+        let len = write(loan.request_room()).map_err(CallError::Unencodable)?;
+        let ticket = loan.request(len, os::monotonic_coarse()).ok_or(CallError::Damaged)?;
+        self.counts.message(len, false, &self.attachment);
+        self.wake.requests.notify();
+        Ok(ticket)
+    }
+
     /// Counts a call that need not wait, and looks for the dead every so often.
     #[inline]
     pub(super) fn called(&mut self) {
@@ -151,11 +171,16 @@ impl End {
     /// Waits for something to look at, which may be that this process was forked; false at the
     /// deadline.
     pub(super) fn wait(&mut self, what: What<'_>, deadline: Deadline) -> bool {
-        wait::wait(&mut Waiting { end: self, what }, deadline).is_some()
+        wait::wait(&mut self.waiting(what), deadline).is_some()
+    }
+
+    /// What a wait waits for.
+    pub(super) fn waiting<'e, 'w>(&'e mut self, what: What<'w>) -> Waiting<'e, 'w> {
+        Waiting { end: self, what }
     }
 }
 
-struct Waiting<'e, 'w> {
+pub(super) struct Waiting<'e, 'w> {
     end: &'e mut End,
     what: What<'w>,
 }

@@ -11,6 +11,8 @@ mod call;
 mod end;
 mod error;
 mod form;
+#[cfg(feature = "async")]
+mod future;
 mod replier;
 mod request;
 mod requester;
@@ -19,6 +21,8 @@ pub use call::Call;
 pub use error::{
     CallError, ReplyError, RequestError, RequestTimeoutError, ServeError, ServeTimeoutError, TryServeError,
 };
+#[cfg(feature = "async")]
+pub use future::Answer;
 pub use replier::{Replier, StopHandle};
 pub use request::Request;
 pub use requester::Requester;

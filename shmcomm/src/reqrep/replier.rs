@@ -10,7 +10,7 @@ use super::{ServeError, ServeTimeoutError, TryServeError};
 use crate::codec::{Decode, Encode};
 use crate::error::Error;
 use crate::message::{Fixed, ShmMessage};
-use crate::ring::queue;
+use crate::ring::queue::{self, Taken};
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
 use crate::sync::{AtomicU32, Ordering};
@@ -28,13 +28,13 @@ use std::time::{Duration, Instant};
 /// **If this process dies** with a request, its requester is told within 50 ms, or another replier gets
 /// it where the channel says `redeliver: true`.
 pub struct Replier<Q, R: ?Sized, F: ?Sized = Fixed> {
-    end: End,
+    pub(super) end: End,
     stop: Arc<AtomicU32>,
     _messages: PhantomData<fn(&R, &F) -> Q>,
 }
 
 /// Stops nobody.
-static NEVER: AtomicU32 = AtomicU32::new(0);
+pub(super) static NEVER: AtomicU32 = AtomicU32::new(0);
 
 /// Ends a [`Replier::serve`] from another thread.
 #[derive(Clone, Debug)]
@@ -165,30 +165,47 @@ impl<Q, R: ?Sized, F: ?Sized> Replier<Q, R, F> {
         deadline: Option<Deadline>,
         stop: &AtomicU32,
     ) -> Result<Option<Request<'s, Q, S, G>>, ServeError> {
-        let taken = loop {
-            if self.end.attachment.forked() {
-                return Err(ServeError::Forked);
+        loop {
+            if let Some(taken) = self.take(stop)? {
+                return self.show(taken, hold).map(Some);
             }
             // Relaxed: a flag by itself.
-            if stop.load(Ordering::Relaxed) != 0 {
-                return Ok(None);
-            }
-            self.end.called();
-            if let Some(taken) = self.end.queue.take_next() {
-                break taken;
-            }
+            let stopped = stop.load(Ordering::Relaxed) != 0;
             match deadline {
-                Some(deadline) if self.end.wait(What::Request(stop), deadline) => {}
+                Some(deadline) if !stopped && self.end.wait(What::Request(stop), deadline) => {}
                 _ => return Ok(None),
             }
-        };
+        }
+    }
+
+    /// Takes the next request, unless `stop` is not 0.
+    #[inline]
+    pub(super) fn take(&mut self, stop: &AtomicU32) -> Result<Option<Taken>, ServeError> {
+        if self.end.attachment.forked() {
+            return Err(ServeError::Forked);
+        }
+        // Relaxed: a flag by itself.
+        if stop.load(Ordering::Relaxed) != 0 {
+            return Ok(None);
+        }
+        self.end.called();
+        Ok(self.end.queue.take_next())
+    }
+
+    /// The request that was taken.
+    #[inline]
+    pub(super) fn show<'s, S, G: ?Sized>(
+        &'s mut self,
+        taken: Taken,
+        hold: impl FnOnce(queue::Request<'s>) -> Holding<'s, Q>,
+    ) -> Result<Request<'s, Q, S, G>, ServeError> {
         let End { attachment, queue, counts, wake, .. } = &mut self.end;
         let request = queue.request(taken);
         let (len, redelivered) = (request.len(), request.redelivered());
         match hold(request) {
             Ok(held) => {
                 counts.message(len, redelivered, attachment);
-                Ok(Some(Request::new(held, *wake)))
+                Ok(Request::new(held, *wake))
             }
             Err((why, request)) => {
                 counts.refused(&why, attachment);

@@ -10,7 +10,6 @@ use crate::codec::{Decode, Encode, EncodeError};
 use crate::error::Error;
 use crate::message::in_place::copy_out;
 use crate::message::{Fixed, Invalid, ShmMessage};
-use crate::os;
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
 use crate::wait::Deadline;
@@ -45,7 +44,7 @@ use std::time::{Duration, Instant};
 /// [`redelivered`](super::Request::redelivered). **If this process dies**, its requests are withdrawn
 /// and their slots free.
 pub struct Requester<Q: ?Sized, R, F: ?Sized = Fixed> {
-    end: RefCell<End>,
+    pub(super) end: RefCell<End>,
     name: String,
     _messages: PhantomData<fn(&Q, &F) -> R>,
 }
@@ -172,16 +171,7 @@ impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
         write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
         read: Read<R>,
     ) -> Result<Call<'_, R>, CallError> {
-        let end = &mut *self.end.borrow_mut();
-        if end.attachment.forked() {
-            return Err(CallError::Forked);
-        }
-        end.called();
-        let Some(mut loan) = end.queue.begin_request() else { return Err(CallError::Full) };
-        let len = write(loan.request_room()).map_err(CallError::Unencodable)?;
-        let ticket = loan.request(len, os::monotonic_coarse()).ok_or(CallError::Damaged)?;
-        end.counts.message(len, false, &end.attachment);
-        end.wake.requests.notify();
+        let ticket = self.end.borrow_mut().send(write)?;
         Ok(Call::new(&self.end, ticket, read))
     }
 

@@ -112,6 +112,7 @@ mod tests;
 pub(crate) use call::{Closed, Reply, Ticket};
 pub(crate) use claim::{Answer, Job, Request};
 pub(crate) use loan::Loan;
+pub(crate) use pull::Taken;
 #[cfg(test)]
 use reap::{Backlog, Reaped};
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the one store-load handshake of the project ([`Event`]), the deadline, and the order of the
 //! phases. Calls `os` for the clock and the futex. Never reads a ring: what is waited for comes as a
-//! closure, and so does what is to be looked after between two sleeps.
+//! closure, and so does what is to be looked after between two sleeps. `task` does for tasks what
+//! [`wait`] does for threads, with the help of `reactor`.
 //!
 //! # The handshake
 //!
@@ -26,6 +27,11 @@
 //!    as a store takes to become visible, nanoseconds to microseconds; so the sleeps right after the
 //!    announcement are short and grow ([`Patience`]).
 //! 4. No sleep is longer than [`SLICE`]: a notifier may be killed between publishing and waking.
+
+#[cfg_attr(not(feature = "async"), allow(dead_code, reason = "tasks alone have alarms"))]
+mod reactor;
+#[cfg(feature = "async")]
+pub(crate) mod task;
 
 use crate::layout::{Region, event};
 use crate::os;
