@@ -1,5 +1,5 @@
 """Runs what it reads, with everything of shm_comm in scope: an expression's repr is printed, a statement
-prints `ok`, an exception its class."""
+prints `ok`, an exception its class, and to stderr what it says."""
 import sys
 import time  # noqa: F401
 
@@ -19,3 +19,4 @@ for line in sys.stdin:
             print(repr(eval(code, scope)), flush=True)
     except Exception as exception:
         print(type(exception).__name__, flush=True)
+        print(repr(exception), file=sys.stderr, flush=True)

@@ -13,6 +13,6 @@ threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).st
 print("ready", flush=True)
 while True:
     message = subscriber.recv_bytes() if raw else subscriber.recv()
-    if message in ("end", b"end"):
+    if isinstance(message, (str, bytes)) and message in ("end", b"end"):
         break
     print(message.hex() if raw else repr(message), flush=True)

@@ -5,7 +5,7 @@ mod meter;
 
 use std::collections::{BTreeMap, HashMap};
 
-use meter::{Meter, peak};
+use meter::{Meter, TIME, busy, peak};
 use serde::{Deserialize, Serialize};
 use shmcomm::codec::{
     BigInt, Decode, DecodeErrorKind as Kind, Encode, EncodeError, Msgpack, NdArray, Object, Value, msgpack,
@@ -155,12 +155,15 @@ fn an_error_says_where_and_what() {
 
 #[track_caller]
 fn refused(what: &str, bytes: &[u8], kind: Kind) {
+    let start = busy();
     let (result, held) = peak(|| msgpack::from_slice::<Value>(bytes));
     let error = result.expect_err(what);
     assert_eq!(error.kind(), kind, "{what}: {error}");
     assert!(held < 100 * bytes.len() + 4096, "{what}: {held} bytes held for {}", bytes.len());
     let _ = peak(|| msgpack::from_slice::<Vec<Vec<Vec<u8>>>>(bytes));
     let _ = peak(|| msgpack::from_slice::<Job>(bytes));
+    let took = busy() - start;
+    assert!(took < TIME, "{what}: took {took:?}");
 }
 
 #[test]

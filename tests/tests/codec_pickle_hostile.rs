@@ -4,9 +4,9 @@
 mod meter;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use meter::{Meter, peak};
+use meter::{Meter, TIME, busy, peak};
 use serde::de::DeserializeOwned;
 use shmcomm::codec::pickle::{self, DecodeOptions};
 use shmcomm::codec::{DecodeErrorKind as Kind, NdArray, Value};
@@ -15,8 +15,6 @@ use shmcomm::codec::{DecodeErrorKind as Kind, NdArray, Value};
 static METER: Meter = Meter;
 
 const MEMORY: usize = 64 << 20;
-/// No measure of speed: what stands for "hangs", debug builds and slow machines included.
-const HANGS: Duration = Duration::from_secs(30);
 
 #[track_caller]
 fn decode<T: DeserializeOwned>(
@@ -24,16 +22,17 @@ fn decode<T: DeserializeOwned>(
     bytes: &[u8],
     options: &DecodeOptions,
 ) -> Result<T, shmcomm::codec::DecodeError> {
-    let start = Instant::now();
+    let start = busy();
     let (result, held) = peak(|| options.decode::<T>(bytes));
     assert!(
         held <= MEMORY.max(64 * bytes.len()),
         "{what}: {held} bytes held for a message of {}",
         bytes.len()
     );
-    assert!(start.elapsed() < HANGS, "{what}: took {:?}", start.elapsed());
-    if held > MEMORY / 2 || start.elapsed() > Duration::from_millis(200) {
-        println!("{what}: {} bytes, {} KiB held, {:?}", bytes.len(), held >> 10, start.elapsed());
+    let took = busy() - start;
+    assert!(took < TIME, "{what}: took {took:?}");
+    if held > MEMORY / 2 || took > Duration::from_millis(200) {
+        println!("{what}: {} bytes, {} KiB held, {took:?}", bytes.len(), held >> 10);
     }
     result
 }

@@ -2,7 +2,7 @@
 
 use shmcomm::ErrorKind;
 use shmcomm::codec::Bytes;
-use shmcomm::python::{Options, Publisher, Subscriber};
+use shmcomm::python::{Options, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::time::Duration;
 
@@ -33,5 +33,33 @@ fn another_user_s_segment_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
     assert!(error.to_string().contains("65534"), "{error}");
     chown(&path, Some(0), None).unwrap();
+    others_are_refused_in_other_roles();
     Subscriber::<Vec<u8>, Bytes>::open(options()).unwrap();
+}
+
+/// The other two patterns, as root.
+fn others_are_refused_in_other_roles() {
+    let name = format!("owner-roles-{}", std::process::id());
+    let short = |options: Options| Options { connect_timeout: Duration::ZERO, ..options };
+    let refused = |error: shmcomm::Error, path: &str| {
+        assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
+        assert!(error.to_string().contains("65534"), "{error}");
+        chown(path, Some(0), None).unwrap();
+    };
+    let given_away = |kind: &str| {
+        let path = format!("/dev/shm/shmcomm_{kind}_{name}");
+        chown(&path, Some(65534), None).unwrap();
+        path
+    };
+    let _pusher =
+        Pusher::<[u8], Bytes>::open(Options { linger: Duration::ZERO, ..Options::pushpull(name.clone()) })
+            .unwrap();
+    let path = given_away("push");
+    refused(Puller::<Vec<u8>, Bytes>::open(short(Options::pushpull(name.clone()))).unwrap_err(), &path);
+    let _replier = Replier::<Vec<u8>, [u8], Bytes>::open(Options::reqrep(name.clone())).unwrap();
+    let path = given_away("req");
+    refused(
+        Requester::<[u8], Vec<u8>, Bytes>::open(short(Options::reqrep(name.clone()))).unwrap_err(),
+        &path,
+    );
 }

@@ -170,11 +170,7 @@ fn fifty_python_clients_come_and_go_and_the_channel_stays() {
         let pair = [(); 2].map(|()| Talker::python(python, "visit.py", &[&name.0]));
         pair.into_iter().for_each(Talker::finish);
     }
-    let deadline = Instant::now() + LONG;
-    while !name.file("pub").exists() {
-        assert!(Instant::now() < deadline, "the name did not come back");
-        std::thread::yield_now();
-    }
+    name.wait_until_back("pub");
     let mut subscriber = Subscriber::<String, Pickle>::open(name.pubsub()).unwrap();
     publisher.send("still here").unwrap();
     stayer.expect("'still here'");

@@ -87,6 +87,52 @@ fn jobs_from_python_are_done_once_by_pullers_of_both_kinds() {
 }
 
 #[test]
+fn raw_jobs_go_both_ways() {
+    let Some(python) = python::latest() else { return };
+    let name = Name::new("raw-jobs");
+    let mut snake = Talker::python(python, "lines.py", &[]);
+    let mut talk = |line: &str, answer: &str| {
+        snake.say(line);
+        assert_eq!(snake.line(), answer, "{line}");
+    };
+    let mut pusher = Pusher::<[u8], Bytes>::open(name.pushpull()).unwrap();
+    talk(&format!("p = Puller({:?})", name.0), "ok");
+    for job in [&b""[..], b"one", &[0xff; 4092]] {
+        pusher.send(job).unwrap();
+        talk(&format!("p.recv_bytes(timeout=30.0) == b'' + bytes.fromhex('{}')", hex(job)), "True");
+    }
+    talk("p.close()", "None");
+    drop(pusher);
+    talk(&format!("p = Pusher({:?}, num_slots=4, slot_size=4096)", name.0), "ok");
+    let mut puller = Puller::<Vec<u8>, Bytes>::open(name.pushpull()).unwrap();
+    for job in [&b"one"[..], b"two", &[0xff; 4092]] {
+        talk(&format!("p.send_bytes(bytes.fromhex('{}'))", hex(job)), "True");
+        assert_eq!(puller.recv_timeout(LONG).unwrap(), job);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn fifty_python_pullers_come_and_go_and_the_queue_stays() {
+    let Some(python) = python::latest() else { return };
+    let name = Name::new("pullers");
+    let mut pusher = Pusher::<Job, Pickle>::open(name.pushpull()).unwrap();
+    for _ in 0..10 {
+        let five = [(); 5].map(|()| Talker::python(python, "visit.py", &[&name.0, "Puller"]));
+        five.into_iter().for_each(Talker::finish);
+    }
+    name.wait_until_back("push");
+    pusher.send(&Job { number: 7 }).unwrap();
+    let mut snake = Talker::python(python, "pull.py", &[&name.0, "pickle"]);
+    snake.expect("ready");
+    snake.say("go");
+    assert_eq!(snake.line(), "7");
+}
+
+#[test]
 fn a_puller_killed_with_the_lock_delays_nobody() {
     let Some(python) = python::latest() else { return };
     let name = Name::new("holder");

@@ -282,10 +282,14 @@ fn python_requesters_go_on_after_a_replier_was_killed() {
 }
 
 #[test]
-fn visitors_do_not_take_a_service_away() {
+fn fifty_python_clients_come_and_go_and_the_service_stays() {
     let Some(python) = python::latest() else { return };
     let name = Name::new("service-visitors");
     let _service = Service::start(name.reqrep());
+    for _ in 0..10 {
+        let five = [(); 5].map(|()| Talker::python(python, "visit.py", &[&name.0, "Requester"]));
+        five.into_iter().for_each(Talker::finish);
+    }
     for n in 0..8 {
         let mut snake = Talker::python(python, "ask.py", &[&name.0, "pickle", "3"]);
         snake.expect("ready");

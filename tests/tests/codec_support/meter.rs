@@ -1,9 +1,15 @@
-//! An allocator that knows how much memory each thread holds, and the most it ever held.
+//! What a thread takes: an allocator that knows how much memory each one holds, and the most it ever
+//! held; and its processor time.
 
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
+
+/// What a message may take of a processor, however hostile. Not what a clock on the wall says: there, a
+/// busy machine would count.
+pub const TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
 
 pub struct Meter;
 
@@ -53,4 +59,10 @@ pub fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
     PEAK.set(before);
     let result = run();
     (result, (PEAK.get() - before).unsigned_abs())
+}
+
+/// What this thread has had of a processor.
+pub fn busy() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

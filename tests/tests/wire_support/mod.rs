@@ -62,6 +62,15 @@ impl Name {
         }
     }
 
+    /// Waits until an owner has brought back a name that the tracker of a client removed.
+    pub fn wait_until_back(&self, kind: &str) {
+        let start = std::time::Instant::now();
+        while !self.file(kind).exists() {
+            assert!(start.elapsed() < LONG, "{} did not come back", self.file(kind).display());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     pub fn file(&self, kind: &str) -> PathBuf {
         PathBuf::from(format!("/dev/shm/shmcomm_{kind}_{}", self.0))
     }
