@@ -1,12 +1,15 @@
 //! What the tests of this package share: self-proving messages on their channels, [`Peer`], a process
-//! that is ended with its test, and the Python environment. Each test is a file in `tests/`.
+//! that is ended with its test, [`stage`], where a test program plays other processes,
+//! and the Python environment. Each test is a file in `tests/`.
 
 mod peer;
 mod proof;
 pub mod python;
+pub mod stage;
 
 pub use peer::{Namespace, Peer, namespace};
 pub use proof::{Jobs, Large, LargeFeed, PatientService, Proof, Service, Small, SmallFeed, TailFeed, word};
+pub use stage::say;
 
 /// The Rust code on the pages for users compiles, and what can run runs.
 #[cfg(doctest)]

@@ -42,7 +42,7 @@ impl Drop for Namespace {
     }
 }
 
-/// A running `peer` program. It is killed when this is dropped.
+/// A running process: the program `peer`, or a [part](crate::stage::part). It is killed when this is dropped.
 pub struct Peer {
     child: Child,
     input: ChildStdin,
@@ -53,13 +53,15 @@ pub struct Peer {
 impl Peer {
     /// Starts the program at `path` (`env!("CARGO_BIN_EXE_peer")`) with a role and its arguments.
     pub fn start(path: &str, namespace: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(path)
-            .args(arguments)
-            .env("SHMCOMM_NAMESPACE", namespace)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the peer starts");
+        let mut command = Command::new(path);
+        command.args(arguments).env("SHMCOMM_NAMESPACE", namespace);
+        Self::spawn(command)
+    }
+
+    /// Starts a command.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the peer starts");
         let input = child.stdin.take().expect("piped");
         let output = Some(BufReader::new(child.stdout.take().expect("piped")).lines());
         Peer { child, input, output }
@@ -91,6 +93,14 @@ impl Peer {
     pub fn line(&mut self) -> String {
         let output = self.output.as_mut().expect("its lines come here");
         output.next().expect("the peer prints another line").expect("the line is text")
+    }
+
+    /// The next line that it [`say`](crate::say)s, whatever else it prints; empty if it ends first.
+    pub fn said(&mut self) -> String {
+        let output = self.output.as_mut().expect("its lines come here");
+        let mut said =
+            output.map_while(Result::ok).filter_map(|line| line.strip_prefix("> ").map(str::to_owned));
+        said.next().unwrap_or_default()
     }
 
     /// Waits for it to print `expected`.
