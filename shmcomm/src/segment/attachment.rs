@@ -3,6 +3,7 @@
 //! Owns the mapping, the seat and its lock, and what follows from them: who else lives, sweeping
 //! after the dead, leaving. Calls `seats` and `os`. Never waits for a message, and never reads one.
 
+use super::probe::Probe;
 use super::seats::{self, Registration};
 use super::{Keeper, Participant, Place, Role, create, system};
 use crate::Error;
@@ -29,7 +30,6 @@ pub(crate) enum Arrival {
 /// A mapped segment and a file to ask for locks.
 pub(super) struct Held {
     pub(super) place: Place,
-    /// Another open file description than the mapping's: it has no lock on a seat, so it sees all.
     pub(super) probe: File,
     pub(super) map: os::Map,
     pub(super) id: FileId,
@@ -56,9 +56,8 @@ pub(crate) struct Attachment {
     keeper: Keeper,
     arrival: Arrival,
     place: Place,
-    id: FileId,
     lineage: Lineage,
-    probe: File,
+    probe: Probe,
     /// Threads of one process share `probe`, and so its locks: this keeps them apart.
     gate: Mutex<()>,
     map: ManuallyDrop<os::Map>,
@@ -77,9 +76,8 @@ impl Attachment {
             keeper,
             arrival: Arrival::Joined,
             place,
-            id,
             lineage,
-            probe,
+            probe: Probe::new(probe, id),
             gate: Mutex::new(()),
             map: ManuallyDrop::new(map),
         })
@@ -89,8 +87,8 @@ impl Attachment {
         self.arrival = arrival;
     }
 
-    pub(super) fn probe(&self) -> &File {
-        &self.probe
+    pub(super) fn probe(&self) -> Result<&File, Error> {
+        self.probe.file().map_err(|error| system(&self.place, "lock", error))
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -134,6 +132,12 @@ impl Attachment {
         self.lineage.forked()
     }
 
+    /// Tells this process from its children, for what outlives a call and touches the region.
+    #[inline]
+    pub(crate) fn lineage(&self) -> Lineage {
+        self.lineage
+    }
+
     /// The error for what no participant leaves in a segment.
     pub(crate) fn damaged(&self, why: impl std::fmt::Display) -> Error {
         super::inspect::damaged(&self.place, &why.to_string())
@@ -141,7 +145,7 @@ impl Attachment {
 
     /// Whether the participant on `seat` lives; a system call of 200 to 500 ns.
     pub(crate) fn peer_alive(&self, seat: u32) -> bool {
-        seats::alive(&self.probe, seat)
+        self.probe.alive(seat)
     }
 
     /// Whether another segment has taken this one's place, or somebody has removed it.
@@ -154,7 +158,7 @@ impl Attachment {
 
     /// Whether the channel's name still stands for this segment; a system call.
     pub(crate) fn name_refers_here(&self) -> bool {
-        matches!(os::id_of_path(self.place.path()), Ok(Some(id)) if id == self.id)
+        matches!(os::id_of_path(self.place.path()), Ok(Some(id)) if id == self.probe.id())
     }
 
     /// Everybody who has written an entry, and whether they live.
@@ -207,10 +211,11 @@ impl Attachment {
             return Ok(());
         }
         let _gate = self.gate();
-        let _registration = Registration::wait_for(&self.place, &self.probe, Duration::from_millis(20))?;
+        let probe = self.probe()?;
+        let _registration = Registration::wait_for(&self.place, probe, Duration::from_millis(20))?;
         // Relaxed: read under the registration lock, which is held.
         word.store(1, Ordering::Relaxed);
-        seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, true));
+        seats::update_modes(&self.region, &self.geometry, probe, (self.seat, true));
         Ok(())
     }
 
@@ -218,7 +223,8 @@ impl Attachment {
     /// then their entries. Returns how many there were; 0 also if somebody else is at it.
     pub(crate) fn sweep_dead(&self) -> u32 {
         let _gate = self.gate();
-        let Ok(Some(_registration)) = Registration::try_now(&self.probe) else { return 0 };
+        let Ok(probe) = self.probe() else { return 0 };
+        let Ok(Some(_registration)) = Registration::try_now(probe) else { return 0 };
         let mut swept = 0;
         for index in (0..self.geometry.seats).filter(|&index| index != self.seat) {
             // Relaxed: written under the registration lock, which is held.
@@ -227,19 +233,19 @@ impl Attachment {
             }
             // To hold the lock of a seat is the proof that its participant is dead, and keeps a new
             // one off the seat until it is clean.
-            if !matches!(seats::take(&self.probe, index), Ok(true)) {
+            if !matches!(seats::take(probe, index), Ok(true)) {
                 continue;
             }
             // Read of the dead alone: the name allocates, and ends look for the dead while they send.
             let Some(entry) = seats::read(&self.region, &self.geometry, index) else {
-                let _ = seats::give_back(&self.probe, index);
+                let _ = seats::give_back(probe, index);
                 continue;
             };
             fault_point!("segment.sweeping");
             (self.keeper.sweep)(&self.region, &self.geometry, index);
             fault_point!("segment.swept");
             seats::clear(&self.region, &self.geometry, index);
-            let _ = seats::give_back(&self.probe, index);
+            let _ = seats::give_back(probe, index);
             log::warn!(
                 target: "shmcomm",
                 "channel `{}`: {} {} (`{}`) on seat {index} died; cleaned up after it",
@@ -251,7 +257,7 @@ impl Attachment {
             swept += 1;
         }
         if swept > 0 {
-            seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, true));
+            seats::update_modes(&self.region, &self.geometry, probe, (self.seat, true));
         }
         swept
     }
@@ -277,19 +283,20 @@ impl Attachment {
     }
 
     fn leave(&mut self) {
-        let registration = Registration::wait(&self.place, &self.probe);
+        let probe = self.probe.file().map_err(|error| system(&self.place, "lock", error));
+        let registration = probe.and_then(|probe| Ok((probe, Registration::wait(&self.place, probe)?)));
         let mut last = false;
-        if registration.is_ok() {
+        if let Ok((probe, _)) = &registration {
             (self.keeper.sweep)(&self.region, &self.geometry, self.seat);
             fault_point!("segment.leaving");
             seats::clear(&self.region, &self.geometry, self.seat);
             fault_point!("segment.left");
-            seats::update_modes(&self.region, &self.geometry, &self.probe, (self.seat, false));
+            seats::update_modes(&self.region, &self.geometry, probe, (self.seat, false));
             // Those who waited for this one look up and see that it has gone.
             if !matches!(self.role, Role::Subscriber | Role::Puller) {
                 seats::wake_all(&self.region, Some(&self.geometry));
             }
-            last = !seats::any_seated(&self.region, &self.geometry, &self.probe)
+            last = !seats::any_seated(&self.region, &self.geometry, probe)
                 && (self.keeper.spent)(&self.region, &self.geometry);
         }
         // SAFETY: `map` is not used after this, nor is `region`: `drop` ends with this function.

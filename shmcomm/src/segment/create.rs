@@ -167,7 +167,7 @@ fn reserve(place: &Place, file: &File, geometry: &Geometry) -> Result<(), Error>
 
 /// Gives a new segment its own name; nothing if there is something of that name by now.
 pub(super) fn publish_name(mut fresh: Attachment) -> Result<Option<Attachment>, Error> {
-    match os::link(fresh.probe(), fresh.place().path()) {
+    match os::link(fresh.probe()?, fresh.place().path()) {
         Ok(()) => {
             fault_point!("segment.linked");
             fresh.arrived(Arrival::Created);
@@ -188,7 +188,7 @@ pub(super) fn take_over_name(
 ) -> Result<Attachment, Error> {
     let place = fresh.place().clone();
     let temporary = place.temporary();
-    os::link(fresh.probe(), &temporary).map_err(|error| system(&place, "name", error))?;
+    os::link(fresh.probe()?, &temporary).map_err(|error| system(&place, "name", error))?;
     fault_point!("segment.temporary");
     mark_superseded(old, old_stat);
     fault_point!("segment.marked");

@@ -46,7 +46,10 @@
 //! for as long as it lives where it goes on by itself. The entry tells such a lock from a participant,
 //! as long as the participant left; a killed one looks alive until the child has gone.
 //!
-//! # Caveat
+//! # Caveats
+//!
+//! An end whose file was closed by other code of its process (one that closes all descriptors, say) keeps its
+//! seat, sends and receives, and takes nobody for dead; see [`probe`].
 //!
 //! A file with a name can be cut short by other programs of the user. Whoever touches what is missing
 //! is killed by SIGBUS. shmcomm itself never changes the length of a file that has a name.
@@ -58,6 +61,7 @@ mod list;
 mod name;
 mod open;
 mod participant;
+mod probe;
 mod seats;
 mod spec;
 #[cfg(test)]
