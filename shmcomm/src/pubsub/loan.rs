@@ -8,6 +8,7 @@ use super::buffer::Buffer;
 use crate::message::ShmMessage;
 use crate::message::in_place::{InPlaceMut, TailInPlaceMut};
 use crate::ring::{AllPinned, Claim, Place, Staged, Writer};
+use crate::segment::Attachment;
 use crate::wait::Event;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -27,8 +28,7 @@ pub(super) fn claim<'p>(writer: &'p mut Writer, staging: &'p mut Buffer) -> Resu
 #[derive(Clone, Copy)]
 pub(super) struct Outlet<'p> {
     pub(super) items: Event,
-    #[cfg_attr(not(feature = "trace-slots"), allow(dead_code, reason = "for the log"))]
-    pub(super) channel: &'p str,
+    pub(super) attachment: &'p Attachment,
 }
 
 impl Outlet<'_> {
@@ -36,12 +36,15 @@ impl Outlet<'_> {
     pub(super) fn sent(&self, _len: usize) {
         self.items.notify();
         #[cfg(feature = "trace-slots")]
-        log::trace!(target: "shmcomm::slots", "channel `{}`: sent {_len} bytes", self.channel);
+        log::trace!(target: "shmcomm::slots", "channel `{}`: sent {_len} bytes", self.attachment.channel());
     }
 }
 
 /// Sends the first `len` bytes.
 pub(super) fn send(claimed: Claimed<'_>, len: usize, outlet: Outlet<'_>) -> Result<(), SendError> {
+    if outlet.attachment.forked() {
+        return Err(SendError::Forked);
+    }
     match claimed {
         Place::Private(mut staged) => {
             let (bytes, writer) = staged.parts();

@@ -207,7 +207,7 @@ impl Core {
 
     #[inline]
     fn outlet(&self) -> Outlet<'_> {
-        Outlet { items: self.items, channel: self.attachment.channel() }
+        Outlet { items: self.items, attachment: &self.attachment }
     }
 
     /// Whoever made the publisher pass a slot may be dead: then it holds no slot from now on.
@@ -238,7 +238,7 @@ impl Core {
         if self.writer.is_full() {
             self.give_way()?;
         }
-        let outlet = Outlet { items: self.items, channel: self.attachment.channel() };
+        let outlet = Outlet { items: self.items, attachment: &self.attachment };
         Ok((loan::claim(&mut self.writer, &mut self.staging)?, outlet))
     }
 }

@@ -5,17 +5,19 @@
 
 use crate::message::in_place::{InPlace, TailInPlace};
 use crate::message::{Invalid, ShmMessage};
-use crate::ring::{Pinned, Place};
+use crate::ring::{AtHome, Pinned, Place};
 use core::fmt;
 use core::ops::Deref;
 
 /// What keeps the bytes of a sample.
-pub(super) type Held<'s> = Place<&'s [u8], Pinned<'s>>;
+pub(super) type Held<'s> = Place<&'s [u8], AtHome<Pinned<'s>>>;
 
 /// A message in place: dereferences to it.
 ///
 /// As long as it lives the publisher does not write to its slot: it takes the next one. Leaking a
 /// sample is safe and costs the channel that slot until this process ends.
+///
+/// In the child of a fork it may be dropped, and must not be looked at: its memory is not there.
 #[must_use = "a sample that is dropped at once was received for nothing"]
 pub struct Sample<'s, M>(InPlace<Held<'s>, M>);
 
@@ -44,6 +46,8 @@ impl<M: ShmMessage + fmt::Debug> fmt::Debug for Sample<'_, M> {
 ///
 /// As long as it lives the publisher does not write to its slot: it takes the next one. Leaking a
 /// sample is safe and costs the channel that slot until this process ends.
+///
+/// In the child of a fork it may be dropped, and must not be looked at: its memory is not there.
 #[must_use = "a sample that is dropped at once was received for nothing"]
 pub struct TailSample<'s, H, T>(TailInPlace<Held<'s>, H, T>);
 

@@ -22,7 +22,7 @@ use super::{KEEPER, PUBLISHER_SEAT, RecvError};
 use crate::error::Error;
 use crate::layout::{Discipline, Geometry, Region, control, seat};
 use crate::message::Invalid;
-use crate::ring::{Corrupt, Grabbed, Missed, Place, Reader};
+use crate::ring::{AtHome, Corrupt, Grabbed, Missed, Place, Reader};
 use crate::segment::{self, Attachment, Spec};
 use crate::sync::Ordering;
 use crate::wait::{self, Await, Deadline, Event, Patience};
@@ -191,7 +191,7 @@ impl Source {
     #[inline]
     pub(super) fn show(&mut self, Seized { len, grabbed }: Seized) -> (Held<'_>, Refusals<'_>) {
         let held = match grabbed {
-            Some(grabbed) => Place::Slot(self.reader.guard(grabbed)),
+            Some(grabbed) => Place::Slot(AtHome::new(self.reader.guard(grabbed), self.attachment.lineage())),
             None => Place::Private(&self.buffer.bytes()[..len]),
         };
         (held, Refusals { counts: &mut self.counts, attachment: &self.attachment })

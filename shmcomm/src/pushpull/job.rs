@@ -7,8 +7,8 @@ use super::PushError;
 use super::end::{Counts, Wake};
 use crate::message::in_place::{InPlace, InPlaceMut};
 use crate::message::{Invalid, ShmMessage};
-use crate::os;
-use crate::ring::queue;
+use crate::os::{self, Lineage};
+use crate::ring::{AtHome, queue};
 use crate::segment::Attachment;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -21,7 +21,7 @@ use core::ops::{Deref, DerefMut};
 #[must_use = "a job that is dropped goes back to the queue; call `done` when it is finished"]
 pub struct Job<'q, M> {
     // In this order: the slot is given up, then others are told.
-    place: InPlace<queue::Job<'q>, M>,
+    place: InPlace<AtHome<queue::Job<'q>>, M>,
     after: After,
 }
 
@@ -29,22 +29,26 @@ pub struct Job<'q, M> {
 struct After {
     wake: Wake,
     done: bool,
+    lineage: Lineage,
 }
 
 impl Drop for After {
     fn drop(&mut self) {
+        if self.lineage.forked() {
+            return;
+        }
         if self.done { self.wake.room.notify() } else { self.wake.items.notify() }
     }
 }
 
 impl<'q, M: ShmMessage> Job<'q, M> {
-    pub(super) fn new(job: queue::Job<'q>, wake: Wake) -> Result<Self, Invalid> {
-        let mut after = After { wake, done: false };
-        match InPlace::new(job) {
+    pub(super) fn new(job: queue::Job<'q>, wake: Wake, lineage: Lineage) -> Result<Self, Invalid> {
+        let mut after = After { wake, done: false, lineage };
+        match InPlace::new(AtHome::new(job, lineage)) {
             Ok(place) => Ok(Job { place, after }),
             Err((why, job)) => {
                 // Whoever else got it could not use it either.
-                after.done = job.done();
+                after.done = job.into_inner().is_some_and(queue::Job::done);
                 Err(why)
             }
         }
@@ -53,7 +57,7 @@ impl<'q, M: ShmMessage> Job<'q, M> {
     /// Acknowledges the job: it is finished, and its slot is free for another message.
     pub fn done(self) {
         let Job { place, mut after } = self;
-        after.done = place.into_keeper().done();
+        after.done = place.into_keeper().into_inner().is_some_and(queue::Job::done);
     }
 
     /// Puts the job back for another puller, as dropping it does.
@@ -86,7 +90,7 @@ impl<M: ShmMessage + fmt::Debug> fmt::Debug for Job<'_, M> {
 /// is dropped.
 #[must_use = "a loan that is dropped sends nothing"]
 pub struct PushLoan<'q, M> {
-    place: InPlaceMut<queue::Loan<'q>, M>,
+    place: InPlaceMut<AtHome<queue::Loan<'q>>, M>,
     counts: &'q mut Counts,
     attachment: &'q Attachment,
     wake: Wake,
@@ -99,15 +103,17 @@ impl<'q, M: ShmMessage> PushLoan<'q, M> {
         attachment: &'q Attachment,
         wake: Wake,
     ) -> Self {
-        PushLoan { place: InPlaceMut::new(loan), counts, attachment, wake }
+        PushLoan { place: InPlaceMut::new(AtHome::new(loan, attachment.lineage())), counts, attachment, wake }
     }
 
     /// Sends the message and wakes a puller that sleeps. Does not block.
     ///
     /// # Errors
-    /// [`PushError::Damaged`] if somebody has written over the slot's word.
+    /// [`PushError::Damaged`] if somebody has written over the slot's word, [`PushError::Forked`] in a forked
+    /// child.
     pub fn send(self) -> Result<(), PushError> {
-        if !self.place.into_keeper().publish(size_of::<M>(), os::monotonic_coarse()) {
+        let loan = self.place.into_keeper().into_inner().ok_or(PushError::Forked)?;
+        if !loan.publish(size_of::<M>(), os::monotonic_coarse()) {
             return Err(PushError::Damaged);
         }
         self.counts.message(size_of::<M>(), false, self.attachment);

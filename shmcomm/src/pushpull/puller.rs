@@ -149,7 +149,7 @@ impl<M: ShmMessage> Puller<M> {
         let End { attachment, queue, counts, wake, .. } = &mut self.end;
         let job = queue.job(taken);
         let (len, redelivered) = (job.len(), job.redelivered());
-        match Job::new(job, *wake) {
+        match Job::new(job, *wake, attachment.lineage()) {
             Ok(job) => {
                 counts.message(len, redelivered, attachment);
                 Ok(job)

@@ -85,6 +85,9 @@ pub enum ReplyError {
     /// requester is told that its request stays unanswered.
     #[error("{0}")]
     Unencodable(EncodeError),
+    /// As in [`CallError::Forked`]. The parent still has the request.
+    #[error("{FORKED}")]
+    Forked,
 }
 
 /// Why [`Replier::try_recv`](crate::Replier::try_recv) has no request.

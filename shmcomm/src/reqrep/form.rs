@@ -6,16 +6,16 @@
 use crate::codec::{Decode, Encode, EncodeError};
 use crate::message::in_place::InPlace;
 use crate::message::{self, Invalid, ShmMessage};
-use crate::ring::{Keep, queue};
+use crate::ring::{AtHome, Keep, queue};
 
 /// A request while its replier looks at it.
 pub(super) enum Held<'q, Q> {
-    InPlace(InPlace<queue::Request<'q>, Q>),
-    Decoded(Q, queue::Request<'q>),
+    InPlace(InPlace<AtHome<queue::Request<'q>>, Q>),
+    Decoded(Q, AtHome<queue::Request<'q>>),
 }
 
 /// A request, or the reason why it is none, and what the ring gave.
-pub(super) type Holding<'q, Q> = Result<Held<'q, Q>, (Invalid, queue::Request<'q>)>;
+pub(super) type Holding<'q, Q> = Result<Held<'q, Q>, (Invalid, AtHome<queue::Request<'q>>)>;
 
 impl<'q, Q> Held<'q, Q> {
     pub(super) fn message(&self) -> &Q {
@@ -25,14 +25,14 @@ impl<'q, Q> Held<'q, Q> {
         }
     }
 
-    pub(super) fn ring(&self) -> &queue::Request<'q> {
+    pub(super) fn ring(&self) -> &AtHome<queue::Request<'q>> {
         match self {
             Held::InPlace(place) => place.keeper(),
             Held::Decoded(_, ring) => ring,
         }
     }
 
-    pub(super) fn into_ring(self) -> queue::Request<'q> {
+    pub(super) fn into_ring(self) -> AtHome<queue::Request<'q>> {
         match self {
             Held::InPlace(place) => place.into_keeper(),
             Held::Decoded(_, ring) => ring,
@@ -41,12 +41,12 @@ impl<'q, Q> Held<'q, Q> {
 }
 
 /// Looks at a request in its slot.
-pub(super) fn in_place<Q: ShmMessage>(ring: queue::Request<'_>) -> Holding<'_, Q> {
+pub(super) fn in_place<Q: ShmMessage>(ring: AtHome<queue::Request<'_>>) -> Holding<'_, Q> {
     InPlace::new(ring).map(Held::InPlace)
 }
 
 /// Decodes a request.
-pub(super) fn decoded<Q, C: Decode<Q>>(ring: queue::Request<'_>) -> Holding<'_, Q> {
+pub(super) fn decoded<Q, C: Decode<Q>>(ring: AtHome<queue::Request<'_>>) -> Holding<'_, Q> {
     match decode::<Q, C>(ring.bytes()) {
         Ok(message) => Ok(Held::Decoded(message, ring)),
         Err(why) => Err((why, ring)),

@@ -10,6 +10,7 @@ use super::{ServeError, ServeTimeoutError, TryServeError};
 use crate::codec::{Decode, Encode};
 use crate::error::Error;
 use crate::message::{Fixed, ShmMessage};
+use crate::ring::AtHome;
 use crate::ring::queue::{self, Taken};
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
@@ -161,7 +162,7 @@ impl<Q, R: ?Sized, F: ?Sized> Replier<Q, R, F> {
     #[inline]
     fn next<'s, S, G: ?Sized>(
         &'s mut self,
-        hold: impl FnOnce(queue::Request<'s>) -> Holding<'s, Q>,
+        hold: impl FnOnce(AtHome<queue::Request<'s>>) -> Holding<'s, Q>,
         deadline: Option<Deadline>,
         stop: &AtomicU32,
     ) -> Result<Option<Request<'s, Q, S, G>>, ServeError> {
@@ -197,19 +198,19 @@ impl<Q, R: ?Sized, F: ?Sized> Replier<Q, R, F> {
     pub(super) fn show<'s, S, G: ?Sized>(
         &'s mut self,
         taken: Taken,
-        hold: impl FnOnce(queue::Request<'s>) -> Holding<'s, Q>,
+        hold: impl FnOnce(AtHome<queue::Request<'s>>) -> Holding<'s, Q>,
     ) -> Result<Request<'s, Q, S, G>, ServeError> {
         let End { attachment, queue, counts, wake, .. } = &mut self.end;
-        let request = queue.request(taken);
+        let request = AtHome::new(queue.request(taken), attachment.lineage());
         let (len, redelivered) = (request.len(), request.redelivered());
         match hold(request) {
             Ok(held) => {
                 counts.message(len, redelivered, attachment);
-                Ok(Request::new(held, *wake))
+                Ok(Request::new(held, *wake, attachment.lineage()))
             }
             Err((why, request)) => {
                 counts.refused(&why, attachment);
-                refuse(request, *wake);
+                refuse(request, *wake, attachment.lineage());
                 Err(ServeError::Invalid(why))
             }
         }

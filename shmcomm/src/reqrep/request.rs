@@ -8,7 +8,8 @@ use super::form::{Held, copy, encode};
 use crate::codec::{Encode, EncodeError};
 use crate::message::in_place::InPlaceMut;
 use crate::message::{Fixed, ShmMessage};
-use crate::ring::{KeepMut, ReplyRoom, queue};
+use crate::os::Lineage;
+use crate::ring::{AtHome, KeepMut, ReplyRoom, queue};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -32,10 +33,21 @@ struct After {
     wake: Wake,
     /// Its slot is free: nobody waited for an answer.
     freed: bool,
+    lineage: Lineage,
+}
+
+impl After {
+    /// Leaves the request unanswered.
+    fn decline(&mut self, request: Option<queue::Request<'_>>) {
+        self.freed = request.is_some_and(|request| request.decline() == queue::Answer::Cancelled);
+    }
 }
 
 impl Drop for After {
     fn drop(&mut self) {
+        if self.lineage.forked() {
+            return;
+        }
         if self.freed {
             self.wake.room.notify();
         } else {
@@ -45,19 +57,19 @@ impl Drop for After {
 }
 
 impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
-    pub(super) fn new(held: Held<'q, Q>, wake: Wake) -> Self {
-        Request { held, after: After { wake, freed: false }, _reply: PhantomData }
+    pub(super) fn new(held: Held<'q, Q>, wake: Wake, lineage: Lineage) -> Self {
+        Request { held, after: After { wake, freed: false, lineage }, _reply: PhantomData }
     }
 
     /// Tells the requester that there will be no reply, as dropping does.
     pub fn decline(self) {
         let Request { held, mut after, .. } = self;
-        after.freed = held.into_ring().decline() == queue::Answer::Cancelled;
+        after.decline(held.into_ring().into_inner());
     }
 
-    /// Whether the requester still waits for the reply; a look at one word.
+    /// Whether the requester still waits for the reply; a look at one word. In a forked child: no.
     pub fn is_wanted(&self) -> bool {
-        self.held.ring().is_wanted()
+        !self.held.ring().forked() && self.held.ring().is_wanted()
     }
 
     /// Whether another replier had this request before, and died with it.
@@ -70,11 +82,14 @@ impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
         write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
     ) -> Result<(), ReplyError> {
         let Request { held, mut after, .. } = self;
+        if held.ring().forked() {
+            return Err(ReplyError::Forked);
+        }
         let mut room = ReplyRoom::new(held.into_ring());
         match write(room.bytes_mut()) {
             Ok(len) => finish(room, len, &mut after),
             Err(why) => {
-                after.freed = room.into_request().decline() == queue::Answer::Cancelled;
+                after.decline(room.into_request());
                 Err(ReplyError::Unencodable(why))
             }
         }
@@ -82,7 +97,8 @@ impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
 }
 
 fn finish(room: ReplyRoom<'_>, len: usize, after: &mut After) -> Result<(), ReplyError> {
-    after.freed = room.into_request().reply(len) == queue::Answer::Cancelled;
+    let request = room.into_request().ok_or(ReplyError::Forked)?;
+    after.freed = request.reply(len) == queue::Answer::Cancelled;
     if after.freed { Err(ReplyError::Cancelled) } else { Ok(()) }
 }
 
@@ -103,10 +119,13 @@ impl<Q, R: ShmMessage> Request<'_, Q, R> {
     /// [`ReplyError::Cancelled`] if the requester has given up.
     pub fn reply_with(self, make: impl FnOnce(&mut R)) -> Result<(), ReplyError> {
         let Request { held, mut after, .. } = self;
+        if held.ring().forked() {
+            return Err(ReplyError::Forked);
+        }
         let mut room = ReplyRoom::new(held.into_ring());
         if room.bytes_mut().len() < size_of::<R>() {
             let (needed, capacity) = (size_of::<R>(), room.bytes_mut().len());
-            after.freed = room.into_request().decline() == queue::Answer::Cancelled;
+            after.decline(room.into_request());
             return Err(ReplyError::Unencodable(EncodeError::TooLong { needed, capacity }));
         }
         let mut place = InPlaceMut::<_, R>::new(room);
@@ -127,9 +146,8 @@ impl<Q, R, C: Encode<R>> Request<'_, Q, R, C> {
 }
 
 /// Declines a request whose bytes are no message: nobody else could answer it either.
-pub(super) fn refuse(request: queue::Request<'_>, wake: Wake) {
-    let mut after = After { wake, freed: false };
-    after.freed = request.decline() == queue::Answer::Cancelled;
+pub(super) fn refuse(request: AtHome<queue::Request<'_>>, wake: Wake, lineage: Lineage) {
+    After { wake, freed: false, lineage }.decline(request.into_inner());
 }
 
 impl<Q, R, F: ?Sized> Deref for Request<'_, Q, R, F> {

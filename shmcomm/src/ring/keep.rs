@@ -1,11 +1,15 @@
 //! What keeps the bytes of a message still while somebody looks at them or writes them.
 //!
 //! Owns the two contracts, [`Keep`] and [`KeepMut`], between the rings, which give out slots, and
-//! the typed layer, which makes references to them. Never reads the bytes itself.
+//! the typed layer, which makes references to them; and [`AtHome`], for what the child of a fork inherits.
+//! Never reads the bytes itself.
 
 use super::queue::{Job, Loan, Queue, Request, Ticket};
 use super::{Claim, Pinned};
+use crate::os::Lineage;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 /// Bytes that stay where they are, and what they are, for as long as the keeper lives.
@@ -67,6 +71,79 @@ unsafe impl<V> KeepMut for Staged<'_, V> {
 unsafe impl<V: Send> Send for Staged<'_, V> {}
 // SAFETY: stands for a `&mut [u8]`.
 unsafe impl<V: Sync> Sync for Staged<'_, V> {}
+
+/// A keeper that is dropped only in the process that got it. A forked child forgets it: the slot that it
+/// would give back is its parent's, and not mapped in the child.
+pub(crate) struct AtHome<K> {
+    keeper: ManuallyDrop<K>,
+    lineage: Lineage,
+}
+
+impl<K> AtHome<K> {
+    #[inline]
+    pub(crate) fn new(keeper: K, lineage: Lineage) -> Self {
+        AtHome { keeper: ManuallyDrop::new(keeper), lineage }
+    }
+
+    /// The keeper; nothing in a forked child.
+    #[inline]
+    pub(crate) fn into_inner(self) -> Option<K> {
+        let mut this = ManuallyDrop::new(self);
+        if this.lineage.forked() {
+            return None;
+        }
+        // SAFETY: `this` is never dropped, and not used again.
+        Some(unsafe { ManuallyDrop::take(&mut this.keeper) })
+    }
+
+    /// Whether this is a forked child, where nothing of the slot may be touched.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.lineage.forked()
+    }
+}
+
+impl<K> Deref for AtHome<K> {
+    type Target = K;
+
+    #[inline]
+    fn deref(&self) -> &K {
+        &self.keeper
+    }
+}
+
+impl<K> DerefMut for AtHome<K> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut K {
+        &mut self.keeper
+    }
+}
+
+impl<K> Drop for AtHome<K> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.lineage.forked() {
+            // SAFETY: it is there (only `into_inner` takes it, which forgets `self`), and not used again.
+            unsafe { ManuallyDrop::drop(&mut self.keeper) }
+        }
+    }
+}
+
+// SAFETY: the keeper keeps the contract, and lives as long.
+unsafe impl<K: Keep> Keep for AtHome<K> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.keeper.bytes()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<K: KeepMut> KeepMut for AtHome<K> {
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.keeper.bytes_mut()
+    }
+}
 
 /// One of two keepers: a private copy, or the slot itself.
 pub(crate) enum Place<A, B> {
@@ -147,15 +224,16 @@ unsafe impl Keep for Request<'_> {
 }
 
 /// The bytes behind a request, for its reply.
-pub(crate) struct ReplyRoom<'q>(Request<'q>);
+pub(crate) struct ReplyRoom<'q>(AtHome<Request<'q>>);
 
 impl<'q> ReplyRoom<'q> {
-    pub(crate) fn new(request: Request<'q>) -> Self {
+    pub(crate) fn new(request: AtHome<Request<'q>>) -> Self {
         ReplyRoom(request)
     }
 
-    pub(crate) fn into_request(self) -> Request<'q> {
-        self.0
+    /// Nothing in a forked child.
+    pub(crate) fn into_request(self) -> Option<Request<'q>> {
+        self.0.into_inner()
     }
 }
 

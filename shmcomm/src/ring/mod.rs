@@ -158,4 +158,4 @@ pub(crate) use broadcast::{
     AllPinned, Claim, Corrupt, Grabbed, Missed, Pinned, Reader, Writer, sweep_reader,
 };
 #[cfg(not(loom))]
-pub(crate) use keep::{Keep, KeepMut, Place, ReplyRoom, Staged};
+pub(crate) use keep::{AtHome, Keep, KeepMut, Place, ReplyRoom, Staged};
