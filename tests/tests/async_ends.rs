@@ -296,6 +296,44 @@ fn a_task_that_waits_is_polled_only_to_look_after_the_dead() {
 }
 
 #[test]
+fn ends_on_the_wire_of_python_wait_in_tasks_too() {
+    use shmcomm::codec::Bytes;
+    use shmcomm::python::{Options, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
+    let name = |what: &str| format!("test-{}-async-python-{what}", std::process::id());
+    let mut publisher = Publisher::<[u8], Bytes>::open(Options::pubsub(name("p"))).unwrap();
+    let mut subscriber = Subscriber::<Vec<u8>, Bytes>::open(Options::pubsub(name("p"))).unwrap();
+    let mut pusher =
+        Pusher::<[u8], Bytes>::open(Options { slots: 2, ..Options::pushpull(name("q")) }).unwrap();
+    let mut puller = Puller::<Vec<u8>, Bytes>::open(Options::pushpull(name("q"))).unwrap();
+    let mut replier = Replier::<Vec<u8>, [u8], Bytes>::open(Options::reqrep(name("r"))).unwrap();
+    let mut requester = Requester::<[u8], Vec<u8>, Bytes>::open(Options::reqrep(name("r"))).unwrap();
+    current_thread(async {
+        assert!(subscriber.recv_async().now_or_never().is_none());
+        publisher.send(b"a message").unwrap();
+        assert_eq!(subscriber.recv_async().await.unwrap(), b"a message");
+        publisher.send(b"another").unwrap();
+        assert_eq!(subscriber.stream().next().await.unwrap().unwrap(), b"another");
+        let jobs = async {
+            for number in 0..20_u8 {
+                pusher.send_async(&[number]).await.unwrap();
+            }
+        };
+        let work = async {
+            for number in 0..20_u8 {
+                assert_eq!(puller.recv_async().await.unwrap(), [number]);
+            }
+        };
+        tokio::join!(jobs, work);
+        let answer = async {
+            let request = replier.recv_async().await.unwrap();
+            replier.send(&request).unwrap();
+        };
+        let (reply, ()) = tokio::join!(requester.request_async(b"and back"), answer);
+        assert_eq!(reply.unwrap(), b"and back");
+    });
+}
+
+#[test]
 fn futures_can_go_from_thread_to_thread() {
     fn check<T: Send>(_: T) {}
     let ns = namespace("async-send");

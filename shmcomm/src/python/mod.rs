@@ -30,6 +30,8 @@
 mod door;
 mod error;
 mod format;
+#[cfg(feature = "async")]
+mod future;
 mod heal;
 mod lock;
 mod name;
@@ -57,6 +59,8 @@ pub use error::{
     Unreadable,
 };
 pub use format::{Format, Incoming, Outgoing};
+#[cfg(feature = "async")]
+pub use future::Stream;
 pub use heal::{Healer, heal};
 pub use name::name_problem;
 pub use options::Options;

@@ -16,7 +16,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(5);
 
 /// How long to sleep after having waited that long: first as Python does itself, in the end a
 /// millisecond, which costs a processor about half a percent.
-fn nap(waited: Duration) -> Duration {
+pub(super) fn nap(waited: Duration) -> Duration {
     match waited.as_millis() {
         0..20 => Duration::from_micros(50),
         20..1000 => Duration::from_micros(200),

@@ -127,6 +127,23 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
         if sent { Ok(()) } else { Err(SendTimeoutError::Timeout) }
     }
 
+    /// Sends a job, like [`send`](Pusher::send); while there is no free slot the task sleeps, not the
+    /// thread. If the future is dropped before it is ready, nothing was sent.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    #[cfg(feature = "async")]
+    pub async fn send_async(&mut self, message: &M) -> Result<(), SendError>
+    where
+        F: Outgoing<M>,
+    {
+        let len = F::encode(message, &mut self.core.buffer)?;
+        self.core.check()?;
+        super::future::ready(&mut self.core).await?;
+        // There is room, and this is the only one who fills it.
+        self.core.push(len, Some(Deadline::Never)).map(drop)
+    }
+
     /// Sends bytes, for Python's `recv_bytes`, or what some codec made; waits for a free slot.
     ///
     /// # Errors

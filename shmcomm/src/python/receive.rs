@@ -58,6 +58,26 @@ macro_rules! receive {
             Ok(self.decode(len.ok_or(RecvTimeoutError::Timeout)??)?)
         }
 
+        #[doc = concat!("The next ", $what, "; the task sleeps until there is one, not the thread. It is woken as")]
+        /// often as [`recv`](Self::recv) looks. Dropping the future loses nothing.
+        ///
+        /// # Errors
+        /// See [`RecvError`].
+        #[cfg(feature = "async")]
+        pub async fn recv_async(&mut self) -> Result<$M, RecvError> {
+            let len = super::future::ready(&mut self.source).await?;
+            self.decode(len)
+        }
+
+        /// What [`recv_async`](Self::recv_async) answers, one after the other, as a stream. It ends after
+        /// [`RecvError::Forked`]. Dropping it loses nothing.
+        #[cfg(feature = "async")]
+        pub fn stream(&mut self) -> super::Stream<'_, Self, $M> {
+            super::Stream::new(self, |end, pace, context| {
+                pace.poll(&mut end.source, context).map(|len| end.decode(len?))
+            })
+        }
+
         fn decode(&mut self, len: usize) -> Result<$M, RecvError> {
             $F::decode(self.source.bytes(len)).map_err(|why| {
                 self.source.refused();

@@ -176,6 +176,21 @@ impl<Q: ?Sized, R, F: Format> Requester<Q, R, F> {
         Ok(reply)
     }
 
+    /// Sends a request and waits for its reply; the task sleeps, not the thread. If the future is dropped
+    /// before it is ready, the next request gives up on this one.
+    ///
+    /// # Errors
+    /// See [`RequestError`]; there is no `Timeout`.
+    #[cfg(feature = "async")]
+    pub async fn request_async(&mut self, request: &Q) -> Result<R, RequestError>
+    where
+        F: Outgoing<Q> + Incoming<R>,
+    {
+        self.send(request)?;
+        let len = super::future::ready(&mut self.source).await;
+        Ok(len.and_then(|len| self.decode(len)).map_err(RecvTimeoutError::from)?)
+    }
+
     receive!(bytes "reply");
 }
 

@@ -118,3 +118,21 @@ impl Nap {
         Poll::Ready(output)
     }
 }
+
+/// Wakes a task at a time. Dropping it ends that.
+#[cfg(feature = "python")]
+#[derive(Debug)]
+pub(crate) struct Timer(Alarm);
+
+#[cfg(feature = "python")]
+impl Timer {
+    pub(crate) const fn new() -> Self {
+        Timer(Alarm::new())
+    }
+
+    /// Has the task woken at `at`, and not at the time that was set before.
+    pub(crate) fn set(&mut self, at: Instant, context: &mut Context<'_>) {
+        TAKEN.with(|taken| taken.set(0));
+        self.0.set(None, at, context.waker());
+    }
+}
