@@ -98,6 +98,29 @@ pub fn own_tmpfs(dir: &std::path::Path, size: &str, then: &str) -> Option<Vec<St
     Some(command)
 }
 
+/// Forbids this process, for good, the system call that waits for many futexes at once: as a sandbox that
+/// has not heard of it does.
+#[cfg(target_os = "linux")]
+pub fn forbid_futex_waitv() {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, yes, k| libc::sock_filter { code, jt: yes, jf: 0, k };
+    let mut filter = [
+        // The number of the call is the first word of what a filter sees.
+        step(LOAD, 0, 0),
+        step(JUMP, 1, libc::SYS_futex_waitv as u32),
+        step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+        step(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: sets a flag of this process.
+    let promised = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    // SAFETY: the kernel copies the program, which lives for the call.
+    let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    assert_eq!((promised, done), (0, 0), "{}", std::io::Error::last_os_error());
+}
+
 /// Whether this process may do what only the superuser may.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -382,4 +382,8 @@ impl Await for Source {
     fn channel(&self) -> &str {
         self.attachment.channel()
     }
+
+    fn forked(&self) -> bool {
+        self.attachment.forked()
+    }
 }

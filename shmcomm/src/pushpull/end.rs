@@ -195,4 +195,8 @@ impl Await for Waiting<'_> {
     fn channel(&self) -> &str {
         self.end.attachment.channel()
     }
+
+    fn forked(&self) -> bool {
+        self.end.attachment.forked()
+    }
 }

@@ -225,6 +225,9 @@ impl Poll for Core {
     type Output = Result<(), SendError>;
 
     fn look(&mut self) -> Option<Self::Output> {
+        if self.owned.segment().forked() {
+            return Some(Err(SendError::Forked));
+        }
         if !ring::is_full(self.owned.segment().raw()) {
             return Some(Ok(()));
         }

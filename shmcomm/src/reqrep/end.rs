@@ -230,4 +230,8 @@ impl Await for Waiting<'_, '_> {
     fn channel(&self) -> &str {
         self.end.attachment.channel()
     }
+
+    fn forked(&self) -> bool {
+        self.end.attachment.forked()
+    }
 }

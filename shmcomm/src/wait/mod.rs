@@ -167,6 +167,11 @@ pub(crate) trait Await {
 
     /// The channel's name, for the log.
     fn channel(&self) -> &str;
+
+    /// Whether this process is a forked child of the one that opened the end: then only
+    /// [`idle`](Await::idle) may be called, and has something. A thread that waits cannot become one, a
+    /// task can.
+    fn forked(&self) -> bool;
 }
 
 /// Waits until `target` has something, or `None` at the deadline. Something that is there already

@@ -81,6 +81,11 @@ impl Nap {
 
     /// Looks, and if there is nothing, has the task woken when there may be.
     pub(crate) fn poll<A: Await>(&mut self, target: &mut A, context: &mut Context<'_>) -> Poll<A::Output> {
+        if target.forked()
+            && let Some(output) = target.idle()
+        {
+            return self.over(output);
+        }
         if let Some(output) = target.look() {
             return self.over(output);
         }
