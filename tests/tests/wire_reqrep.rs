@@ -192,7 +192,7 @@ fn rust_and_rust_understand_each_other_on_this_wire() {
             assert_eq!(first.request(&ask(n), LONG), Ok(answer(n)));
         }
         for pause in [0, 100] {
-            let slow = Ask { n: 1, sleep: 0.05 };
+            let slow = Ask { n: 1, sleep: 0.2 };
             assert_eq!(first.request(&slow, Duration::from_millis(10)), Err(RequestError::Timeout));
             std::thread::sleep(Duration::from_millis(pause));
             let mut second = Requester::<Ask, Answer, Pickle>::open(name.reqrep()).unwrap();

@@ -409,9 +409,18 @@ pub(crate) fn watch(paths: &[&Path]) -> io::Result<Watch> {
 }
 
 impl Watch {
+    /// Counts each time a file is opened, also if that happens twice in a row, for which the kernel tells
+    /// once: `directory`, which holds the files, is watched besides, so that between two events of the
+    /// same file there is one of the directory. (Two that open a file in the same microsecond, on two
+    /// processors, may still count as one.) Every file that is opened in there ends a wait then.
+    pub(crate) fn each(self, directory: &Path) -> io::Result<Watch> {
+        inotify::add_watch(&self.queue, directory, inotify::WatchFlags::OPEN)?;
+        Ok(self)
+    }
+
     /// Blocks until something happens to one of the files, or [`Watch::stop`] is called, or the time is
     /// over, if there is one. Calls `opened` with the index of a file for each time it was opened; what
-    /// happens twice in a row may count once.
+    /// happens twice in a row may count once, but for [`Watch::each`].
     pub(crate) fn wait(&self, timeout: Option<Duration>, mut opened: impl FnMut(usize)) -> io::Result<()> {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX as _),

@@ -144,4 +144,22 @@ mod linux {
             assert_eq!(stat(&file).unwrap().len, 0);
         }
     }
+
+    #[test]
+    fn each_opening_of_a_watched_file_counts() {
+        let path = Path::new("/dev/shm").join(format!("shmcomm-watched-{}", std::process::id()));
+        let other = path.with_extension("other");
+        std::fs::File::create(&path).unwrap();
+        std::fs::File::create(&other).unwrap();
+        let watch = watch(&[&path, &other]).unwrap().each(Path::new("/dev/shm")).unwrap();
+        for _ in 0..5 {
+            std::fs::File::open(&path).unwrap();
+        }
+        std::fs::File::open(&other).unwrap();
+        let mut counts = [0; 2];
+        watch.wait(None, |file| counts[file] += 1).unwrap();
+        assert_eq!(counts, [5, 1]);
+        std::fs::remove_file(path).unwrap();
+        std::fs::remove_file(other).unwrap();
+    }
 }

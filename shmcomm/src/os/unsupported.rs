@@ -52,6 +52,10 @@ pub(crate) fn watch(_paths: &[&Path]) -> io::Result<Watch> {
 }
 
 impl Watch {
+    pub(crate) fn each(self, _directory: &Path) -> io::Result<Watch> {
+        match self {}
+    }
+
     pub(crate) fn wait(&self, _timeout: Option<Duration>, _opened: impl FnMut(usize)) -> io::Result<()> {
         match *self {}
     }

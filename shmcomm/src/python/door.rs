@@ -8,8 +8,8 @@
 //! name but its hidden one. The kernel tells when the requests are opened: that is the knock. Old replies
 //! are then overwritten, the name is shown, and taken away when the replies are opened, too.
 //!
-//! Knocks that come at once may count as one, so the name is shown once more a little later, for
-//! somebody who was left standing, unless there are replies by then; and a knock that nobody follows (some tool has looked at the file)
+//! Knocks that come in the same microsecond may count as one, so the name is shown once more a little
+//! later, for somebody who was left standing, unless there are replies by then; and a knock that nobody follows (some tool has looked at the file)
 //! is forgotten after Python's own time limit.
 
 use super::name::Place;
@@ -28,9 +28,10 @@ const FRESH: Duration = Duration::from_millis(25);
 const PATIENCE: u32 = 8;
 /// How long the name is there for somebody who knocked: a little more than a requester in Python waits.
 const OPEN: Duration = Duration::from_secs(6);
-/// How long after the last one came in it is shown once more, and for how long.
+/// How long after the last one came in it is shown once more, and for how long: as often as Python looks
+/// in it, on a busy machine, too.
 const ONCE_MORE_AFTER: Duration = Duration::from_millis(10);
-const ONCE_MORE_FOR: Duration = Duration::from_millis(7);
+const ONCE_MORE_FOR: Duration = Duration::from_millis(50);
 
 /// The open requests, and the open replies, by their index in the watch.
 const KNOCK: usize = 0;
@@ -79,7 +80,8 @@ impl Door {
         nothing: Option<&'static [u8]>,
     ) -> Result<(Arc<Mutex<Replies>>, Option<Door>), Error> {
         let owned = Owned::open_unnamed(reply_place, slots, slot_size)?;
-        let Ok(watch) = os::watch(&[request_place.hidden(), reply_place.hidden()]) else {
+        let watch = os::watch(&[request_place.hidden(), reply_place.hidden()]);
+        let Ok(watch) = watch.and_then(|watch| watch.each(reply_place.dir())) else {
             log::warn!(
                 target: "shmcomm",
                 "service `{}`: no inotify left (`fs.inotify.max_user_instances`), so new requesters in \
@@ -160,7 +162,7 @@ impl Shared {
                     standing = 0;
                     Name::Hidden
                 }
-                // A reply to somebody else took it away.
+                // A reply to somebody else took it away, or the resource tracker of somebody who left.
                 Name::Shown(_) if standing > 0 && !self.replies().shown() => {
                     self.admit();
                     name

@@ -141,6 +141,11 @@ impl Owned {
         self.keeper.heal();
     }
 
+    /// Whether Python's name is there.
+    pub(super) fn is_shown(&self) -> bool {
+        stands_for(self.keeper.place.path(), self.keeper.id)
+    }
+
     /// Takes Python's name away. Whoever is attached notices nothing.
     pub(super) fn hide(&self) {
         let _names = self.keeper.names.lock().unwrap_or_else(PoisonError::into_inner);

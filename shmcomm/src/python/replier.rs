@@ -291,9 +291,9 @@ impl Replies {
         self.shown = false;
     }
 
-    /// Whether the name is there.
+    /// Whether the name is there: a reply takes it away, or the resource tracker of a client that exits.
     pub(super) fn shown(&self) -> bool {
-        self.shown
+        self.shown && self.owned.is_shown()
     }
 
     /// How long ago the newest reply was sent.
