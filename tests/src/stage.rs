@@ -92,7 +92,7 @@ pub fn unshare(namespaces: &[&str]) -> Option<Vec<String>> {
 pub fn own_tmpfs(dir: &std::path::Path, size: &str, then: &str) -> Option<Vec<String>> {
     let mut command = unshare(&["--mount"])?;
     let script = format!(
-        "mount -t tmpfs -o size={size},mode=700 tmpfs \"$0\" && export SHMCOMM_DIR=\"$0\" && {then} exec \"$@\""
+        "mount -t tmpfs -o size={size},mode=700 tmpfs \"$0\" && export SHMCOMM_DIR=\"$0\" && {then} && exec \"$@\""
     );
     command.extend(["sh".into(), "-c".into(), script, dir.display().to_string()]);
     Some(command)

@@ -60,7 +60,7 @@ fn a_child_that_was_started_meanwhile_does_not_keep_the_seat() {
 fn of_racing_publishers_one_wins_and_the_others_are_told() {
     let channel = Channel::new("race");
     let threads = if cfg!(miri) { 2 } else { 6 };
-    for round in 0..100 {
+    for round in 0..1000 {
         // In turn: nothing there; a stale one that fits; a stale one that has to be replaced.
         match round % 3 {
             0 => {}
@@ -93,7 +93,7 @@ fn of_racing_publishers_one_wins_and_the_others_are_told() {
 fn of_racing_processes_one_wins_and_the_others_are_told() {
     let channel = Channel::new("race-processes");
     let mut racers: Vec<_> = (0..4).map(|_| Helper::start("publish again and again", &channel)).collect();
-    for round in 0..60 {
+    for round in 0..1000 {
         match round % 3 {
             0 => {}
             1 => die(channel.publish()),
