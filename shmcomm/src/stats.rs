@@ -110,12 +110,16 @@ pub(crate) fn read_queue(attachment: &Attachment, queue: &Queue) -> Stats {
     }
     let senders = |p: &&Participant| matches!(p.role, Role::Pusher | Role::Requester);
     let (sent, received): (Vec<_>, Vec<_>) = stats.participants.iter().partition(senders);
-    stats.messages += sent.iter().map(|p| p.messages).sum::<u64>();
-    stats.bytes += sent.iter().map(|p| p.bytes).sum::<u64>();
+    // Saturating, all: others write these figures, and may write anything.
+    let sum = |base, of: &[&Participant], figure: fn(&Participant) -> u64| {
+        of.iter().map(|p| figure(p)).fold(base, u64::saturating_add)
+    };
+    stats.messages = sum(stats.messages, &sent, |p| p.messages);
+    stats.bytes = sum(stats.bytes, &sent, |p| p.bytes);
     let seen = queue.backlog();
     // Relaxed: a figure to show.
     let left = attachment.region().u64(control::RECEIVED).load(Ordering::Relaxed);
-    let taken = left + received.iter().map(|p| p.messages).sum::<u64>();
+    let taken = sum(left, &received, |p| p.messages);
     stats.backlog = Some(Backlog {
         waiting: seen.ready,
         claimed: seen.claimed,
@@ -123,7 +127,7 @@ pub(crate) fn read_queue(attachment: &Attachment, queue: &Queue) -> Stats {
         answered: seen.answered,
         oldest: seen.oldest.map(|sent| Duration::from_nanos(os::monotonic().saturating_sub(sent))),
         redelivered: seen.redelivered,
-        acknowledged: taken.saturating_sub(seen.redelivered + seen.claimed),
+        acknowledged: taken.saturating_sub(seen.redelivered.saturating_add(seen.claimed)),
     });
     stats
 }

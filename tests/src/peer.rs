@@ -114,6 +114,11 @@ impl Peer {
         writeln!(self.input, "{line}").expect("the peer listens");
     }
 
+    /// Whether it has ended by itself.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().expect("the peer is ours").is_some()
+    }
+
     /// `kill -9`, and waits until it is gone.
     pub fn kill(mut self) {
         self.child.kill().expect("the peer was running");
