@@ -67,6 +67,8 @@ pub(crate) mod control {
     pub(crate) const ROOM: usize = 768;
     /// Event that requesters sleep on, like `ITEMS`.
     pub(crate) const REPLIES: usize = 896;
+    /// u64, how often a subscriber has come into the window of a channel whose publisher waits.
+    pub(crate) const JOINS: usize = 1024;
     /// The end of the control words; what lies between is reserved and zero.
     pub(crate) const END: usize = 2048;
 
@@ -86,7 +88,8 @@ pub(crate) mod event {
     pub(crate) const FUTEX: usize = 8;
 }
 
-/// A participant's entry, as byte offsets from its start. Only its participant writes it.
+/// A participant's entry, as byte offsets from its start. Only its participant writes it, but for what a
+/// publisher that waits does to [`WINDOW`](seat::WINDOW) and [`CUT`](seat::CUT).
 pub(crate) mod seat {
     /// Bytes of an entry.
     pub(crate) const SIZE: usize = super::LINE;
@@ -118,6 +121,10 @@ pub(crate) mod seat {
     pub(crate) const INVALID: usize = 96;
     /// u64, messages received that somebody else had taken before and not acknowledged (queue).
     pub(crate) const REDELIVERED: usize = 104;
+    /// u64, a subscriber's part in the window of a publisher that waits: see `ring::window`.
+    pub(crate) const WINDOW: usize = 112;
+    /// u64, how often the publisher has gone on without this subscriber; the publisher writes it.
+    pub(crate) const CUT: usize = 120;
 }
 
 /// A slot, as byte offsets from its start.
@@ -186,8 +193,8 @@ const _: () = {
     assert!(offset_of!(Identity, seats) == 104);
     assert!(offset_of!(Identity, created) == 136);
     assert!(control::STATE == Identity::SIZE);
-    assert!(control::REPLIES + LINE <= control::END);
-    assert!(seat::REDELIVERED + 8 <= seat::SIZE);
+    assert!(control::JOINS + LINE <= control::END);
+    assert!(seat::CUT + 8 <= seat::SIZE);
     assert!(seat::NAME + seat::NAME_LEN == seat::POSITION);
 };
 
@@ -283,6 +290,8 @@ impl Discipline {
 
 /// [`Identity::flags`]: a request whose replier died goes to another one.
 pub(crate) const FLAG_REDELIVER: u32 = 1;
+/// [`Identity::flags`]: the publisher waits for its subscribers and overwrites nothing they have not read.
+pub(crate) const FLAG_WAIT: u32 = 2;
 
 /// Largest message, in bytes, that a broadcast ring copies instead of pinning. The group "send and
 /// receive" of `cargo bench -p shmcomm --bench pubsub` has sizes on both sides of it.

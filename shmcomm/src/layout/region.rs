@@ -79,7 +79,7 @@ mod real {
 /// The model checker's memory: only the words that a ring touches, each an object of loom.
 #[cfg(loom)]
 mod model {
-    use crate::layout::{Discipline, Geometry, control, slot};
+    use crate::layout::{Discipline, Geometry, control, seat, slot};
     use crate::sync::AtomicU64;
     use core::ptr::NonNull;
     use loom::cell::UnsafeCell;
@@ -101,8 +101,10 @@ mod model {
     #[derive(Debug)]
     pub(crate) struct Words {
         geometry: Geometry,
-        /// `HEAD`, `MESSAGES`, `BYTES`, `HOLES`, then `TAIL`, `RECEIVED`, `REDELIVERED`.
-        control: [AtomicU64; 7],
+        /// `HEAD`, `MESSAGES`, `BYTES`, `HOLES`, then `TAIL`, `RECEIVED`, `REDELIVERED`, then `JOINS`.
+        control: [AtomicU64; 8],
+        /// For each seat `POSITION`, `WINDOW`, `CUT`.
+        seats: Vec<[AtomicU64; 3]>,
         /// For each slot its words, then, where the payload is copied, the payload.
         slots: Vec<AtomicU64>,
         /// For each slot the payload, where somebody owns it; loom reports a race on it.
@@ -119,6 +121,7 @@ mod model {
             Words {
                 geometry: *geometry,
                 control: core::array::from_fn(|_| AtomicU64::new(0)),
+                seats: (0..geometry.seats).map(|_| core::array::from_fn(|_| AtomicU64::new(0))).collect(),
                 slots: (0..slots * words).map(|_| AtomicU64::new(0)).collect(),
                 cells: (0..slots * cells).map(|_| UnsafeCell::new(0)).collect(),
             }
@@ -153,6 +156,16 @@ mod model {
             match at {
                 control::HEAD..=control::HOLES => &words.control[(at - control::HEAD) / 8],
                 control::TAIL..=control::REDELIVERED => &words.control[4 + (at - control::TAIL) / 8],
+                control::JOINS => &words.control[7],
+                _ if (at as u64) < words.geometry.slots_offset => {
+                    let at = at - words.geometry.seats_offset as usize;
+                    &words.seats[at / seat::SIZE][match at % seat::SIZE {
+                        seat::POSITION => 0,
+                        seat::WINDOW => 1,
+                        seat::CUT => 2,
+                        byte => panic!("byte {byte} of a seat is no word of a ring"),
+                    }]
+                }
                 _ => {
                     let geometry = &words.geometry;
                     let (slot, byte) = words.split(at);

@@ -55,6 +55,8 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         difference: crate::message::schema::first_difference,
         connect_timeout: Duration::ZERO,
         history: 0,
+        patience: Duration::from_secs(5),
+        expect_every: None,
     }
 }
 

@@ -136,6 +136,11 @@
 //! The models in `broadcast/model.rs` run the code in all interleavings, with a crash at every step;
 //! `.ci/loom-mutants` weakens each of these, one at a time, and sees the models fail.
 //!
+//! # A publisher that waits
+//!
+//! On a channel declared with `overflow: Wait` the writer takes a position only below a limit that its
+//! subscribers set. That is a protocol of its own beside this one, which it leaves as it is: [`window`].
+//!
 //! # The queue ring
 //!
 //! Any number of pushers and pullers, or of requesters and repliers, each message to exactly one of
@@ -152,6 +157,8 @@ pub(crate) mod queue;
 mod receive;
 #[allow(unsafe_code)]
 mod slot;
+#[cfg_attr(loom, allow(dead_code, reason = "the patterns are not built for the model checker"))]
+pub(crate) mod window;
 
 #[cfg(not(loom))]
 pub(crate) use broadcast::{

@@ -8,7 +8,7 @@ use super::seats::{self, Registration};
 use super::{Keeper, Participant, Place, Role, create, system};
 use crate::Error;
 use crate::fault::fault_point;
-use crate::layout::{Geometry, Region, seat};
+use crate::layout::{FLAG_WAIT, Geometry, Region, seat};
 use crate::os::{self, FileId, Lineage};
 use crate::sync::{AtomicU64, Ordering};
 use std::fs::File;
@@ -34,6 +34,8 @@ pub(super) struct Held {
     pub(super) map: os::Map,
     pub(super) id: FileId,
     pub(super) geometry: Geometry,
+    /// `layout::FLAG_*`, of the segment.
+    pub(super) flags: u32,
 }
 
 /// A participant of a segment, from its registration until it is dropped or dies.
@@ -51,6 +53,7 @@ pub(super) struct Held {
 pub(crate) struct Attachment {
     region: Region,
     geometry: Geometry,
+    flags: u32,
     seat: u32,
     role: Role,
     keeper: Keeper,
@@ -66,11 +69,12 @@ pub(crate) struct Attachment {
 impl Attachment {
     /// Of a participant whose seat is locked for the map's open file description.
     pub(super) fn new(held: Held, seat: u32, role: Role, keeper: Keeper) -> Result<Self, Error> {
-        let Held { place, probe, map, id, geometry } = held;
+        let Held { place, probe, map, id, geometry, flags } = held;
         let lineage = Lineage::here().map_err(|error| system(&place, "map", error))?;
         Ok(Attachment {
             region: create::region(&map),
             geometry,
+            flags,
             seat,
             role,
             keeper,
@@ -102,6 +106,11 @@ impl Attachment {
 
     pub(crate) fn geometry(&self) -> &Geometry {
         &self.geometry
+    }
+
+    /// Whether the publisher of this segment waits for its subscribers.
+    pub(crate) fn publisher_waits(&self) -> bool {
+        self.flags & FLAG_WAIT != 0
     }
 
     pub(crate) fn seat(&self) -> u32 {
@@ -189,14 +198,20 @@ impl Attachment {
 
     /// A lower bound of the participants of `role` that live.
     pub(crate) fn count_alive(&self, role: Role) -> usize {
+        self.count_alive_where(role, |_| true)
+    }
+
+    /// As [`Attachment::count_alive`], of those whose entry, from the byte that is given, suits.
+    pub(crate) fn count_alive_where(&self, role: Role, suits: impl Fn(usize) -> bool) -> usize {
         if self.forked() {
             return 0;
         }
         (0..self.geometry.seats)
             .filter(|&index| {
-                let at = self.geometry.seat(index) + seat::ROLE;
+                let at = self.geometry.seat(index);
                 // Relaxed: the lock decides.
-                self.region.u32(at).load(Ordering::Relaxed) == role as u32 && self.peer_alive(index)
+                let role_there = self.region.u32(at + seat::ROLE).load(Ordering::Relaxed);
+                role_there == role as u32 && suits(at) && self.peer_alive(index)
             })
             .count()
     }

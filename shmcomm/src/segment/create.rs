@@ -116,7 +116,8 @@ pub(super) fn unnamed(
     seats::take(&file, 0).map_err(|error| system(place, "lock", error))?;
     seats::write(&region(&map), &geometry, 0, role);
     // `file` is closed here; the mapping keeps its lock.
-    Attachment::new(Held { place: place.clone(), probe, map, id: stat.id, geometry }, 0, role, keeper)
+    let held = Held { place: place.clone(), probe, map, id: stat.id, geometry, flags: spec.flags };
+    Attachment::new(held, 0, role, keeper)
 }
 
 fn reserve(place: &Place, file: &File, geometry: &Geometry) -> Result<(), Error> {

@@ -5,8 +5,8 @@
 
 use super::{Place, Spec, name, system};
 use crate::layout::{
-    FLAG_REDELIVER, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern, VERSION,
-    VERSION_PYTHON,
+    FLAG_REDELIVER, FLAG_WAIT, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern,
+    VERSION, VERSION_PYTHON,
 };
 use crate::os::{self, FileKind, Stat};
 use crate::{Error, ErrorKind};
@@ -231,7 +231,8 @@ pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch>
             cure: ONE_DEFINITION,
         });
     }
-    if found.identity.flags != spec.flags {
+    // Whether a publisher waits is its own affair: subscribers do as the segment says.
+    if (found.identity.flags ^ spec.flags) & !FLAG_WAIT != 0 {
         let redelivers =
             |flags| if flags & FLAG_REDELIVER != 0 { "redelivered" } else { "answered with an error" };
         return channel(format!(

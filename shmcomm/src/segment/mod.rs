@@ -130,9 +130,9 @@ impl Role {
     /// The events it may sleep in: `ITEMS`, `ROOM`, `REPLIES`.
     const fn sleeps_in(self) -> [bool; 3] {
         match self {
-            Role::Publisher => [false, false, false],
             Role::Subscriber | Role::Puller | Role::Replier => [true, false, false],
-            Role::Pusher => [false, true, false],
+            // A publisher only where it waits for its subscribers.
+            Role::Publisher | Role::Pusher => [false, true, false],
             Role::Requester => [false, true, true],
         }
     }

@@ -8,7 +8,7 @@ use super::inspect::{self, Found, Intact};
 use super::seats::{self, Registration};
 use super::{Keeper, Place, Role, Spec, create, system};
 use crate::fault::fault_point;
-use crate::layout::{Discipline, Geometry, PINNED_READERS, Pattern, control};
+use crate::layout::{Discipline, FLAG_WAIT, Geometry, PINNED_READERS, Pattern, control};
 use crate::os::{self, Stat};
 use crate::sync::Ordering;
 use crate::{Error, ErrorKind};
@@ -35,6 +35,11 @@ pub(super) fn publish_at(place: &Place, spec: &Spec, keeper: Keeper) -> Result<A
         Err(mismatch) => Ok(Verdict::Replace(mismatch.what)),
         Ok(()) if !inspect::as_made_by(found, &wanted) => {
             Ok(Verdict::Replace(other_sizes(&found.geometry, &wanted)))
+        }
+        Ok(()) if found.identity.flags != spec.flags => {
+            let waits = |flags| if flags & FLAG_WAIT != 0 { "waits for subscribers" } else { "overwrites" };
+            let (theirs, ours) = (waits(found.identity.flags), waits(spec.flags));
+            Ok(Verdict::Replace(format!("its publisher {theirs}, and this one {ours}")))
         }
         Ok(()) => Ok(Verdict::Enter),
     })
@@ -175,7 +180,7 @@ impl Visitor<'_> {
     /// meanwhile.
     fn sit_down(&self, found: Box<Intact>) -> Result<Option<Attachment>, Error> {
         let Visitor { place, role, keeper, .. } = *self;
-        let Intact { file, stat, geometry, .. } = *found;
+        let Intact { file, stat, geometry, identity, .. } = *found;
         let seats = match role {
             Role::Publisher => 0..1,
             Role::Subscriber => 1..geometry.seats,
@@ -212,7 +217,8 @@ impl Visitor<'_> {
         match taken {
             // `file` is closed at the end; the mapping keeps its lock.
             Some(index) => {
-                let held = Held { place: place.clone(), probe, map, id: stat.id, geometry };
+                let flags = identity.flags;
+                let held = Held { place: place.clone(), probe, map, id: stat.id, geometry, flags };
                 Attachment::new(held, index, role, keeper).map(Some)
             }
             None if role == Role::Publisher => match seats::read(&region, &geometry, 0) {

@@ -35,6 +35,9 @@ pub struct Participant {
     pub skipped: u64,
     /// Messages refused because their bytes were no valid value.
     pub invalid: u64,
+    /// Subscribers of a channel whose publisher waits: how often it went on without this one, because
+    /// this one had not received anything for as long as its patience says.
+    pub cut: u64,
     /// Pullers and repliers: messages received that somebody else had before and did not finish.
     pub redelivered: u64,
 }
@@ -57,6 +60,7 @@ impl Participant {
             lost: entry.lost,
             skipped: entry.skipped,
             invalid: entry.invalid,
+            cut: entry.cut,
             redelivered: entry.redelivered,
         }
     }

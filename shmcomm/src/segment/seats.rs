@@ -120,6 +120,7 @@ pub(crate) struct Entry {
     pub(crate) skipped: u64,
     pub(crate) invalid: u64,
     pub(crate) redelivered: u64,
+    pub(crate) cut: u64,
 }
 
 /// The entry of seat `index`, if somebody has written one.
@@ -148,6 +149,7 @@ pub(super) fn read(region: &Region, geometry: &Geometry, index: u32) -> Option<E
         skipped: word(seat::SKIPPED),
         invalid: word(seat::INVALID),
         redelivered: word(seat::REDELIVERED),
+        cut: word(seat::CUT),
     })
 }
 

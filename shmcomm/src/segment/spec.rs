@@ -33,4 +33,8 @@ pub(crate) struct Spec {
     pub(crate) connect_timeout: Duration,
     /// How many messages from before the joining a subscriber wants, if they are still there.
     pub(crate) history: u64,
+    /// How long a subscriber may hold up a publisher that waits. Zero: not at all.
+    pub(crate) patience: Duration,
+    /// How often a subscriber expects a message.
+    pub(crate) expect_every: Option<Duration>,
 }

@@ -47,6 +47,8 @@ pub(crate) struct Reader {
     holes: u32,
     lost: u64,
     skipped: u64,
+    /// Slots before the writer that are left out after a lap: they would be gone before they are read.
+    margin: u64,
     /// The position whose slot has this reader's mark between two calls: what was grabbed, until its
     /// [`Pinned`] is dropped.
     holding: Option<u64>,
@@ -73,8 +75,9 @@ impl Reader {
             }
             _ => 0,
         };
+        let slots = Slots::new(region, geometry);
         Reader {
-            slots: Slots::new(region, geometry),
+            slots,
             control: Control::new(region),
             bit,
             position: 0,
@@ -82,8 +85,14 @@ impl Reader {
             holes: 0,
             lost: 0,
             skipped: 0,
+            margin: slots.count() / 4 + 1,
             holding: None,
         }
+    }
+
+    /// From now on the writer waits for this reader: after a lap it goes on with the oldest message there is.
+    pub(crate) fn be_waited_for(&mut self) {
+        self.margin = 0;
     }
 
     fn start(&mut self, history: u64) -> Result<(), Corrupt> {
@@ -321,8 +330,7 @@ impl Reader {
             // Lapped. What the writer comes to next would be gone before it is read: leave that out.
             // [catch up] pairs with [head].
             let head = self.control.head().load(Acquire).min(LAST);
-            let count = self.slots.count();
-            let resume = head.saturating_sub(count - count / 4 - 1);
+            let resume = head.saturating_sub(self.slots.count() - self.margin);
             // The head may be older than the stamp.
             self.pass(resume.saturating_sub(position).max(1));
         }

@@ -24,6 +24,8 @@ pub(crate) struct Writer {
     slots: Slots,
     /// Messages shorter than this are copied: all that fit in a slot, or, in a pinned ring, none.
     copied_below: usize,
+    /// Positions from here on are not to be taken; see [`window`](crate::ring::window).
+    limit: u64,
     count: Count,
     adopted: Adopted,
 }
@@ -44,7 +46,8 @@ impl Count {
         self.next += 1;
         self.bytes = self.bytes.wrapping_add(len as u64);
         // [head] pairs with [catch up]: every slot before the head has its stamp.
-        self.control.head().store(self.next, weak("relaxed head", Release));
+        let head = if mutant("window scan before the head") { self.next - 1 } else { self.next };
+        self.control.head().store(head, weak("relaxed head", Release));
         fault_point!("pub.head");
         // Relaxed, both: figures to look at.
         self.control.messages().store(self.next - self.holes, Relaxed);
@@ -74,7 +77,7 @@ impl Writer {
         let pinned = geometry.discipline == Discipline::Pinned;
         let (count, adopted) = adopt::adopt(&slots, Control::new(region), pinned)?;
         let copied_below = if pinned { 0 } else { slots.size() + 1 };
-        Ok(Writer { slots, copied_below, count, adopted })
+        Ok(Writer { slots, copied_below, limit: u64::MAX, count, adopted })
     }
 
     /// What the last writer left unfinished.
@@ -91,6 +94,7 @@ impl Writer {
         if payload.len() >= self.copied_below {
             return self.send_otherwise(payload);
         }
+        debug_assert!(self.has_room());
         let position = self.count.next;
         let slot = self.slots.at(position);
         slot.open(writing(position));
@@ -120,10 +124,11 @@ impl Writer {
     #[inline]
     pub(crate) fn claim(&mut self) -> Result<Claim<'_>, AllPinned> {
         debug_assert_eq!(self.copied_below, 0);
-        let Writer { slots, count, .. } = self;
+        let Writer { slots, count, limit, .. } = self;
         let first = count.next;
+        let end = (first + slots.count()).min(*limit);
         // Twice, because a reader that moves on may be met again. Still it is a snapshot.
-        for position in (first..first + slots.count()).chain(first..first + slots.count()) {
+        for position in (first..end).chain(first..end) {
             if let Some(owned) = slots.at(position).claim() {
                 // Only now: a ring without a free slot stays as it is.
                 for passed in first..position {
@@ -149,11 +154,23 @@ impl Writer {
         // Relaxed: the claim itself decides.
         let state = |position| self.slots.at(position).state().load(Relaxed);
         let held = |position| (1..=READERS).contains(&state(position));
-        self.is_pinned() && (self.count.next..self.count.next + self.slots.count()).all(held)
+        let end = (self.count.next + self.slots.count()).min(self.limit);
+        self.is_pinned() && (self.count.next..end).all(held)
+    }
+
+    /// Whether the next position is below the limit.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.count.next < self.limit
+    }
+
+    /// Keeps to the positions below `limit` from now on. Whoever sets one asks [`Writer::has_room`]
+    /// before each message.
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
     }
 
     /// The position of the next message or hole.
-    #[cfg(test)]
     pub(crate) fn next_position(&self) -> u64 {
         self.count.next
     }

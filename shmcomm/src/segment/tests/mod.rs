@@ -40,6 +40,8 @@ impl Channel {
             difference: crate::message::schema::first_difference,
             connect_timeout: Duration::ZERO,
             history: 0,
+            patience: Duration::from_secs(5),
+            expect_every: None,
         };
         Channel { spec }
     }
