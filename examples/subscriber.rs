@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 println!("the publisher is gone; waiting for the next one");
                 while !imu.wait_for_publisher(Duration::from_secs(60)) {}
             }
-            Err(error @ RecvError::Forked) => return Err(error.into()),
+            Err(error @ (RecvError::Forked | RecvError::Missed { .. })) => return Err(error.into()),
         }
     }
 }

@@ -50,6 +50,16 @@ pub enum Encoding {
     Rgb8,
 }
 
+/// A point of a track.
+#[derive(Clone, Copy, Debug, Default, ShmMessage)]
+#[repr(C)]
+pub struct Waypoint {
+    /// Counts the points.
+    pub number: u64,
+    /// Metres.
+    pub position: [f64; 3],
+}
+
 /// What a controller is to do.
 #[derive(Clone, Copy, Debug, Default, ShmMessage)]
 #[repr(C)]
@@ -106,6 +116,9 @@ channel! {
 
     /// Frames of a camera, up to full HD in colour, made and looked at in place.
     pub Camera: PubSub<FrameHeader, [u8]> { name: "examples/camera", slots: 8, max_len: 1920 * 1080 * 3 }
+
+    /// Where it has been: every single point is recorded.
+    pub Track: PubSub<Waypoint> { name: "examples/track", slots: 1024, overflow: Wait, patience: 60s }
 
     /// What the controller is to do now: only the newest counts.
     pub Command: PubSub<Setpoint> { name: "examples/command", slots: 4 }

@@ -201,7 +201,7 @@ mod sync;
 mod wait;
 
 #[cfg(not(loom))]
-pub use channel::{Channel, Opener, PubSub, PushPull, ReqRep};
+pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep};
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};
 pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
@@ -209,8 +209,8 @@ pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, S
 pub use pubsub::MessageStream;
 #[cfg(not(loom))]
 pub use pubsub::{
-    Iter, Loan, Publisher, RecvError, RecvTimeoutError, Sample, SendError, Subscriber, TailLoan, TailSample,
-    TryRecvError,
+    Filter, Iter, Loan, Publisher, RecvError, RecvTimeoutError, Sample, SendError, SendTimeoutError,
+    Subscriber, TailLoan, TailSample, TryRecvError, TrySendError,
 };
 #[cfg(all(feature = "async", not(loom)))]
 pub use pushpull::JobStream;

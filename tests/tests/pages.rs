@@ -22,6 +22,8 @@ fn numbers_on_the_other_pages_are_those_of_the_sources() {
     says("docs/channels.md", format!("| {} | how many messages the channel holds", value(&channel, "SLOTS")));
     says("docs/channels.md", format!("| {} | how many ends may be open", value(&channel, "SEATS")));
     says("docs/channels.md", format!("| {timeout} s | how long to wait for the channel"));
+    let patience = constant(&channel, "PATIENCE").replace(|c: char| !c.is_ascii_digit(), "");
+    says("docs/channels.md", format!("| `patience` | a duration | {patience} s |"));
     says("docs/channels.md", format!("large messages, above {copied} bytes"));
     says(
         "docs/channels.md",

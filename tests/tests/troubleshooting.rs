@@ -7,8 +7,8 @@ use shmcomm::message;
 use shmcomm::{
     CallError, CapacityError, Channel, Error, ErrorKind, FlushError, PubSub, PullTimeoutError,
     PushTimeoutError, RecvTimeoutError, ReplyError, ReqRep, RequestError, RequestTimeoutError, SendError,
-    ServeTimeoutError, ShmString, TryPullError, TryPushError, TryRecvError, TryServeError, force_unlink,
-    list_segments,
+    SendTimeoutError, ServeTimeoutError, ShmString, TryPullError, TryPushError, TryRecvError, TrySendError,
+    TryServeError, force_unlink, list_segments,
 };
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -240,6 +240,10 @@ fn what_a_send_or_a_receive_answers() {
     shown(&SendError::TooLong { size: 6220816, capacity: 4096 }.to_string(), &[]);
     shown(&SendError::AllSlotsHeld.to_string(), &[]);
     shown(&SendError::Forked.to_string(), &[]);
+    shown(&TrySendError::Full.to_string(), &[]);
+    shown(&SendTimeoutError::Timeout.to_string(), &[]);
+    let (silent, expected) = (Duration::from_micros(31_250), Duration::from_millis(10));
+    shown(&TryRecvError::Missed { silent, expected }.to_string(), &[]);
     shown(&TryRecvError::Empty.to_string(), &[]);
     shown(&TryRecvError::Lagged(17).to_string(), &[]);
     shown(&TryRecvError::Disconnected.to_string(), &[]);

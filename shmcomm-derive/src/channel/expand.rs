@@ -60,6 +60,12 @@ fn native(channel: &Channel) -> TokenStream {
             pub const MAX_LEN: __shm::primitive::usize = #max_len;
         }
     });
+    let (terms, descriptor) = terms(
+        channel,
+        quote! {
+            __shm::declare(Self::NAME, Self::SLOTS, Self::SLOT_SIZE, Self::SEATS, #redeliver, Self::CARRIES)
+        },
+    );
     let slot_size = match channel.values.get("slot_size") {
         Some(slot_size) => slot_size.clone(),
         None if max_len.is_some() => quote!(__shm::tail_size(Self::CARRIES, Self::MAX_LEN)),
@@ -85,16 +91,61 @@ fn native(channel: &Channel) -> TokenStream {
         /// How many bytes a message may take.
         pub const SLOT_SIZE: __shm::primitive::usize = #slot_size;
         const SEATS: __shm::primitive::usize = #seats;
+        #terms
         #carries
         /// The channel as a value.
-        pub const CHANNEL: __shm::Channel<#pattern> = __shm::declare(
-            Self::NAME, Self::SLOTS, Self::SLOT_SIZE, Self::SEATS, #redeliver, Self::CARRIES,
-        );
+        pub const CHANNEL: __shm::Channel<#pattern> = #descriptor;
 
         /// The channel with other settings than declared: `open().namespace("sim")`.
         pub fn open() -> __shm::Opener<#pattern> { Self::CHANNEL.open() }
         #(#ends)*
     }
+}
+
+/// What the declaration says of how the two ends get on with each other, as constants, and the descriptor
+/// with it.
+fn terms(channel: &Channel, descriptor: TokenStream) -> (TokenStream, TokenStream) {
+    let mut terms = TokenStream::new();
+    let mut constant = |key: &str, name: &str, ty: TokenStream, doc: &str, default: TokenStream| match channel
+        .values
+        .get(key)
+    {
+        Some(value) => {
+            let name = format_ident!("{name}");
+            terms.extend(quote! {
+                #[doc = #doc]
+                pub const #name: #ty = #value;
+            });
+            quote!(Self::#name)
+        }
+        None => default,
+    };
+    let duration = || quote!(__shm::Duration);
+    let overflow = constant(
+        "overflow",
+        "OVERFLOW",
+        quote!(__shm::Overflow),
+        "What the publisher does when a slot is needed again that subscribers have not read.",
+        quote!(__shm::Overflow::Overwrite),
+    );
+    let patience = constant(
+        "patience",
+        "PATIENCE",
+        duration(),
+        "How long a subscriber that receives nothing may hold up a publisher that waits.",
+        quote!(__shm::PATIENCE),
+    );
+    let expect_every = constant(
+        "expect_every",
+        "EXPECT_EVERY",
+        duration(),
+        "How often subscribers expect a message.",
+        quote!(__shm::Duration::ZERO),
+    );
+    if terms.is_empty() {
+        return (terms, descriptor);
+    }
+    (terms, quote!(__shm::between(#descriptor, #overflow, #patience, #expect_every)))
 }
 
 /// Constants that describe the types of the messages, one by one and together.
@@ -156,6 +207,10 @@ fn checks(channel: &Channel) -> TokenStream {
     let mut checks = vec![check(channel, "name", "name", channel.name(), quote!(#who, #ident::NAME))];
     if let Some(slots) = values.get("slots") {
         checks.push(check(channel, "slots", "slots", slots, quote!(#who, #ident::SLOTS)));
+    }
+    if let Some(period) = values.get("expect_every") {
+        let arguments = quote!(#who, #ident::EXPECT_EVERY);
+        checks.push(check(channel, "expect_every", "expect_every", period, arguments));
     }
     if let Some(seats) = values.get("seats") {
         checks.push(check(channel, "seats", "seats", seats, quote!(#who, #ident::SEATS)));

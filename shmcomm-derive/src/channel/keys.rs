@@ -82,6 +82,9 @@ pub enum Wire {
 /// By their words.
 pub const WIRES: [(&str, Wire); 2] = [("Native", Wire::Native), ("Python", Wire::Python)];
 
+/// What a publisher does at a slot that was not read: the variants of `shmcomm::Overflow`.
+pub const OVERFLOWS: [&str; 2] = ["Overwrite", "Wait"];
+
 pub struct Key {
     pub word: &'static str,
     pub of: Of,
@@ -95,13 +98,16 @@ pub enum Of {
     Pattern(&'static str),
 }
 
-pub const KEYS: [Key; 7] = [
+pub const KEYS: [Key; 10] = [
     Key { word: "name", of: Of::All },
     Key { word: "slots", of: Of::All },
     Key { word: "slot_size", of: Of::All },
     Key { word: "max_len", of: Of::Tails },
     Key { word: "seats", of: Of::Native },
     Key { word: "wire", of: Of::All },
+    Key { word: "overflow", of: Of::Pattern("PubSub") },
+    Key { word: "patience", of: Of::Pattern("PubSub") },
+    Key { word: "expect_every", of: Of::Pattern("PubSub") },
     Key { word: "redeliver", of: Of::Pattern("ReqRep") },
 ];
 

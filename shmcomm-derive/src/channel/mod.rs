@@ -4,6 +4,7 @@ mod expand;
 mod keys;
 mod parse;
 mod python;
+mod settings;
 
 use crate::errors::Errors;
 use proc_macro2::TokenStream;

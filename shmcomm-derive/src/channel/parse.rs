@@ -6,6 +6,7 @@
 //! ```
 
 use super::keys::{FORMATS, KEYS, Key, PATTERNS, Pattern, WIRES, Wire};
+use super::settings;
 use crate::errors::{Errors, did_you_mean, list};
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -163,7 +164,9 @@ fn insert(
         errors.at(key, format_args!("`{word}` is a key of {whose}, not of `{this}`{with}"));
     } else if value.is_empty() {
         errors.at(key, format_args!("`{word}` needs a value"));
-    } else if values.insert(known.word, value).is_some() {
+    } else if let Some(value) = settings::value(known.word, value, errors)
+        && values.insert(known.word, value).is_some()
+    {
         errors.at(key, format_args!("`{word}` of channel `{channel}` is given twice"));
     }
 }

@@ -7,6 +7,7 @@ use super::pattern::Carries;
 use crate::layout;
 use crate::message::check;
 use crate::message::text::Text;
+use core::time::Duration;
 
 const MAX_NAME: usize = 200;
 const MAX_SLOTS: usize = layout::MAX_SLOTS as usize;
@@ -124,6 +125,17 @@ pub const fn seats(who: &str, seats: usize) {
             .str(", not ")
             .num(seats)
             .str("\nit is how many publishers, subscribers and so on can take part at one time")
+            .panic();
+    }
+}
+
+#[track_caller]
+pub const fn expect_every(who: &str, period: Duration) {
+    if period.is_zero() {
+        Text::new()
+            .str("`expect_every` of channel ")
+            .code(who)
+            .str(" must not be zero\nleave it out if messages come when they come")
             .panic();
     }
 }

@@ -1,8 +1,10 @@
 //! What an expansion of `channel!` calls. Not public API.
 
-pub use super::check::{fits, has_max_len, has_slot_size, message, name, seats, slots, tail, tail_fits};
+pub use super::check::{
+    expect_every, fits, has_max_len, has_slot_size, message, name, seats, slots, tail, tail_fits,
+};
 pub use super::pattern::Carries;
-pub use super::{Carry, Channel, FixedMessage, Opener, PubSub, PushPull, ReqRep, TailItem};
+pub use super::{Carry, Channel, FixedMessage, Opener, Overflow, PubSub, PushPull, ReqRep, TailItem};
 pub use crate::codec::Bytes;
 #[cfg(feature = "msgpack")]
 pub use crate::codec::Msgpack;
@@ -15,6 +17,7 @@ pub use core::fmt::Debug;
 pub use core::marker::Copy;
 pub use core::primitive;
 pub use core::result::Result;
+pub use core::time::Duration;
 #[cfg(feature = "derive")]
 pub use shmcomm_derive::channel;
 
@@ -92,5 +95,22 @@ pub const fn declare<P: ?Sized>(
     redeliver: bool,
     carries: Carries,
 ) -> Channel<P> {
-    Channel::with(name, Settings { slots, slot_size, seats, redeliver }, carries)
+    let settings = Settings { slots, slot_size, seats, redeliver, ..Settings::of(&carries) };
+    Channel::with(name, settings, carries)
 }
+
+/// How publisher and subscribers of a channel get on with each other, checked elsewhere.
+pub const fn between<M: ?Sized, F: ?Sized>(
+    mut channel: Channel<PubSub<M, F>>,
+    overflow: Overflow,
+    patience: Duration,
+    expect_every: Duration,
+) -> Channel<PubSub<M, F>> {
+    channel.settings.overflow = overflow;
+    channel.settings.patience = patience;
+    channel.settings.expect_every = expect_every;
+    channel
+}
+
+/// What a subscriber's patience is if the declaration does not say.
+pub const PATIENCE: Duration = Settings::PATIENCE;

@@ -51,6 +51,7 @@ pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, TailIt
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::time::Duration;
 use pattern::Carries;
 
 /// The descriptor of a channel: everything that two programs have to agree on, in one `const`.
@@ -78,11 +79,27 @@ pub(crate) struct Settings {
     slot_size: usize,
     seats: usize,
     redeliver: bool,
+    overflow: Overflow,
+    patience: Duration,
+    /// Zero: not at all.
+    expect_every: Duration,
+}
+
+/// What a publisher does when a slot is needed again that subscribers have not read: key `overflow` of a
+/// publish/subscribe channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// It overwrites the oldest message; who has not received it is told how many were lost.
+    #[default]
+    Overwrite,
+    /// It waits until all subscribers have received it.
+    Wait,
 }
 
 impl Settings {
     pub(crate) const SLOTS: usize = 64;
     pub(crate) const SEATS: usize = 128;
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
     const fn of(carries: &Carries) -> Self {
         let slot_size = match carries.size() {
@@ -90,7 +107,15 @@ impl Settings {
             Some(size) => size,
             None => 0,
         };
-        Settings { slots: Self::SLOTS, slot_size, seats: Self::SEATS, redeliver: false }
+        Settings {
+            slots: Self::SLOTS,
+            slot_size,
+            seats: Self::SEATS,
+            redeliver: false,
+            overflow: Overflow::Overwrite,
+            patience: Self::PATIENCE,
+            expect_every: Duration::ZERO,
+        }
     }
 }
 
@@ -211,6 +236,34 @@ impl<H, T> Channel<PubSub<H, [T]>> {
     }
 }
 
+impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
+    /// Whether the publisher waits for its subscribers or overwrites what they have not read. It overwrites if
+    /// not said.
+    pub const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.settings.overflow = overflow;
+        self
+    }
+
+    /// How long a subscriber may hold up a publisher that waits, without receiving anything: see
+    /// [`Opener::patience`]. 5 seconds if not said.
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.settings.patience = patience;
+        self
+    }
+
+    /// How often subscribers expect a message: see [`Opener::expect_every`].
+    ///
+    /// # Panics
+    ///
+    /// If the period is zero, which in a `const` is a compile error.
+    #[track_caller]
+    pub const fn expect_every(mut self, period: Duration) -> Self {
+        check::expect_every(self.name, period);
+        self.settings.expect_every = period;
+        self
+    }
+}
+
 impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
     /// Whether a request whose replier died goes to another one. If not, and not if not said, its
     /// requester gets an error: the dead replier may have done half of what was asked.
@@ -256,6 +309,9 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | `max_len` | `PubSub<Header, [Item]>` | how many items a tail may have; `slot_size` follows |
 /// | `seats` | all | how many ends may be open at one time, 2 to 4096; 128 if not said |
 /// | `wire` | all | `Python` if the other end is, or may be, a process of the Python library shm-comm 1.0.0 |
+/// | `overflow` | `PubSub` | `Wait` if the publisher waits for its subscribers; `Overwrite` if not said |
+/// | `patience` | `PubSub` | how long a subscriber that receives nothing may hold up a publisher that waits: `2s`, `500ms` or any `Duration`; `5s` if not said |
+/// | `expect_every` | `PubSub` | how often subscribers expect a message: `10ms` or any `Duration`; they are told when none came |
 /// | `redeliver` | `ReqRep` | whether a request whose replier died goes to another one; `false` if not said |
 ///
 /// ```

@@ -3,7 +3,7 @@
 //! Owns those differences and the step to a [`Spec`]. Nothing is checked before the end that it opens.
 
 use super::pattern::{Carries, Part};
-use super::{PubSub, ReqRep, Settings};
+use super::{Overflow, PubSub, ReqRep, Settings};
 use crate::layout::{self, Format, Pattern};
 use crate::segment::Spec;
 use crate::{Error, ErrorKind};
@@ -84,7 +84,7 @@ impl<P: ?Sized> Opener<P> {
 
     pub(super) fn spec(self, pattern: Pattern) -> Result<Spec, Error> {
         let (name, Carries { format, first, second }) = (self.full_name(), self.carries);
-        let Settings { slots, slot_size, seats, redeliver } = self.settings;
+        let Settings { slots, slot_size, seats, redeliver, overflow, patience, expect_every } = self.settings;
         let invalid = |message| Err(Error::new(ErrorKind::InvalidGeometry, name.clone(), message));
         if slot_size == 0 {
             return invalid(match format {
@@ -115,13 +115,19 @@ impl<P: ?Sized> Opener<P> {
             },
             align: self.carries.align() as u64,
             seats: u32::try_from(seats).unwrap_or(u32::MAX),
-            flags: if redeliver { layout::FLAG_REDELIVER } else { 0 },
+            flags: match (redeliver, overflow) {
+                (true, _) => layout::FLAG_REDELIVER,
+                (false, Overflow::Wait) => layout::FLAG_WAIT,
+                (false, Overflow::Overwrite) => 0,
+            },
             fingerprint: first.fingerprint(),
             fingerprint2: second.map_or(0, |part| part.fingerprint()),
             schema: format!("[{}]", parts.join(",")).into(),
             difference: crate::message::schema::first_difference,
             connect_timeout: self.connect_timeout,
             history: self.history as u64,
+            patience,
+            expect_every: Some(expect_every).filter(|period| !period.is_zero()),
             name,
         })
     }
@@ -132,6 +138,34 @@ impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     /// None if not said.
     pub fn history(mut self, messages: usize) -> Self {
         self.history = messages;
+        self
+    }
+
+    /// Whether the publisher waits for its subscribers or overwrites what they have not read. The publisher
+    /// decides; subscribers do as they find it.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.settings.overflow = overflow;
+        self
+    }
+
+    /// How long this subscriber may hold up a publisher that waits, without receiving anything, before the
+    /// publisher goes on without it. It is then told `Lagged(n)`, and waited for again from its next receive
+    /// on. The publisher looks at most 50 ms late.
+    ///
+    /// [`Duration::MAX`] is for ever: where not a single message may be lost, rather than the publisher getting
+    /// on. [`Duration::ZERO`] is an onlooker for whom the publisher does not wait at all: one that asks for the
+    /// [`latest`](crate::Subscriber::latest) now and then, or shows what it can.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.settings.patience = patience;
+        self
+    }
+
+    /// How often this subscriber expects a message. When a period passes without one, a receive answers
+    /// `Missed`: see [`TryRecvError::Missed`](crate::TryRecvError::Missed). [`Duration::ZERO`]: not at all.
+    ///
+    /// It takes a look at the clock a message, some 25 ns.
+    pub fn expect_every(mut self, period: Duration) -> Self {
+        self.settings.expect_every = period;
         self
     }
 }

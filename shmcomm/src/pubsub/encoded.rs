@@ -4,8 +4,10 @@
 //! it), decodes from private bytes only.
 
 use super::loan;
+use super::publisher::{full, timed_out};
 use super::source::{Held, Refusals};
 use super::{Publisher, RecvError, RecvTimeoutError, SendError, Subscriber, TryRecvError};
+use super::{SendTimeoutError, TrySendError};
 use crate::codec::{Decode, Encode};
 use crate::message::Invalid;
 use crate::ring::{Keep, KeepMut, Place};
@@ -13,15 +15,44 @@ use crate::wait::Deadline;
 use std::time::{Duration, Instant};
 
 impl<M: ?Sized, C: Encode<M>> Publisher<M, C> {
-    /// Encodes `message` into the next slot and wakes the subscribers that sleep. Does not block.
+    /// Encodes `message` into the next slot and wakes the subscribers that sleep. Blocks only on a channel
+    /// whose publisher waits, until there is room.
     ///
     /// # Errors
     /// [`SendError::TooLong`] with the exact size, if the encoded message does not fit into a slot;
     /// [`SendError::Unencodable`] if the codec cannot hold it. Nothing was sent then.
     pub fn send(&mut self, message: &M) -> Result<(), SendError> {
-        let (mut claimed, outlet) = self.core().claim()?;
+        self.send_until(message, Some(Deadline::Never)).map(|_sent| ())
+    }
+
+    /// As [`send`](Publisher::send), if there is room. Never blocks.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if there is none.
+    pub fn try_send(&mut self, message: &M) -> Result<(), TrySendError> {
+        full(self.send_until(message, None))
+    }
+
+    /// As [`send`](Publisher::send), blocking for at most `timeout`. Zero looks once.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError::Timeout`] if there was no room.
+    pub fn send_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), SendTimeoutError> {
+        timed_out(self.send_until(message, Some(Deadline::after(timeout))))
+    }
+
+    /// As [`send`](Publisher::send), blocking until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError::Timeout`] if there was no room.
+    pub fn send_deadline(&mut self, message: &M, deadline: Instant) -> Result<(), SendTimeoutError> {
+        timed_out(self.send_until(message, Some(Deadline::At(deadline))))
+    }
+
+    pub(super) fn send_until(&mut self, message: &M, deadline: Option<Deadline>) -> Result<bool, SendError> {
+        let Some((mut claimed, outlet)) = self.core().try_claim(deadline)? else { return Ok(false) };
         let len = C::encode(message, claimed.bytes_mut())?;
-        loan::send(claimed, len, outlet)
+        loan::send(claimed, len, outlet).map(|()| true)
     }
 }
 

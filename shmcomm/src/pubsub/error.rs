@@ -2,9 +2,10 @@
 
 use crate::codec::EncodeError;
 use crate::message::Invalid;
+use std::time::Duration;
 use thiserror::Error;
 
-/// Why nothing was sent. The channel is as it was before the call.
+/// Why nothing was sent. The channel is as it was before the call, and the message is still the caller's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SendError {
     /// Subscribers hold every slot in place, which takes a damaged segment: the seats of a channel
@@ -25,6 +26,31 @@ pub enum SendError {
     /// This process is a fork of the one that opened the channel.
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
+}
+
+/// Why [`try_send`](crate::Publisher::try_send) sent nothing. The message is still the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TrySendError {
+    /// On a channel whose publisher waits: subscribers have not received what is in the slots.
+    #[error(
+        "subscribers have not received what is in the slots; send later, receive faster, or raise `slots`"
+    )]
+    Full,
+    /// There may be room, but not for this.
+    #[error(transparent)]
+    Refused(#[from] SendError),
+}
+
+/// Why [`send_timeout`](crate::Publisher::send_timeout) or
+/// [`send_deadline`](crate::Publisher::send_deadline) sent nothing. The message is still the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SendTimeoutError {
+    /// On a channel whose publisher waits: subscribers have not received what is in the slots, all the time.
+    #[error("subscribers did not receive what is in the slots in time")]
+    Timeout,
+    /// There may be room, but not for this.
+    #[error(transparent)]
+    Refused(#[from] SendError),
 }
 
 impl From<EncodeError> for SendError {
@@ -54,6 +80,15 @@ pub enum TryRecvError {
     /// behind it.
     #[error("a message was refused: {0}")]
     Invalid(Invalid),
+    /// The subscriber [expects](crate::Opener::expect_every) a message in every period, and a whole one has
+    /// passed since the last message. Said once a period; the message may still come.
+    #[error("no message came for {silent:?}, and one is expected every {expected:?}")]
+    Missed {
+        /// Time since the last message was received, or the subscriber opened.
+        silent: Duration,
+        /// The period.
+        expected: Duration,
+    },
     /// This process is a fork of the one that opened the channel.
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
@@ -71,6 +106,14 @@ pub enum RecvError {
     /// As in [`TryRecvError::Invalid`].
     #[error("a message was refused: {0}")]
     Invalid(Invalid),
+    /// As in [`TryRecvError::Missed`].
+    #[error("no message came for {silent:?}, and one is expected every {expected:?}")]
+    Missed {
+        /// As in [`TryRecvError::Missed`].
+        silent: Duration,
+        /// As in [`TryRecvError::Missed`].
+        expected: Duration,
+    },
     /// As in [`TryRecvError::Forked`].
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
@@ -92,6 +135,14 @@ pub enum RecvTimeoutError {
     /// As in [`TryRecvError::Invalid`].
     #[error("a message was refused: {0}")]
     Invalid(Invalid),
+    /// As in [`TryRecvError::Missed`].
+    #[error("no message came for {silent:?}, and one is expected every {expected:?}")]
+    Missed {
+        /// As in [`TryRecvError::Missed`].
+        silent: Duration,
+        /// As in [`TryRecvError::Missed`].
+        expected: Duration,
+    },
     /// As in [`TryRecvError::Forked`].
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
@@ -103,6 +154,7 @@ impl From<RecvError> for RecvTimeoutError {
             RecvError::Lagged(n) => RecvTimeoutError::Lagged(n),
             RecvError::Disconnected => RecvTimeoutError::Disconnected,
             RecvError::Invalid(why) => RecvTimeoutError::Invalid(why),
+            RecvError::Missed { silent, expected } => RecvTimeoutError::Missed { silent, expected },
             RecvError::Forked => RecvTimeoutError::Forked,
         }
     }
@@ -114,6 +166,7 @@ impl From<RecvError> for TryRecvError {
             RecvError::Lagged(n) => TryRecvError::Lagged(n),
             RecvError::Disconnected => TryRecvError::Disconnected,
             RecvError::Invalid(why) => TryRecvError::Invalid(why),
+            RecvError::Missed { silent, expected } => TryRecvError::Missed { silent, expected },
             RecvError::Forked => TryRecvError::Forked,
         }
     }

@@ -1,14 +1,14 @@
-//! Receiving in tasks: the asynchronous forms of the blocking calls, and streams.
+//! Sending and receiving in tasks: the asynchronous forms of the blocking calls, and streams.
 //!
-//! Owns the future forms of `recv`. Waits with `wait::task`. A future that is dropped has taken
+//! Owns the future forms of `send` and `recv`. Waits with `wait::task`. A future that is dropped has taken
 //! nothing: a message is taken and handed over in one step, without an await between.
 
 use super::encoded::decode;
 use super::sample::{Sample, TailSample};
 use super::source::{Held, Refusals, Source};
-use super::{Fixed, RecvError, Subscriber};
-use crate::codec::Decode;
-use crate::message::ShmMessage;
+use super::{Fixed, Publisher, RecvError, SendError, Subscriber};
+use crate::codec::{Decode, Encode};
+use crate::message::{self, ShmMessage};
 use crate::wait::task::{self, Nap};
 use core::fmt;
 use core::pin::Pin;
@@ -25,6 +25,51 @@ impl Source {
             task::ready(self).await?;
         };
         Ok(self.show(seized))
+    }
+}
+
+impl<M: ShmMessage> Publisher<M> {
+    /// Sends like [`send`](Publisher::send); where the publisher waits, the task does until there is room,
+    /// not the thread. Dropping the future sends nothing.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send_async(&mut self, message: &M) -> Result<(), SendError> {
+        task::turn().await;
+        while !self.core().send(message::as_bytes(message), None)? {
+            self.core().room_async().await?;
+        }
+        Ok(())
+    }
+}
+
+impl<H: ShmMessage + Copy, T: ShmMessage + Copy> Publisher<H, [T]> {
+    /// Sends like [`send`](Publisher::send); where the publisher waits, the task does until there is room,
+    /// not the thread. Dropping the future sends nothing.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send_async(&mut self, header: &H, items: &[T]) -> Result<(), SendError> {
+        task::turn().await;
+        while !self.send_until(header, items, None)? {
+            self.core().room_async().await?;
+        }
+        Ok(())
+    }
+}
+
+impl<M: ?Sized, C: Encode<M>> Publisher<M, C> {
+    /// Sends like [`send`](Publisher::send); where the publisher waits, the task does until there is room,
+    /// not the thread. Dropping the future sends nothing.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send_async(&mut self, message: &M) -> Result<(), SendError> {
+        task::turn().await;
+        while !self.send_until(message, None)? {
+            self.core().room_async().await?;
+        }
+        Ok(())
     }
 }
 
@@ -98,7 +143,8 @@ type Take<M, F> = fn(&mut Subscriber<M, F>) -> Result<Option<M>, RecvError>;
 
 /// Message after message: a [`Stream`] of what [`recv_async`](Subscriber::recv_async) answers.
 ///
-/// It goes on after [`Lagged`](RecvError::Lagged) and [`Invalid`](RecvError::Invalid), and ends after
+/// It goes on after [`Lagged`](RecvError::Lagged), [`Invalid`](RecvError::Invalid) and
+/// [`Missed`](RecvError::Missed), and ends after
 /// [`Disconnected`](RecvError::Disconnected) and [`Forked`](RecvError::Forked), which it yields too.
 /// To go on when a publisher is back, wait for it and ask for another stream. Dropping it loses nothing.
 #[must_use = "a stream does nothing until it is polled"]

@@ -74,7 +74,7 @@ impl<'p, M: ShmMessage> Loan<'p, M> {
         Loan { place: InPlaceMut::with(claimed, message), outlet }
     }
 
-    /// Publishes the message and wakes the subscribers that sleep. Does not block.
+    /// Publishes the message and wakes the subscribers that sleep. Never blocks.
     pub fn send(self) -> Result<(), SendError> {
         send(self.place.into_keeper(), size_of::<M>(), self.outlet)
     }
@@ -130,7 +130,7 @@ impl<'p, H: ShmMessage, T: ShmMessage> TailLoan<'p, H, T> {
         self.place.truncate(len);
     }
 
-    /// Publishes header and items and wakes the subscribers that sleep. Does not block.
+    /// Publishes header and items and wakes the subscribers that sleep. Never blocks.
     pub fn send(self) -> Result<(), SendError> {
         let size = self.place.size();
         send(self.place.into_keeper(), size, self.outlet)

@@ -1,4 +1,5 @@
-//! Publish/subscribe: one publisher, any number of subscribers, the newest messages win.
+//! Publish/subscribe: one publisher, any number of subscribers. The newest messages win, or, where the
+//! channel says so, the publisher waits.
 //!
 //! Owns both ends and what they answer. Calls `segment`, `ring`, `wait` and `message`. Never touches
 //! a mapping or a slot itself.
@@ -6,17 +7,21 @@
 mod buffer;
 mod encoded;
 mod error;
+mod filter;
 #[cfg(feature = "async")]
 mod future;
 mod loan;
 mod publisher;
+mod room;
 mod sample;
 mod source;
 mod subscriber;
+mod terms;
 #[cfg(all(test, feature = "derive"))]
 mod tests;
 
-pub use error::{RecvError, RecvTimeoutError, SendError, TryRecvError};
+pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use filter::Filter;
 #[cfg(feature = "async")]
 pub use future::MessageStream;
 pub use loan::{Loan, TailLoan};

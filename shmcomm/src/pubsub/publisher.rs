@@ -1,25 +1,37 @@
 //! [`Publisher`]: the sending end.
 //!
-//! Owns the order of a send: fork check, ring, wake. Calls `segment` for the seat, `ring` for the
-//! slots, `wait` for sleepers. Never interprets a message.
+//! Owns the order of a send: fork check, room, ring, wake. Calls `segment` for the seat, `ring` for the
+//! slots, `wait` for sleepers. What a publisher does that has to wait is in `room`. Never interprets a
+//! message.
 
 use super::buffer::Buffer;
 use super::loan::{self, Claimed, Loan, Outlet, TailLoan};
-use super::{Fixed, KEEPER, SendError};
+use super::room::Room;
+use super::{Fixed, KEEPER, SendError, SendTimeoutError, TrySendError};
 use crate::error::Error;
-use crate::layout::{Discipline, control};
+use crate::layout::{Discipline, control, seat};
 use crate::message::{self, ShmMessage};
-use crate::ring::{AllPinned, Writer};
+use crate::ring::{Writer, window};
 use crate::segment::{self, Attachment, Role, Spec};
 use crate::stats::{self, Stats};
-use crate::wait::Event;
+use crate::sync::Ordering;
+use crate::wait::{Deadline, Event};
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 /// The sending end of a publish/subscribe channel: one live one at a time.
 ///
-/// Sending never blocks and never allocates. What a subscriber has not received by the time its slot
-/// is needed again is overwritten, and counted there as lost.
+/// Sending never allocates. What a subscriber has not received by the time its slot is needed again
+/// depends on the channel:
+///
+/// * **`overflow: Overwrite`**, if not said: it is overwritten, and counted there as lost. Sending never
+///   blocks, and `try_send` and its like are the same as `send`.
+/// * **`overflow: Wait`**: [`send`](Publisher::send) waits until it is received. `try_send` says at once
+///   that there is no room, `send_timeout` and `send_deadline` wait until then. A subscriber that dies holds
+///   nobody up; one that stands still for longer than its
+///   [patience](crate::Opener::patience) is cut loose: the publisher goes on without it, it is told
+///   `Lagged(n)`, and it is waited for again from its next message on. Without subscribers there is nobody to
+///   wait for.
 ///
 /// **If this process dies**, at any instruction, subscribers lose at most the message that was being
 /// written; blocking ones learn of it within 50 ms. A new publisher carries on in the same segment.
@@ -37,6 +49,8 @@ pub(super) struct Core {
     pub(super) attachment: Attachment,
     pub(super) writer: Writer,
     pub(super) items: Event,
+    /// Where the channel says that the publisher waits.
+    pub(super) room: Option<Room>,
     /// Holes there were at the last look after dead subscribers.
     holes: u64,
     /// Where a loan is made, on a ring that copies.
@@ -65,9 +79,23 @@ impl<M: ?Sized, F: ?Sized> Publisher<M, F> {
         stats::read(&self.core.attachment)
     }
 
-    /// How many subscribers are alive now.
+    /// How many subscribers are alive now. Where the publisher waits, those that it waits for from now on.
     pub fn subscribers(&self) -> usize {
-        self.core.attachment.count_alive(Role::Subscriber)
+        if self.core.room.is_none() {
+            return self.core.attachment.count_alive(Role::Subscriber);
+        }
+        self.core.attachment.count_alive_where(Role::Subscriber, |seat| {
+            // Relaxed: the lock decides.
+            window::has_entered(
+                self.core.attachment.region().u64(seat + seat::WINDOW).load(Ordering::Relaxed),
+            )
+        })
+    }
+
+    /// Waits until a message can be sent or loaned without waiting, for at most `timeout`, and says whether
+    /// it can. Zero looks once. At once where the channel overwrites.
+    pub fn wait_for_room(&mut self, timeout: Duration) -> bool {
+        self.core.has_room(Some(Deadline::after(timeout))).unwrap_or(false)
     }
 
     /// Waits until at least `count` subscribers are alive, and says whether they are. Looks every
@@ -87,14 +115,41 @@ impl<M: ?Sized, F: ?Sized> Publisher<M, F> {
 }
 
 impl<M: ShmMessage> Publisher<M> {
-    /// Copies `message` into the next slot and wakes the subscribers that sleep. Does not block.
+    /// Copies `message` into the next slot and wakes the subscribers that sleep. Blocks only on a channel
+    /// whose publisher waits, until there is room.
     #[inline]
     pub fn send(&mut self, message: &M) -> Result<(), SendError> {
-        self.core.send(message::as_bytes(message))
+        self.core.send(message::as_bytes(message), Some(Deadline::Never)).map(|_sent| ())
+    }
+
+    /// As [`send`](Publisher::send), if there is room. Never blocks.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if there is none.
+    #[inline]
+    pub fn try_send(&mut self, message: &M) -> Result<(), TrySendError> {
+        full(self.core.send(message::as_bytes(message), None))
+    }
+
+    /// As [`send`](Publisher::send), blocking for at most `timeout`. Zero looks once.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError::Timeout`] if there was no room.
+    pub fn send_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), SendTimeoutError> {
+        timed_out(self.core.send(message::as_bytes(message), Some(Deadline::after(timeout))))
+    }
+
+    /// As [`send`](Publisher::send), blocking until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError::Timeout`] if there was no room.
+    pub fn send_deadline(&mut self, message: &M, deadline: Instant) -> Result<(), SendTimeoutError> {
+        timed_out(self.core.send(message::as_bytes(message), Some(Deadline::At(deadline))))
     }
 
     /// The next slot, to make the message in place: send it with [`Loan::send`], or drop it and
-    /// nothing is sent.
+    /// nothing is sent. Blocks only on a channel whose publisher waits, until there is room; sending the loan
+    /// never does. ([`wait_for_room`](Publisher::wait_for_room) waits for a time.)
     ///
     /// Where any bytes are a valid `M`, the message holds what the slot last held; otherwise its
     /// bytes are zero. (On a channel of small messages, up to 4 KiB, the loan is a private buffer
@@ -106,6 +161,15 @@ impl<M: ShmMessage> Publisher<M> {
         Ok(Loan::new(claimed, outlet))
     }
 
+    /// As [`loan`](Publisher::loan), if there is room. Never blocks.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if there is none.
+    pub fn try_loan(&mut self) -> Result<Loan<'_, M>, TrySendError> {
+        let (claimed, outlet) = self.core.try_claim(None)?.ok_or(TrySendError::Full)?;
+        Ok(Loan::new(claimed, outlet))
+    }
+
     /// Like [`Publisher::loan`], starting with `message`.
     pub fn loan_with(&mut self, message: M) -> Result<Loan<'_, M>, SendError> {
         let (claimed, outlet) = self.core.claim()?;
@@ -114,32 +178,105 @@ impl<M: ShmMessage> Publisher<M> {
 }
 
 impl<H: ShmMessage, T: ShmMessage> Publisher<H, [T]> {
-    /// Sends a header and its items, copied. Does not block.
+    /// Sends a header and its items, copied. Blocks only on a channel whose publisher waits, until there is
+    /// room.
     pub fn send(&mut self, header: &H, items: &[T]) -> Result<(), SendError>
     where
         H: Copy,
         T: Copy,
     {
-        let mut loan = self.loan(items.len())?;
+        self.send_until(header, items, Some(Deadline::Never)).map(|_sent| ())
+    }
+
+    /// As [`send`](Publisher::send), if there is room. Never blocks.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if there is none.
+    pub fn try_send(&mut self, header: &H, items: &[T]) -> Result<(), TrySendError>
+    where
+        H: Copy,
+        T: Copy,
+    {
+        full(self.send_until(header, items, None))
+    }
+
+    /// As [`send`](Publisher::send), blocking for at most `timeout`. Zero looks once.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError::Timeout`] if there was no room.
+    pub fn send_timeout(&mut self, header: &H, items: &[T], timeout: Duration) -> Result<(), SendTimeoutError>
+    where
+        H: Copy,
+        T: Copy,
+    {
+        timed_out(self.send_until(header, items, Some(Deadline::after(timeout))))
+    }
+
+    /// As [`send`](Publisher::send), blocking until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError::Timeout`] if there was no room.
+    pub fn send_deadline(
+        &mut self,
+        header: &H,
+        items: &[T],
+        deadline: Instant,
+    ) -> Result<(), SendTimeoutError>
+    where
+        H: Copy,
+        T: Copy,
+    {
+        timed_out(self.send_until(header, items, Some(Deadline::At(deadline))))
+    }
+
+    pub(super) fn send_until(
+        &mut self,
+        header: &H,
+        items: &[T],
+        deadline: Option<Deadline>,
+    ) -> Result<bool, SendError>
+    where
+        H: Copy,
+        T: Copy,
+    {
+        let Some(mut loan) = self.loan_until(items.len(), deadline)? else { return Ok(false) };
         let (head, tail) = loan.parts_mut();
         *head = *header;
         tail.copy_from_slice(items);
-        loan.send()
+        loan.send().map(|()| true)
     }
 
-    /// The next slot with room for `len` items, to make header and items in place.
+    /// The next slot with room for `len` items, to make header and items in place. Blocks only on a channel
+    /// whose publisher waits, until there is room; sending the loan never does.
     ///
     /// Where any bytes are valid, both hold what the slot last held; otherwise their bytes are zero.
     ///
     /// # Errors
     /// [`SendError::TooLong`] if a slot holds fewer than `len` items ([`Publisher::max_len`]).
     pub fn loan(&mut self, len: usize) -> Result<TailLoan<'_, H, T>, SendError> {
+        // A deadline that never comes cannot have passed.
+        self.loan_until(len, Some(Deadline::Never))?.ok_or(SendError::AllSlotsHeld)
+    }
+
+    /// As [`loan`](Publisher::loan), if there is room. Never blocks.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if there is none.
+    pub fn try_loan(&mut self, len: usize) -> Result<TailLoan<'_, H, T>, TrySendError> {
+        self.loan_until(len, None)?.ok_or(TrySendError::Full)
+    }
+
+    fn loan_until(
+        &mut self,
+        len: usize,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<TailLoan<'_, H, T>>, SendError> {
         let capacity = self.core.attachment.geometry().slot_size as usize;
         let size = len.checked_mul(size_of::<T>()).and_then(|tail| tail.checked_add(size_of::<H>()));
         match size {
             Some(size) if size <= capacity => {
-                let (claimed, outlet) = self.core.claim()?;
-                Ok(TailLoan::new(claimed, outlet, len))
+                let claimed = self.core.try_claim(deadline)?;
+                Ok(claimed.map(|(claimed, outlet)| TailLoan::new(claimed, outlet, len)))
             }
             _ => Err(SendError::TooLong { size: size.unwrap_or(usize::MAX), capacity }),
         }
@@ -150,6 +287,16 @@ impl<H: ShmMessage, T: ShmMessage> Publisher<H, [T]> {
         let capacity = self.core.attachment.geometry().slot_size as usize;
         capacity.saturating_sub(size_of::<H>()) / size_of::<T>()
     }
+}
+
+/// `sent`, for one that does not wait.
+pub(super) fn full(sent: Result<bool, SendError>) -> Result<(), TrySendError> {
+    if sent? { Ok(()) } else { Err(TrySendError::Full) }
+}
+
+/// `sent`, for one that waits for a time.
+pub(super) fn timed_out(sent: Result<bool, SendError>) -> Result<(), SendTimeoutError> {
+    if sent? { Ok(()) } else { Err(SendTimeoutError::Timeout) }
 }
 
 impl Core {
@@ -167,7 +314,7 @@ impl Core {
             attachment = segment::publish(&spec, KEEPER)?;
             adopted = Writer::new(attachment.region(), attachment.geometry());
         }
-        let writer = adopted.map_err(|why| attachment.damaged(why))?;
+        let mut writer = adopted.map_err(|why| attachment.damaged(why))?;
         let region = attachment.region();
         let geometry = attachment.geometry();
         let staging = match geometry.discipline {
@@ -188,21 +335,28 @@ impl Core {
         // Subscribers that slept through the absence look up and see somebody is there.
         items.wake_all();
         let holes = writer.holes();
-        Ok(Core { attachment, writer, items, holes, staging })
+        let room = attachment.publisher_waits().then(|| Room::new(&attachment));
+        if room.is_some() {
+            // The first message looks who is there: the last publisher may have left many behind.
+            writer.set_limit(0);
+        }
+        Ok(Core { attachment, writer, items, room, holes, staging })
     }
 
+    /// Sends, waiting for room if there is a deadline; `false` if there was none.
     #[inline]
-    fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        if self.attachment.forked() {
-            return Err(SendError::Forked);
+    pub(super) fn send(&mut self, bytes: &[u8], deadline: Option<Deadline>) -> Result<bool, SendError> {
+        if !self.has_room(deadline)? {
+            return Ok(false);
         }
-        if self.writer.send(bytes).is_err() {
-            self.give_way()?;
-            self.writer.send(bytes).map_err(|AllPinned| SendError::AllSlotsHeld)?;
+        while self.writer.send(bytes).is_err() {
+            if !self.give_way(deadline)? {
+                return Ok(false);
+            }
         }
         self.outlet().sent(bytes.len());
         self.look_after();
-        Ok(())
+        Ok(true)
     }
 
     #[inline]
@@ -224,21 +378,33 @@ impl Core {
         self.attachment.sweep_dead();
     }
 
-    /// All slots are held: by the dead, one hopes.
+    /// All slots that may be taken are held: by the dead, one hopes. Where the publisher waits, it does so
+    /// until one is let go; `false` if it may not wait that long.
     #[cold]
-    fn give_way(&mut self) -> Result<(), SendError> {
-        if self.attachment.sweep_dead() == 0 { Err(SendError::AllSlotsHeld) } else { Ok(()) }
+    fn give_way(&mut self, deadline: Option<Deadline>) -> Result<bool, SendError> {
+        if self.attachment.sweep_dead() > 0 { Ok(true) } else { self.make_room(deadline) }
     }
 
     pub(super) fn claim(&mut self) -> Result<(Claimed<'_>, Outlet<'_>), SendError> {
-        if self.attachment.forked() {
-            return Err(SendError::Forked);
+        // A deadline that never comes cannot have passed.
+        self.try_claim(Some(Deadline::Never))?.ok_or(SendError::AllSlotsHeld)
+    }
+
+    /// Room for a message, waiting for it if there is a deadline; nothing if there was none.
+    pub(super) fn try_claim(
+        &mut self,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<(Claimed<'_>, Outlet<'_>)>, SendError> {
+        if !self.has_room(deadline)? {
+            return Ok(None);
         }
         self.look_after();
-        if self.writer.is_full() {
-            self.give_way()?;
+        while self.writer.is_full() {
+            if !self.give_way(deadline)? {
+                return Ok(None);
+            }
         }
         let outlet = Outlet { items: self.items, attachment: &self.attachment };
-        Ok((loan::claim(&mut self.writer, &mut self.staging)?, outlet))
+        Ok(Some((loan::claim(&mut self.writer, &mut self.staging)?, outlet)))
     }
 }

@@ -18,11 +18,12 @@
 
 use super::buffer::Buffer;
 pub(super) use super::sample::Held;
+use super::terms::{Expect, Silence, Terms, Wanted};
 use super::{KEEPER, PUBLISHER_SEAT, RecvError};
 use crate::error::Error;
 use crate::layout::{Discipline, Geometry, Region, control, seat};
 use crate::message::Invalid;
-use crate::ring::{AtHome, Corrupt, Grabbed, Missed, Place, Reader};
+use crate::ring::{AtHome, Corrupt, Grabbed, Missed, Place, Reader, window};
 use crate::segment::{self, Attachment, Spec};
 use crate::sync::Ordering;
 use crate::wait::{self, Await, Deadline, Event, Patience};
@@ -42,6 +43,8 @@ pub(super) struct Source {
     spec: Spec,
     counts: Counts,
     empties: u32,
+    /// On channels that have any.
+    terms: Option<Box<Terms>>,
 }
 
 /// What happened to this subscriber, in all segments it followed. Mirrored in its seat.
@@ -101,16 +104,32 @@ impl Source {
     ) -> Result<Self, Error> {
         let region = attachment.region();
         let geometry = attachment.geometry();
-        let reader = join(region, geometry, attachment.seat() - 1).map_err(|why| attachment.damaged(why))?;
+        let start = || join(region, geometry, attachment.seat() - 1);
+        let mut terms = Terms { window: None, expect: spec.expect_every.and_then(Expect::new) };
+        let reader = if attachment.publisher_waits() {
+            let asked = window::Terms {
+                patience: u64::try_from(spec.patience.as_nanos()).unwrap_or(u64::MAX),
+                history: spec.history > 0,
+            };
+            window::join(region, geometry, attachment.seat_offset(), asked, start).map(|(reader, share)| {
+                terms.window = Some(Wanted { share, room: Event::new(region, control::ROOM) });
+                reader
+            })
+        } else {
+            start()
+        };
+        let reader = reader.map_err(|why| attachment.damaged(why))?;
+        let terms = (terms.window.is_some() || terms.expect.is_some()).then(|| Box::new(terms));
         let buffer = match geometry.discipline {
             Discipline::Pinned => Buffer::new(0, 1),
             _ => Buffer::new(geometry.slot_size as usize, geometry.align as usize),
         };
+        // Relaxed: a figure; where it is more, the window has said it.
         attachment.seat_word(seat::POSITION).store(reader.position(), Ordering::Relaxed);
         let items = Event::new(region, control::ITEMS);
         let patience = Patience::new();
         let counts = Counts::default();
-        Ok(Source { attachment, reader, items, patience, buffer, spec, counts, empties: 0 })
+        Ok(Source { attachment, reader, items, patience, buffer, spec, counts, empties: 0, terms })
     }
 
     pub(super) fn attachment(&self) -> &Attachment {
@@ -227,6 +246,12 @@ impl Source {
         }
     }
 
+    /// That a message is missed, if that was not said yet.
+    fn missed(&mut self) -> Option<RecvError> {
+        let Silence { silent, expected } = self.terms.as_mut()?.expect.as_mut()?.missed()?;
+        Some(RecvError::Missed { silent, expected })
+    }
+
     pub(super) fn wait_for_publisher(&mut self, deadline: Deadline) -> bool {
         loop {
             if self.publisher_alive() || (self.follow() && self.publisher_alive()) {
@@ -256,10 +281,33 @@ impl Source {
         self.empties = 0;
         self.counts.received += 1;
         self.counts.bytes += len as u64;
-        // Relaxed, here and below: figures for others to show, written by this end alone.
-        self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed);
+        match &mut self.terms {
+            // Relaxed, here and below: figures for others to show, written by this end alone.
+            None => {
+                self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed)
+            }
+            Some(_) => self.keep_terms(),
+        }
         self.attachment.seat_word(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
         self.attachment.seat_word(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
+    }
+
+    /// Says that everything before the reader's position was read, and that a message came.
+    fn keep_terms(&mut self) {
+        self.moved();
+        if let Some(expect) = self.terms.as_mut().and_then(|terms| terms.expect.as_mut()) {
+            expect.met();
+        }
+    }
+
+    /// Says how far the reader is.
+    fn moved(&mut self) {
+        let position = self.reader.position();
+        match self.terms.as_mut().and_then(|terms| terms.window.as_mut()) {
+            Some(window) => window.moved(position),
+            // Relaxed: a figure.
+            None => self.attachment.seat_word(seat::POSITION).store(position, Ordering::Relaxed),
+        }
     }
 
     /// Why the ring had nothing: an error, or `Ok` if there is nothing yet.
@@ -275,7 +323,20 @@ impl Source {
     fn empty(&mut self) -> Result<(), RecvError> {
         self.empties = self.empties.wrapping_add(1);
         let probe = self.empties.is_multiple_of(PROBE);
-        if !probe && self.attachment.is_taken(PUBLISHER_SEAT) { Ok(()) } else { self.probe() }
+        if probe || !self.attachment.is_taken(PUBLISHER_SEAT) {
+            self.probe()?;
+        }
+        if self.terms.is_some() { self.empty_on_terms() } else { Ok(()) }
+    }
+
+    fn empty_on_terms(&mut self) -> Result<(), RecvError> {
+        let said =
+            self.terms.as_ref().and_then(|terms| terms.window.as_ref()).map(|window| window.share.said());
+        // Holes may have been passed.
+        if said.is_some_and(|said| said != self.reader.position()) {
+            self.moved();
+        }
+        self.missed().map_or(Ok(()), Err)
     }
 
     #[cold]
@@ -287,7 +348,7 @@ impl Source {
     fn lagged(&mut self, lost: u64) -> RecvError {
         self.counts.lost += lost;
         self.attachment.seat_word(seat::LOST).store(self.counts.lost, Ordering::Relaxed);
-        self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed);
+        self.moved();
         log::debug!(target: "shmcomm", "channel `{}`: {lost} messages lost", self.attachment.channel());
         RecvError::Lagged(lost)
     }
@@ -343,6 +404,17 @@ impl Source {
     }
 }
 
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Some(window) = self.terms.as_ref().and_then(|terms| terms.window.as_ref())
+            && !self.attachment.forked()
+        {
+            window.share.leave();
+            window.room.notify();
+        }
+    }
+}
+
 impl Await for Source {
     type Output = Result<(), RecvError>;
 
@@ -355,13 +427,18 @@ impl Await for Source {
             return Some(Err(RecvError::Forked));
         }
         if self.publisher_alive() {
-            return None;
+            return self.missed().map(Err);
         }
         match self.without_publisher() {
             // Followed, or something came: look again.
             Ok(()) => self.look(),
             Err(error) => Some(Err(error)),
         }
+    }
+
+    fn due(&self) -> Deadline {
+        let expect = self.terms.as_ref().and_then(|terms| terms.expect.as_ref());
+        expect.map_or(Deadline::Never, Expect::due)
     }
 
     fn event(&self) -> Event {

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 /// A receiving end of a publish/subscribe channel. Any number may be open; each gets every message.
 ///
-/// A subscriber that falls more than `slots` messages behind loses the oldest: the next receive
-/// answers `Lagged(n)` with the exact number, then goes on with the oldest message that is safely
+/// A subscriber that falls more than `slots` messages behind loses the oldest (unless the publisher
+/// [waits](crate::Overflow::Wait) for it): the next receive answers `Lagged(n)` with the exact number, then goes on with the oldest message that is safely
 /// there. It never sees a message torn, twice or out of order.
 ///
 /// Receiving comes in four ways, [by value](Subscriber::recv) and [in place](Subscriber::recv_ref):
@@ -31,6 +31,9 @@ use std::time::{Duration, Instant};
 ///
 /// Blocking means a few microseconds of looking, then sleep in the kernel until a message is sent.
 /// A message that is there beats a deadline that has passed.
+///
+/// One that [expects](crate::Opener::expect_every) a message in every period is told `Missed` when a period
+/// passes without one, by all of these, once a period.
 ///
 /// **If the publisher dies or leaves**, what is in the segment can still be received; then receives
 /// answer `Disconnected` (blocking ones within 50 ms of a crash, `try_recv` within 256 calls). When a
@@ -161,7 +164,8 @@ impl<M: ShmMessage> Subscriber<M> {
     /// The newest message, received before or not; `None` if there is none yet. Never blocks.
     ///
     /// What lies between the last message received and this one is passed over: it counts as
-    /// [`skipped`](Subscriber::skipped), not as lost, and later receives go on behind the newest.
+    /// [`skipped`](Subscriber::skipped), not as lost, and later receives go on behind the newest. A publisher
+    /// that waits need not wait for what was passed over.
     ///
     /// # Errors
     /// [`RecvError::Invalid`] if its bytes are no valid value, [`RecvError::Forked`].
@@ -207,7 +211,7 @@ impl<M: ShmMessage> Subscriber<M> {
     }
 
     /// Receives message after message, blocking; ends when no publisher is alive and nothing is
-    /// left. Losses and refused messages are passed over: see [`lost`](Subscriber::lost).
+    /// left. Losses, refused and missed messages are passed over: see [`lost`](Subscriber::lost).
     pub fn iter(&mut self) -> Iter<'_, M> {
         Iter { subscriber: self }
     }
@@ -274,7 +278,7 @@ impl<M: ShmMessage> Iterator for Iter<'_, M> {
         loop {
             match self.subscriber.recv() {
                 Ok(message) => return Some(message),
-                Err(RecvError::Lagged(_) | RecvError::Invalid(_)) => {}
+                Err(RecvError::Lagged(_) | RecvError::Invalid(_) | RecvError::Missed { .. }) => {}
                 Err(RecvError::Disconnected | RecvError::Forked) => return None,
             }
         }

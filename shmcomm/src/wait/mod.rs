@@ -101,10 +101,12 @@ impl Event {
 }
 
 /// Until when to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Ordered as on the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Deadline {
-    Never,
     At(Instant),
+    Never,
 }
 
 impl Deadline {
@@ -156,6 +158,11 @@ pub(crate) trait Await {
     /// Looks after what does not announce itself: dead peers, a replaced segment. Called before the
     /// first sleep and between sleeps, at most every 50 ms or so.
     fn idle(&mut self) -> Option<Self::Output>;
+
+    /// When `idle` will have something to say at the latest, and is to be asked.
+    fn due(&self) -> Deadline {
+        Deadline::Never
+    }
 
     /// Where to sleep now. (A follower changes its segment, and with it the event.)
     fn event(&self) -> Event;
@@ -216,7 +223,9 @@ fn sleep<A: Await>(target: &mut A, deadline: Deadline) -> Option<A::Output> {
             return Some(output);
         }
         let left = deadline.left()?;
-        let slice = target.patience().slice().min(left);
+        // What is due is said before the sleep, so this is zero only if it has become due since.
+        let due = target.due().left().unwrap_or(Duration::ZERO);
+        let slice = target.patience().slice().min(left).min(due);
         log::trace!(target: "shmcomm", "channel `{}`: sleeping for up to {slice:?}", target.channel());
         os::futex_wait(event.futex(), value, slice);
         if let Some(output) = target.look() {

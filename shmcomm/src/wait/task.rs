@@ -28,7 +28,7 @@
 //! go on at once. The count is the thread's, as futures come and go with each message.
 
 use super::reactor::Alarm;
-use super::{Await, SLICE};
+use super::{Await, Deadline, SLICE};
 use crate::sync::{Ordering, fence};
 use core::cell::Cell;
 use core::future::poll_fn;
@@ -90,7 +90,7 @@ impl Nap {
             return self.over(output);
         }
         let now = Instant::now();
-        if self.rounds.is_none_or(|rounds| rounds <= now) {
+        if self.rounds.is_none_or(|rounds| rounds <= now) || target.due() <= Deadline::At(now) {
             if let Some(output) = target.idle() {
                 return self.over(output);
             }
@@ -111,7 +111,10 @@ impl Nap {
             return self.over(output);
         }
         let slice = target.patience().slice();
-        let until = self.rounds.map_or(now + slice, |rounds| rounds.min(now + slice));
+        let mut until = self.rounds.map_or(now + slice, |rounds| rounds.min(now + slice));
+        if let Deadline::At(due) = target.due() {
+            until = until.min(due);
+        }
         self.alarm.set(Some((event.futex(), value)), until, context.waker());
         TAKEN.with(|taken| taken.set(0));
         Poll::Pending
