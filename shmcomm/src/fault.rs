@@ -6,19 +6,35 @@
 //!
 //! * Under `cfg(loom)` a thread that runs in `crash_at` stops at the point it was told, as if
 //!   killed: nothing that it holds is given back.
-//! * Under `cfg(shmcomm_fault)` the process aborts at the point named by `SHMCOMM_FAULT`
-//!   (`NAME` or `NAME:COUNT`, the COUNT-th time it gets there, from 1).
+//! * Under `cfg(shmcomm_fault)` a process does at its points what `SHMCOMM_FAULT` says, such as
+//!   `pub.claimed=kill@3;*=yield%10`: see `plan` for the grammar.
+//!
+//! Names are `area.step`, the step in the past: it has been made, and nothing after it. The points of
+//! an area are in the order of the protocol that the area's module describes. Names in `model.` are
+//! of the models alone. `cargo xtask faults` lists all of them, from the sources.
 
 /// Names an instant at which a process may die.
 macro_rules! fault_point {
     ($name:literal) => {{
-        #[cfg(any(loom, shmcomm_fault))]
+        #[cfg(loom)]
         $crate::fault::reached($name);
+        #[cfg(all(shmcomm_fault, not(loom)))]
+        {
+            static POINT: $crate::fault::Point = $crate::fault::Point::new($name);
+            POINT.reached();
+        }
     }};
 }
 pub(crate) use fault_point;
 
 use crate::sync::Ordering;
+
+#[cfg(all(shmcomm_fault, not(loom)))]
+mod plan;
+#[cfg(all(shmcomm_fault, not(loom)))]
+pub(crate) use plan::Point;
+#[cfg(all(shmcomm_fault, not(loom)))]
+pub use plan::{arm, observe};
 
 /// True in the known-wrong variant of that name.
 #[cfg(not(loom))]
@@ -90,25 +106,4 @@ mod model {
 #[inline(always)]
 pub(crate) const fn dying() -> bool {
     false
-}
-
-#[cfg(all(shmcomm_fault, not(loom)))]
-pub(crate) fn reached(name: &str) {
-    use crate::sync::{AtomicU64, Ordering::Relaxed};
-    use std::sync::OnceLock;
-
-    static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static VISITS: AtomicU64 = AtomicU64::new(0);
-    let chosen = CHOSEN.get_or_init(|| {
-        let text = std::env::var("SHMCOMM_FAULT").ok()?;
-        let (name, count) = text.split_once(':').unwrap_or((&text, "1"));
-        Some((name.to_owned(), count.parse().unwrap_or(1)))
-    });
-    if let Some((chosen, count)) = chosen
-        && chosen == name
-        // Relaxed: a count, on which no other memory depends.
-        && VISITS.fetch_add(1, Relaxed) + 1 == *count
-    {
-        std::process::abort();
-    }
 }

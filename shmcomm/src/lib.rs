@@ -237,6 +237,11 @@ pub use shmcomm_derive::ShmMessage;
 /// What macro expansions call. Not public API.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(all(shmcomm_fault, not(loom)))]
+    pub mod fault {
+        pub use crate::fault::{arm, observe};
+    }
+
     #[cfg(not(loom))]
     pub use crate::channel::declare as channel;
     pub use crate::message::private as message;

@@ -27,7 +27,8 @@ const LAYERS: [(&str, u32); 16] = [
 ];
 
 /// Modules of one layer that may call each other all the same, with the reason.
-const NEIGHBOURS: [(&str, &str, &str); 6] = [
+const NEIGHBOURS: [(&str, &str, &str); 7] = [
+    ("fault", "os", "a process may be made to die at a fault point"),
     ("fault", "sync", "known-wrong variants weaken orderings"),
     ("os", "error", "system calls are reported as set-up errors"),
     ("os", "sync", "the futex is an atomic word"),

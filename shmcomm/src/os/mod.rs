@@ -51,6 +51,11 @@ pub(crate) use other::*;
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 
+#[cfg(all(shmcomm_fault, not(loom)))]
+mod fault;
+#[cfg(all(shmcomm_fault, not(loom)))]
+pub(crate) use fault::{kill_self, stop_self};
+
 /// What stands under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {

@@ -21,6 +21,7 @@ pub(super) use super::sample::Held;
 use super::terms::{Expect, Silence, Terms, Wanted};
 use super::{KEEPER, PUBLISHER_SEAT, RecvError};
 use crate::error::Error;
+use crate::fault::fault_point;
 use crate::layout::{Discipline, Geometry, Region, control, seat};
 use crate::message::Invalid;
 use crate::ring::{AtHome, Corrupt, Grabbed, Missed, Place, Reader, window};
@@ -376,6 +377,7 @@ impl Source {
         });
         match next {
             Ok(mut next) => {
+                fault_point!("sub.followed");
                 log::info!(target: "shmcomm", "channel `{}`: followed to its new segment", self.attachment.channel());
                 next.spec.connect_timeout = self.spec.connect_timeout;
                 next.counts = self.counts;

@@ -8,6 +8,7 @@ use super::job::Job;
 use super::{PullError, PullTimeoutError, TryPullError};
 use crate::codec::Decode;
 use crate::error::Error;
+use crate::fault::fault_point;
 use crate::message::in_place::copy_out;
 use crate::message::{Fixed, Invalid, ShmMessage};
 use crate::ring::Keep;
@@ -232,6 +233,7 @@ impl<M, F: ?Sized> Puller<M, F> {
         self.end.called();
         let Some(job) = self.end.queue.try_pull() else { return Ok(None) };
         let (len, redelivered) = (job.len(), job.redelivered());
+        fault_point!("pull.reading");
         let message = read(job.bytes());
         job.done();
         let End { attachment, counts, wake, .. } = &mut self.end;

@@ -8,6 +8,7 @@ use super::job::PushLoan;
 use super::{FlushError, PushError, PushTimeoutError, TryPushError};
 use crate::codec::{Encode, EncodeError};
 use crate::error::Error;
+use crate::fault::fault_point;
 use crate::message::{self, Fixed, ShmMessage};
 use crate::os;
 use crate::ring::KeepMut;
@@ -203,6 +204,7 @@ impl<M: ?Sized, F: ?Sized> Pusher<M, F> {
         self.end.called();
         let Some(mut loan) = self.end.queue.claim_for_push() else { return Ok(false) };
         let len = write(loan.bytes_mut()).map_err(PushError::Unencodable)?;
+        fault_point!("push.written");
         if !loan.publish(len, os::monotonic_coarse()) {
             return Err(PushError::Damaged);
         }

@@ -18,6 +18,7 @@
 
 use super::name::Place;
 use super::segment::{Look, Segment, check_owner, no_room};
+use crate::fault::fault_point;
 use crate::layout::python::{Header, Kind, Shape, word};
 use crate::os::{self, FileId, Lineage};
 use crate::sync::{AtomicU32, Ordering};
@@ -174,6 +175,7 @@ impl Drop for Owned {
             for path in [self.keeper.place.path(), self.keeper.place.hidden()] {
                 if stands_for(path, self.keeper.id) {
                     let _ = os::unlink(path);
+                    fault_point!("py.leaving");
                 }
             }
         }
@@ -206,12 +208,15 @@ impl Keeper {
             Ok(Some(id)) if id == self.id => true,
             Ok(None) => {
                 match os::link(&self.file, path) {
-                    Ok(()) => log::trace!(
-                        target: "shmcomm",
-                        "channel `{}`: {} is there again",
-                        self.place.name(),
-                        path.display()
-                    ),
+                    Ok(()) => {
+                        fault_point!("py.healed");
+                        log::trace!(
+                            target: "shmcomm",
+                            "channel `{}`: {} is there again",
+                            self.place.name(),
+                            path.display()
+                        );
+                    }
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(error) => {
                         log::error!(
@@ -269,7 +274,10 @@ fn resume(place: &Place, file: File, shape: Shape) -> Result<Option<Segment>, Er
         segment.shape() == shape && segment.is_ours() && consistent(place.kind(), segment)
     };
     match Segment::open(place, file) {
-        Ok(Look::Found(segment)) if fits(&segment) => return segment.without_lock(place).map(Some),
+        Ok(Look::Found(segment)) if fits(&segment) => {
+            fault_point!("py.resumed");
+            return segment.without_lock(place).map(Some);
+        }
         _ => log::info!(
             target: "shmcomm",
             "channel `{}`: what an earlier owner left has another shape; it is replaced",
@@ -277,6 +285,7 @@ fn resume(place: &Place, file: File, shape: Shape) -> Result<Option<Segment>, Er
         ),
     }
     os::unlink(place.hidden()).map_err(|error| place.system("remove the hidden name of", error))?;
+    fault_point!("py.replacing");
     Ok(None)
 }
 
@@ -295,6 +304,7 @@ fn consistent(kind: Kind, segment: &Segment) -> bool {
         _ if kind == Kind::Req => true,
         steps if steps == 1 || kind == Kind::Rep => {
             raw.store(word::MSG_COUNT, count + steps, Ordering::Relaxed);
+            fault_point!("py.mended");
             true
         }
         _ => false,
@@ -305,12 +315,14 @@ fn consistent(kind: Kind, segment: &Segment) -> bool {
 fn create(place: &Place, shape: Shape) -> Result<Option<Segment>, Error> {
     let file = os::create_unnamed(place.dir()).map_err(|error| place.system("create", error))?;
     os::reserve(&file, shape.size()).map_err(|error| no_room(place, shape, error))?;
+    fault_point!("py.reserved");
     let header = Header::to_bytes(&Header::fresh(shape, os::pid()));
     os::write_at(&file, &header, 0).map_err(|error| place.system("write", error))?;
     os::try_lock(&file, 0, 1).map_err(|error| place.system("lock", error))?;
+    fault_point!("py.locked");
     let stat = os::stat(&file).map_err(|error| place.system("examine", error))?;
     match os::link(&file, place.hidden()) {
-        Ok(()) => {}
+        Ok(()) => fault_point!("py.hidden"),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
         Err(error) => return Err(place.system("name", error)),
     }
@@ -321,7 +333,10 @@ fn create(place: &Place, shape: Shape) -> Result<Option<Segment>, Error> {
 fn take_name(place: &Place, segment: &Segment) -> Result<(), Error> {
     for _ in 0..TRIES {
         match os::link(segment.file(), place.path()) {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                fault_point!("py.named");
+                return Ok(());
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(place.system("name", error)),
         }
@@ -337,7 +352,7 @@ fn take_name(place: &Place, segment: &Segment) -> Result<(), Error> {
             place.path().display()
         );
         match os::unlink(place.path()) {
-            Ok(()) => {}
+            Ok(()) => fault_point!("py.unnamed"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(place.system("remove", error)),
         }

@@ -14,6 +14,7 @@ use super::{
     Format, Incoming, Options, Receives, RecvError, RecvTimeoutError, Stats, TryRecvError, Unreadable, stats,
 };
 use crate::Error;
+use crate::fault::fault_point;
 use crate::layout::python::Kind;
 use crate::wait::Deadline;
 use core::fmt;
@@ -104,12 +105,14 @@ impl Inlet {
             return Ok(None);
         }
         let Some(_held) = self.lock.try_hold()? else { return Ok(None) };
+        fault_point!("py.turn");
         let slots = raw.shape().slots;
         let tail = ring::tail(raw) % slots;
         if ring::waiting_from(raw, tail) == 0 {
             return Ok(None);
         }
         let job = raw.take(tail, &mut self.buffer);
+        fault_point!("py.taken");
         ring::set_tail(raw, (tail + 1) % slots);
         Ok(Some(job))
     }

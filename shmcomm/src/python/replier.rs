@@ -38,6 +38,7 @@ use super::{
     TryRecvError, Unreadable, stats,
 };
 use crate::Error;
+use crate::fault::fault_point;
 use crate::layout::python::{Kind, word};
 use crate::sync::{Ordering, fence};
 use crate::wait::Deadline;
@@ -314,6 +315,7 @@ impl Replies {
         ring::write_after(raw, skipped, reply, |head| {
             // Relaxed: [answered] is published by the head that is stored next.
             raw.store(word::ANSWERED, answered(number, head), Ordering::Relaxed);
+            fault_point!("py.replying");
         });
         self.sent = Some(Instant::now());
     }
@@ -328,6 +330,7 @@ impl Replies {
         fence(Ordering::Release);
         for slot in self.stale.drain(..) {
             raw.overwrite(slot, nothing);
+            fault_point!("py.withdrawn");
         }
     }
 

@@ -27,6 +27,7 @@ use super::{
     Stats, TryRecvError, TrySendError, Unreadable, stats,
 };
 use crate::Error;
+use crate::fault::fault_point;
 use crate::layout::python::{Kind, word};
 use crate::sync::{Ordering, fence};
 use crate::wait::Deadline;
@@ -246,6 +247,7 @@ impl Inlet {
             return Err(TrySendError::Full);
         }
         ring::write(raw, &self.buffer[..len]);
+        fault_point!("py.asked");
         self.asked = Some(ring::head(raw));
         self.restarted = false;
         if !self.requests.is_ours() {
@@ -288,6 +290,7 @@ impl Inlet {
             return None;
         }
         let reply = raw.take((head + slots - 1) % slots, &mut self.buffer);
+        fault_point!("py.answered");
         // The copy comes before the second look; pairs with the fences of the replier's writes.
         fence(Ordering::Acquire);
         let unchanged = raw.load(word::ANSWERED, Ordering::Relaxed) == answer;

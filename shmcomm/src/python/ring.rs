@@ -17,6 +17,7 @@
 //! Python's stores have no order, and neither end can mend that.
 
 use super::raw::{BadLength, Raw};
+use crate::fault::fault_point;
 use crate::layout::python::word;
 use crate::sync::{Ordering, fence, spin_loop};
 
@@ -60,6 +61,7 @@ pub(super) fn read(raw: &Raw, index: u64, buffer: &mut [u8]) -> Read {
         return Read::Lost(ahead - (slots - 1));
     }
     let copied = raw.take(index % slots, buffer);
+    fault_point!("py.copied");
     // The copy comes before the second look.
     fence(Ordering::Acquire);
     let ahead = head(raw).wrapping_sub(index);
@@ -90,11 +92,14 @@ pub(super) fn write_after(raw: &Raw, skipped: u64, payload: &[u8], before: impl 
     // with Release: it then knows that its own message is being overwritten.
     fence(Ordering::Release);
     raw.put(slot, payload);
+    fault_point!("py.put");
     let next = if slot + 1 == slots { 0 } else { slot + 1 };
     before(next);
     // [written] pairs with [head], and with [taken].
     raw.store(word::HEAD, next, Ordering::Release);
+    fault_point!("py.head");
     raw.store(word::MSG_COUNT, count.wrapping_add(1 + skipped), Ordering::Release);
+    fault_point!("py.counted");
 }
 
 /// The slot that is written next.
@@ -123,6 +128,7 @@ pub(super) fn tail(raw: &Raw) -> u64 {
 pub(super) fn set_tail(raw: &Raw, slot: u64) {
     // [freed] pairs with [room]: what was read is read.
     raw.store(word::TAIL, slot, Ordering::Release);
+    fault_point!("py.tail");
 }
 
 /// Whether the ring takes no message, for a writer that respects the tail. A tail that is no slot at

@@ -5,6 +5,7 @@
 
 use super::end::{End, What};
 use super::{RequestError, RequestTimeoutError};
+use crate::fault::fault_point;
 use crate::message::Invalid;
 use crate::ring::queue::{Closed, Reply, Ticket};
 use crate::wait::Deadline;
@@ -112,7 +113,10 @@ pub(super) fn fetch<R>(
     // A call that was not answered cannot be polled to here a second time.
     let ticket = ticket.take()?;
     let answer = match reply {
-        Reply::Replied(len) => read(end.queue.reply_bytes(&ticket, len)).map_err(RequestError::Invalid),
+        Reply::Replied(len) => {
+            fault_point!("call.reading");
+            read(end.queue.reply_bytes(&ticket, len)).map_err(RequestError::Invalid)
+        }
         Reply::Unanswered => Err(RequestError::Unanswered),
         Reply::PeerDied | Reply::Pending => Err(RequestError::PeerDied),
     };

@@ -6,6 +6,7 @@
 use super::CallError;
 use crate::codec::EncodeError;
 use crate::error::Error;
+use crate::fault::fault_point;
 use crate::layout::{FLAG_REDELIVER, Geometry, Region, control, seat};
 use crate::message::Invalid;
 use crate::os;
@@ -136,6 +137,7 @@ impl End {
         self.called();
         let Some(mut loan) = self.queue.begin_request() else { return Err(CallError::Full) };
         let len = write(loan.request_room()).map_err(CallError::Unencodable)?;
+        fault_point!("push.written");
         let ticket = loan.request(len, os::monotonic_coarse()).ok_or(CallError::Damaged)?;
         self.counts.message(len, false, &self.attachment);
         self.wake.requests.notify();

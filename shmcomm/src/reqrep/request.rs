@@ -6,6 +6,7 @@ use super::ReplyError;
 use super::end::Wake;
 use super::form::{Held, copy, encode};
 use crate::codec::{Encode, EncodeError};
+use crate::fault::fault_point;
 use crate::message::in_place::InPlaceMut;
 use crate::message::{Fixed, ShmMessage};
 use crate::os::Lineage;
@@ -86,7 +87,9 @@ impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
             return Err(ReplyError::Forked);
         }
         let mut room = ReplyRoom::new(held.into_ring());
-        match write(room.bytes_mut()) {
+        let written = write(room.bytes_mut());
+        fault_point!("reply.written");
+        match written {
             Ok(len) => finish(room, len, &mut after),
             Err(why) => {
                 after.decline(room.into_request());

@@ -321,7 +321,9 @@ impl Slot {
             return false;
         }
         // [unpin] pairs with [claim]; for an owner's bits it is [release].
-        self.state().fetch_and(!bits, Release) & bits != 0
+        let before = self.state().fetch_and(!bits, Release);
+        fault_point!("slot.cleared");
+        before & bits != 0
     }
 }
 
@@ -420,6 +422,7 @@ impl Drop for Held {
         if !fault::dying() {
             // [unpin] pairs with [claim].
             self.slot.state().fetch_and(!self.bit, weak("relaxed unpin", Release));
+            fault_point!("sub.unpinned");
         }
     }
 }

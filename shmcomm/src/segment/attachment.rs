@@ -260,6 +260,7 @@ impl Attachment {
             (self.keeper.sweep)(&self.region, &self.geometry, index);
             fault_point!("segment.swept");
             seats::clear(&self.region, &self.geometry, index);
+            fault_point!("segment.buried");
             let _ = seats::give_back(probe, index);
             log::warn!(
                 target: "shmcomm",
@@ -316,6 +317,7 @@ impl Attachment {
         }
         // SAFETY: `map` is not used after this, nor is `region`: `drop` ends with this function.
         unsafe { ManuallyDrop::drop(&mut self.map) };
+        fault_point!("segment.unmapped");
         if let Err(error) = registration {
             log::warn!(target: "shmcomm", "{error}; left without a clean-up, which others will do");
             return;

@@ -109,12 +109,15 @@ pub(super) fn unnamed(
     os::write_at(&file, spec.schema.as_bytes(), geometry.schema_offset)
         .map_err(|error| system(place, "write", error))?;
 
+    fault_point!("segment.written");
     let stat = os::stat(&file).map_err(|error| system(place, "examine", error))?;
     let probe = os::reopen(&file).map_err(|error| system(place, "open", error))?;
     let map = map(place, &file, &geometry)?;
     // Nobody else knows the file, so nobody else has the seat.
     seats::take(&file, 0).map_err(|error| system(place, "lock", error))?;
+    fault_point!("segment.locked");
     seats::write(&region(&map), &geometry, 0, role);
+    fault_point!("segment.made");
     // `file` is closed here; the mapping keeps its lock.
     let held = Held { place: place.clone(), probe, map, id: stat.id, geometry, flags: spec.flags };
     Attachment::new(held, 0, role, keeper)
@@ -217,6 +220,7 @@ pub(super) fn take_name(place: &Place, file: &File, stat: &Stat) -> Result<bool,
     fault_point!("segment.unlinking");
     match os::unlink(place.path()) {
         Ok(()) => {
+            fault_point!("segment.unlinked");
             wake_sleepers(file, stat);
             Ok(true)
         }

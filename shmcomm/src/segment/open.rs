@@ -192,6 +192,7 @@ impl Visitor<'_> {
         let mut taken = None;
         {
             let _registration = Registration::wait(place, &probe)?;
+            fault_point!("segment.registered");
             // Relaxed: set under the lock that is held, or by a `force_unlink` that did not wait for it.
             let superseded = region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE;
             if !inspect::names(place.path(), &stat) {
@@ -206,9 +207,11 @@ impl Visitor<'_> {
                 if seats::take(&file, index).map_err(|error| system(place, "lock", error))? {
                     fault_point!("segment.seated");
                     (keeper.sweep)(&region, &geometry, index);
+                    fault_point!("segment.cleaned");
                     seats::write(&region, &geometry, index, role);
                     fault_point!("segment.entered");
                     seats::update_modes(&region, &geometry, &probe, (index, true));
+                    fault_point!("segment.joined");
                     taken = Some(index);
                     break;
                 }

@@ -8,6 +8,7 @@
 //! words change under the registration lock, which is byte [`REGISTRATION`].
 
 use super::{Place, Role};
+use crate::fault::fault_point;
 use crate::layout::{Geometry, MAX_SEATS, Region, control, event, seat};
 use crate::os;
 use crate::sync::Ordering;
@@ -168,6 +169,7 @@ pub(super) fn write(region: &Region, geometry: &Geometry, index: u32, role: Role
     }
     region.u64(at + seat::JOINED).store(os::wall_clock() as u64, Ordering::Relaxed);
     region.u32(at + seat::PID).store(os::pid(), Ordering::Relaxed);
+    fault_point!("seat.named");
     // [entry written] pairs with [entry read].
     region.u32(at + seat::ROLE).store(role as u32, Ordering::Release);
 }
@@ -180,6 +182,7 @@ pub(super) fn clear(region: &Region, geometry: &Geometry, index: u32) {
         // finds the seat left finds all that was done from it. Readers of an entry that is being
         // emptied see some of it, as they do while its counters move.
         region.u64(at + offset).store(0, Ordering::Release);
+        fault_point!("seat.clearing");
     }
 }
 
@@ -216,6 +219,7 @@ pub(super) fn update_modes(region: &Region, geometry: &Geometry, probe: &File, m
         } else if mode.load(Ordering::Relaxed) == 0 {
             mode.store(1, Ordering::Relaxed);
         }
+        fault_point!("seat.moded");
     }
 }
 
@@ -228,6 +232,7 @@ pub(super) fn wake_all(region: &Region, geometry: Option<&Geometry>) {
         let word = region.u32(at);
         // The state was changed by a system call before this; [woken] pairs with `wait`'s load.
         word.fetch_add(1, Ordering::Release);
+        fault_point!("wake.all");
         os::futex_wake(word, u32::MAX);
     };
     for base in EVENTS {

@@ -33,6 +33,7 @@ mod reactor;
 #[cfg(feature = "async")]
 pub(crate) mod task;
 
+use crate::fault::fault_point;
 use crate::layout::{Region, event};
 use crate::os;
 use crate::sync::{AtomicU32, Ordering, fence, spin_loop};
@@ -75,6 +76,7 @@ impl Event {
     /// line that is rarely written while no participant may sleep.
     #[inline]
     pub(crate) fn notify(&self) {
+        fault_point!("wake.published");
         // Relaxed: a stale 0 is what the first short sleeps are for (3).
         if self.mode().load(Ordering::Relaxed) != 0 {
             self.wake();
@@ -95,7 +97,9 @@ impl Event {
     pub(crate) fn wake_all(&self) {
         // Release: keeps the change of the futex behind it. (2)
         self.waiters().swap(0, Ordering::AcqRel);
+        fault_point!("wake.flag");
         self.futex().fetch_add(1, Ordering::Release);
+        fault_point!("wake.futex");
         os::futex_wake(self.futex(), u32::MAX);
     }
 }
@@ -211,12 +215,14 @@ fn sleep<A: Await>(target: &mut A, deadline: Deadline) -> Option<A::Output> {
         if !target.patience().announced {
             target.announce();
             target.patience().announced = true;
+            fault_point!("wait.announced");
         }
         let event = target.event();
         // Acquire: the value is read before the flag is set. (2)
         let value = event.futex().load(Ordering::Acquire);
         // Relaxed: ordered by the fence.
         event.waiters().store(1, Ordering::Relaxed);
+        fault_point!("wait.flagged");
         // [sleep] pairs with [notify]. (1)
         fence(Ordering::SeqCst);
         if let Some(output) = target.look() {
@@ -227,7 +233,9 @@ fn sleep<A: Await>(target: &mut A, deadline: Deadline) -> Option<A::Output> {
         let due = target.due().left().unwrap_or(Duration::ZERO);
         let slice = target.patience().slice().min(left).min(due);
         log::trace!(target: "shmcomm", "channel `{}`: sleeping for up to {slice:?}", target.channel());
+        fault_point!("wait.sleeping");
         os::futex_wait(event.futex(), value, slice);
+        fault_point!("wait.woken");
         if let Some(output) = target.look() {
             return Some(output);
         }

@@ -4,7 +4,7 @@
 //! Trusts nothing that it reads: whatever is in the region, it ends, and without overflow.
 
 use super::{Corrupt, HOLE, LAST, Meta, WRITING, parse};
-use crate::fault::mutant;
+use crate::fault::{fault_point, mutant};
 use crate::ring::broadcast::writer::Count;
 use crate::ring::slot::{Control, READERS, Slots};
 use crate::sync::Ordering::{Relaxed, Release};
@@ -64,11 +64,14 @@ pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Co
     for position in finished..end {
         count.hole(slots.at(position));
     }
+    fault_point!("adopt.closed");
     // [head] pairs with [catch up].
     control.head().store(count.next, Release);
+    fault_point!("adopt.head");
     // Relaxed, both: figures.
     control.messages().store(count.next - count.holes, Relaxed);
     control.holes().store(count.holes, Relaxed);
+    fault_point!("adopt.counted");
     if pinned {
         for index in 0..slots.count() {
             adopted.claims += u64::from(slots.at(index).clear(!READERS));

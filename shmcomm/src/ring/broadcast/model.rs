@@ -117,7 +117,7 @@ impl Witness {
             let mut bytes = [MaybeUninit::uninit(); SIZE];
             pinned.copy_to(&mut bytes);
             let first = parts(&bytes);
-            fault_point!("sub.looking");
+            fault_point!("model.looking");
             pinned.copy_to(&mut bytes);
             assert_eq!(first, parts(&bytes), "changed while held");
             first

@@ -5,7 +5,7 @@
 //! ends after a bounded number of steps, whatever the writer does meanwhile.
 
 use super::{Corrupt, DONE, HOLE, LAST, Meta, done, hole, parse, writing};
-use crate::fault::mutant;
+use crate::fault::{fault_point, mutant};
 use crate::layout::{Discipline, Geometry, PINNED_READERS, Region};
 use crate::ring::slot::{Control, Held, Refused, Slot, Slots};
 use crate::sync::Ordering::{Acquire, Relaxed};
@@ -257,6 +257,7 @@ impl Reader {
     fn grabbed(&mut self, held: Held, position: u64, meta: Meta) -> Grabbed {
         held.keep();
         self.holding = Some(position);
+        fault_point!("sub.held");
         Grabbed { position, len: self.len(meta) }
     }
 
@@ -333,6 +334,7 @@ impl Reader {
             let resume = head.saturating_sub(self.slots.count() - self.margin);
             // The head may be older than the stamp.
             self.pass(resume.saturating_sub(position).max(1));
+            fault_point!("sub.lapped");
         }
         Err(Missed::Empty)
     }
@@ -426,6 +428,7 @@ fn copy<const EXACT: bool>(slot: Slot, stamp: u64, bytes: &mut [MaybeUninit<u8>]
     // Relaxed: a first guess, of use only if `settle` finds the same.
     let guess = if EXACT { 0 } else { slot.meta().load(Relaxed) };
     slot.load(front::<EXACT>(slot, Meta::from_word(guess), bytes));
+    fault_point!("sub.copied");
     slot.settle(stamp).map(Meta::from_word)
 }
 

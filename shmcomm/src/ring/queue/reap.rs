@@ -59,7 +59,7 @@ impl Queue {
         if reaped.returned > 0 {
             self.slots.count_redelivered(reaped.returned.into());
         }
-        fault_point!("reap.done");
+        fault_point!("queue.swept");
         reaped
     }
 

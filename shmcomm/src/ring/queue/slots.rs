@@ -24,6 +24,26 @@ pub(super) enum Step {
     Reap,
 }
 
+impl Step {
+    /// Where a participant may die after it, or after it failed.
+    #[inline(always)]
+    fn made(self) {
+        match self {
+            Step::Claim => fault_point!("push.taken"),
+            Step::Publish => fault_point!("push.published"),
+            Step::Abort => fault_point!("push.aborted"),
+            Step::Take => fault_point!("pull.taken"),
+            Step::Acknowledge => fault_point!("pull.freed"),
+            Step::PutBack => fault_point!("pull.returned"),
+            Step::Reply => fault_point!("reply.published"),
+            Step::Decline => fault_point!("reply.declined"),
+            Step::Close => fault_point!("call.closed"),
+            Step::Carry => fault_point!("queue.carried"),
+            Step::Reap => fault_point!("queue.reaped"),
+        }
+    }
+}
+
 /// How often an owner tries to leave a slot that others may only carry or cancel meanwhile. Each
 /// failure takes a whole lap of the ring, or a cancellation; more than that is a peer gone mad.
 pub(super) const TRIES: u32 = 64;
@@ -103,7 +123,7 @@ impl Slots {
         self.in_any_order(index);
         let (success, failure) = ordering(step);
         let changed = self.at(index, slot::STAMP).compare_exchange(old.0, new.0, success, failure);
-        fault_point!("queue.changed");
+        step.made();
         changed.map(drop).map_err(Word)
     }
 
@@ -249,7 +269,7 @@ impl Slots {
     #[cfg(loom)]
     pub(super) fn take_head_first(&self) -> u64 {
         let position = self.region.u64(control::HEAD).fetch_add(1, Ordering::AcqRel);
-        fault_point!("queue.head");
+        fault_point!("model.head");
         position
     }
 

@@ -452,7 +452,7 @@ fn death_at_any_step_leaves_a_channel_that_works() {
             let place = Place::within(dir, &channel.spec.name).unwrap();
             let mut command = helper::command("live", &channel);
             command.env(crate::segment::name::DIR_VARIABLE, dir);
-            command.env("SHMCOMM_FAULT", format!("segment.{point}:{count}"));
+            command.env("SHMCOMM_FAULT", format!("segment.{point}=abort@{count}"));
             let lived = Helper::spawn(command).answer() == "lived";
             let context = format!("{point}:{count}");
             let listed = crate::segment::list::list_within(dir).unwrap();

@@ -1,0 +1,26 @@
+//! How a process ends or stops itself at a fault point, as if somebody else had done it.
+//!
+//! Owns two signals to the own process. There only under `cfg(shmcomm_fault)`.
+
+#[cfg(target_os = "linux")]
+use rustix::process::{Signal, getpid, kill_process};
+
+/// Ends this process as `kill -9` does.
+#[cfg(target_os = "linux")]
+pub(crate) fn kill_self() {
+    let _ = kill_process(getpid(), Signal::KILL);
+}
+
+/// Stops this process until somebody continues it.
+#[cfg(target_os = "linux")]
+pub(crate) fn stop_self() {
+    let _ = kill_process(getpid(), Signal::STOP);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn kill_self() {
+    std::process::abort();
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stop_self() {}
