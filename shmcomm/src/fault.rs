@@ -34,7 +34,7 @@ mod plan;
 #[cfg(all(shmcomm_fault, not(loom)))]
 pub(crate) use plan::Point;
 #[cfg(all(shmcomm_fault, not(loom)))]
-pub use plan::{arm, observe};
+pub use plan::{Action, arm, observe};
 
 /// True in the known-wrong variant of that name.
 #[cfg(not(loom))]

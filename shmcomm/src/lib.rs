@@ -239,7 +239,7 @@ pub use shmcomm_derive::ShmMessage;
 pub mod __private {
     #[cfg(all(shmcomm_fault, not(loom)))]
     pub mod fault {
-        pub use crate::fault::{arm, observe};
+        pub use crate::fault::{Action, arm, observe};
     }
 
     #[cfg(not(loom))]

@@ -17,6 +17,11 @@ impl<const WORDS: usize> Proof<WORDS> {
         Proof { number, words: std::array::from_fn(|i| word(number, i)) }
     }
 
+    /// Whether every word is the number's own.
+    pub fn is_whole(&self) -> bool {
+        self.words.iter().enumerate().all(|(i, found)| *found == word(self.number, i))
+    }
+
     /// Panics unless every word is the number's own.
     #[track_caller]
     pub fn check(&self) {

@@ -28,7 +28,10 @@ const VARIABLE: &str = "SHMCOMM_FAULT";
 const MOST: usize = 64;
 
 static PLAN: OnceLock<Plan> = OnceLock::new();
-static OBSERVER: OnceLock<fn(&'static str, bool)> = OnceLock::new();
+static OBSERVER: OnceLock<Observer> = OnceLock::new();
+
+/// Is told the name of a point and, if something is about to be done there, what.
+pub type Observer = fn(&'static str, Option<Action>);
 
 /// Sets the plan of this process, in place of `SHMCOMM_FAULT`.
 ///
@@ -38,9 +41,9 @@ pub fn arm(text: &str) -> Result<(), String> {
     PLAN.set(text.parse()?).map_err(|_| "a plan of faults is being followed already".to_owned())
 }
 
-/// Has `observer` told the name of each point that this process visits, once; and again, with `true`,
-/// of each point at which the plan does something.
-pub fn observe(observer: fn(&'static str, bool)) {
+/// Has `observer` told of each point that this process visits, once, and of everything that is done at
+/// one, before it is.
+pub fn observe(observer: Observer) {
     let _ = OBSERVER.set(observer);
 }
 
@@ -77,7 +80,7 @@ impl Point {
         }
         self.rules.store(rules, Relaxed);
         self.visited.store(1, Relaxed);
-        self.tell(false);
+        self.tell(None);
     }
 
     #[cold]
@@ -87,7 +90,7 @@ impl Point {
             if rules >> i & 1 == 0 || !rule.is_due(plan) {
                 continue;
             }
-            self.tell(true);
+            self.tell(Some(rule.action));
             match rule.action {
                 Action::Kill => os::kill_self(),
                 Action::Stop => os::stop_self(),
@@ -101,9 +104,9 @@ impl Point {
         }
     }
 
-    fn tell(&self, acts: bool) {
+    fn tell(&self, action: Option<Action>) {
         if let Some(observer) = OBSERVER.get() {
-            observer(self.name, acts);
+            observer(self.name, action);
         }
     }
 }
@@ -133,8 +136,9 @@ struct Rule {
     visits: AtomicU64,
 }
 
+/// What is done at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
+pub enum Action {
     Kill,
     Abort,
     Stop,

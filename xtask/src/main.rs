@@ -1,0 +1,84 @@
+//! What one does with the repository: `cargo xtask COMMAND`.
+//!
+//! Owns the commands and their arguments. Builds with `cargo`; never talks to the library itself.
+
+mod names;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask faults [--absent FILE...]
+    Lists the fault points, from the sources. With --absent: fails if a file has the name of one, as
+    a build without `--cfg shmcomm_fault` must not.
+
+cargo xtask torture [--quick | --minutes N] [--seed N] [--jobs N] [--only SCENE] [--keep-going]
+    Kills processes in all roles, at their fault points and at random, and checks what every message
+    proves. Ten minutes, or about one with --quick. --jobs: most processes at once, 5 if not said.
+    Fails on the first thing that is wrong, unless it is to keep going.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments[..] {
+        ["faults"] => names::all().map(|names| names.iter().for_each(|name| println!("{name}"))),
+        ["faults", "--absent", ref files @ ..] if !files.is_empty() => absent(files),
+        ["torture", ref arguments @ ..] => torture(arguments),
+        _ => Err(HELP.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Fails if any of the files has the name of a fault point.
+fn absent(files: &[&str]) -> Result<(), Box<dyn Error>> {
+    let names = names::all()?;
+    for file in files {
+        let bytes = std::fs::read(file).map_err(|error| format!("cannot read {file}: {error}"))?;
+        let found: Vec<&str> = names.iter().map(String::as_str).filter(|name| has(&bytes, name)).collect();
+        if !found.is_empty() {
+            return Err(format!("{file} has the names of fault points: {}", found.join(", ")).into());
+        }
+    }
+    println!("none of {} fault points is in {}", names.len(), files.join(", "));
+    Ok(())
+}
+
+fn has(bytes: &[u8], name: &str) -> bool {
+    bytes.windows(name.len()).any(|window| window == name.as_bytes())
+}
+
+/// Builds the program with its fault points, into a folder of its own, and becomes it.
+fn torture(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    let target = Path::new(names::ROOT).join("target/torture");
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default() + " --cfg shmcomm_fault";
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--release", "--package", "xtask", "--bin", "torture"])
+        .args(["--features", "torture"])
+        .current_dir(names::ROOT)
+        .env("RUSTFLAGS", flags.trim())
+        .env("CARGO_TARGET_DIR", &target)
+        .status()?;
+    if !built.success() {
+        return Err("the torture program does not build".into());
+    }
+    become_program(Command::new(target.join("release/torture")).args(arguments))
+}
+
+#[cfg(unix)]
+fn become_program(command: &mut Command) -> Result<(), Box<dyn Error>> {
+    use std::os::unix::process::CommandExt as _;
+    Err(command.exec().into())
+}
+
+#[cfg(not(unix))]
+fn become_program(_: &mut Command) -> Result<(), Box<dyn Error>> {
+    Err("shmcomm has channels on Linux only".into())
+}

@@ -1,0 +1,212 @@
+//! [`Life`]: what a worker process has, from its fork to its end.
+//!
+//! Owns the worker's access to the ledger, its chance, its term, and how it puts complaints on record.
+//! Calls the fault plan of the library. Knows no pattern.
+
+use super::fault::{self, Action};
+use super::ledger::{self, CLAIMED, JOBS, Ledger, RECEIVED, Round, SENT, now};
+use super::process::{COMPLAINED, End, LEFT, PANICKED, fork, outlive};
+use super::random::Random;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// A role's work: until [`Life::is_over`], or until something is wrong, which is the error.
+pub type Work = fn(&mut Life) -> Result<(), Wrong>;
+
+/// What is wrong, in words.
+pub type Wrong = Box<dyn std::error::Error>;
+
+/// One worker.
+pub struct Life {
+    pub ledger: &'static Ledger,
+    pub random: Random,
+    /// Which role it has, in the table of all roles, and which worker of the scene it is.
+    pub role: usize,
+    pub me: usize,
+    /// Sends rather than receives.
+    pub sends: bool,
+    /// The full name of the channel.
+    pub channel: String,
+    /// When it is to leave by itself, of [`now`].
+    pub term: u64,
+    /// What is to happen at fault points.
+    pub plan: String,
+}
+
+/// Where the observer of fault points finds what it needs.
+static OBSERVED: OnceLock<(&'static Ledger, &'static [String], usize)> = OnceLock::new();
+
+fn observe(name: &'static str, action: Option<Action>) {
+    let Some((ledger, names, role)) = OBSERVED.get() else { return };
+    let Ok(at) = names.binary_search_by(|known| known.as_str().cmp(name)) else {
+        return ledger.round.complain(&format!("fault point {name} is not in the sources"));
+    };
+    let point = &ledger.points[at];
+    match action {
+        None => {
+            point.roles.fetch_or(1 << role, Relaxed);
+            point.lives.fetch_add(1, Relaxed);
+        }
+        Some(Action::Yield | Action::Sleep(_)) => {}
+        Some(Action::Stop) => {
+            point.acts.fetch_add(1, Relaxed);
+        }
+        Some(Action::Kill | Action::Abort | Action::Panic) => {
+            point.acts.fetch_add(1, Relaxed);
+            ledger.round.harmed.store(now(), Relaxed);
+        }
+    }
+}
+
+impl Life {
+    /// Runs to the end; the exit code says which.
+    pub fn run(mut self, names: &'static [String], work: Work) -> i32 {
+        let _ = OBSERVED.set((self.ledger, names, self.role));
+        std::panic::set_hook(Box::new(|_| {}));
+        fault::observe(observe);
+        if let Err(why) = fault::arm(&self.plan) {
+            self.round().complain(&why);
+            return COMPLAINED;
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut self)));
+        let complaint = match outcome {
+            Ok(Ok(())) => return LEFT,
+            Ok(Err(why)) => why.to_string(),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map_or("no text", String::as_str);
+                if text.starts_with("fault point ") {
+                    return PANICKED;
+                }
+                format!("panicked: {text}")
+            }
+        };
+        self.round().complain(&complaint);
+        COMPLAINED
+    }
+
+    pub fn round(&self) -> &'static Round {
+        &self.ledger.round
+    }
+
+    /// Whether it is to leave. Comes round once in each turn of a worker's loop.
+    pub fn is_over(&self) -> bool {
+        let now = now();
+        self.round().workers[self.me].beat.store(now, Relaxed);
+        match self.round().order.load(Relaxed) {
+            ledger::WORK => now > self.term,
+            ledger::FINISH => self.sends,
+            _ => true,
+        }
+    }
+
+    /// Whether nobody does it any harm.
+    pub fn is_safe(&self) -> bool {
+        self.term == u64::MAX
+    }
+
+    /// It did what it is there for.
+    pub fn worked(&self) {
+        let started = &self.round().workers[self.me].started;
+        if started.load(Relaxed) != 0 {
+            let started = started.swap(0, Relaxed);
+            if started != 0 {
+                self.round().restarts.add(now().saturating_sub(started));
+            }
+        }
+    }
+
+    /// It received something.
+    pub fn received(&self) {
+        self.worked();
+        self.round().received.fetch_add(1, Relaxed);
+        self.round().came_through(now());
+    }
+
+    /// It sent something.
+    pub fn sent(&self) {
+        self.worked();
+        self.round().sent.fetch_add(1, Relaxed);
+    }
+
+    /// A number that no other sender of this round has.
+    pub fn sender(&self) -> u64 {
+        self.round().senders.fetch_add(1, Relaxed) + 1
+    }
+
+    /// The number of the next message that is counted; nothing if there were enough.
+    pub fn claim_job(&self) -> Option<u64> {
+        let number = self.round().next.fetch_add(1, Relaxed);
+        self.round().jobs.get(number as usize)?.store(CLAIMED, Relaxed);
+        Some(number)
+    }
+
+    pub fn job_sent(&self, number: u64) {
+        self.round().jobs[number as usize].fetch_or(SENT, Relaxed);
+        self.sent();
+    }
+
+    /// Job `number` was received; `again` if the library said that it may not be the first time.
+    pub fn job_received(&self, number: u64, again: bool) -> Result<(), Wrong> {
+        self.job_served(number, again)?;
+        self.received();
+        Ok(())
+    }
+
+    /// As [`Life::job_received`], where another one sees that it came through.
+    pub fn job_served(&self, number: u64, again: bool) -> Result<(), Wrong> {
+        let round = self.round();
+        let job =
+            round.jobs.get(number as usize).ok_or_else(|| format!("invented: job {number} of {JOBS}"))?;
+        let before = job.load(Relaxed);
+        if before & CLAIMED == 0 {
+            return Err(format!("invented: nobody has sent job {number}").into());
+        }
+        if before >= RECEIVED {
+            if !again {
+                return Err(format!("duplicate: job {number} came again, and did not say so").into());
+            }
+            round.again.fetch_add(1, Relaxed);
+        }
+        if before < u8::MAX - RECEIVED {
+            job.fetch_add(RECEIVED, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Some moments, in microseconds, as long as nobody waits for its end.
+    pub fn rest(&self, micros: u64) {
+        if micros > 0 {
+            std::thread::sleep(Duration::from_micros(micros));
+        }
+    }
+
+    /// Has a copy of this process run `child` with all its ends, as a program that forks does.
+    pub fn fork(&mut self, child: impl FnOnce(&mut Life) -> Result<(), Wrong>) -> Result<(), Wrong> {
+        let pid = fork(|| match child(self) {
+            Ok(()) => LEFT,
+            Err(why) => {
+                self.round().complain(&format!("after a fork: {why}"));
+                COMPLAINED
+            }
+        })?;
+        match outlive(pid) {
+            Some(End::Exited(LEFT | PANICKED) | End::Signalled(libc::SIGKILL | libc::SIGABRT)) => Ok(()),
+            other => Err(format!("the child of a fork ended by {other:?}").into()),
+        }
+    }
+}
+
+/// The open files and the mapped segments of this process.
+pub fn census() -> Result<(usize, usize), Wrong> {
+    let files = std::fs::read_dir("/proc/self/fd")?.count();
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    Ok((files, maps.lines().filter(|line| line.contains("shmcomm")).count()))
+}
+
+/// Whatever went wrong, with what it was about.
+pub fn wrong(what: &str, why: impl Display) -> Wrong {
+    format!("{what}: {why}").into()
+}

@@ -1,0 +1,196 @@
+//! Torture: `cargo xtask torture` builds this with the library's fault points and runs it.
+//!
+//! Real processes in all roles send messages that prove themselves, while they are killed, aborted,
+//! stopped, slowed down and restarted, at the fault points and at random. Owns the arguments, the order
+//! of rounds, and what is left behind: nothing. See `scene` for who plays, `roles` for what they check,
+//! `supervise` for what is done to them, `ledger` for the evidence, `report` for the figures.
+
+mod fault;
+mod harm;
+mod ledger;
+mod life;
+#[path = "../names.rs"]
+mod names;
+mod process;
+mod random;
+mod report;
+mod roles;
+mod scene;
+mod supervise;
+
+use harm::Mode;
+use ledger::{Ledger, POINTS, WORKERS};
+use life::Wrong;
+use random::Random;
+use report::{Report, Totals};
+use scene::{SCENES, Scene};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use supervise::Round;
+
+/// Where the segments of all runs are, each in a folder named for its process.
+const SHM: &str = "/dev/shm";
+const FOLDER: &str = "shmcomm-torture-";
+/// How long a round lasts, with what comes before and after.
+const ROUND: Duration = Duration::from_millis(1700);
+/// In recoveries: longer than this, beyond the delay that the machine itself shows, is a failure.
+const SLOW: f64 = 0.1;
+
+struct Options {
+    time: Duration,
+    seed: u64,
+    jobs: usize,
+    only: Option<&'static str>,
+    keep_going: bool,
+}
+
+fn main() -> ExitCode {
+    match options(std::env::args().skip(1)).and_then(|options| run(&options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("torture: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Wrong> {
+    let seed = ledger::now() ^ u64::from(std::process::id()) << 40;
+    let mut options =
+        Options { time: Duration::from_secs(600), seed, jobs: 5, only: None, keep_going: false };
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} takes a value"));
+        match argument.as_str() {
+            "--quick" => options.time = Duration::from_secs(55),
+            "--minutes" => options.time = Duration::try_from_secs_f64(60.0 * value()?.parse::<f64>()?)?,
+            "--seed" => options.seed = value()?.parse()?,
+            "--jobs" => options.jobs = value()?.parse::<usize>()?.min(WORKERS - 1),
+            "--only" => {
+                let name = value()?;
+                let scene = SCENES.iter().find(|scene| scene.name == name).ok_or_else(|| {
+                    let names: Vec<_> = SCENES.iter().map(|scene| scene.name).collect();
+                    format!("no scene `{name}`; there are {}", names.join(", "))
+                })?;
+                options.only = Some(scene.name);
+            }
+            "--keep-going" => options.keep_going = true,
+            other => return Err(format!("no option `{other}`").into()),
+        }
+    }
+    Ok(options)
+}
+
+/// The folder of this run.
+fn folder() -> PathBuf {
+    std::env::var_os("SHMCOMM_DIR").map_or_else(|| PathBuf::from(SHM), PathBuf::from)
+}
+
+fn run(options: &Options) -> Result<bool, Wrong> {
+    process::prepare()?;
+    clean_up(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+    let folder = Path::new(SHM).join(format!("{FOLDER}{}", std::process::id()));
+    std::fs::create_dir(&folder)?;
+    // SAFETY: there is no other thread.
+    unsafe { std::env::set_var("SHMCOMM_DIR", &folder) };
+    let outcome = rounds(options);
+    clean_up(|pid| pid == std::process::id());
+    outcome
+}
+
+/// Plays rounds until the time is over, or something is wrong.
+fn rounds(options: &Options) -> Result<bool, Wrong> {
+    let names: &'static [String] = names::all()?.leak();
+    if names.len() > POINTS {
+        return Err(format!("{} fault points; make room in the ledger for them", names.len()).into());
+    }
+    let ledger = Ledger::new()?;
+    let mut totals = Totals::default();
+    let start = Instant::now();
+    let scenes: Vec<&'static Scene> =
+        SCENES.iter().filter(|scene| options.only.is_none_or(|only| scene.name == only)).collect();
+    let mut wrong = Vec::new();
+    for number in 0.. {
+        if start.elapsed() + ROUND / 2 > options.time || process::interrupted() {
+            break;
+        }
+        let scene = scenes[number % scenes.len()];
+        // Each scene in each way, one way after the other.
+        let mode = Mode::of((number / scenes.len()) as u64);
+        let random = Random::new(options.seed.wrapping_add(number as u64));
+        let channel = format!("torture-{}/{number}/{}", std::process::id(), scene.name);
+        let mut round =
+            Round::new(ledger, names, scene, channel.clone(), mode, random, &mut totals, options.jobs);
+        if let Err(why) = round.play(ROUND.mul_f64(0.85).as_nanos() as u64) {
+            if process::interrupted() {
+                break;
+            }
+            let why = format!("round {number}, scene {}, {mode:?}: {why}", scene.name);
+            println!("WRONG: {why}");
+            wrong.push(why);
+            clean_channel(&channel);
+            if !options.keep_going {
+                break;
+            }
+        }
+    }
+    let report = Report { totals: &totals, ledger, names, seed: options.seed, time: start.elapsed() };
+    println!("{report}");
+    wrong.extend(shortcomings(options, &report, &totals));
+    for why in &wrong {
+        println!("FAILED: {why}\n        again: cargo xtask torture --seed {}", options.seed);
+    }
+    if process::interrupted() {
+        return Err("interrupted".into());
+    }
+    Ok(wrong.is_empty())
+}
+
+/// What only the whole of a run shows.
+fn shortcomings(options: &Options, report: &Report<'_>, totals: &Totals) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let missed = report.missed();
+    let whole = options.only.is_none() && totals.rounds >= 3 * SCENES.len() as u64;
+    if whole && !missed.is_empty() {
+        wrong.push(format!("no process came to {}", missed.join(", ")));
+    }
+    let (recovery, delay) = (percentile(&totals.recoveries, 99), percentile(&totals.delays, 99));
+    if recovery - 2.0 * delay > SLOW {
+        wrong
+            .push(format!("recovery takes {recovery:.3} s (p99), on a machine that is late by {delay:.3} s"));
+    }
+    wrong
+}
+
+/// In seconds.
+fn percentile(micros: &[u32], percent: usize) -> f64 {
+    let mut micros = micros.to_vec();
+    micros.sort_unstable();
+    let at = micros.len().saturating_sub(1) * percent / 100;
+    micros.get(at).map_or(0.0, |micros| f64::from(*micros) / 1e6)
+}
+
+/// Removes what is left of a channel whose audit failed.
+fn clean_channel(channel: &str) {
+    roles::python::clean(channel);
+    for entry in std::fs::read_dir(folder()).into_iter().flatten().flatten() {
+        let _ = std::fs::remove_file(entry.path());
+    }
+}
+
+/// Removes the folders of runs, by the process that they are named for.
+fn clean_up(whose: impl Fn(u32) -> bool) {
+    for entry in std::fs::read_dir(SHM).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(FOLDER).and_then(|pid| pid.parse().ok());
+        if pid.is_some_and(&whose) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+        // A channel of the Python wire, whose files are here whatever the folder.
+        let python = name.split("_torture-").nth(1).and_then(|rest| rest.split('-').next());
+        if python.and_then(|pid| pid.parse().ok()).is_some_and(&whose) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}

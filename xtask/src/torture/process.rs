@@ -1,0 +1,106 @@
+//! Processes: fork, signals, and how they ended.
+//!
+//! Owns every child of this program. Calls the kernel; knows no role. Only processes that are listed
+//! as children here are ever sent a signal.
+
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process, set_child_subreaper,
+    set_parent_process_death_signal, setrlimit, wait,
+};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Exit codes of workers.
+pub const LEFT: i32 = 0;
+/// It has put a complaint on record.
+pub const COMPLAINED: i32 = 70;
+/// It panicked at a fault point, as it was told.
+pub const PANICKED: i32 = 71;
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// What became of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Exited(i32),
+    Signalled(i32),
+    /// It lives, and waits for SIGCONT.
+    Stopped,
+}
+
+/// Makes this process one that looks after all its descendants, leaves no core files, and ends in an
+/// orderly way on Ctrl-C.
+pub fn prepare() -> io::Result<()> {
+    // Whatever value: it is on or off.
+    set_child_subreaper(Some(Pid::INIT))?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only stores to an atomic.
+        unsafe { libc::signal(signal, interrupt as *const () as libc::sighandler_t) };
+    }
+    Ok(())
+}
+
+extern "C" fn interrupt(_: libc::c_int) {
+    INTERRUPTED.store(true, Relaxed);
+}
+
+/// Whether somebody wants this to end.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Relaxed)
+}
+
+/// A copy of this process that runs `life` and exits with its result.
+///
+/// The program has one thread wherever it forks, so the copy is whole.
+pub fn fork(life: impl FnOnce() -> i32) -> io::Result<Pid> {
+    let parent = rustix::process::getpid();
+    // SAFETY: this process has one thread, so no lock is held in the copy by one that is not there.
+    let child = unsafe { libc::fork() };
+    if child < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if let Some(child) = Pid::from_raw(child) {
+        return Ok(child);
+    }
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // The parent may have died before that.
+    if rustix::process::getppid() != Some(parent) {
+        std::process::exit(LEFT);
+    }
+    std::process::exit(life());
+}
+
+pub fn kill(child: Pid) {
+    let _ = kill_process(child, Signal::KILL);
+}
+
+pub fn stop(child: Pid) {
+    let _ = kill_process(child, Signal::STOP);
+}
+
+pub fn go_on(child: Pid) {
+    let _ = kill_process(child, Signal::CONT);
+}
+
+/// The next child that ended or was stopped, if there is one.
+pub fn next_end() -> Option<(Pid, End)> {
+    let (child, status) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED).ok()??;
+    Some((child, end(status)))
+}
+
+/// Waits for the end of one child.
+pub fn outlive(child: Pid) -> Option<End> {
+    let (_, status) = rustix::process::waitpid(Some(child), WaitOptions::empty()).ok()??;
+    Some(end(status))
+}
+
+fn end(status: WaitStatus) -> End {
+    if status.stopped() {
+        End::Stopped
+    } else if let Some(signal) = status.terminating_signal() {
+        End::Signalled(signal)
+    } else {
+        End::Exited(status.exit_status().unwrap_or(-1))
+    }
+}

@@ -1,0 +1,251 @@
+//! Publish/subscribe: one publisher, any number of subscribers, copied and in place.
+//!
+//! A publisher's messages are numbered over all publishers of the round, so each subscriber sees rising
+//! numbers, never one that nobody began to send, and knows from the library how many it missed.
+
+use super::{Pace, TURN, leaves_nothing, open};
+use crate::life::{Life, Wrong, wrong};
+use shmcomm::{Channel, Opener, PubSub, Publisher, RecvTimeoutError, SendError, Subscriber, TryRecvError};
+use shmcomm_tests::{Large, Proof, Small};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// A stamp is the number of a message, and above these bits that of its sender.
+const SENDER: u32 = 40;
+
+fn channel<const W: usize>(life: &Life) -> Result<Opener<PubSub<Proof<W>>>, Wrong> {
+    let channel = Channel::<PubSub<Proof<W>>>::try_new(life.channel.clone())?;
+    let slots = if W > 512 { 8 } else { 64 };
+    Ok(channel.namespace("").slots(slots).connect_timeout(TURN))
+}
+
+/// Small messages.
+pub fn publish_copied(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| publish::<7>(life, 64, send))
+}
+
+/// Large ones, made in their slots.
+pub fn publish_pinned(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| publish::<2047>(life, 8, send_loan))
+}
+
+/// Small messages, each life with another number of slots: the segment is replaced.
+pub fn publish_replacing(life: &mut Life) -> Result<(), Wrong> {
+    let slots = *life.random.pick(&[16, 32, 64]);
+    publish::<7>(life, slots, send)?;
+    // As somebody does who cleans up by hand.
+    if life.random.percent(30) {
+        shmcomm::force_unlink(&life.channel)?;
+    }
+    Ok(())
+}
+
+fn send(publisher: &mut Publisher<Small>, number: u64, _: &mut Life) -> Result<(), SendError> {
+    publisher.send(&Small::new(number))
+}
+
+fn send_loan(publisher: &mut Publisher<Large>, number: u64, life: &mut Life) -> Result<(), SendError> {
+    if life.random.percent(3) {
+        // Given up half-way: nothing is sent.
+        publisher.loan()?.number = u64::MAX;
+    }
+    let mut loan = publisher.loan()?;
+    *loan = Large::new(number);
+    loan.send()
+}
+
+fn publish<const W: usize>(
+    life: &mut Life,
+    slots: usize,
+    send: fn(&mut Publisher<Proof<W>>, u64, &mut Life) -> Result<(), SendError>,
+) -> Result<(), Wrong> {
+    let channel = channel::<W>(life)?.slots(slots);
+    let Some(mut publisher) = open(life, || channel.clone().publisher())? else { return Ok(()) };
+    let mut pace = Pace::new(life);
+    let sender = life.sender() << SENDER;
+    let mut number = life.round().next.fetch_add(1, Relaxed);
+    while !life.is_over() {
+        pace.next(life);
+        match send(&mut publisher, sender | number, life) {
+            Ok(()) => {
+                life.sent();
+                number = life.round().next.fetch_add(1, Relaxed);
+            }
+            // Somebody keeps the registration lock, so the dead are not swept yet.
+            Err(SendError::AllSlotsHeld) => life.rest(100),
+            Err(error) => return Err(wrong("send", error)),
+        }
+        if life.random.below(5000) == 0 {
+            life.fork(|life| match send(&mut publisher, 0, life) {
+                Err(SendError::Forked) => Ok(()),
+                other => Err(format!("a send in the child of a fork gave {other:?}").into()),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What a subscriber knows of the messages that it has seen.
+struct Seen {
+    /// The number of the last one, and what the library said until then that was missed.
+    last: Option<(u64, u64)>,
+    /// Whether each message that nobody said was missed was never sent.
+    complete: bool,
+}
+
+impl Seen {
+    /// A message came, and `missed` were missed since the subscriber began.
+    fn message(&mut self, life: &Life, stamp: u64, missed: u64) -> Result<(), Wrong> {
+        let (sender, number) = (stamp >> SENDER, stamp & ((1 << SENDER) - 1));
+        let end = life.round().next.load(Relaxed);
+        if number >= end || sender > life.round().senders.load(Relaxed) {
+            return Err(format!("invented: message {number} of {end} from sender {sender}").into());
+        }
+        if let Some((last, missed_before)) = self.last.replace((stamp, missed)) {
+            if stamp <= last {
+                return Err(format!("reordered or repeated: message {stamp:#x} after {last:#x}").into());
+            }
+            let gap = number - (last & ((1 << SENDER) - 1)) - 1;
+            // Each sender between may have left one number unsent.
+            let (missed, senders) = (missed - missed_before, sender - (last >> SENDER));
+            let unsent = if self.complete || senders == 0 { senders } else { u64::MAX };
+            if missed > gap || gap - missed > unsent {
+                return Err(format!(
+                    "miscounted: {gap} messages between {last:#x} and {stamp:#x}, \
+                     of which {missed} were said to be missed"
+                )
+                .into());
+            }
+        }
+        life.received();
+        Ok(())
+    }
+}
+
+/// Receives small messages by value, in all ways.
+pub fn subscribe_copied(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| subscribe::<7>(life, true))
+}
+
+/// Receives large messages where they are.
+pub fn subscribe_pinned(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| subscribe::<2047>(life, true))
+}
+
+/// Receives where segments are replaced, of which it may come to none or several.
+pub fn subscribe_following(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| subscribe::<7>(life, false))
+}
+
+fn subscribe<const W: usize>(life: &mut Life, complete: bool) -> Result<(), Wrong> {
+    let channel = channel::<W>(life)?;
+    let Some(mut subscriber) = open(life, || channel.clone().subscriber())? else { return Ok(()) };
+    let mut seen = Seen { last: None, complete };
+    let slow = life.random.percent(30);
+    while !life.is_over() {
+        match receive(life, &mut subscriber)? {
+            Ok(None) => {}
+            Ok(Some(stamp)) => seen.message(life, stamp, subscriber.lost() + subscriber.skipped())?,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Lagged(_)) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                subscriber.wait_for_publisher(TURN / 10);
+            }
+            Err(error) => return Err(wrong("receive", error)),
+        }
+        if slow && life.random.percent(1) {
+            life.rest(3000);
+        }
+        if life.random.below(3000) == 0 {
+            life.fork(|_| match subscriber.recv_timeout(Duration::ZERO) {
+                Err(RecvTimeoutError::Forked) => Ok(()),
+                other => {
+                    Err(format!("a receive in the child of a fork gave {:?}", other.map(|m| m.number)).into())
+                }
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The stamp of the next message, received in one of all ways, if that one is new.
+#[allow(clippy::type_complexity)]
+fn receive<const W: usize>(
+    life: &mut Life,
+    subscriber: &mut Subscriber<Proof<W>>,
+) -> Result<Result<Option<u64>, RecvTimeoutError>, Wrong> {
+    let whole = |message: &Proof<W>| {
+        if message.is_whole() {
+            Ok(message.number)
+        } else {
+            Err(format!("torn: message {:#x}", message.number))
+        }
+    };
+    let received = match life.random.below(8) {
+        0 => match subscriber.try_recv() {
+            Ok(message) => Ok(whole(&message)?),
+            Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
+            Err(TryRecvError::Lagged(missed)) => Err(RecvTimeoutError::Lagged(missed)),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(other) => return Err(wrong("try_recv", other)),
+        },
+        1 => {
+            let before = subscriber.received();
+            let latest = subscriber.latest().map_err(|error| wrong("latest", error))?;
+            let stamp = latest.as_ref().map(whole).transpose()?;
+            return Ok(Ok(stamp.filter(|_| subscriber.received() > before)));
+        }
+        2..4 => match subscriber.recv_timeout(TURN) {
+            Ok(message) => Ok(whole(&message)?),
+            Err(error) => Err(error),
+        },
+        _ => match subscriber.recv_ref_timeout(TURN) {
+            Ok(sample) => {
+                let stamp = whole(&sample)?;
+                let rest = life.random.below(4) * 20;
+                life.rest(rest);
+                whole(&sample).map_err(|why| format!("{why} changed while it was held"))?;
+                Ok(stamp)
+            }
+            Err(error) => Err(error),
+        },
+    };
+    Ok(received.map(Some))
+}
+
+/// What is left when nobody else is there: no seat, no mark on a slot.
+pub fn audit_copied(life: &mut Life) -> Result<(), Wrong> {
+    audit::<7>(life)
+}
+
+/// The same where messages are held.
+pub fn audit_pinned(life: &mut Life) -> Result<(), Wrong> {
+    audit::<2047>(life)
+}
+
+fn audit<const W: usize>(life: &mut Life) -> Result<(), Wrong> {
+    let channel = channel::<W>(life)?;
+    let mut publisher = channel.clone().publisher()?;
+    let mut subscriber = channel.subscriber()?;
+    let mut before = publisher.stats();
+    let number = life.round().next.load(Relaxed);
+    for number in number..number + 4 * before.slots {
+        // In the first lap the publisher comes to what the dead hold, and takes it from them.
+        if number == life.round().next.load(Relaxed) + before.slots {
+            before = publisher.stats();
+        }
+        publisher.send(&Proof::new(number))?;
+        let message = subscriber.recv_timeout(Duration::ZERO)?;
+        if message.number != number || !message.is_whole() {
+            return Err(format!("the auditor sent {number} and received {}", message.number).into());
+        }
+    }
+    let after = publisher.stats();
+    if after.holes != before.holes {
+        return Err(format!("leaked: {} pins of readers that are gone", after.holes - before.holes).into());
+    }
+    // An entry of a dead one that holds nothing stays until somebody wants its seat.
+    if after.participants.iter().filter(|participant| participant.alive).count() != 2 {
+        return Err(format!("leaked: seats of {:?}", after.participants).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Push/pull: any number of pushers and pullers; what was sent is received.
+//!
+//! A job is marked in the ledger before it is acknowledged, so a kill between the two makes it come
+//! again, and none can make it vanish.
+
+use super::{Pace, TURN, leaves_nothing, open};
+use crate::ledger::WORK;
+use crate::life::{Life, Wrong, wrong};
+use shmcomm::{Channel, Opener, PullTimeoutError, PushPull, PushTimeoutError, TryPushError};
+use shmcomm_tests::Small;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A stamp is the number of a job, and above these bits that of its pusher.
+const SENDER: u32 = 32;
+
+/// How many slots the channel is declared with varies: if nobody uses it, the segment is replaced.
+fn channel(life: &mut Life) -> Result<Opener<PushPull<Small>>, Wrong> {
+    let channel = Channel::<PushPull<Small>>::try_new(life.channel.clone())?;
+    Ok(channel.namespace("").slots(*life.random.pick(&[8, 64, 64])))
+}
+
+pub fn push(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| {
+        let channel = channel(life)?;
+        let Some(mut pusher) = open(life, || channel.clone().pusher())? else { return Ok(()) };
+        let mut pace = Pace::new(life);
+        let sender = life.sender() << SENDER;
+        let Some(mut number) = life.claim_job() else { return idle(life) };
+        while !life.is_over() {
+            pace.next(life);
+            let job = Small::new(sender | number);
+            let sent = match life.random.below(4) {
+                0 => match pusher.try_send(&job) {
+                    Err(TryPushError::Full) => false,
+                    outcome => outcome.map(|()| true)?,
+                },
+                1 => match pusher.loan() {
+                    Err(TryPushError::Full) => false,
+                    Err(error) => return Err(wrong("loan", error)),
+                    // Given up half-way: nothing is sent.
+                    Ok(_) if life.random.percent(5) => false,
+                    Ok(mut loan) => {
+                        *loan = job;
+                        loan.send().map(|()| true)?
+                    }
+                },
+                _ => match pusher.send_timeout(&job, TURN) {
+                    Err(PushTimeoutError::Timeout) => false,
+                    outcome => outcome.map(|()| true)?,
+                },
+            };
+            if sent {
+                life.job_sent(number);
+                let Some(next) = life.claim_job() else { return idle(life) };
+                number = next;
+            }
+            if life.random.below(5000) == 0 {
+                life.fork(|_| match pusher.try_send(&job) {
+                    Err(TryPushError::Forked) => Ok(()),
+                    other => Err(format!("a send in the child of a fork gave {other:?}").into()),
+                })?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// There were as many jobs as can be counted.
+fn idle(life: &mut Life) -> Result<(), Wrong> {
+    while !life.is_over() {
+        life.rest(1000);
+    }
+    Ok(())
+}
+
+pub fn pull(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| {
+        let channel = channel(life)?;
+        let Some(mut puller) = open(life, || channel.clone().puller())? else { return Ok(()) };
+        let mut last = HashMap::new();
+        while !life.is_over() {
+            // By value a job is acknowledged before it can be marked in the ledger.
+            if life.is_safe() && life.random.percent(30) {
+                match puller.recv_timeout(TURN) {
+                    Ok(job) if !job.is_whole() => return Err(format!("torn: job {:#x}", job.number).into()),
+                    Ok(job) => life.job_received(job.number & ((1 << SENDER) - 1), true)?,
+                    Err(PullTimeoutError::Timeout) => {}
+                    Err(error) => return Err(wrong("receive", error)),
+                }
+                continue;
+            }
+            let job = match puller.claim_timeout(TURN) {
+                Ok(job) => job,
+                Err(PullTimeoutError::Timeout) => continue,
+                Err(error) => return Err(wrong("claim", error)),
+            };
+            if !job.is_whole() {
+                return Err(format!("torn: job {:#x}", job.number).into());
+            }
+            if life.random.percent(1) && life.round().order.load(Relaxed) == WORK {
+                job.put_back();
+                continue;
+            }
+            let (sender, number) = (job.number >> SENDER, job.number & ((1 << SENDER) - 1));
+            if !job.redelivered()
+                && let Some(before) = last.insert(sender, number)
+                && number <= before
+            {
+                return Err(format!("reordered: job {number} of pusher {sender} after {before}").into());
+            }
+            life.job_received(number, job.redelivered())?;
+            if life.random.percent(2) {
+                life.rest(life.me as u64 * 300);
+            }
+            if !job.is_whole() {
+                return Err(format!("torn: job {number} changed while it was claimed").into());
+            }
+            job.done();
+        }
+        Ok(())
+    })
+}
+
+/// What is left when nobody else is there: jobs that were sent by pushers that died before they could
+/// say so, and nothing else.
+pub fn audit(life: &mut Life) -> Result<(), Wrong> {
+    let channel = channel(life)?;
+    let mut puller = channel.puller()?;
+    while let Ok(job) = puller.try_claim() {
+        if !job.is_whole() {
+            return Err(format!("torn: job {:#x}", job.number).into());
+        }
+        life.job_received(job.number & ((1 << SENDER) - 1), job.redelivered())?;
+        job.done();
+    }
+    let stats = puller.stats();
+    let used = stats.backlog.map_or(0, |backlog| backlog.used());
+    if used > 0 || stats.participants.len() != 1 {
+        return Err(format!("leaked: slots or seats: {stats:?}").into());
+    }
+    let again = life.round().again.load(Relaxed);
+    // A puller that leaves may put a job back as one that dies does, and says so.
+    let excuses = life.round().receiver_deaths.load(Relaxed);
+    if again > excuses {
+        return Err(format!("{again} duplicates, and {excuses} pullers died").into());
+    }
+    Ok(())
+}

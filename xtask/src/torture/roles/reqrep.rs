@@ -1,0 +1,143 @@
+//! Request/reply: any number of requesters and repliers; every request has its own answer, or news.
+//!
+//! The reply to a request is the message of the complementary number. A request whose replier died is
+//! given to no other one, but on the patient channel, where it says so.
+
+use super::{Pace, TURN, leaves_nothing, open};
+use crate::life::{Life, Wrong, wrong};
+use shmcomm::{
+    Call, CallError, Channel, Opener, ReplyError, ReqRep, RequestTimeoutError, Requester, ServeTimeoutError,
+};
+use shmcomm_tests::Small;
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+type Service = ReqRep<Small, Small>;
+
+/// Longer than this no request has to wait, if there are repliers. (They may all be dead or stopped for
+/// a while.)
+const LONGEST: Duration = Duration::from_secs(10);
+
+fn channel(life: &mut Life) -> Result<Opener<Service>, Wrong> {
+    const PATIENT: Channel<Service> = Channel::new("patient").redeliver(true).slots(16);
+    const PLAIN: Channel<Service> = Channel::new("plain").slots(16);
+    let (namespace, name) = life.channel.rsplit_once('/').unwrap_or(("", &life.channel));
+    let channel = if name == PATIENT.name() { PATIENT } else { PLAIN };
+    Ok(channel.open().namespace(namespace))
+}
+
+pub fn request(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| {
+        let channel = channel(life)?;
+        let Some(requester) = open(life, || channel.clone().requester())? else { return Ok(()) };
+        let mut pace = Pace::new(life);
+        let mut calls = VecDeque::new();
+        let at_once = 1 + life.random.below(4) as usize;
+        while !life.is_over() {
+            pace.next(life);
+            while calls.len() < at_once {
+                match ask(life, &requester)? {
+                    Some(call) => calls.push_back((call, Instant::now())),
+                    None => break,
+                }
+            }
+            let Some(((number, mut call), since)) = calls.pop_front() else {
+                life.rest(100);
+                continue;
+            };
+            if life.random.percent(2) {
+                // Given up.
+                continue;
+            }
+            match call.wait_timeout(TURN) {
+                Ok(reply) if reply.number != !number => {
+                    return Err(format!("the reply to {:#x} for request {number:#x}", !reply.number).into());
+                }
+                Ok(reply) if !reply.is_whole() => {
+                    return Err(format!("torn: the reply to {number:#x}").into());
+                }
+                Ok(_) => life.received(),
+                Err(RequestTimeoutError::PeerDied | RequestTimeoutError::Unanswered) => {
+                    life.round().unanswered.fetch_add(1, Relaxed);
+                }
+                Err(RequestTimeoutError::Timeout) if since.elapsed() > LONGEST => {
+                    return Err(format!("stuck: request {number:#x} has no answer for {LONGEST:?}").into());
+                }
+                Err(RequestTimeoutError::Timeout) => calls.push_back(((number, call), since)),
+                Err(error) => return Err(wrong("wait", error)),
+            }
+            if life.random.below(5000) == 0 {
+                life.fork(|life| match requester.call(&Small::new(life.me as u64)) {
+                    Err(CallError::Forked) => Ok(()),
+                    other => Err(format!("a call in the child of a fork gave {other:?}").into()),
+                })?;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[allow(clippy::type_complexity)]
+fn ask<'r>(
+    life: &Life,
+    requester: &'r Requester<Small, Small>,
+) -> Result<Option<(u64, Call<'r, Small>)>, Wrong> {
+    let Some(number) = life.claim_job() else { return Ok(None) };
+    match requester.call(&Small::new(number)) {
+        Ok(call) => {
+            life.sent();
+            Ok(Some((number, call)))
+        }
+        Err(CallError::Full) => Ok(None),
+        Err(error) => Err(wrong("call", error)),
+    }
+}
+
+pub fn reply(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| {
+        let channel = channel(life)?;
+        let Some(mut replier) = open(life, || channel.clone().replier())? else { return Ok(()) };
+        while !life.is_over() {
+            let request = match replier.recv_timeout(TURN) {
+                Ok(request) => request,
+                Err(ServeTimeoutError::Timeout) => continue,
+                Err(error) => return Err(wrong("receive", error)),
+            };
+            if !request.is_whole() {
+                return Err(format!("torn: request {:#x}", request.number).into());
+            }
+            let number = request.number;
+            life.job_served(number, request.redelivered())?;
+            if life.random.percent(2) {
+                life.rest(life.me as u64 * 300);
+            }
+            if life.random.percent(1) {
+                request.decline();
+                continue;
+            }
+            if !request.is_whole() {
+                return Err(format!("torn: request {number:#x} changed while it was served").into());
+            }
+            match request.reply(&Small::new(!number)) {
+                Ok(()) | Err(ReplyError::Cancelled) => life.worked(),
+                Err(error) => return Err(wrong("reply", error)),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What is left when nobody else is there: nothing.
+pub fn audit(life: &mut Life) -> Result<(), Wrong> {
+    let channel = channel(life)?;
+    let mut replier = channel.replier()?;
+    if let Ok(request) = replier.try_recv() {
+        return Err(format!("leaked: request {:#x} of somebody who is gone", request.number).into());
+    }
+    let stats = replier.stats();
+    if stats.backlog.map_or(0, |backlog| backlog.used()) > 0 || stats.participants.len() != 1 {
+        return Err(format!("leaked: slots or seats: {stats:?}").into());
+    }
+    Ok(())
+}

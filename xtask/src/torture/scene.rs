@@ -1,0 +1,129 @@
+//! Who plays in which channel: the table of scenes.
+//!
+//! Owns the table. A new role or channel is a line here and a function in `roles`.
+
+use super::life::Work;
+use super::roles::{pubsub, pushpull, python, reqrep};
+
+/// A channel and its processes.
+pub struct Scene {
+    pub name: &'static str,
+    pub roles: &'static [Role],
+    /// Run by a process of its own, when all others have left.
+    pub audit: Work,
+    /// A receiver that dies may take what it had just taken with it.
+    pub loses_with_receivers: bool,
+}
+
+pub struct Role {
+    pub name: &'static str,
+    pub sends: bool,
+    pub least: usize,
+    /// Whether there may be more than that.
+    pub many: bool,
+    pub work: Work,
+}
+
+const fn sender(name: &'static str, least: usize, many: bool, work: Work) -> Role {
+    Role { name, sends: true, least, many, work }
+}
+
+const fn receiver(name: &'static str, least: usize, many: bool, work: Work) -> Role {
+    Role { name, sends: false, least, many, work }
+}
+
+pub const SCENES: &[Scene] = &[
+    Scene {
+        name: "copied",
+        roles: &[
+            sender("publisher", 1, false, pubsub::publish_copied),
+            receiver("subscriber", 2, true, pubsub::subscribe_copied),
+        ],
+        audit: pubsub::audit_copied,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "pinned",
+        roles: &[
+            sender("publisher", 1, false, pubsub::publish_pinned),
+            receiver("subscriber", 2, true, pubsub::subscribe_pinned),
+        ],
+        audit: pubsub::audit_pinned,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "replaced",
+        roles: &[
+            sender("publisher", 1, false, pubsub::publish_replacing),
+            receiver("subscriber", 2, true, pubsub::subscribe_following),
+        ],
+        audit: pubsub::audit_copied,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "jobs",
+        roles: &[sender("pusher", 2, true, pushpull::push), receiver("puller", 2, true, pushpull::pull)],
+        audit: pushpull::audit,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "plain",
+        roles: &[sender("requester", 2, true, reqrep::request), receiver("replier", 2, true, reqrep::reply)],
+        audit: reqrep::audit,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "patient",
+        roles: &[sender("requester", 2, true, reqrep::request), receiver("replier", 2, true, reqrep::reply)],
+        audit: reqrep::audit,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "python-pubsub",
+        roles: &[
+            sender("publisher", 1, false, python::publish),
+            receiver("subscriber", 2, true, python::subscribe),
+        ],
+        audit: python::audit_pubsub,
+        loses_with_receivers: true,
+    },
+    Scene {
+        name: "python-pushpull",
+        roles: &[sender("pusher", 1, false, python::push), receiver("puller", 2, true, python::pull)],
+        audit: python::audit_pushpull,
+        loses_with_receivers: true,
+    },
+    Scene {
+        name: "python-reqrep",
+        roles: &[
+            sender("requester", 1, false, python::request),
+            receiver("replier", 1, false, python::reply),
+        ],
+        audit: python::audit_reqrep,
+        loses_with_receivers: true,
+    },
+];
+
+impl Scene {
+    /// The roles of as many workers as there may be, at least as many as it takes.
+    pub fn cast(&self, most: usize) -> Vec<usize> {
+        let mut cast: Vec<usize> =
+            self.roles.iter().enumerate().flat_map(|(i, role)| std::iter::repeat_n(i, role.least)).collect();
+        let extras = (0..self.roles.len()).filter(|&i| self.roles[i].many).collect::<Vec<_>>();
+        for extra in extras
+            .iter()
+            .rev()
+            .cycle()
+            .take(most.saturating_sub(cast.len()) * usize::from(!extras.is_empty()))
+        {
+            cast.push(*extra);
+        }
+        cast
+    }
+
+    /// The number of a role among those of all scenes.
+    pub fn number(&self, role: usize) -> usize {
+        let before = SCENES.iter().take_while(|scene| scene.name != self.name);
+        before.map(|scene| scene.roles.len()).sum::<usize>() + role
+    }
+}
