@@ -78,7 +78,8 @@
 //!   start takes up again. A publisher that is started again carries on in the same segment, and its
 //!   subscribers with it.
 //! * A publisher never waits for a subscriber. No step of a send depends on how many there are.
-//! * An end that waits sleeps in the kernel, and is woken by the send.
+//! * An end that waits sleeps in the kernel, and is woken by the send. In an async program its task sleeps,
+//!   not a thread: `recv_async`, with the feature `async`.
 //! * A full file system, a foreign file, a damaged or hostile header, another type of message: a clear
 //!   error before any data is touched.
 //! * Sending and receiving messages of fixed layout allocates nothing.
@@ -91,7 +92,6 @@
 //!   cannot make them touch memory out of bounds; receives in place also trust it to keep to the protocol.
 //! * Messages are in memory alone: nothing survives a reboot.
 //! * A subscriber that is too slow loses messages. What must not be lost belongs on [`PushPull`].
-//! * Nothing is asynchronous; in an async program an end takes a thread of its own.
 //!
 //! # How it works
 //!
@@ -137,6 +137,7 @@
 //! |---|---|---|
 //! | `derive` | yes | `#[derive(ShmMessage)]` and [`channel!`] |
 //! | `python` | yes | the module `python`: channels with a process of the Python library shm-comm 1.0.0 |
+//! | `async` | | `recv_async` and its like, streams; for any executor |
 //! | `serde` | | `Serialize` and `Deserialize` for [`ShmString`] and the like |
 //! | `pickle`, `msgpack` | | messages in Python's pickle, and in MessagePack; they include `serde` |
 //! | `zerocopy` | | types of other crates in messages, if they implement zerocopy's traits |
@@ -150,7 +151,7 @@
 //! | languages | Rust; Python through its own library | Rust, C, C++, Python and others | most | C++, Python and others | most |
 //! | systems | Linux | Linux, macOS, Windows and others | most | Linux, macOS, Windows | all Unix |
 //! | publishers of one channel | 1 | many | many | many | |
-//! | async, `poll` | no | events and file descriptors | yes | executors | yes |
+//! | async, `poll` | futures for any executor | events and file descriptors | yes | executors | yes |
 //! | access control | file permissions | file permissions | keys | keys and policies | file permissions, credentials of the peer |
 //! | recording, viewers, tools | `list_segments` | some | few | many | few |
 //! | in use since | 2026 | 2023 | 2007 | 2017 | 1983 |
