@@ -198,8 +198,9 @@ mod segment;
 mod stats;
 #[cfg_attr(not(feature = "python"), allow(unused_imports, reason = "words of the Python wire"))]
 mod sync;
-#[cfg(not(loom))]
 mod wait;
+#[cfg(not(loom))]
+mod waitset;
 
 #[cfg(not(loom))]
 pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep};
@@ -231,6 +232,8 @@ pub use reqrep::{
 pub use segment::{Participant, Role, SegmentInfo, force_unlink, list_segments};
 #[cfg(not(loom))]
 pub use stats::{Backlog, Stats};
+#[cfg(not(loom))]
+pub use waitset::{Cause, Interest, Ready, WaitSet, Waitable};
 
 #[cfg(feature = "derive")]
 pub use shmcomm_derive::ShmMessage;

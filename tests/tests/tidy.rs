@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Calls go from higher to lower layers, or stay within a module.
-const LAYERS: [(&str, u32); 16] = [
+const LAYERS: [(&str, u32); 17] = [
     ("sync", 0),
     ("os", 0),
     ("error", 0),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u32); 16] = [
     ("message", 3),
     ("codec", 3),
     ("stats", 3),
+    ("waitset", 3),
     ("pubsub", 4),
     ("pushpull", 4),
     ("reqrep", 4),

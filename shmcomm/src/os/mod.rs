@@ -14,11 +14,14 @@
 //! | [`open_lock_file`], [`try_flock`], [`unflock`] | `flock`, the lock that Python's library uses |
 //! | [`watch`] → [`Watch`], [`mapped_files`] | inotify, `/proc/*/maps` |
 //! | [`futex_wait`], [`futex_wake`], [`futex_wait_any`] | the futex that other processes share |
+//! | [`Bell`], [`Clock`], [`Poller`] | eventfd, timerfd, epoll |
 //! | [`Lineage`] | a page under `MADV_WIPEONFORK` |
 //! | [`monotonic`], [`monotonic_coarse`], [`wall_clock`], [`pid`], [`process_name`], [`user`] | |
 //!
 //! Elsewhere each verb returns [`std::io::ErrorKind::Unsupported`] with the reason.
 
+#[cfg(unix)]
+pub(crate) use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
@@ -32,6 +35,11 @@ pub(crate) use linux::*;
 mod futex;
 #[cfg(target_os = "linux")]
 pub(crate) use futex::*;
+
+#[cfg(target_os = "linux")]
+mod poll;
+#[cfg(target_os = "linux")]
+pub(crate) use poll::*;
 
 #[cfg(target_os = "macos")]
 mod macos;
@@ -115,6 +123,13 @@ pub(crate) enum WokenOf {
     Perhaps,
     /// The time is over.
     TimedOut,
+}
+
+/// What a file descriptor is ready for, or is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ready {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
 }
 
 /// Nanoseconds since the Unix epoch; 0 where the clock stands before it.

@@ -3,7 +3,9 @@
 //!
 //! [`Map`] and [`Lineage`] have no values, so what works on them is never reached.
 
-use super::{FileId, REASON, Stat, Woken, WokenOf};
+#[cfg(unix)]
+use super::OwnedFd;
+use super::{FileId, REASON, Ready, Stat, Woken, WokenOf};
 use crate::sync::AtomicU32;
 use std::collections::HashSet;
 use std::fs::File;
@@ -197,6 +199,76 @@ pub(crate) fn futex_is(_at: FutexAt, _value: u32) -> bool {
 }
 
 pub(crate) fn block_signals() {}
+
+/// Has no values.
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub(crate) enum OwnedFd {}
+
+/// Has no values.
+#[derive(Debug)]
+pub(crate) enum Bell {}
+
+impl Bell {
+    pub(crate) fn new() -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn ring(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn hush(&self) {
+        match *self {}
+    }
+}
+
+/// Has no values.
+#[derive(Debug)]
+pub(crate) enum Clock {}
+
+impl Clock {
+    pub(crate) fn new() -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn set(&self, _left: Option<Duration>) {
+        match *self {}
+    }
+}
+
+/// Has no values.
+#[derive(Debug)]
+pub(crate) enum Poller {}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn add<F>(&self, _fd: &F, _number: u64, _what: Ready) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn remove(&self, _fd: &OwnedFd) {
+        match *self {}
+    }
+
+    pub(crate) fn sleep(&self, _timeout: Duration) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn look(&self, _found: impl FnMut(u64, Ready)) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for Poller {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        match *self {}
+    }
+}
 
 /// Nanoseconds since the first call in this process.
 pub(crate) fn monotonic() -> u64 {

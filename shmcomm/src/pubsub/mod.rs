@@ -19,6 +19,7 @@ mod subscriber;
 mod terms;
 #[cfg(all(test, feature = "derive"))]
 mod tests;
+mod watch;
 
 pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 pub use filter::Filter;

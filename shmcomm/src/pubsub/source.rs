@@ -19,6 +19,7 @@
 use super::buffer::Buffer;
 pub(super) use super::sample::Held;
 use super::terms::{Expect, Silence, Terms, Wanted};
+use super::watch::Watched;
 use super::{KEEPER, PUBLISHER_SEAT, RecvError};
 use crate::error::Error;
 use crate::fault::fault_point;
@@ -29,6 +30,7 @@ use crate::segment::{self, Attachment, Spec};
 use crate::sync::Ordering;
 use crate::wait::{self, Await, Deadline, Event, Patience};
 use core::mem::MaybeUninit;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// So many empty looks of `try_recv` come before the next question to the kernel.
@@ -46,6 +48,8 @@ pub(super) struct Source {
     empties: u32,
     /// On channels that have any.
     terms: Option<Box<Terms>>,
+    /// What those see who wait for it without using it, once there are any.
+    watched: OnceLock<Arc<Watched>>,
 }
 
 /// What happened to this subscriber, in all segments it followed. Mirrored in its seat.
@@ -130,11 +134,22 @@ impl Source {
         let items = Event::new(region, control::ITEMS);
         let patience = Patience::new();
         let counts = Counts::default();
-        Ok(Source { attachment, reader, items, patience, buffer, spec, counts, empties: 0, terms })
+        let (watched, empties) = (OnceLock::new(), 0);
+        Ok(Source { attachment, reader, items, patience, buffer, spec, counts, empties, terms, watched })
     }
 
     pub(super) fn attachment(&self) -> &Attachment {
         &self.attachment
+    }
+
+    /// For those who wait for it without using it.
+    pub(super) fn watched(&self) -> Result<&Arc<Watched>, Error> {
+        if let Some(watched) = self.watched.get() {
+            return Ok(watched);
+        }
+        let made = Arc::new(Watched::new(self.attachment.witness()?.clone()));
+        made.expect(self.due());
+        Ok(self.watched.get_or_init(|| made))
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -250,6 +265,7 @@ impl Source {
     /// That a message is missed, if that was not said yet.
     fn missed(&mut self) -> Option<RecvError> {
         let Silence { silent, expected } = self.terms.as_mut()?.expect.as_mut()?.missed()?;
+        self.show_due();
         Some(RecvError::Missed { silent, expected })
     }
 
@@ -298,6 +314,14 @@ impl Source {
         self.moved();
         if let Some(expect) = self.terms.as_mut().and_then(|terms| terms.expect.as_mut()) {
             expect.met();
+            self.show_due();
+        }
+    }
+
+    /// Shows those who wait for it when a message will be missed.
+    fn show_due(&self) {
+        if let Some(watched) = self.watched.get() {
+            watched.expect(self.due());
         }
     }
 
@@ -323,21 +347,16 @@ impl Source {
     #[inline]
     fn empty(&mut self) -> Result<(), RecvError> {
         self.empties = self.empties.wrapping_add(1);
-        let probe = self.empties.is_multiple_of(PROBE);
-        if probe || !self.attachment.is_taken(PUBLISHER_SEAT) {
-            self.probe()?;
-        }
-        if self.terms.is_some() { self.empty_on_terms() } else { Ok(()) }
-    }
-
-    fn empty_on_terms(&mut self) -> Result<(), RecvError> {
-        let said =
-            self.terms.as_ref().and_then(|terms| terms.window.as_ref()).map(|window| window.share.said());
-        // Holes may have been passed.
-        if said.is_some_and(|said| said != self.reader.position()) {
+        // Relaxed: this end alone writes it.
+        if self.attachment.seat_word(seat::POSITION).load(Ordering::Relaxed) != self.reader.position() {
+            // It has passed holes, which nobody who looks at the seat is to take for messages.
             self.moved();
         }
-        self.missed().map_or(Ok(()), Err)
+        let suspect = self.watched.get().is_some_and(|watched| watched.is_suspect());
+        if suspect || self.empties.is_multiple_of(PROBE) || !self.attachment.is_taken(PUBLISHER_SEAT) {
+            self.probe()?;
+        }
+        if self.terms.is_some() { self.missed().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     #[cold]
@@ -361,6 +380,9 @@ impl Source {
         if self.reader.ready() || self.follow() {
             return Ok(());
         }
+        if let Some(watched) = self.watched.get() {
+            watched.told(self.reader.position());
+        }
         Err(RecvError::Disconnected)
     }
 
@@ -373,6 +395,10 @@ impl Source {
         spec.connect_timeout = Duration::ZERO;
         // Everything in the new segment is new to this subscriber.
         let next = segment::subscribe(&spec, KEEPER).and_then(|next| {
+            if self.watched.get().is_some() {
+                // Whoever watches goes over too, or nobody does.
+                next.witness()?;
+            }
             Self::on(next, spec, |region, geometry, bit| Ok(Reader::from_start(region, geometry, bit)))
         });
         match next {
@@ -382,6 +408,13 @@ impl Source {
                 next.spec.connect_timeout = self.spec.connect_timeout;
                 next.counts = self.counts;
                 next.took_over();
+                if let Some(watched) = self.watched.take() {
+                    if let Ok(witness) = next.attachment.witness() {
+                        watched.moved(witness.clone());
+                        watched.expect(next.due());
+                    }
+                    next.watched = OnceLock::from(watched);
+                }
                 *self = next;
                 true
             }

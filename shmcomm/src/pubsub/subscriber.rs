@@ -12,6 +12,7 @@ use crate::message::{self, Invalid, ShmMessage};
 use crate::segment::Spec;
 use crate::stats::{self, Stats};
 use crate::wait::Deadline;
+use crate::waitset::{Waitable, Watchable, Watched};
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -282,5 +283,15 @@ impl<M: ShmMessage> Iterator for Iter<'_, M> {
                 Err(RecvError::Disconnected | RecvError::Forked) => return None,
             }
         }
+    }
+}
+
+/// Ready when a receive would answer something other than `Empty`: a message, a loss, that the publisher
+/// has gone (until a receive has said so), that this is the child of a fork.
+impl<M: ?Sized, F: ?Sized> Waitable for Subscriber<M, F> {}
+
+impl<M: ?Sized, F: ?Sized> Watchable for Subscriber<M, F> {
+    fn watch(&self) -> Result<Watched, Error> {
+        Ok(Watched::from(self.source.watched()?.clone()))
     }
 }

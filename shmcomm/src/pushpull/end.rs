@@ -10,6 +10,7 @@ use crate::ring::queue::Queue;
 use crate::segment::{self, Attachment, Keeper, Role, Spec};
 use crate::sync::Ordering;
 use crate::wait::{self, Await, Deadline, Event, Patience};
+use crate::waitset::{Awaited, QueueWatch, Watched};
 
 /// So many calls come between two looks for the dead, where nothing makes an end wait.
 const PROBE: u32 = 1024;
@@ -98,6 +99,11 @@ impl End {
         let end = End { attachment, queue, counts, wake, patience, calls: 0 };
         end.sweep();
         Ok(end)
+    }
+
+    /// For those who wait for it without using it.
+    pub(super) fn watch(&self, awaited: Awaited) -> Result<Watched, Error> {
+        Ok(Watched::new(QueueWatch::new(self.attachment.witness()?.clone(), awaited)))
     }
 
     /// Counts a call, and looks for the dead every so often.

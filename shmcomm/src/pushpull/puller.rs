@@ -16,6 +16,7 @@ use crate::ring::queue::Taken;
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
 use crate::wait::Deadline;
+use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -248,5 +249,14 @@ impl<M, F: ?Sized> Puller<M, F> {
                 Err(PullError::Invalid(why))
             }
         }
+    }
+}
+
+/// Ready when a message waits, and in the child of a fork.
+impl<M: ?Sized, F: ?Sized> Waitable for Puller<M, F> {}
+
+impl<M: ?Sized, F: ?Sized> Watchable for Puller<M, F> {
+    fn watch(&self) -> Result<Watched, Error> {
+        self.end.watch(Awaited::Item)
     }
 }

@@ -15,6 +15,7 @@ use crate::ring::KeepMut;
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
 use crate::wait::Deadline;
+use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -211,5 +212,14 @@ impl<M: ?Sized, F: ?Sized> Pusher<M, F> {
         self.end.counts.message(len, false, &self.end.attachment);
         self.end.wake.items.notify();
         Ok(true)
+    }
+}
+
+/// Ready while there is room for a message, and in the child of a fork.
+impl<M: ?Sized, F: ?Sized> Waitable for Pusher<M, F> {}
+
+impl<M: ?Sized, F: ?Sized> Watchable for Pusher<M, F> {
+    fn watch(&self) -> Result<Watched, Error> {
+        self.end.watch(Awaited::Room)
     }
 }

@@ -5,12 +5,15 @@
 
 use super::end::{End, What};
 use super::{RequestError, RequestTimeoutError};
+use crate::error::Error;
 use crate::fault::fault_point;
 use crate::message::Invalid;
 use crate::ring::queue::{Closed, Reply, Ticket};
 use crate::wait::Deadline;
-use core::cell::RefCell;
+use crate::waitset::{Awaited, Waitable, Watchable, Watched};
+use core::cell::{OnceCell, RefCell};
 use core::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A request that is on its way: made by [`Requester::call`](super::Requester::call).
@@ -28,17 +31,23 @@ pub struct Call<'r, R> {
     /// Until the answer was fetched.
     pub(super) ticket: Option<Ticket>,
     pub(super) read: fn(&[u8]) -> Result<R, Invalid>,
+    /// Goes with the answer, for those who wait for it without using the call, once there are any.
+    pub(super) unanswered: OnceCell<Arc<()>>,
 }
 
 impl<'r, R> Call<'r, R> {
     pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, read: fn(&[u8]) -> Result<R, Invalid>) -> Self {
-        Call { end, ticket: Some(ticket), read }
+        Call { end, ticket: Some(ticket), read, unanswered: OnceCell::new() }
     }
 
     /// The answer, if it is there; `None` also after it was given. Never blocks.
     #[inline]
     pub fn poll(&mut self) -> Option<Result<R, RequestError>> {
-        fetch(&mut self.end.borrow_mut(), &mut self.ticket, self.read)
+        let answer = fetch(&mut self.end.borrow_mut(), &mut self.ticket, self.read);
+        if answer.is_some() {
+            self.unanswered.take();
+        }
+        answer
     }
 
     /// The answer; blocks until there is one.
@@ -148,5 +157,17 @@ impl<R> Drop for Call<'_, R> {
 impl<R> fmt::Debug for Call<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("pending", &self.ticket.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Ready when there is an answer, or there will be none. A call leaves the set when its answer was
+/// fetched, or when it is dropped.
+impl<R> Waitable for Call<'_, R> {}
+
+impl<R> Watchable for Call<'_, R> {
+    fn watch(&self) -> Result<Watched, Error> {
+        let Some(ticket) = &self.ticket else { return Ok(Watched::over()) };
+        let unanswered = self.unanswered.get_or_init(Arc::default);
+        self.end.borrow().watch(Awaited::Reply(ticket.copy_to_look(), Arc::downgrade(unanswered)))
     }
 }

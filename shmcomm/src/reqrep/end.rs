@@ -14,6 +14,7 @@ use crate::ring::queue::{Queue, Reply, Ticket};
 use crate::segment::{self, Attachment, Keeper, Role, Spec};
 use crate::sync::{AtomicU32, Ordering};
 use crate::wait::{self, Await, Deadline, Event, Patience};
+use crate::waitset::{Awaited, QueueWatch, Watched};
 
 /// Nanoseconds between two looks for the dead by an end that works or polls.
 const LOOK: u64 = 20_000_000;
@@ -142,6 +143,11 @@ impl End {
         self.counts.message(len, false, &self.attachment);
         self.wake.requests.notify();
         Ok(ticket)
+    }
+
+    /// For those who wait for it without using it.
+    pub(super) fn watch(&self, awaited: Awaited) -> Result<Watched, Error> {
+        Ok(Watched::new(QueueWatch::new(self.attachment.witness()?.clone(), awaited)))
     }
 
     /// Counts a call that need not wait, and looks for the dead every so often.

@@ -124,8 +124,12 @@ impl<R> Future for Answer<'_, R> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Answer { call, nap } = self.get_mut();
-        let Call { end, ticket, read } = call;
-        poll_answer(&mut end.borrow_mut(), ticket, *read, nap, context)
+        let Call { end, ticket, read, unanswered } = call;
+        let answer = poll_answer(&mut end.borrow_mut(), ticket, *read, nap, context);
+        if answer.is_ready() {
+            unanswered.take();
+        }
+        answer
     }
 }
 

@@ -16,6 +16,7 @@ use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
 use crate::sync::{AtomicU32, Ordering};
 use crate::wait::Deadline;
+use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -214,5 +215,14 @@ impl<Q, R: ?Sized, F: ?Sized> Replier<Q, R, F> {
                 Err(ServeError::Invalid(why))
             }
         }
+    }
+}
+
+/// Ready when a request waits, and in the child of a fork.
+impl<Q, R: ?Sized, F: ?Sized> Waitable for Replier<Q, R, F> {}
+
+impl<Q, R: ?Sized, F: ?Sized> Watchable for Replier<Q, R, F> {
+    fn watch(&self) -> Result<Watched, Error> {
+        self.end.watch(Awaited::Item)
     }
 }

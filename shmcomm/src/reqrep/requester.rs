@@ -13,6 +13,7 @@ use crate::message::{Fixed, Invalid, ShmMessage};
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
 use crate::wait::Deadline;
+use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::cell::RefCell;
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
@@ -213,5 +214,15 @@ impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
         deadline: Deadline,
     ) -> Result<R, RequestTimeoutError> {
         self.send_until(write, read, deadline)?.answer_until(deadline)
+    }
+}
+
+/// Ready while there is room for a request, and in the child of a fork. For its answer, wait for the
+/// [`Call`].
+impl<Q: ?Sized, R, F: ?Sized> Waitable for Requester<Q, R, F> {}
+
+impl<Q: ?Sized, R, F: ?Sized> Watchable for Requester<Q, R, F> {
+    fn watch(&self) -> Result<Watched, Error> {
+        self.end.borrow().watch(Awaited::Room)
     }
 }

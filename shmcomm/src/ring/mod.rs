@@ -162,7 +162,7 @@ pub(crate) mod window;
 
 #[cfg(not(loom))]
 pub(crate) use broadcast::{
-    AllPinned, Claim, Corrupt, Grabbed, Missed, Pinned, Reader, Writer, sweep_reader,
+    AllPinned, Claim, Corrupt, Grabbed, Missed, Onlooker, Pinned, Reader, Writer, sweep_reader,
 };
 #[cfg(not(loom))]
 pub(crate) use keep::{AtHome, Keep, KeepMut, Place, ReplyRoom, Staged};

@@ -197,12 +197,6 @@ impl Share {
         passed
     }
 
-    /// The position it said last.
-    #[inline]
-    pub(crate) fn said(&self) -> u64 {
-        self.said
-    }
-
     /// Goes: the publisher waits for this subscriber no more.
     pub(crate) fn leave(&self) {
         // [consumed] pairs with the scan, which takes this for the last position of all.

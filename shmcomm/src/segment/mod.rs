@@ -56,6 +56,7 @@
 
 mod attachment;
 mod create;
+mod hold;
 mod inspect;
 mod list;
 mod name;
@@ -72,6 +73,7 @@ mod version1;
 #[cfg(test)]
 pub(crate) use attachment::Arrival;
 pub(crate) use attachment::Attachment;
+pub(crate) use hold::Witness;
 pub use list::{SegmentInfo, force_unlink, list_segments};
 pub(crate) use name::Place;
 pub(crate) use open::{join, publish, subscribe};

@@ -33,6 +33,7 @@
 //! sets, and does nothing to alarms that it inherited.
 
 use super::SLICE;
+use super::many::Word;
 use crate::os::{self, FUTEXES, FutexAt, Lineage, Woken, WokenOf};
 use crate::sync::{AtomicU32, Ordering};
 use core::task::Waker;
@@ -43,9 +44,6 @@ use std::time::{Duration, Instant};
 
 /// How long the thread stays when nothing is set: longer than the pause between two waits of a task.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// A value of a word that a task waits to change.
-type Word = (FutexAt, u32);
 
 /// Wakes a task when a word has changed, or at a time. Set again and again; dropping it unsets it.
 #[derive(Debug)]
@@ -62,9 +60,9 @@ impl Alarm {
         Alarm(None)
     }
 
-    /// Has `waker` woken once: as soon as the word is no longer that value, or `until`.
-    pub(crate) fn set(&mut self, word: Option<(&AtomicU32, u32)>, until: Instant, waker: &Waker) {
-        let word = word.map(|(word, value)| (FutexAt::new(word), value));
+    /// Has `waker` woken once: as soon as the word is no longer that value, or `until`. False if there is
+    /// no thread for it.
+    pub(crate) fn set(&mut self, word: Option<Word>, until: Instant, waker: &Waker) -> bool {
         // Made outside of all locks, as it is the task's code and may do anything.
         let mut entry = Entry { word, until, waker: Some(waker.clone()) };
         if let Some(Place { shard, key }) = &self.0
@@ -72,16 +70,13 @@ impl Alarm {
         {
             match shard.set(Some(*key), entry) {
                 // What was replaced is dropped here, outside of the lock.
-                Ok(_replaced) => return,
+                Ok(_replaced) => return true,
                 Err(refused) => entry = refused,
             }
         }
         self.unset();
         self.0 = Reactor::here().and_then(|reactor| reactor.set(entry));
-        if self.0.is_none() {
-            // No thread: better to look all the time than never.
-            waker.wake_by_ref();
-        }
+        self.0.is_some()
     }
 
     /// Nobody is woken any more.

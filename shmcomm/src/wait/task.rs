@@ -28,8 +28,8 @@
 //! go on at once. The count is the thread's, as futures come and go with each message.
 
 use super::reactor::Alarm;
-use super::{Await, Deadline, SLICE};
-use crate::sync::{Ordering, fence};
+use super::{Await, Deadline, SLICE, handshake};
+use crate::os::FutexAt;
 use core::cell::Cell;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
@@ -101,13 +101,8 @@ impl Nap {
             target.patience().announced = true;
         }
         let event = target.event();
-        // Acquire: the value is read before the flag is set. (2)
-        let value = event.futex().load(Ordering::Acquire);
-        // Relaxed: ordered by the fence.
-        event.waiters().store(1, Ordering::Relaxed);
-        // [sleep] pairs with [notify]. (1)
-        fence(Ordering::SeqCst);
-        if let Some(output) = target.look() {
+        let (value, output) = handshake::ask_one(event.words(), || target.look());
+        if let Some(output) = output {
             return self.over(output);
         }
         let slice = target.patience().slice();
@@ -115,7 +110,10 @@ impl Nap {
         if let Deadline::At(due) = target.due() {
             until = until.min(due);
         }
-        self.alarm.set(Some((event.futex(), value)), until, context.waker());
+        if !self.alarm.set(Some((FutexAt::new(event.futex()), value)), until, context.waker()) {
+            // No thread: better to look all the time than never.
+            context.waker().wake_by_ref();
+        }
         TAKEN.with(|taken| taken.set(0));
         Poll::Pending
     }
@@ -141,6 +139,9 @@ impl Timer {
     /// Has the task woken at `at`, and not at the time that was set before.
     pub(crate) fn set(&mut self, at: Instant, context: &mut Context<'_>) {
         TAKEN.with(|taken| taken.set(0));
-        self.0.set(None, at, context.waker());
+        if !self.0.set(None, at, context.waker()) {
+            // As above.
+            context.waker().wake_by_ref();
+        }
     }
 }

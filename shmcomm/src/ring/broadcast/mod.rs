@@ -86,6 +86,23 @@ pub(crate) enum Corrupt {
     Restless { head: u64 },
 }
 
+/// Sees whether a reader would find anything, without being the reader.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Onlooker {
+    slots: Slots,
+}
+
+impl Onlooker {
+    pub(crate) fn new(region: Region, geometry: &Geometry) -> Self {
+        Onlooker { slots: Slots::new(region, geometry) }
+    }
+
+    /// Whether a reader at `position` would find anything: as [`Reader::ready`].
+    pub(crate) fn ready_at(&self, position: u64) -> bool {
+        self.slots.at(position).observe() > writing(position)
+    }
+}
+
 /// Takes back what a dead reader holds. Nobody else may be using `bit`, or be given it, meanwhile.
 pub(crate) fn sweep_reader(region: Region, geometry: &Geometry, bit: u32) {
     if geometry.discipline == Discipline::Pinned {

@@ -45,6 +45,11 @@ impl Ticket {
     pub(super) fn new(index: u32, request: usize) -> Self {
         Ticket { index, request }
     }
+
+    /// For those who look for the answer without fetching it.
+    pub(crate) fn copy_to_look(&self) -> Self {
+        Ticket { ..*self }
+    }
 }
 
 impl Queue {
