@@ -1,45 +1,108 @@
 //! The same work through shmcomm and through what one would use instead, in one run.
 //!
-//! `cargo run --release --manifest-path benches-compare/Cargo.toml -- [queue|call|latency|fanout] [--quick]`
+//! `cargo run --release --manifest-path benches-compare/Cargo.toml -- all`
 //!
 //! Owns the command line. How a figure comes about is in `rig`, what is done in `work`, with what in
-//! `peer`, and the tables in `report`. See the README of this folder for how to read them.
+//! `peer`, and what becomes of it in `report`. See the README of this folder for how to read it.
 
 mod peer;
 mod report;
 mod rig;
 mod work;
 
+use report::Done;
+use rig::Budget;
+use std::time::{Duration, Instant};
+
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const USAGE: &str = "usage: benches-compare [queue | call | latency | fanout]... [--quick]";
+/// What a run takes where nothing is said.
+const MINUTES: f64 = 12.0;
 
-fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+struct Options {
+    names: Vec<String>,
+    quick: bool,
+    minutes: f64,
+    write_docs: bool,
+}
+
+fn usage() -> String {
+    let works: Vec<_> = work::WORKS.iter().map(|(name, _)| *name).collect();
+    format!(
+        "usage: benches-compare all | WORK… | CASE…  [--quick | --minutes N] [--write-docs]\n\
+         works: {}\n\
+         a case is a work and what comes after it in the tables, as latency-64; --write-docs goes with all",
+        works.join(", ")
+    )
+}
+
+impl Options {
+    fn parse(args: Vec<String>) -> Result<Self> {
+        let mut options = Options { names: vec![], quick: false, minutes: MINUTES, write_docs: false };
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--quick" => options.quick = true,
+                "--write-docs" => options.write_docs = true,
+                "--minutes" => options.minutes = args.next().ok_or_else(usage)?.parse()?,
+                flag if flag.starts_with('-') => return Err(usage().into()),
+                _ => options.names.push(arg),
+            }
+        }
+        let all = options.names == ["all"];
+        if options.names.is_empty() || (options.write_docs && !all) || options.minutes <= 0.0 {
+            return Err(usage().into());
+        }
+        if all {
+            options.names.clear();
+        }
+        Ok(options)
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Vec<String>) -> Result<()> {
+    peer::allow_many_files();
     if let [follow, case, run] = &args[..]
         && follow == rig::FOLLOW
     {
         return rig::follow(work::find(case).ok_or("no such case")?, run);
     }
-    let (options, names): (Vec<_>, Vec<_>) = args.into_iter().partition(|arg| arg.starts_with('-'));
-    let quick = options.iter().any(|option| option == "--quick");
-    if options.iter().any(|option| option != "--quick") {
-        return Err(USAGE.into());
-    }
-    let cases: Vec<_> = work::all()
-        .into_iter()
-        .filter(|case| names.is_empty() || names.iter().any(|name| case.belongs_to(name)))
-        .collect();
+    let options = Options::parse(args)?;
+    let named = |case: &work::Case| options.names.iter().any(|name| case.belongs_to(name));
+    let cases: Vec<_> =
+        work::all().into_iter().filter(|case| options.names.is_empty() || named(case)).collect();
     if cases.is_empty() {
-        return Err(USAGE.into());
+        return Err(usage().into());
     }
     peer::report_missing()?;
     let mut log = report::Log::create()?;
-    report::preamble(quick);
+    let machine = report::machine(options.quick);
+    println!("{machine}");
+    let until = Instant::now() + Duration::from_secs_f64(60.0 * options.minutes);
+    let (mut all, mut left) = (Vec::new(), cases.len() as u32);
     for case in cases {
-        let title = case.title;
-        let table = rig::lead(&case, quick, &mut log)?;
-        println!("\n### {title}\n\n{table}");
+        // What one case did not need is for the others.
+        let time = until.saturating_duration_since(Instant::now()) / left;
+        let budget = if options.quick { Budget::Quick } else { Budget::Time(time) };
+        let ways = rig::lead(&case, budget, &mut log)?;
+        let done = Done { case, ways };
+        println!("\n### {} (`{}`)\n\n{}", done.case.title, done.case.id, done.table()?);
+        all.push(done);
+        left -= 1;
+    }
+    println!("\n{}", report::reach::table(&all)?);
+    if options.write_docs {
+        report::docs::write(&all, &machine)?;
     }
     eprintln!("raw results: {}", log.path().display());
     Ok(())

@@ -8,25 +8,54 @@
 //! Never waits for a process that is gone: if either fails, both end.
 
 use crate::Result;
-use crate::report::{Log, Measured, Table};
-use crate::work::{Burst, Case, Outcome, Place, Way};
+use crate::report::{Log, Measured};
+use crate::work::{Burst, Case, Ended, Outcome, Place, Way};
+use hdrhistogram::Histogram;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// The first argument of the following process.
 pub const FOLLOW: &str = "--follow";
 
-const ROUNDS: usize = 40;
-const QUICK_ROUNDS: usize = 5;
+/// No more rounds than this, however much time there is: medians do not change any more.
+const ROUNDS: usize = 60;
+const ROUNDS_AT_LEAST: usize = 5;
+
+/// How much there is to measure.
+#[derive(Clone, Copy)]
+pub enum Budget {
+    /// Two rounds of short bursts, for a first look.
+    Quick,
+    /// As many rounds as fit.
+    Time(Duration),
+}
+
+impl Budget {
+    fn goes_on(self, round: usize, began: Instant) -> bool {
+        match self {
+            Budget::Quick => round <= 2,
+            Budget::Time(time) => round <= ROUNDS_AT_LEAST || (round <= ROUNDS && began.elapsed() < time),
+        }
+    }
+
+    fn messages(self, burst: u64) -> u64 {
+        match self {
+            Budget::Quick => (burst / 5).max(1),
+            Budget::Time(_) => burst,
+        }
+    }
+}
 
 /// Runs `case` with a process that follows, and says what came out.
-pub fn lead(case: &Case, quick: bool, log: &mut Log) -> Result<Table> {
+pub fn lead(case: &Case, budget: Budget, log: &mut Log) -> Result<Vec<Measured>> {
     let run = std::process::id().to_string();
     let folder = Folder::create(&run)?;
     let mut child = Command::new(std::env::current_exe()?)
-        .args([FOLLOW, case.id, &run])
+        .args([FOLLOW, &case.id, &run])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -48,37 +77,37 @@ pub fn lead(case: &Case, quick: bool, log: &mut Log) -> Result<Table> {
         }
     });
 
+    let patience = Patience::start(case);
     let mut ways = open(case, &run, true)?;
     hear()?;
     pin(0);
-    let mut measured: Vec<Measured> = case.ways.iter().map(|way| Measured::new(&way.name)).collect();
-    let mut from = 1;
-    for round in 0..=if quick { QUICK_ROUNDS } else { ROUNDS } {
+    let mut measured: Vec<Measured> = case.ways.iter().map(|way| Measured::new(&way.name, way.x)).collect();
+    let (mut from, mut round, began) = (1, 0, Instant::now());
+    while budget.goes_on(round, began) {
         for (index, way) in ways.iter_mut().enumerate() {
-            let burst = Burst { from, count: case.ways[index].burst };
+            patience.renew(index);
+            let burst = Burst { from, count: budget.messages(case.ways[index].burst) };
             from += burst.count;
             writeln!(tell, "{index} {} {}", burst.from, burst.count)?;
             hear()?;
             let outcome = way.lead(burst)?;
-            let ended: u64 = hear()?.parse()?;
-            if round == 0 {
-                continue;
+            let ended = decode(&hear()?)?;
+            if round > 0 {
+                measured[index].add(burst.count, outcome, ended)?;
+                log.burst(case, &measured[index], round, burst.count)?;
+            } else if let Outcome::Began(began) = outcome {
+                way.calibrate(ended.at.saturating_sub(began) as f64 / burst.count as f64);
             }
-            let (total, samples) = match outcome {
-                Outcome::Samples(samples) => (None, Some(samples)),
-                Outcome::Began(began) => (Some(ended.saturating_sub(began)), None),
-                Outcome::Took(total) => (Some(total), None),
-            };
-            measured[index].add(burst.count, total, samples)?;
-            log.burst(case, &measured[index], round, burst.count)?;
         }
+        round += 1;
     }
+    drop(patience);
     through.store(true, Ordering::Release);
     drop(ways);
     drop(tell);
     watch.join().map_err(|_| "the watch panicked")?;
     unpin();
-    Table::new(case, measured)
+    Ok(measured)
 }
 
 /// The other process.
@@ -95,9 +124,35 @@ pub fn follow(case: Case, run: &str) -> Result<()> {
         let way = ways.get_mut(index).ok_or("no such way")?;
         println!("ready");
         let ended = way.follow(burst)?;
-        println!("{ended}");
+        println!("{}", encode(&ended)?);
     }
     Ok(())
+}
+
+fn encode(ended: &Ended) -> Result<String> {
+    let mut line = format!("{} {} {}", ended.at, ended.lost, ended.value.unwrap_or(f64::NAN));
+    if let Some(samples) = &ended.samples {
+        for step in samples.iter_recorded() {
+            write!(line, " {}:{}", step.value_iterated_to(), step.count_at_value())?;
+        }
+    }
+    Ok(line)
+}
+
+fn decode(line: &str) -> Result<Ended> {
+    let mut parts = line.split(' ');
+    let mut next = || parts.next().ok_or("the other process says too little");
+    let (at, lost, value) = (next()?.parse()?, next()?.parse()?, next()?.parse::<f64>()?);
+    let mut samples: Option<Histogram<u64>> = None;
+    for pair in parts {
+        let (value, count) = pair.split_once(':').ok_or("no sample")?;
+        let samples = match &mut samples {
+            Some(samples) => samples,
+            None => samples.insert(Histogram::new(3)?),
+        };
+        samples.record_n(value.parse()?, count.parse()?)?;
+    }
+    Ok(Ended { at, lost, value: (!value.is_nan()).then_some(value), samples })
 }
 
 /// All ways, in the same order in both processes: some wait for their other end.
@@ -112,8 +167,9 @@ fn open(case: &Case, run: &str, leads: bool) -> Result<Vec<Box<dyn Way>>> {
         .collect()
 }
 
-/// Keeps this thread on one processor. Threads that a peer has started run where they like.
-fn pin(cpu: usize) {
+/// Keeps this thread, and those that it starts, on one processor. Threads that a peer has started run
+/// where they like.
+pub fn pin(cpu: usize) {
     let mut set = rustix::thread::CpuSet::new();
     set.set(cpu);
     if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
@@ -126,6 +182,47 @@ fn unpin() {
     let mut set = rustix::thread::CpuSet::new();
     (0..rustix::thread::CpuSet::MAX_CPU).for_each(|cpu| set.set(cpu));
     let _ = rustix::thread::sched_setaffinity(None, &set);
+}
+
+/// Ends the run where a burst does not end: two ends that wait for each other would poll for ever.
+struct Patience {
+    /// The way whose burst runs, and how many began before.
+    state: Arc<(AtomicUsize, AtomicUsize)>,
+}
+
+impl Patience {
+    const LIMIT: Duration = Duration::from_secs(40);
+
+    fn start(case: &Case) -> Self {
+        let state = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+        let (watched, id) = (Arc::downgrade(&state), case.id.clone());
+        let names: Vec<_> = case.ways.iter().map(|way| way.name.clone()).collect();
+        std::thread::spawn(move || {
+            let (mut bursts, mut since) = (0, Instant::now());
+            while let Some(state) = watched.upgrade() {
+                // Relaxed, both: a guess of who is at fault is enough.
+                let now = state.1.load(Ordering::Relaxed);
+                if now != bursts {
+                    (bursts, since) = (now, Instant::now());
+                }
+                if since.elapsed() > Self::LIMIT {
+                    let name = names.get(state.0.load(Ordering::Relaxed)).map_or("", String::as_str);
+                    eprintln!("{id}: {name}: no end after {:?}", Self::LIMIT);
+                    let _ = std::fs::remove_dir_all(crate::peer::folder(&std::process::id().to_string()));
+                    std::process::exit(1);
+                }
+                drop(state);
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
+        Patience { state }
+    }
+
+    fn renew(&self, way: usize) {
+        // Relaxed, both: see above.
+        self.state.0.store(way, Ordering::Relaxed);
+        self.state.1.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Where peers put their files and sockets; gone with the run.

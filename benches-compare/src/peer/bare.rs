@@ -110,6 +110,8 @@ pub struct Ring<const N: usize> {
     /// The tail when last looked at.
     tail: u64,
     wait: Wait,
+    /// How many a message wakes.
+    wakes: u32,
     touch: Touch,
 }
 
@@ -119,7 +121,12 @@ impl<const N: usize> Ring<N> {
     pub fn open(name: &str, slots: usize, wait: Wait, touch: Touch) -> Result<Self> {
         assert!(slots.is_power_of_two());
         let shared = Shared::open(name, SLOTS + slots * Self::STRIDE)?;
-        Ok(Ring { shared, slots: slots as u64, next: 0, tail: 0, wait, touch })
+        Ok(Ring { shared, slots: slots as u64, next: 0, tail: 0, wait, wakes: 1, touch })
+    }
+
+    /// For so many receivers that sleep.
+    pub fn waking(self, receivers: u32) -> Self {
+        Ring { wakes: receivers, ..self }
     }
 
     #[inline(always)]
@@ -139,7 +146,7 @@ impl<const N: usize> Ring<N> {
         if self.wait == Wait::Blocking {
             let futex = self.shared.half(FUTEX);
             futex.fetch_add(1, Ordering::SeqCst);
-            let _ = futex::wake(futex, futex::Flags::empty(), 1);
+            let _ = futex::wake(futex, futex::Flags::empty(), self.wakes);
         }
     }
 
@@ -187,5 +194,16 @@ impl<const N: usize> Receiver for Ring<N> {
         self.next += 1;
         self.shared.word(TAIL).store(self.next, Ordering::Release);
         Ok(number)
+    }
+}
+
+/// A ring whose sender looks at nobody: for as many receivers as there are, who keep up.
+pub struct Overwriting<const N: usize>(pub Ring<N>);
+
+impl<const N: usize> Sender for Overwriting<N> {
+    #[inline]
+    fn send(&mut self, number: u64) -> Result<()> {
+        self.0.put(number);
+        Ok(())
     }
 }

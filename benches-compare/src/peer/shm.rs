@@ -2,11 +2,15 @@
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait};
 use crate::Result;
-use shmcomm::{Channel, PubSub, PushPull, ReqRep, TryPullError, TryPushError, TryRecvError, TryServeError};
+use shmcomm::{
+    Channel, Overflow, PubSub, PushPull, ReqRep, TryPullError, TryPushError, TryRecvError, TryServeError,
+};
 use std::hint::spin_loop;
 
 /// Messages of this many words and more are made and looked at in place.
-const LARGE: usize = 512;
+pub const LARGE: usize = 512;
+/// Messages of more words do not fit on the stack, and are never passed by value.
+pub const HUGE: usize = 8192;
 
 fn pubsub<const N: usize>(name: &str) -> Result<shmcomm::Opener<PubSub<[u64; N]>>> {
     Ok(Channel::<PubSub<[u64; N]>>::try_new(format!("benches-compare/{name}"))?)
@@ -20,6 +24,21 @@ pub struct Publisher<const N: usize> {
 impl<const N: usize> Publisher<N> {
     pub fn open(name: &str, slots: usize, touch: Touch) -> Result<Self> {
         Ok(Publisher { publisher: pubsub(name)?.slots(slots).publisher()?, touch })
+    }
+
+    /// As by somebody who says nothing.
+    pub fn by_default(name: &str) -> Result<Self> {
+        Ok(Publisher { publisher: pubsub(name)?.publisher()?, touch: Touch::All })
+    }
+
+    /// One that waits for its subscribers instead of overwriting.
+    pub fn waiting(name: &str, slots: usize) -> Result<Self> {
+        let publisher = pubsub(name)?.slots(slots).overflow(Overflow::Wait).publisher()?;
+        Ok(Publisher { publisher, touch: Touch::All })
+    }
+
+    pub fn with_seats(name: &str, slots: usize, seats: usize, touch: Touch) -> Result<Self> {
+        Ok(Publisher { publisher: pubsub(name)?.slots(slots).seats(seats).publisher()?, touch })
     }
 }
 
@@ -41,11 +60,18 @@ pub struct Subscriber<const N: usize> {
     subscriber: shmcomm::Subscriber<[u64; N]>,
     wait: Wait,
     touch: Touch,
+    /// Whether messages may be lost.
+    tolerant: bool,
 }
 
 impl<const N: usize> Subscriber<N> {
     pub fn open(name: &str, wait: Wait, touch: Touch) -> Result<Self> {
-        Ok(Subscriber { subscriber: pubsub(name)?.subscriber()?, wait, touch })
+        Ok(Subscriber { subscriber: pubsub(name)?.subscriber()?, wait, touch, tolerant: false })
+    }
+
+    /// One that goes on where messages were lost.
+    pub fn tolerant(self) -> Self {
+        Subscriber { tolerant: true, ..self }
     }
 }
 
@@ -64,6 +90,7 @@ impl<const N: usize> Receiver for Subscriber<N> {
                 match self.subscriber.try_recv_ref() {
                     Ok(sample) => return Ok(self.touch.read(&*sample)),
                     Err(TryRecvError::Empty) => {}
+                    Err(TryRecvError::Lagged(_)) if self.tolerant => {}
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -72,6 +99,7 @@ impl<const N: usize> Receiver for Subscriber<N> {
             match self.subscriber.try_recv() {
                 Ok(message) => return Ok(self.touch.read(&message)),
                 Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Lagged(_)) if self.tolerant => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -97,7 +125,7 @@ impl<const N: usize> Pusher<N> {
 impl<const N: usize> Sender for Pusher<N> {
     #[inline]
     fn send(&mut self, number: u64) -> Result<()> {
-        if self.in_place {
+        if self.in_place || N > HUGE {
             loop {
                 match self.pusher.loan() {
                     Ok(mut loan) => {
@@ -138,7 +166,7 @@ impl<const N: usize> Puller<N> {
 impl<const N: usize> Receiver for Puller<N> {
     #[inline]
     fn recv(&mut self) -> Result<u64> {
-        if self.in_place {
+        if self.in_place || N > HUGE {
             loop {
                 match self.puller.try_claim() {
                     Ok(job) => {

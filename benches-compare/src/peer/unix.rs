@@ -3,7 +3,7 @@
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
 use crate::Result;
 use crate::work::Place;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Socket<const N: usize> {
     fd: OwnedFd,
     wait: Wait,
-    words: Box<[u64; N]>,
+    words: Box<[u64]>,
 }
 
 impl<const N: usize> Socket<N> {
@@ -46,7 +46,13 @@ impl<const N: usize> Socket<N> {
     }
 
     fn new(fd: OwnedFd) -> Self {
-        Socket { fd, wait: Wait::Blocking, words: Box::new([0; N]) }
+        Socket { fd, wait: Wait::Blocking, words: vec![0; N].into() }
+    }
+}
+
+impl<const N: usize> AsFd for Socket<N> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -10,7 +10,7 @@ use zmq::{Context, DONTWAIT, Message, SocketType};
 pub struct Socket<const N: usize> {
     socket: zmq::Socket,
     wait: Wait,
-    words: Box<[u64; N]>,
+    words: Box<[u64]>,
     message: Message,
 }
 
@@ -25,6 +25,16 @@ impl<const N: usize> Socket<N> {
         Self::open(name, zmq::PULL, false, Wait::Blocking)
     }
 
+    /// The same, for all of those that bind.
+    pub fn pull_from(names: &[String]) -> Result<Self> {
+        let (first, others) = names.split_first().ok_or("nobody to pull from")?;
+        let socket = Self::pull(first)?;
+        for name in others {
+            socket.socket.connect(&format!("ipc://{}", path(name).display()))?;
+        }
+        Ok(socket)
+    }
+
     fn open(name: &str, kind: SocketType, binds: bool, wait: Wait) -> Result<Self> {
         let socket = Context::new().socket(kind)?;
         // What is left at the end is of no use to anybody.
@@ -35,7 +45,7 @@ impl<const N: usize> Socket<N> {
         } else {
             socket.connect(&address)?
         }
-        Ok(Socket { socket, wait, words: Box::new([0; N]), message: Message::new() })
+        Ok(Socket { socket, wait, words: vec![0; N].into(), message: Message::new() })
     }
 }
 
@@ -60,14 +70,7 @@ impl<const N: usize> Receiver for Socket<N> {
                 Err(error) => return Err(error.into()),
             }
         }
-        if self.message.len() != 8 * N {
-            return Err("a message of another length".into());
-        }
-        // A message need not be aligned for words.
-        let (words, _) = self.message.as_chunks::<8>();
-        let first = u64::from_ne_bytes(words[0]);
-        let sum = words.iter().fold(0u64, |sum, word| sum.wrapping_add(u64::from_ne_bytes(*word)));
-        Ok(if sum == first.wrapping_mul(N as u64) { first } else { u64::MAX })
+        super::read_bytes::<N>(&self.message)
     }
 }
 

@@ -1,16 +1,15 @@
 //! Request/reply: how long a round trip takes.
 
-use super::{Burst, Case, Entry, Figure, Outcome, Place, Way, check, now};
+use super::latency::NAP;
+use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check};
 use crate::Result;
 use crate::peer::{Answerer, Caller, Wait, bare, shm, unix};
 use crate::report::Target;
 use hdrhistogram::Histogram;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Words of a request, and of a reply.
 const N: usize = 8;
-/// Long enough for both sides to be asleep.
-const NAP: Duration = Duration::from_micros(200);
 
 pub fn cases() -> Vec<Case> {
     vec![polling(), blocking()]
@@ -22,19 +21,29 @@ fn polling() -> Case {
         calls(place, Wait::Polling, bare::Line::open, bare::Line::open)
     })];
     ways.extend(peers(BURST, Wait::Polling));
+    #[cfg(feature = "iceoryx2")]
+    ways.push(Entry::new("iceoryx2", BURST / 2, |place| {
+        use crate::peer::iceoryx::{Client, Server};
+        calls(
+            place,
+            Wait::Polling,
+            |place| Client::<N>::open(&place.name),
+            |place| Server::<N>::open(&place.name),
+        )
+    }));
     Case {
-        id: "call-64",
-        title: "Request and reply of 64 bytes, round trip, polling",
+        id: "call-64".into(),
+        title: "Request and reply of 64 bytes, round trip, polling".into(),
         figure: Figure::Latency,
         ways,
-        targets: vec![Target::at_most("shmcomm", 1.4, "bare ping-pong")],
+        targets: vec![Target::at_most("shmcomm", 1.15, "bare ping-pong")],
     }
 }
 
 fn blocking() -> Case {
     Case {
-        id: "call-64-blocking",
-        title: "Request and reply of 64 bytes, round trip, both sides asleep",
+        id: "call-64-asleep".into(),
+        title: "Request and reply of 64 bytes, round trip, both sides asleep".into(),
         figure: Figure::Latency,
         ways: peers(100, Wait::Blocking),
         targets: vec![],
@@ -42,17 +51,18 @@ fn blocking() -> Case {
 }
 
 fn peers(burst: u64, wait: Wait) -> Vec<Entry> {
+    let few = burst.min(1000);
     vec![
         Entry::new("shmcomm", burst, move |place| {
             let caller = |place: &Place| shm::Requester::<N>::open(&place.name, wait);
             calls(place, wait, caller, |place| shm::Replier::<N>::open(&place.name, wait))
         }),
-        Entry::new("Unix socket", burst.min(1000), move |place| {
+        Entry::new("Unix socket", few, move |place| {
             let open = |place: &Place| unix::Duplex::<N>::open(place, wait);
             calls(place, wait, open, open)
         }),
         #[cfg(feature = "zeromq")]
-        Entry::new("ZeroMQ", burst.min(1000), move |place| {
+        Entry::new("ZeroMQ", few, move |place| {
             let open = |place: &Place| crate::peer::zeromq::Duplex::<N>::calls(place, wait);
             calls(place, wait, open, open)
         }),
@@ -85,10 +95,6 @@ impl<C: Caller> Way for Asks<C> {
         }
         Ok(Outcome::Samples(samples))
     }
-
-    fn follow(&mut self, _: Burst) -> Result<u64> {
-        Err("a caller leads".into())
-    }
 }
 
 struct Answers<A>(A);
@@ -98,10 +104,10 @@ impl<A: Answerer> Way for Answers<A> {
         Err("an answerer follows".into())
     }
 
-    fn follow(&mut self, burst: Burst) -> Result<u64> {
+    fn follow(&mut self, burst: Burst) -> Result<Ended> {
         for number in burst.numbers() {
             check(self.0.answer()?, number)?;
         }
-        Ok(now())
+        Ok(Ended::now())
     }
 }

@@ -1,95 +1,121 @@
-//! Publish/subscribe: what a call of `send` costs the publisher with so many subscribers, which are
-//! there, and neither sleep nor read meanwhile.
+//! Publish/subscribe: what a call of `send` costs the publisher while so many subscribers poll.
+//!
+//! The subscribers are in the other process, which looks at them in turn. The publisher sends half a
+//! ring, times that, and waits until all have it: so nothing is overwritten, and subscribers are there
+//! when the next half comes.
 
-use super::{Burst, Case, Entry, Figure, Outcome, Way, now};
+use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check, now, size, spelled};
 use crate::Result;
-use crate::peer::{Sender, Touch, Wait, bare, shm};
+use crate::peer::{Receiver, Sender, Touch, Wait, bare, shm};
 use crate::report::Target;
 
-const N: usize = 8;
-const SLOTS: usize = 64;
-const BURST: u64 = 50_000;
+pub const SLOTS: usize = 64;
+const SUBSCRIBERS: [usize; 3] = [1, 4, 16];
 
 pub fn cases() -> Vec<Case> {
-    let mut ways = vec![Entry::new("slot ring", BURST, |place| {
-        if !place.leads {
-            return Ok(Box::new(Idle(())));
-        }
-        Ok(Box::new(Sends(Overwriting(bare::Ring::<N>::open(
-            &place.name,
-            SLOTS,
-            Wait::Polling,
-            Touch::All,
-        )?))))
-    })];
-    ways.extend([0, 1, 16].map(|count| {
-        Entry::new(format!("shmcomm, {count} subscribers"), BURST, move |place| {
-            if place.leads {
-                return Ok(Box::new(Sends(shm::Publisher::<N>::open(&place.name, SLOTS, Touch::All)?)));
-            }
-            let open = |_| shm::Subscriber::<N>::open(&place.name, Wait::Polling, Touch::All);
-            Ok(Box::new(Idle((0..count).map(open).collect::<Result<Vec<_>>>()?)))
-        })
-    }));
-    #[cfg(feature = "iceoryx2")]
-    ways.extend([0, 1, 16].map(|count| {
-        Entry::new(format!("iceoryx2, {count} subscribers"), BURST / 10, move |place| {
-            use crate::peer::iceoryx::{Publisher, Subscriber};
-            if place.leads {
-                return Ok(Box::new(Sends(Publisher::<N>::open(&place.name, Touch::All, count)?)));
-            }
-            let open = |_| Subscriber::<N>::open(&place.name, Touch::All, count);
-            Ok(Box::new(Idle((0..count).map(open).collect::<Result<Vec<_>>>()?)))
-        })
-    }));
-    vec![Case {
-        id: "fanout-64",
-        title: "A call of `send`, 64 bytes, subscribers that neither sleep nor read",
-        figure: Figure::Cost,
-        ways,
-        targets: vec![
-            Target::at_most("shmcomm, 1 subscribers", 1.0, "slot ring"),
-            Target::at_most("shmcomm, 16 subscribers", 1.1, "shmcomm, 1 subscribers"),
-        ],
-    }]
+    // A ring of blocks has room for as many as are held, and some.
+    vec![of::<8>(6_400, SLOTS), of::<8192>(160, 32)]
 }
 
-/// A ring whose sender looks at nobody.
-struct Overwriting(bare::Ring<N>);
-
-impl Sender for Overwriting {
-    #[inline]
-    fn send(&mut self, number: u64) -> Result<()> {
-        self.0.put(number);
-        Ok(())
+fn of<const N: usize>(burst: u64, slots: usize) -> Case {
+    let batch = slots as u64 / 2;
+    let mut ways = Vec::new();
+    for count in SUBSCRIBERS {
+        let name = |peer: &str| format!("{peer}, {count} subscribers");
+        ways.push(Entry::new(name("slot ring"), burst, move |place| {
+            let open = |name: &str| bare::Ring::<N>::open(name, slots, Wait::Polling, Touch::All);
+            ends(place, batch, count, |name| Ok(bare::Overwriting(open(name)?)), open)
+        }));
+        ways.push(Entry::new(name("shmcomm"), burst, move |place| {
+            let subscriber = |name: &str| shm::Subscriber::<N>::open(name, Wait::Polling, Touch::All);
+            let publisher = |name: &str| shm::Publisher::<N>::open(name, slots, Touch::All);
+            ends(place, batch, count, publisher, subscriber)
+        }));
+        #[cfg(feature = "iceoryx2")]
+        ways.push(Entry::new(name("iceoryx2"), burst / 4, move |place| {
+            use crate::peer::iceoryx::{Publisher, Settings, Subscriber};
+            let settings = Settings { subscribers: count, ..Settings::overflowing(slots) };
+            let publisher = |name: &str| Publisher::<N>::open(name, Touch::All, settings);
+            ends(place, batch, count, publisher, |name| Subscriber::<N>::open(name, Touch::All, settings))
+        }));
+        ways.iter_mut().filter(|way| way.x == 0.0).for_each(|way| way.x = count as f64);
+    }
+    let on = |peer: &str, count: usize| format!("{peer}, {count} subscribers");
+    let mut targets: Vec<_> =
+        SUBSCRIBERS.map(|count| Target::at_most(&on("shmcomm", count), 1.0, &on("slot ring", count))).into();
+    targets.push(Target::at_most(&on("shmcomm", 16), 1.1, &on("shmcomm", 1)));
+    Case {
+        id: format!("fanout-{}", size(8 * N)),
+        title: format!("A call of `send`, {}, to subscribers that poll", spelled(8 * N)),
+        figure: Figure::Cost,
+        ways,
+        targets,
     }
 }
 
-struct Sends<S>(S);
+/// A publisher, or so many subscribers, and the line on which the last one says that it has all.
+fn ends<S: Sender + 'static, R: Receiver + 'static>(
+    place: &Place,
+    batch: u64,
+    count: usize,
+    sender: impl Fn(&str) -> Result<S>,
+    receiver: impl Fn(&str) -> Result<R>,
+) -> Result<Box<dyn Way>> {
+    let line = bare::Line::open(&Place { leads: place.leads, name: format!("{}-line", place.name) })?;
+    Ok(if place.leads {
+        Box::new(Sends { sender: sender(&place.name)?, line, batch })
+    } else {
+        let receivers = (0..count).map(|_| receiver(&place.name)).collect::<Result<_>>()?;
+        Box::new(Receives { receivers, line, batch })
+    })
+}
+
+struct Sends<S> {
+    sender: S,
+    line: bare::Line,
+    batch: u64,
+}
 
 impl<S: Sender> Way for Sends<S> {
     fn lead(&mut self, burst: Burst) -> Result<Outcome> {
-        let began = now();
-        for number in burst.numbers() {
-            self.0.send(number)?;
+        let (mut took, mut next, end) = (0, burst.from, burst.from + burst.count);
+        while next < end {
+            let last = (next + self.batch).min(end);
+            let began = now();
+            for number in next..last {
+                self.sender.send(number)?;
+            }
+            took += now() - began;
+            check(self.line.recv()?, last)?;
+            next = last;
         }
-        Ok(Outcome::Took(now() - began))
-    }
-
-    fn follow(&mut self, _: Burst) -> Result<u64> {
-        Err("a sender leads".into())
+        Ok(Outcome::Took(took))
     }
 }
 
-/// Keeps the subscribers.
-struct Idle<S>(#[allow(dead_code, reason = "they only have to be there")] S);
+struct Receives<R> {
+    receivers: Vec<R>,
+    line: bare::Line,
+    batch: u64,
+}
 
-impl<S> Way for Idle<S> {
+impl<R: Receiver> Way for Receives<R> {
     fn lead(&mut self, _: Burst) -> Result<Outcome> {
         Err("subscribers follow".into())
     }
 
-    fn follow(&mut self, _: Burst) -> Result<u64> {
-        Ok(now())
+    fn follow(&mut self, burst: Burst) -> Result<Ended> {
+        let (mut next, end) = (burst.from, burst.from + burst.count);
+        while next < end {
+            let last = (next + self.batch).min(end);
+            for number in next..last {
+                for receiver in &mut self.receivers {
+                    check(receiver.recv()?, number)?;
+                }
+            }
+            self.line.send(last)?;
+            next = last;
+        }
+        Ok(Ended::now())
     }
 }

@@ -1,116 +1,182 @@
 //! Publish/subscribe: how long a message is on its way, as half of a round trip.
 
-use super::{Burst, Case, Entry, Figure, Outcome, Place, Way, check};
+use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Two, Way, check, size, spelled};
 use crate::Result;
-use crate::peer::{Receiver, Sender, Touch, Wait, bare, shm, unix};
+use crate::peer::{Receiver, Sender, Touch, Wait, bare, ipc, pipe, shm, shmem, threads, unix};
 use crate::report::Target;
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
-/// Slots of the rings.
-const SLOTS: usize = 8;
-/// Long enough for both sides to be asleep.
-const NAP: Duration = Duration::from_micros(200);
+/// Slots of the rings: as few as do for large messages, which would not stay in the cache otherwise.
+const fn slots(words: usize) -> usize {
+    if words < 8192 { 8 } else { 2 }
+}
 
-pub fn cases() -> Vec<Case> {
+/// Long enough for both sides to be asleep.
+pub const NAP: Duration = Duration::from_micros(200);
+
+/// Every byte written and summed, both sides polling.
+pub fn busy() -> Vec<Case> {
     vec![
-        busy::<1>("latency-8", "One way, 8 bytes, polling", 10_000),
-        busy::<8>("latency-64", "One way, 64 bytes, polling", 10_000),
-        busy::<128>("latency-1K", "One way, 1 KiB, polling", 10_000),
-        busy::<8192>("latency-64K", "One way, 64 KiB, every byte written and summed, polling", 500),
-        busy::<131072>("latency-1M", "One way, 1 MiB, every byte written and summed, polling", 50),
-        touched::<8192>("latency-64K-8", "One way, 64 KiB in place, 8 bytes touched, polling", 10_000),
-        touched::<131072>("latency-1M-8", "One way, 1 MiB in place, 8 bytes touched, polling", 10_000),
-        asleep::<8>("latency-64-blocking", "One way, 64 bytes, both sides asleep", 100),
+        polling::<1>(10_000),
+        polling::<8>(10_000),
+        polling::<128>(5_000),
+        polling::<8192>(300),
+        polling::<131_072>(30),
+        polling::<524_288>(8),
     ]
 }
 
-fn busy<const N: usize>(id: &'static str, title: &'static str, burst: u64) -> Case {
-    let mut ways = ways::<N>(burst, Wait::Polling, Touch::All);
-    let targets = match N {
+/// The same, with both sides asleep before every message.
+pub fn asleep() -> Vec<Case> {
+    vec![
+        blocking::<1>(80),
+        blocking::<8>(80),
+        blocking::<128>(80),
+        blocking::<8192>(50),
+        blocking::<131_072>(15),
+        blocking::<524_288>(8),
+    ]
+}
+
+/// Eight bytes touched of a large message in place.
+pub fn touched() -> Vec<Case> {
+    vec![in_place::<8192>(), in_place::<131_072>(), in_place::<524_288>()]
+}
+
+fn polling<const N: usize>(burst: u64) -> Case {
+    let mut ways = ways::<N>(burst, Wait::Polling);
+    let mut targets = Vec::new();
+    match N {
         1 | 8 => {
-            ways.insert(0, Entry::new("bare line", burst, |place| bare::Line::open(place).map(pair)));
-            vec![Target::at_most("shmcomm", 1.2, "bare line"), Target::at_most("shmcomm", 1.1, "slot ring")]
+            ways.push(Entry::new("bare line", burst, |place| bare::Line::open(place).map(pair)));
+            targets.push(Target::at_most("shmcomm", 1.1, "slot ring"));
+            targets.push(Target::at_most_at(0.999, "shmcomm", 1.3, "slot ring"));
         }
-        128 => vec![Target::at_most("shmcomm", 1.1, "slot ring")],
+        128 => {}
         _ => {
-            vec![Target::at_most("shmcomm", 1.0, "slot ring"), Target::at_most("shmcomm", 0.95, "iceoryx2")]
+            ways.push(Entry::new("memcpy", burst, |_| Ok(Box::new(threads::Memcpy::<N>::new()))));
+            targets.push(Target::at_most("shmcomm", 1.0, "slot ring"));
+            targets.push(Target::at_most("shmcomm", 0.95, "iceoryx2"));
         }
-    };
-    Case { id, title, figure: Figure::Latency, ways, targets }
+    }
+    Case {
+        id: format!("latency-{}", size(8 * N)),
+        title: format!("One way, {}, every byte touched, polling", spelled(8 * N)),
+        figure: Figure::Latency,
+        ways,
+        targets,
+    }
 }
 
-fn touched<const N: usize>(id: &'static str, title: &'static str, burst: u64) -> Case {
-    let mut ways =
-        vec![Entry::new("slot ring, 8 bytes", burst, |place| ring::<1>(place, Wait::Polling, Touch::All))];
-    ways.extend(in_place::<N>(burst, Wait::Polling, Touch::Eight));
-    let targets = vec![Target::at_most("shmcomm", 1.3, "slot ring, 8 bytes")];
-    Case { id, title, figure: Figure::Latency, ways, targets }
-}
-
-fn asleep<const N: usize>(id: &'static str, title: &'static str, burst: u64) -> Case {
-    let mut ways = ways::<N>(burst, Wait::Blocking, Touch::All);
+fn blocking<const N: usize>(burst: u64) -> Case {
+    let mut ways = ways::<N>(burst, Wait::Blocking);
     ways[0].name = "bare futex".into();
-    let targets = vec![Target::at_most("shmcomm", 1.05, "bare futex")];
-    Case { id, title, figure: Figure::Latency, ways, targets }
+    if N == 8 {
+        ways.extend(crate::peer::python::echo_entry(burst));
+    }
+    let targets = if N == 8 { vec![Target::at_most("shmcomm", 1.05, "bare futex")] } else { vec![] };
+    Case {
+        id: format!("asleep-{}", size(8 * N)),
+        title: format!("One way, {}, every byte touched, both sides asleep", spelled(8 * N)),
+        figure: Figure::Latency,
+        ways,
+        targets,
+    }
+}
+
+fn in_place<const N: usize>() -> Case {
+    const BURST: u64 = 5_000;
+    let mut ways = vec![
+        Entry::new("slot ring, 8 bytes", BURST, |place| ring::<1>(place, Wait::Polling, Touch::All)),
+        Entry::new("slot ring", BURST, |place| ring::<N>(place, Wait::Polling, Touch::Eight)),
+        Entry::new("shmcomm", BURST, |place| pubsub::<N>(place, Wait::Polling, Touch::Eight)),
+    ];
+    if N > 8192 {
+        // Whether the time grows with the size.
+        ways.push(Entry::new("shmcomm, 64 KiB", BURST, |place| {
+            pubsub::<8192>(place, Wait::Polling, Touch::Eight)
+        }));
+    }
+    ways.extend(iceoryx::<N>(BURST, Wait::Polling, Touch::Eight));
+    let mut targets = vec![Target::at_most("shmcomm", 1.3, "slot ring, 8 bytes")];
+    if N > 8192 {
+        targets.push(Target::at_most("shmcomm", 1.1, "shmcomm, 64 KiB"));
+    }
+    Case {
+        id: format!("touched-{}", size(8 * N)),
+        title: format!("One way, {} in place, 8 bytes touched, polling", spelled(8 * N)),
+        figure: Figure::Latency,
+        ways,
+        targets,
+    }
 }
 
 /// All that can pass a message and have every byte touched.
-fn ways<const N: usize>(burst: u64, wait: Wait, touch: Touch) -> Vec<Entry> {
-    let mut ways = in_place::<N>(burst, wait, touch);
+fn ways<const N: usize>(burst: u64, wait: Wait) -> Vec<Entry> {
+    // Ways through the kernel take longer: fewer of them in a burst.
+    let few = burst.min(1000);
+    let mut ways = vec![
+        Entry::new("slot ring", burst, move |place| ring::<N>(place, wait, Touch::All)),
+        Entry::new("shmcomm", burst, move |place| pubsub::<N>(place, wait, Touch::All)),
+    ];
+    ways.extend(iceoryx::<N>(burst, wait, Touch::All));
+    ways.push(Entry::new("shmem-ipc", burst, move |place| {
+        let sender = |name: &str| shmem::Sender::<N>::open(name, slots(N));
+        Ok(echo(wait, place.both(sender, |name| shmem::Receiver::<N>::open(name, slots(N), wait))?))
+    }));
     // As long as a datagram may be, and then some.
     if N <= 8192 {
-        ways.push(Entry::new("Unix socket", burst.min(1000), move |place| {
+        ways.push(Entry::new("Unix socket", few, move |place| {
             Ok(echo(wait, unix::Duplex::<N>::open(place, wait)?))
         }));
     }
+    ways.push(Entry::new("pipe", few, move |place| {
+        let sender = |name: &str| pipe::End::<N>::open(name, Wait::Blocking);
+        Ok(echo(wait, place.both(sender, |name| pipe::End::<N>::open(name, wait))?))
+    }));
+    ways.push(Entry::new("ipc-channel", few, move |place| {
+        Ok(echo(wait, place.both(ipc::Sender::<N>::open, |name| ipc::Receiver::<N>::open(name, wait))?))
+    }));
     #[cfg(feature = "zeromq")]
-    ways.push(Entry::new("ZeroMQ PAIR", burst.min(1000), move |place| {
+    ways.push(Entry::new("ZeroMQ", few, move |place| {
         Ok(echo(wait, crate::peer::zeromq::Duplex::<N>::open(place, wait)?))
     }));
     ways
 }
 
-/// All that can pass a message without a copy, or small ones with.
-fn in_place<const N: usize>(burst: u64, wait: Wait, touch: Touch) -> Vec<Entry> {
-    #[allow(unused_mut, reason = "iceoryx2 is optional")]
-    let mut ways = vec![
-        Entry::new("slot ring", burst, move |place| ring::<N>(place, wait, touch)),
-        Entry::new("shmcomm", burst, move |place| {
-            let (out, back) = place.directions();
-            let publisher = shm::Publisher::<N>::open(&out, SLOTS, touch)?;
-            Ok(echo(wait, Two(publisher, shm::Subscriber::<N>::open(&back, wait, touch)?)))
-        }),
-    ];
-    #[cfg(feature = "iceoryx2")]
-    if wait == Wait::Polling {
-        ways.push(Entry::new("iceoryx2", burst, move |place| {
-            use crate::peer::iceoryx::{Publisher, Subscriber};
-            let (out, back) = place.directions();
-            let publisher = Publisher::<N>::open(&out, touch, 1)?;
-            Ok(echo(wait, Two(publisher, Subscriber::<N>::open(&back, touch, 1)?)))
-        }));
-    }
-    ways
+#[cfg(feature = "iceoryx2")]
+fn iceoryx<const N: usize>(burst: u64, wait: Wait, touch: Touch) -> Option<Entry> {
+    use crate::peer::iceoryx::{Publisher, Settings, Subscriber};
+    let settings = Settings::latest(wait);
+    Some(Entry::new("iceoryx2", burst, move |place| {
+        let sender = |name: &str| Publisher::<N>::open(name, touch, settings);
+        Ok(echo(wait, place.both(sender, |name| Subscriber::<N>::open(name, touch, settings))?))
+    }))
+}
+
+#[cfg(not(feature = "iceoryx2"))]
+fn iceoryx<const N: usize>(_: u64, _: Wait, _: Touch) -> Option<Entry> {
+    None
 }
 
 fn ring<const N: usize>(place: &Place, wait: Wait, touch: Touch) -> Result<Box<dyn Way>> {
-    let (out, back) = place.directions();
-    let open = |name: &str| bare::Ring::<N>::open(name, SLOTS, wait, touch);
-    // The same order in both processes, so that neither waits for the other.
-    Ok(echo(wait, Two(open(&out)?, open(&back)?)))
+    let open = |name: &str| bare::Ring::<N>::open(name, slots(N), wait, touch);
+    Ok(echo(wait, place.both(open, open)?))
+}
+
+fn pubsub<const N: usize>(place: &Place, wait: Wait, touch: Touch) -> Result<Box<dyn Way>> {
+    let sender = |name: &str| shm::Publisher::<N>::open(name, slots(N), touch);
+    Ok(echo(wait, place.both(sender, |name| shm::Subscriber::<N>::open(name, wait, touch))?))
 }
 
 fn pair(line: bare::Line) -> Box<dyn Way> {
     echo(Wait::Polling, line)
 }
 
-fn echo<D: Sender + Receiver + 'static>(wait: Wait, ends: D) -> Box<dyn Way> {
+pub fn echo<D: Sender + Receiver + 'static>(wait: Wait, ends: D) -> Box<dyn Way> {
     Box::new(Echo { wait, ends })
 }
-
-/// An end for each direction.
-struct Two<S, R>(S, R);
 
 impl<S: Sender, R> Sender for Two<S, R> {
     #[inline]
@@ -147,11 +213,11 @@ impl<D: Sender + Receiver> Way for Echo<D> {
         Ok(Outcome::Samples(samples))
     }
 
-    fn follow(&mut self, burst: Burst) -> Result<u64> {
+    fn follow(&mut self, burst: Burst) -> Result<Ended> {
         for number in burst.numbers() {
             check(self.ends.recv()?, number)?;
             self.ends.send(number)?;
         }
-        Ok(super::now())
+        Ok(Ended::now())
     }
 }

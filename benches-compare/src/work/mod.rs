@@ -5,9 +5,15 @@
 //! is its partner.
 
 pub mod call;
+pub mod deliver;
 pub mod fanout;
 pub mod latency;
+pub mod load;
+pub mod memory;
+pub mod python;
 pub mod queue;
+pub mod scale;
+pub mod throughput;
 
 use crate::Result;
 use crate::report::Target;
@@ -34,14 +40,40 @@ pub enum Outcome {
     Began(u64),
     /// Nanoseconds of all of it.
     Took(u64),
+    /// A figure, and bytes of memory beside it.
+    Value(f64, u64),
+    /// The other process knows all.
+    Theirs,
+}
+
+/// What the following process knows after a burst.
+pub struct Ended {
+    pub at: u64,
+    /// Messages that did not arrive.
+    pub lost: u64,
+    /// A figure.
+    pub value: Option<f64>,
+    /// Nanoseconds of each message.
+    pub samples: Option<Histogram<u64>>,
+}
+
+impl Ended {
+    pub fn now() -> Self {
+        Ended { at: now(), lost: 0, value: None, samples: None }
+    }
 }
 
 /// One end of a way to do the work, in one of the two processes.
 pub trait Way {
     fn lead(&mut self, burst: Burst) -> Result<Outcome>;
 
-    /// The other process's part. Returns when it ended.
-    fn follow(&mut self, burst: Burst) -> Result<u64>;
+    /// The other process's part. Nothing, where one process does all of it.
+    fn follow(&mut self, _: Burst) -> Result<Ended> {
+        Ok(Ended::now())
+    }
+
+    /// In the leading process, after the burst that does not count: nanoseconds a message.
+    fn calibrate(&mut self, _ns: f64) {}
 }
 
 /// Opens one end of a way.
@@ -52,6 +84,8 @@ pub struct Entry {
     pub name: String,
     /// Messages in a burst.
     pub burst: u64,
+    /// Where it stands in a chart of its case.
+    pub x: f64,
     pub open: Open,
 }
 
@@ -61,7 +95,11 @@ impl Entry {
         burst: u64,
         open: impl Fn(&Place) -> Result<Box<dyn Way>> + 'static,
     ) -> Self {
-        Entry { name: name.into(), burst, open: Box::new(open) }
+        Entry { name: name.into(), burst, x: 0.0, open: Box::new(open) }
+    }
+
+    pub fn at(self, x: impl Into<f64>) -> Self {
+        Entry { x: x.into(), ..self }
     }
 }
 
@@ -72,15 +110,23 @@ pub enum Figure {
     Latency,
     /// Messages a second of so many bytes; more is better.
     Throughput { bytes: u64 },
+    /// The same, and messages may be lost.
+    Lossy { bytes: u64 },
     /// Nanoseconds a call, without percentiles; less is better.
     Cost,
+    /// Nanoseconds a message, and bytes of memory.
+    Scale,
+    /// Bytes of a segment, and bytes of the process.
+    Memory,
+    /// Percent of a latency.
+    Share,
 }
 
 /// One kind of work at one size.
 pub struct Case {
     /// `work-size`, where `work` is what the command line takes.
-    pub id: &'static str,
-    pub title: &'static str,
+    pub id: String,
+    pub title: String,
     pub figure: Figure,
     /// The first one is what the others are compared with.
     pub ways: Vec<Entry>,
@@ -93,13 +139,36 @@ impl Case {
     }
 }
 
+/// A work by its name.
+type Work = (&'static str, fn() -> Vec<Case>);
+
+/// The works, in the order in which they run.
+pub const WORKS: &[Work] = &[
+    ("latency", latency::busy),
+    ("asleep", latency::asleep),
+    ("touched", latency::touched),
+    ("throughput", throughput::lossless),
+    ("lossy", throughput::lossy),
+    ("queue", queue::cases),
+    ("call", call::cases),
+    ("fanout", fanout::cases),
+    ("deliver", deliver::last),
+    ("wake", deliver::wake),
+    ("load", load::cases),
+    ("memory", memory::cases),
+    ("scale", scale::cases),
+    ("python", python::cases),
+];
+
 /// All cases that this build can run.
 pub fn all() -> Vec<Case> {
-    [queue::cases(), call::cases(), latency::cases(), fanout::cases()].into_iter().flatten().collect()
+    WORKS.iter().flat_map(|(_, cases)| cases()).collect()
 }
 
 pub fn find(id: &str) -> Option<Case> {
-    all().into_iter().find(|case| case.id == id)
+    let work = id.split('-').next()?;
+    let (_, cases) = WORKS.iter().find(|(name, _)| *name == work)?;
+    cases().into_iter().find(|case| case.id == id)
 }
 
 /// Where both ends of a way meet.
@@ -111,10 +180,42 @@ pub struct Place {
 }
 
 impl Place {
-    /// The names of a direction from here and of one to here.
-    pub fn directions(&self) -> (String, String) {
+    /// An end for each direction: a sender from here, and a receiver of what comes. Both processes open
+    /// the direction from the leading one first, so that neither waits for the other for ever.
+    pub fn both<S, R>(
+        &self,
+        sender: impl Fn(&str) -> Result<S>,
+        receiver: impl Fn(&str) -> Result<R>,
+    ) -> Result<Two<S, R>> {
         let (ping, pong) = (format!("{}-ping", self.name), format!("{}-pong", self.name));
-        if self.leads { (ping, pong) } else { (pong, ping) }
+        if self.leads {
+            let sender = sender(&ping)?;
+            Ok(Two(sender, receiver(&pong)?))
+        } else {
+            let receiver = receiver(&ping)?;
+            Ok(Two(sender(&pong)?, receiver))
+        }
+    }
+}
+
+/// An end for each direction.
+pub struct Two<S, R>(pub S, pub R);
+
+/// A number of bytes, as cases are named.
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        0..1024 => bytes.to_string(),
+        1024..1_048_576 => format!("{}K", bytes >> 10),
+        _ => format!("{}M", bytes >> 20),
+    }
+}
+
+/// A number of bytes, as titles say it.
+pub fn spelled(bytes: usize) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
     }
 }
 

@@ -1,152 +1,121 @@
-//! Push/pull: how many messages a second go from one process to another, none lost.
+//! Push/pull among many: three pushers in one process, four pullers in the other, each a thread with an
+//! end of its own, each message to exactly one puller. One to one is `throughput`.
 
-use super::{Burst, Case, Entry, Figure, Outcome, Place, Way, check, now};
+use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, now};
 use crate::Result;
-use crate::peer::{Receiver, Sender, Touch, Wait, bare, shm, unix};
+use crate::peer::{Receiver, Sender, Wait, pipe, shm};
 use crate::report::Target;
 
-const BYTES: usize = 64;
-const BLOCK: usize = 64 << 10;
-/// Slots of the rings: about what ZeroMQ queues on each side if nothing is said.
+const N: usize = 8;
 const SLOTS: usize = 1024;
-/// Slots of the rings for blocks.
-const BLOCKS: usize = 16;
+const PUSHERS: u64 = 3;
+const PULLERS: u64 = 4;
+/// Tells a puller that one of the pushers has finished. (Messages count from 1.)
+const LAST: u64 = 0;
 
 pub fn cases() -> Vec<Case> {
-    vec![small(), large()]
-}
-
-fn small() -> Case {
-    const N: usize = BYTES / 8;
-    const BURST: u64 = 50_000;
-    let ways = vec![
-        way("slot ring", BURST, |name| bare::Ring::<N>::open(name, SLOTS, Wait::Polling, Touch::All)),
-        Entry::new("shmcomm, polling", BURST, |place| stream(place, pusher::<N>, puller::<N>)),
-        Entry::new("shmcomm, blocking", BURST, |place| {
-            stream(
+    const BURST: u64 = 12_000;
+    #[allow(unused_mut, reason = "peers are optional")]
+    let mut ways = vec![
+        Entry::new("shmcomm", BURST, |place| {
+            many(
                 place,
-                |name| shm::Pusher::<N>::open(name, SLOTS, Wait::Blocking, false),
-                |name| shm::Puller::<N>::open(name, SLOTS, Wait::Blocking, false),
+                |_| shm::Pusher::<N>::open(&place.name, SLOTS, Wait::Blocking, false),
+                |_| shm::Puller::<N>::open(&place.name, SLOTS, Wait::Blocking, false),
             )
         }),
-        Entry::new("Unix socket", BURST / 10, |place| {
-            stream(place, unix::Socket::<N>::listen, unix::Socket::<N>::connect)
-        }),
-        #[cfg(feature = "zeromq")]
-        Entry::new("ZeroMQ", BURST, |place| {
-            use crate::peer::zeromq::Socket;
-            stream(place, Socket::<N>::push, Socket::<N>::pull)
+        Entry::new("pipe", BURST / 4, |place| {
+            let open = |_| pipe::End::<N>::open(&place.name, Wait::Blocking);
+            many(place, open, open)
         }),
     ];
-    Case {
-        id: "queue-64",
-        title: "Push/pull, 64 bytes, one pusher, one puller, lossless",
-        figure: Figure::Throughput { bytes: BYTES as u64 },
+    #[cfg(feature = "zeromq")]
+    ways.push(Entry::new("ZeroMQ", BURST, |place| {
+        use crate::peer::zeromq::Socket;
+        let names: Vec<_> = (0..PUSHERS).map(|i| format!("{}-{i}", place.name)).collect();
+        let way = many(place, |i| Socket::<N>::push(&names[i as usize]), |_| Socket::<N>::pull_from(&names));
+        // A pusher deals its messages out to those that are connected: all have to be.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        way
+    }));
+    vec![Case {
+        id: "queue-64".into(),
+        title: "Push/pull, 64 bytes, three pushers, four pullers, blocking".into(),
+        figure: Figure::Throughput { bytes: 8 * N as u64 },
         ways,
-        targets: vec![
-            Target::at_least("shmcomm, polling", 4.0, "ZeroMQ"),
-            Target::at_least("shmcomm, blocking", 4.0, "ZeroMQ"),
-            Target::at_least("shmcomm, polling", 0.7, "slot ring"),
-        ],
-    }
+        targets: vec![Target::at_least("shmcomm", 1.0, "ZeroMQ"), Target::at_least("shmcomm", 1.0, "pipe")],
+    }]
 }
 
-fn large() -> Case {
-    const N: usize = BLOCK / 8;
-    const BURST: u64 = 500;
-    let ways = vec![
-        way("slot ring, in place", BURST, |name| {
-            bare::Ring::<N>::open(name, BLOCKS, Wait::Polling, Touch::All)
-        }),
-        Entry::new("shmcomm, by value", BURST, |place| blocks(place, false)),
-        Entry::new("shmcomm, in place", BURST, |place| blocks(place, true)),
-        Entry::new("Unix socket", BURST, |place| {
-            stream(place, unix::Socket::<N>::listen, unix::Socket::<N>::connect)
-        }),
-        #[cfg(feature = "zeromq")]
-        Entry::new("ZeroMQ", BURST, |place| {
-            use crate::peer::zeromq::Socket;
-            stream(place, Socket::<N>::push, Socket::<N>::pull)
-        }),
-    ];
-    Case {
-        id: "queue-64K",
-        title: "Push/pull, 64 KiB, one pusher, one puller, lossless",
-        figure: Figure::Throughput { bytes: BLOCK as u64 },
-        ways,
-        targets: vec![
-            Target::at_least("shmcomm, in place", 1.0, "slot ring, in place"),
-            Target::at_least("shmcomm, in place", 1.0, "ZeroMQ"),
-        ],
-    }
-}
-
-fn blocks(place: &Place, in_place: bool) -> Result<Box<dyn Way>> {
-    const N: usize = BLOCK / 8;
-    stream(
-        place,
-        |name| shm::Pusher::<N>::open(name, BLOCKS, Wait::Polling, in_place),
-        |name| shm::Puller::<N>::open(name, BLOCKS, Wait::Polling, in_place),
-    )
-}
-
-fn pusher<const N: usize>(name: &str) -> Result<shm::Pusher<N>> {
-    shm::Pusher::open(name, SLOTS, Wait::Polling, false)
-}
-
-fn puller<const N: usize>(name: &str) -> Result<shm::Puller<N>> {
-    shm::Puller::open(name, SLOTS, Wait::Polling, false)
-}
-
-/// A way whose two ends are the same thing.
-fn way<E: Sender + Receiver + 'static>(
-    name: &str,
-    burst: u64,
-    open: impl Fn(&str) -> Result<E> + Copy + 'static,
-) -> Entry {
-    Entry::new(name, burst, move |place| stream(place, open, open))
-}
-
-/// The end of a stream that belongs in this process.
-fn stream<S: Sender + 'static, R: Receiver + 'static>(
+fn many<S: Sender + Send + 'static, R: Receiver + Send + 'static>(
     place: &Place,
-    sender: impl Fn(&str) -> Result<S>,
-    receiver: impl Fn(&str) -> Result<R>,
+    sender: impl Fn(u64) -> Result<S>,
+    receiver: impl Fn(u64) -> Result<R>,
 ) -> Result<Box<dyn Way>> {
     Ok(if place.leads {
-        Box::new(Source(sender(&place.name)?))
+        Box::new(Pushers((0..PUSHERS).map(sender).collect::<Result<_>>()?))
     } else {
-        Box::new(Sink(receiver(&place.name)?))
+        Box::new(Pullers((0..PULLERS).map(receiver).collect::<Result<_>>()?))
     })
 }
 
-struct Source<S>(S);
+/// What a thread says: errors of peers need not be fit to be sent.
+type Said<T> = std::result::Result<T, String>;
 
-impl<S: Sender> Way for Source<S> {
+fn joined<T>(threads: Vec<std::thread::ScopedJoinHandle<'_, Said<T>>>) -> Result<Vec<T>> {
+    threads.into_iter().map(|thread| Ok(thread.join().map_err(|_| "a thread panicked")??)).collect()
+}
+
+struct Pushers<S>(Vec<S>);
+
+impl<S: Sender + Send> Way for Pushers<S> {
     fn lead(&mut self, burst: Burst) -> Result<Outcome> {
         let began = now();
-        for number in burst.numbers() {
-            self.0.send(number)?;
-        }
+        std::thread::scope(|scope| {
+            let threads = self.0.iter_mut().enumerate().map(|(i, sender)| {
+                scope.spawn(move || -> Said<()> {
+                    for number in burst.numbers().skip(i).step_by(PUSHERS as usize) {
+                        sender.send(number).map_err(|error| error.to_string())?;
+                    }
+                    // One for each puller: where messages are dealt out in turn, each gets one.
+                    for _ in 0..PULLERS {
+                        sender.send(LAST).map_err(|error| error.to_string())?;
+                    }
+                    Ok(())
+                })
+            });
+            joined(threads.collect())
+        })?;
         Ok(Outcome::Began(began))
-    }
-
-    fn follow(&mut self, _: Burst) -> Result<u64> {
-        Err("a source leads".into())
     }
 }
 
-struct Sink<R>(R);
+struct Pullers<R>(Vec<R>);
 
-impl<R: Receiver> Way for Sink<R> {
+impl<R: Receiver + Send> Way for Pullers<R> {
     fn lead(&mut self, _: Burst) -> Result<Outcome> {
-        Err("a sink follows".into())
+        Err("pullers follow".into())
     }
 
-    fn follow(&mut self, burst: Burst) -> Result<u64> {
-        for number in burst.numbers() {
-            check(self.0.recv()?, number)?;
-        }
-        Ok(now())
+    fn follow(&mut self, burst: Burst) -> Result<Ended> {
+        let sums = std::thread::scope(|scope| {
+            let threads = self.0.iter_mut().map(|receiver| {
+                scope.spawn(move || -> Said<(u64, u64)> {
+                    let (mut count, mut sum, mut ended) = (0u64, 0u64, 0);
+                    while ended < PUSHERS {
+                        match receiver.recv().map_err(|error| error.to_string())? {
+                            LAST => ended += 1,
+                            number => (count, sum) = (count + 1, sum.wrapping_add(number)),
+                        }
+                    }
+                    Ok((count, sum))
+                })
+            });
+            joined(threads.collect())
+        })?;
+        let ended = Ended::now();
+        let all = sums.iter().fold((0, 0u64), |(n, s), (count, sum)| (n + count, s.wrapping_add(*sum)));
+        let sent = (burst.count, burst.numbers().fold(0, u64::wrapping_add));
+        if all == sent { Ok(ended) } else { Err(format!("{sent:?} were sent, {all:?} came").into()) }
     }
 }

@@ -1,0 +1,82 @@
+//! What a full run writes into the documentation, between its markers: the summary, the bounds, and
+//! every table.
+//!
+//! A marker is a line `<!-- comparison: NAME -->`; what is between it and the next line
+//! `<!-- comparison: end -->` is replaced, and nothing else. Never writes a file without its markers.
+
+use super::{Done, count, plot, reach};
+use crate::Result;
+use std::fmt::Write;
+use std::path::Path;
+
+/// The ways of the summary, by the name that they have in most cases.
+const WAYS: &[&str] = &[
+    "slot ring",
+    "shmcomm",
+    "iceoryx2",
+    "shmem-ipc",
+    "ZeroMQ",
+    "Unix socket",
+    "pipe",
+    "ipc-channel",
+    "Python shm-comm",
+];
+
+/// What a figure of a way says in the summary.
+type Cell = fn(&super::Measured) -> String;
+
+/// The columns of the summary: what it is called, its case, what comes after the name of a way there,
+/// and the figure.
+const COLUMNS: &[(&str, &str, &str, Cell)] = &[
+    ("64 B one way, polling, ns", "latency-64", "", |way| count(way.at(0.5))),
+    ("64 B one way, asleep, µs", "asleep-64", "", |way| format!("{:.1}", way.at(0.5) / 1e3)),
+    ("4 MiB in place, 8 B touched, ns", "touched-4M", "", |way| count(way.at(0.5))),
+    ("64 B, lossless, million/s", "throughput-64", "", |way| format!("{:.1}", 1e3 / way.median())),
+    ("`send` to 16 that poll, ns", "fanout-64", ", 16 subscribers", |way| count(way.median())),
+    ("round trip, polling, ns", "call-64", "", |way| count(way.at(0.5))),
+];
+
+/// Replaces what stands between the markers of README and `docs/performance.md`, and the charts.
+pub fn write(all: &[Done], machine: &str) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no folder above")?;
+    let summary = summary(all)?;
+    plot::write(all, &root.join("docs/plots"))?;
+    let page = root.join("docs/performance.md");
+    replace(&page, "machine", &format!("{machine}.\n"))?;
+    replace(&page, "reach", &reach::table(all)?)?;
+    replace(&page, "summary", &summary)?;
+    replace(&page, "tables", &tables(all)?)?;
+    replace(&root.join("README.md"), "summary", &summary)
+}
+
+fn replace(path: &Path, name: &str, with: &str) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let (begin, end) = (format!("<!-- comparison: {name} -->\n"), "<!-- comparison: end -->");
+    let missing = || format!("{} has no marker for `{name}`", path.display());
+    let (before, rest) = text.split_once(&begin).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(end).ok_or_else(missing)?;
+    Ok(std::fs::write(path, format!("{before}{begin}\n{}\n\n{end}{after}", with.trim()))?)
+}
+
+fn summary(all: &[Done]) -> Result<String> {
+    let mut out = String::from("| |");
+    COLUMNS.iter().try_for_each(|(name, ..)| write!(out, " {name} |"))?;
+    write!(out, "\n|---|{}\n", "--:|".repeat(COLUMNS.len()))?;
+    for name in WAYS {
+        let cells = COLUMNS.iter().map(|(_, case, suffix, cell)| {
+            let done = all.iter().find(|done| done.case.id == *case)?;
+            Some(cell(done.way(&format!("{name}{suffix}"))?))
+        });
+        let cells: Vec<_> = cells.map(|cell| cell.unwrap_or_else(|| "–".into())).collect();
+        writeln!(out, "| {name} | {} |", cells.join(" | "))?;
+    }
+    Ok(out)
+}
+
+fn tables(all: &[Done]) -> Result<String> {
+    let mut out = String::new();
+    for done in all {
+        writeln!(out, "**{}** (`{}`)\n\n{}", done.case.title, done.case.id, done.table()?)?;
+    }
+    Ok(out)
+}

@@ -1,0 +1,219 @@
+//! How many messages a second go from one process to another: none lost, or as many as come.
+
+use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check, now, size, spelled};
+use crate::Result;
+use crate::peer::{Receiver, Sender, Touch, Wait, bare, ipc, pipe, shm, shmem, threads, unix};
+use crate::report::Target;
+
+/// Nothing is lost: whoever sends waits for room.
+pub fn lossless() -> Vec<Case> {
+    vec![
+        lossless_of::<8>(50_000, 1024),
+        lossless_of::<128>(20_000, 256),
+        lossless_of::<8192>(500, 16),
+        lossless_of::<131_072>(40, 8),
+        lossless_of::<524_288>(12, 4),
+    ]
+}
+
+fn lossless_of<const N: usize>(burst: u64, slots: usize) -> Case {
+    let open = move |name: &str| bare::Ring::<N>::open(name, slots, Wait::Polling, Touch::All);
+    let in_place = N >= shm::LARGE;
+    let mut ways = vec![
+        Entry::new("slot ring", burst, move |place| stream(place, open, open)),
+        Entry::new("shmcomm", burst, move |place| queue::<N>(place, slots, Wait::Polling, in_place)),
+    ];
+    if N <= shm::HUGE {
+        ways.push(Entry::new("shmcomm, blocking", burst, move |place| {
+            queue::<N>(place, slots, Wait::Blocking, false)
+        }));
+    }
+    ways.push(Entry::new("shmcomm, publisher that waits", burst, move |place| {
+        stream(
+            place,
+            |name| shm::Publisher::<N>::waiting(name, slots),
+            |name| shm::Subscriber::<N>::open(name, Wait::Polling, Touch::All),
+        )
+    }));
+    // More would not lie on the stack.
+    if in_place && N <= shm::HUGE {
+        ways.push(Entry::new("shmcomm, by value", burst, move |place| {
+            queue::<N>(place, slots, Wait::Polling, false)
+        }));
+    }
+    if N <= 8192 {
+        ways.push(Entry::new("rtrb, one process", burst, move |place| {
+            Ok(Box::new(threads::Rtrb::<N>::new(place, slots)))
+        }));
+    }
+    if N >= 8192 {
+        ways.push(Entry::new("memcpy", burst, |_| Ok(Box::new(threads::Memcpy::<N>::new()))));
+    }
+    #[cfg(feature = "iceoryx2")]
+    ways.push(Entry::new("iceoryx2", burst.div_ceil(2), move |place| {
+        use crate::peer::iceoryx::{Publisher, Settings, Subscriber};
+        let settings = Settings::lossless(slots.min(64));
+        stream(
+            place,
+            |name| Publisher::<N>::open(name, Touch::All, settings),
+            |name| Subscriber::<N>::open(name, Touch::All, settings),
+        )
+    }));
+    ways.push(Entry::new("shmem-ipc", burst, move |place| {
+        stream(
+            place,
+            |name| shmem::Sender::<N>::open(name, slots),
+            |name| shmem::Receiver::<N>::open(name, slots, Wait::Polling),
+        )
+    }));
+    let few = burst.div_ceil(10);
+    if N <= 8192 {
+        ways.push(Entry::new("Unix socket", few, |place| {
+            stream(place, unix::Socket::<N>::listen, unix::Socket::<N>::connect)
+        }));
+    }
+    ways.push(Entry::new("pipe", few, |place| {
+        let open = |name: &str| pipe::End::<N>::open(name, Wait::Blocking);
+        stream(place, open, open)
+    }));
+    ways.push(Entry::new("ipc-channel", few, |place| {
+        stream(place, ipc::Sender::<N>::open, |name| ipc::Receiver::<N>::open(name, Wait::Blocking))
+    }));
+    #[cfg(feature = "zeromq")]
+    ways.push(Entry::new("ZeroMQ", burst, |place| {
+        use crate::peer::zeromq::Socket;
+        stream(place, Socket::<N>::push, Socket::<N>::pull)
+    }));
+    let mut targets = vec![
+        Target::at_least("shmcomm", 1.0, "slot ring"),
+        Target::at_least("shmcomm, publisher that waits", 1.0, "slot ring"),
+    ];
+    if N == 8 {
+        targets.extend([
+            Target::at_least_or("shmcomm", 0.7, "slot ring", 20.0),
+            Target::at_least("shmcomm", 15.0, "iceoryx2"),
+            Target::at_least("shmcomm", 0.9, "rtrb, one process"),
+        ]);
+    }
+    Case {
+        id: format!("throughput-{}", size(8 * N)),
+        title: format!("One to one, {}, lossless", spelled(8 * N)),
+        figure: Figure::Throughput { bytes: 8 * N as u64 },
+        ways,
+        targets,
+    }
+}
+
+/// The sender waits for nobody; what comes too late is lost, and counted.
+pub fn lossy() -> Vec<Case> {
+    vec![
+        lossy_of::<8>(50_000, 1024),
+        lossy_of::<128>(20_000, 256),
+        lossy_of::<8192>(500, 16),
+        lossy_of::<131_072>(40, 8),
+        lossy_of::<524_288>(12, 4),
+    ]
+}
+
+fn lossy_of<const N: usize>(burst: u64, slots: usize) -> Case {
+    #[allow(unused_mut, reason = "peers are optional")]
+    let mut ways = vec![Entry::new("shmcomm", burst, move |place| {
+        Ok(if place.leads {
+            source(shm::Publisher::<N>::open(&place.name, slots, Touch::All)?)
+        } else {
+            let subscriber = shm::Subscriber::<N>::open(&place.name, Wait::Polling, Touch::All)?;
+            Box::new(Survivor(subscriber.tolerant()))
+        })
+    })];
+    #[cfg(feature = "iceoryx2")]
+    ways.push(Entry::new("iceoryx2", burst, move |place| {
+        use crate::peer::iceoryx::{Publisher, Settings, Subscriber};
+        let settings = Settings::overflowing(slots);
+        Ok(if place.leads {
+            source(Publisher::<N>::open(&place.name, Touch::All, settings)?)
+        } else {
+            Box::new(Survivor(Subscriber::<N>::open(&place.name, Touch::All, settings)?))
+        })
+    }));
+    Case {
+        id: format!("lossy-{}", size(8 * N)),
+        title: format!("One to one, {}, sent without waiting", spelled(8 * N)),
+        figure: Figure::Lossy { bytes: 8 * N as u64 },
+        ways,
+        targets: vec![],
+    }
+}
+
+pub fn queue<const N: usize>(
+    place: &Place,
+    slots: usize,
+    wait: Wait,
+    in_place: bool,
+) -> Result<Box<dyn Way>> {
+    stream(
+        place,
+        |name| shm::Pusher::<N>::open(name, slots, wait, in_place),
+        |name| shm::Puller::<N>::open(name, slots, wait, in_place),
+    )
+}
+
+/// The end of a stream that belongs in this process.
+fn stream<S: Sender + 'static, R: Receiver + 'static>(
+    place: &Place,
+    sender: impl Fn(&str) -> Result<S>,
+    receiver: impl Fn(&str) -> Result<R>,
+) -> Result<Box<dyn Way>> {
+    Ok(if place.leads { source(sender(&place.name)?) } else { Box::new(Sink(receiver(&place.name)?)) })
+}
+
+fn source<S: Sender + 'static>(sender: S) -> Box<dyn Way> {
+    Box::new(Source(sender))
+}
+
+struct Source<S>(S);
+
+impl<S: Sender> Way for Source<S> {
+    fn lead(&mut self, burst: Burst) -> Result<Outcome> {
+        let began = now();
+        for number in burst.numbers() {
+            self.0.send(number)?;
+        }
+        Ok(Outcome::Began(began))
+    }
+}
+
+struct Sink<R>(R);
+
+impl<R: Receiver> Way for Sink<R> {
+    fn lead(&mut self, _: Burst) -> Result<Outcome> {
+        Err("a sink follows".into())
+    }
+
+    fn follow(&mut self, burst: Burst) -> Result<Ended> {
+        for number in burst.numbers() {
+            check(self.0.recv()?, number)?;
+        }
+        Ok(Ended::now())
+    }
+}
+
+/// Receives what there is until the last message, which nothing overwrites, and counts the rest.
+struct Survivor<R>(R);
+
+impl<R: Receiver> Way for Survivor<R> {
+    fn lead(&mut self, _: Burst) -> Result<Outcome> {
+        Err("a sink follows".into())
+    }
+
+    fn follow(&mut self, burst: Burst) -> Result<Ended> {
+        let (last, mut before, mut received) = (burst.from + burst.count - 1, burst.from - 1, 0);
+        while before < last {
+            let number = self.0.recv()?;
+            if number <= before || number > last {
+                return Err(format!("message {number} came after {before}").into());
+            }
+            (before, received) = (number, received + 1);
+        }
+        Ok(Ended { lost: burst.count - received, ..Ended::now() })
+    }
+}
