@@ -55,7 +55,7 @@
 //! | a message goes to | every subscriber | one of the pullers | one of the repliers, and its reply back |
 //! | senders, receivers | one, many | many, many | many, many |
 //! | for | measurements, frames, states | jobs | questions, services |
-//! | full | the oldest is overwritten; who missed it is told how many | senders wait, or are told | requesters wait, or are told |
+//! | full | the oldest is overwritten; who missed it is told how many. With `overflow: Wait` the sender waits, or is told | senders wait, or are told | requesters wait, or are told |
 //! | empty | receivers wait, or are told | receivers wait, or are told | repliers wait, or are told |
 //! | sender dies | `Disconnected` until one is back | nothing: what it sent stays | its requests are withdrawn |
 //! | receiver dies | nothing | its job goes to another one, marked as redelivered | its requester is told; with `redeliver: true` another one gets the request |
@@ -91,7 +91,8 @@
 //!   falsify messages, and end others by truncating the file (SIGBUS). Through the receives that copy it
 //!   cannot make them touch memory out of bounds; receives in place also trust it to keep to the protocol.
 //! * Messages are in memory alone: nothing survives a reboot.
-//! * A subscriber that is too slow loses messages. What must not be lost belongs on [`PushPull`].
+//! * A subscriber that is too slow loses messages, unless the channel says [`overflow: Wait`](Overflow::Wait).
+//!   A job for one of many belongs on [`PushPull`].
 //!
 //! # How it works
 //!
@@ -157,7 +158,7 @@
 //! | in use since | 2026 | 2023 | 2007 | 2017 | 1983 |
 //! | message passes the kernel | only a wake does | only a wake does | yes | unless by shared memory | yes |
 //! | large message in place | yes | yes | no | with some middleware | no |
-//! | receiver too slow | oldest lost, counted | by setting | newest dropped, or sender waits | by setting | sender waits |
+//! | receiver too slow | oldest lost, counted; or sender waits | by setting | newest dropped, or sender waits | by setting | sender waits |
 //! | compared when connecting | each field | name, size and alignment of the type | nothing | names and hashes of types | nothing |
 //! | messages are defined in | Rust; padding is refused | Rust, C, C++ | bytes | interface files | bytes |
 //!

@@ -1,8 +1,10 @@
 //! Sending and receiving messages of a fixed size allocates nothing, in either discipline.
 
+use shmcomm::Overflow;
 use shmcomm_tests::{Jobs, Large, LargeFeed, Service, Small, SmallFeed, TailFeed, namespace};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
 
 struct Counting;
 
@@ -59,6 +61,24 @@ fn small_messages_allocate_nothing() {
             publisher.send(&Small::new(number)).unwrap();
         }
         while !matches!(subscriber.try_recv(), Err(shmcomm::TryRecvError::Empty)) {}
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn publishers_that_wait_allocate_nothing() {
+    let ns = namespace("wait");
+    let channel = || SmallFeed::open().namespace(&*ns).overflow(Overflow::Wait);
+    let mut publisher = channel().publisher().unwrap();
+    let mut subscriber = channel().expect_every(Duration::from_millis(1)).subscriber().unwrap();
+    let count = allocations(|| {
+        for number in 0..1000 {
+            publisher.send(&Small::new(number)).unwrap();
+            if publisher.try_send(&Small::new(number)).is_err() {
+                assert!(publisher.send_timeout(&Small::new(number), Duration::from_millis(3)).is_err());
+                while subscriber.try_recv().is_ok() {}
+            }
+        }
     });
     assert_eq!(count, 0);
 }

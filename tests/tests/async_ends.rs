@@ -5,7 +5,7 @@ mod async_support;
 use async_support::{block_on, block_on_counting, current_thread, multi_thread};
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _};
-use shmcomm::{RecvError, RequestError};
+use shmcomm::{Overflow, RecvError, RequestError};
 use shmcomm_tests::{Jobs, LargeFeed, Namespace, PatientService, Peer, Service, Small, SmallFeed, namespace};
 use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
@@ -159,6 +159,68 @@ fn a_send_waits_for_room_and_a_dropped_one_sends_nothing() {
         sender.join().unwrap().unwrap();
     });
     block_on(pusher.flush_async()).unwrap();
+}
+
+#[test]
+fn a_publisher_that_waits_does_so_in_a_task_and_a_dropped_send_sends_nothing() {
+    let ns = namespace("async-window");
+    let channel = || SmallFeed::open().namespace(&*ns).overflow(Overflow::Wait);
+    let mut publisher = channel().publisher().unwrap();
+    let mut subscriber = channel().subscriber().unwrap();
+    let full = SmallFeed::SLOTS as u64;
+    block_on(async {
+        for number in 0..full {
+            publisher.send_async(&Small::new(number)).await.unwrap();
+        }
+        assert!(publisher.send_async(&Small::new(999)).now_or_never().is_none(), "there is no room");
+    });
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            block_on(async {
+                for number in full..10 * full {
+                    publisher.send_async(&Small::new(number)).await.unwrap();
+                }
+            });
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        for number in 0..10 * full {
+            assert_eq!(subscriber.recv_timeout(PATIENCE), Ok(Small::new(number)));
+        }
+        sender.join().unwrap();
+    });
+    assert_eq!(subscriber.lost(), 0);
+}
+
+#[test]
+fn a_task_is_told_of_a_message_that_is_missed() {
+    let ns = namespace("async-missed");
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let period = Duration::from_millis(20);
+    let mut subscriber = SmallFeed::open().namespace(&*ns).expect_every(period).subscriber().unwrap();
+    block_on(async {
+        for periods in 1..=3 {
+            let missed = subscriber.recv_async().await;
+            assert!(
+                matches!(missed, Err(RecvError::Missed { silent, expected })
+                    if silent >= periods * period && expected == period),
+                "{missed:?}"
+            );
+        }
+        publisher.send(&Small::new(1)).unwrap();
+        // A fourth period may be over on a busy machine, but the message is there.
+        assert_eq!(subscriber.recv_async().await, Ok(Small::new(1)));
+        // A stream goes on after it.
+        let mut stream = subscriber.stream();
+        assert!(matches!(stream.next().await, Some(Err(RecvError::Missed { .. }))));
+        publisher.send(&Small::new(2)).unwrap();
+        let message = loop {
+            match stream.next().await {
+                Some(Err(RecvError::Missed { .. })) => {}
+                other => break other,
+            }
+        };
+        assert_eq!(message, Some(Ok(Small::new(2))));
+    });
 }
 
 #[test]
