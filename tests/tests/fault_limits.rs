@@ -93,6 +93,18 @@ fn directory_that_may_only_be_read_is_an_error() {
     assert_eq!(process.said(), "NotFound");
 }
 
+/// Files get their names, and are opened once more, through `/proc/self/fd`.
+#[test]
+fn system_without_proc_is_an_error_that_names_it() {
+    let ns = namespace("no-proc");
+    let dir = MountPoint::new(&ns);
+    let Some(wrapper) = stage::own_tmpfs(&dir.0, "1m", "mount -t tmpfs tmpfs /proc") else { return };
+    let mut process = stage::part_under(&wrapper, "may not write", &ns);
+    let said = process.said();
+    assert!(said.starts_with("Unsupported ") && said.contains("/proc"), "{said}");
+    assert_eq!(process.said(), "NotFound");
+}
+
 fn may_not_write() {
     let error = SmallFeed::publisher().err().unwrap();
     say(format_args!("{:?} {error}", error.kind()));

@@ -126,9 +126,9 @@ fn scribble(file: &File, len: u64, random: &mut Random) {
         chunk.copy_from_slice(&random.word().to_ne_bytes());
     }
     // Words at their places as often as bytes anywhere; the identity, which nobody reads twice, more rarely.
-    let at = if random.next() % 2 == 0 { at & !7 } else { at };
+    let at = if random.next().is_multiple_of(2) { at & !7 } else { at };
     // A file without magic and version is somebody else's, and nobody would touch it again.
-    if at < 16 || at < 256 && random.next() % 16 != 0 {
+    if at < 16 || at < 256 && !random.next().is_multiple_of(16) {
         return;
     }
     let size = (1 + random.next() % 64).min(len - at) as usize;
@@ -205,9 +205,9 @@ fn copied() {
             let _ = (picky_sub.try_recv(), picky_sub.try_recv());
             let _ = picky_sub.recv_timeout(MOMENT);
             let _ = tails.send(&Small::new(round), &[round; 100]);
-            (small.subscribers(), small_sub.lag(), small_sub.is_connected());
+            let _ = (small.subscribers(), small_sub.lag(), small_sub.is_connected());
             if round % 64 == 0 {
-                (small.stats(), picky_sub.stats());
+                let _ = (small.stats(), picky_sub.stats());
             }
         },
     );
@@ -289,7 +289,7 @@ fn service() {
             let _ = requester.request_timeout(&Small::new(round), MOMENT);
             let _ = replier.try_recv().map(|request| request.decline());
             if round % 64 == 0 {
-                (requester.stats(), requester.repliers());
+                let _ = (requester.stats(), requester.repliers());
             }
         },
     );

@@ -88,7 +88,7 @@ pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
 /// Gives an unnamed file its name. `AlreadyExists` if there is anything of that name.
 pub(crate) fn link(file: &File, path: &Path) -> io::Result<()> {
     // Linking by descriptor alone (AT_EMPTY_PATH) takes a privilege; through /proc it takes none.
-    Ok(rustix::fs::linkat(CWD, proc_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+    rustix::fs::linkat(CWD, proc_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(through_proc)
 }
 
 /// Opens what stands under `path` for reading and writing: no symbolic link, and no waiting for
@@ -101,7 +101,16 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 /// Opens the same file once more: a new open file description, with locks of its own.
 pub(crate) fn reopen(file: &File) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    Ok(File::from(rustix::fs::openat(CWD, proc_path(file), flags, Mode::empty())?))
+    rustix::fs::openat(CWD, proc_path(file), flags, Mode::empty()).map(File::from).map_err(through_proc)
+}
+
+/// Where there is no `/proc`, a file seems to be missing that is there.
+fn through_proc(errno: Errno) -> io::Error {
+    if errno == Errno::NOENT && !Path::new("/proc/self/fd").exists() {
+        let why = "/proc is not mounted, and through it files are opened once more and get their names";
+        return io::Error::new(io::ErrorKind::Unsupported, why);
+    }
+    errno.into()
 }
 
 fn proc_path(file: &File) -> PathBuf {
