@@ -76,7 +76,7 @@ fn links_between_pages_lead_somewhere() {
     let mut count = 0;
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let others = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|page| root.join(page));
+    let others = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"].map(|page| root.join(page));
     for page in docs.chain(others).filter(|path| path.extension().is_some_and(|e| e == "md")) {
         let text = fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
