@@ -108,6 +108,9 @@ channel! {
     /// Plans ways. To plan one twice does no harm, so another planner does it if one dies.
     pub Planner: ReqRep<Trip, Way> { name: "examples/planner", slots: 16, redeliver: true }
 
+    /// Positions that several lookouts report: metres east, metres north.
+    pub Reports: PubSub<[f64; 2]> { name: "examples/reports", slots: 1024, publishers: 4 }
+
     /// Tasks, each for one worker.
     pub Tasks: PushPull<Task> { name: "examples/tasks", slots: 64 }
 

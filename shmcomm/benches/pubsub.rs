@@ -9,6 +9,9 @@ use std::hint::black_box;
 
 const SMALL: Channel<PubSub<[u64; 8]>> = Channel::new("bench/small");
 
+/// One of several that may publish; the others are not there.
+const SHARED: Channel<PubSub<[u64; 8]>> = Channel::new("bench/shared").publishers(4);
+
 fn namespace(test: &str) -> String {
     format!("bench-{}-{test}", std::process::id())
 }
@@ -16,6 +19,12 @@ fn namespace(test: &str) -> String {
 fn small(test: &str) -> (Publisher<[u64; 8]>, Subscriber<[u64; 8]>) {
     let publisher = SMALL.open().namespace(namespace(test)).publisher().unwrap();
     let subscriber = SMALL.open().namespace(namespace(test)).subscriber().unwrap();
+    (publisher, subscriber)
+}
+
+fn shared(test: &str) -> (Publisher<[u64; 8]>, Subscriber<[u64; 8]>) {
+    let publisher = SHARED.open().namespace(namespace(test)).publisher().unwrap();
+    let subscriber = SHARED.open().namespace(namespace(test)).subscriber().unwrap();
     (publisher, subscriber)
 }
 
@@ -34,6 +43,15 @@ fn sends(c: &mut Criterion) {
             let mut loan = publisher.loan().unwrap();
             loan[0] = black_box(1);
             loan.send()
+        })
+    });
+    let (mut publisher, _subscriber) = shared("send");
+    group.bench_function("of several publishers", |b| b.iter(|| publisher.send(black_box(&[1; 8]))));
+    let (mut other, _subscriber) = shared("send");
+    group.bench_function("two publishers in turn", |b| {
+        b.iter(|| {
+            publisher.send(black_box(&[1; 8])).unwrap();
+            other.send(black_box(&[1; 8]))
         })
     });
 }
@@ -59,6 +77,16 @@ fn receives(c: &mut Criterion) {
         b.iter(|| {
             publisher.send(black_box(&[1; 8])).unwrap();
             black_box(subscriber.latest())
+        })
+    });
+    let (mut publisher, mut subscriber) = shared("receive");
+    group.bench_function("of several publishers: nothing there", |b| {
+        b.iter(|| black_box(subscriber.try_recv()))
+    });
+    group.bench_function("of several publishers: send and try_recv", |b| {
+        b.iter(|| {
+            publisher.send(black_box(&[1; 8])).unwrap();
+            black_box(subscriber.try_recv())
         })
     });
 }

@@ -212,8 +212,8 @@ pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, S
 pub use pubsub::MessageStream;
 #[cfg(not(loom))]
 pub use pubsub::{
-    Filter, Iter, Loan, Publisher, RecvError, RecvTimeoutError, Sample, SendError, SendTimeoutError,
-    Subscriber, TailLoan, TailSample, TryRecvError, TrySendError,
+    Filter, Iter, Loan, Publisher, PublisherId, RecvError, RecvTimeoutError, Sample, SendError,
+    SendTimeoutError, Subscriber, TailLoan, TailSample, TryRecvError, TrySendError,
 };
 #[cfg(all(feature = "async", not(loom)))]
 pub use pushpull::JobStream;

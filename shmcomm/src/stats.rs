@@ -64,9 +64,15 @@ impl Backlog {
 }
 
 impl Stats {
-    /// The publisher, if one has a seat.
+    /// The publisher, if one has a seat; of several, the first.
     pub fn publisher(&self) -> Option<&Participant> {
-        self.participants.iter().find(|p| p.role == Role::Publisher)
+        self.publishers().next()
+    }
+
+    /// The publishers: there is one at most, unless the channel declares more. Each of several counts what it
+    /// has sent itself.
+    pub fn publishers(&self) -> impl Iterator<Item = &Participant> {
+        self.role(Role::Publisher)
     }
 
     /// Those of one role.
@@ -87,17 +93,17 @@ pub(crate) fn read(attachment: &Attachment) -> Stats {
     }
     let region = attachment.region();
     let geometry = attachment.geometry();
-    // Relaxed: figures to show; nothing is decided by them.
-    let word = |at| region.u64(at).load(Ordering::Relaxed);
+    let sent = attachment.sent();
     Stats {
-        messages: word(control::MESSAGES),
-        bytes: word(control::BYTES),
-        holes: word(control::HOLES),
+        messages: sent.messages,
+        bytes: sent.bytes,
+        // Relaxed: a figure to show.
+        holes: region.u64(control::HOLES).load(Ordering::Relaxed),
         backlog: None,
         slots: geometry.slots,
         slot_size: geometry.slot_size,
         segment_size: geometry.segment_size,
-        position: word(control::HEAD),
+        position: sent.head,
         participants: attachment.participants(),
     }
 }

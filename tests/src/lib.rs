@@ -8,7 +8,10 @@ pub mod python;
 pub mod stage;
 
 pub use peer::{Namespace, Peer, namespace};
-pub use proof::{Jobs, Large, LargeFeed, PatientService, Proof, Service, Small, SmallFeed, TailFeed, word};
+pub use proof::{
+    Jobs, Large, LargeFeed, PatientService, Proof, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed,
+    TailFeed, word,
+};
 pub use stage::say;
 
 /// The Rust code on the pages for users compiles, and what can run runs.

@@ -49,6 +49,10 @@ channel! {
     pub SmallFeed: PubSub<Small> { name: "small", slots: 64 }
     /// Messages that readers hold in place.
     pub LargeFeed: PubSub<Large> { name: "large", slots: 8 }
+    /// Small messages of four publishers: the high half of a number is the publisher's.
+    pub SharedFeed: PubSub<Small> { name: "shared", slots: 4096, publishers: 4 }
+    /// Large ones.
+    pub SharedLargeFeed: PubSub<Large> { name: "shared-large", slots: 8, publishers: 4 }
     /// Jobs, each for one worker.
     pub Jobs: PushPull<Small> { name: "jobs", slots: 128 }
     /// Requests of which each is answered with the message of the complementary number.

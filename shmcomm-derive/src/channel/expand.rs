@@ -54,6 +54,7 @@ fn native(channel: &Channel) -> TokenStream {
     let value = |key: &str, default: TokenStream| channel.values.get(key).cloned().unwrap_or(default);
     let (name, slots) = (channel.name(), value("slots", quote!(64)));
     let (seats, redeliver) = (value("seats", quote!(128)), value("redeliver", quote!(false)));
+    let publishers = value("publishers", quote!(1));
     let max_len = channel.values.get("max_len").map(|max_len| {
         quote! {
             /// How many items a tail may have.
@@ -63,7 +64,9 @@ fn native(channel: &Channel) -> TokenStream {
     let (terms, descriptor) = terms(
         channel,
         quote! {
-            __shm::declare(Self::NAME, Self::SLOTS, Self::SLOT_SIZE, Self::SEATS, #redeliver, Self::CARRIES)
+            __shm::declare(
+                Self::NAME, Self::SLOTS, Self::SLOT_SIZE, Self::SEATS, Self::PUBLISHERS, #redeliver, Self::CARRIES
+            )
         },
     );
     let slot_size = match channel.values.get("slot_size") {
@@ -91,6 +94,7 @@ fn native(channel: &Channel) -> TokenStream {
         /// How many bytes a message may take.
         pub const SLOT_SIZE: __shm::primitive::usize = #slot_size;
         const SEATS: __shm::primitive::usize = #seats;
+        const PUBLISHERS: __shm::primitive::usize = #publishers;
         #terms
         #carries
         /// The channel as a value.
@@ -214,6 +218,11 @@ fn checks(channel: &Channel) -> TokenStream {
     }
     if let Some(seats) = values.get("seats") {
         checks.push(check(channel, "seats", "seats", seats, quote!(#who, #ident::SEATS)));
+    }
+    if let Some(publishers) = values.get("publishers") {
+        let count = quote!(#ident::PUBLISHERS);
+        checks.push(check(channel, "publishers", "publishers", publishers, quote!(#who, #count)));
+        checks.push(check(channel, "seats", "seats_beside", publishers, quote!(#who, #count, #ident::SEATS)));
     }
     let items = match &kind.format {
         Format::Tail(slice) => Some((&*slice.elem, show(&slice.elem))),

@@ -98,12 +98,13 @@ pub enum Of {
     Pattern(&'static str),
 }
 
-pub const KEYS: [Key; 10] = [
+pub const KEYS: [Key; 11] = [
     Key { word: "name", of: Of::All },
     Key { word: "slots", of: Of::All },
     Key { word: "slot_size", of: Of::All },
     Key { word: "max_len", of: Of::Tails },
     Key { word: "seats", of: Of::Native },
+    Key { word: "publishers", of: Of::Pattern("PubSub") },
     Key { word: "wire", of: Of::All },
     Key { word: "overflow", of: Of::Pattern("PubSub") },
     Key { word: "patience", of: Of::Pattern("PubSub") },

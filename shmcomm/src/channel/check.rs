@@ -13,6 +13,7 @@ const MAX_NAME: usize = 200;
 const MAX_SLOTS: usize = layout::MAX_SLOTS as usize;
 const MAX_SLOT_SIZE: usize = layout::MAX_SLOT_SIZE as usize;
 const MAX_SEATS: usize = layout::MAX_SEATS as usize;
+const MAX_PUBLISHERS: usize = layout::MAX_PUBLISHERS as usize;
 
 /// A name of parts that are neither empty nor `.` nor `..`, made of plain characters.
 #[track_caller]
@@ -136,6 +137,37 @@ pub const fn expect_every(who: &str, period: Duration) {
             .str("`expect_every` of channel ")
             .code(who)
             .str(" must not be zero\nleave it out if messages come when they come")
+            .panic();
+    }
+}
+
+#[track_caller]
+pub const fn publishers(who: &str, publishers: usize) {
+    if publishers < 1 || publishers > MAX_PUBLISHERS {
+        Text::new()
+            .str("`publishers` of channel ")
+            .code(who)
+            .str(" must be from 1 to ")
+            .num(MAX_PUBLISHERS)
+            .str(", not ")
+            .num(publishers)
+            .str("\nit is how many publishers can be open at one time")
+            .panic();
+    }
+}
+
+/// There is a seat for a subscriber beside those of the publishers.
+#[track_caller]
+pub const fn seats_beside(who: &str, publishers: usize, seats: usize) {
+    if publishers >= seats {
+        Text::new()
+            .str("channel ")
+            .code(who)
+            .str(" has ")
+            .num(seats)
+            .str(" seats, and ")
+            .num(publishers)
+            .str(" of them are for publishers: none is left for a subscriber\nraise `seats`, or have fewer `publishers`")
             .panic();
     }
 }

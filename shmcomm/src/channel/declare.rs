@@ -1,7 +1,8 @@
 //! What an expansion of `channel!` calls. Not public API.
 
 pub use super::check::{
-    expect_every, fits, has_max_len, has_slot_size, message, name, seats, slots, tail, tail_fits,
+    expect_every, fits, has_max_len, has_slot_size, message, name, publishers, seats, seats_beside, slots,
+    tail, tail_fits,
 };
 pub use super::pattern::Carries;
 pub use super::{Carry, Channel, FixedMessage, Opener, Overflow, PubSub, PushPull, ReqRep, TailItem};
@@ -92,10 +93,11 @@ pub const fn declare<P: ?Sized>(
     slots: usize,
     slot_size: usize,
     seats: usize,
+    publishers: usize,
     redeliver: bool,
     carries: Carries,
 ) -> Channel<P> {
-    let settings = Settings { slots, slot_size, seats, redeliver, ..Settings::of(&carries) };
+    let settings = Settings { slots, slot_size, seats, publishers, redeliver, ..Settings::of(&carries) };
     Channel::with(name, settings, carries)
 }
 

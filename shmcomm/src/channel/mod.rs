@@ -78,6 +78,7 @@ pub(crate) struct Settings {
     /// 0 if it follows from nothing yet.
     slot_size: usize,
     seats: usize,
+    publishers: usize,
     redeliver: bool,
     overflow: Overflow,
     patience: Duration,
@@ -111,6 +112,7 @@ impl Settings {
             slots: Self::SLOTS,
             slot_size,
             seats: Self::SEATS,
+            publishers: 1,
             redeliver: false,
             overflow: Overflow::Overwrite,
             patience: Self::PATIENCE,
@@ -222,6 +224,25 @@ impl<P: ?Sized> Channel<P> {
     }
 }
 
+impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
+    /// How many publishers there may be at a time, 1 to 32; 1 if not said.
+    ///
+    /// With more than one, all subscribers see the messages of all publishers in one order, which keeps the
+    /// order of each, and a message says who sent it:
+    /// [`Subscriber::publisher`](crate::Subscriber::publisher). Each publisher has slots of its own, so the
+    /// segment takes that many times the memory.
+    ///
+    /// # Panics
+    ///
+    /// On any other number, which in a `const` is a compile error.
+    #[track_caller]
+    pub const fn publishers(mut self, publishers: usize) -> Self {
+        check::publishers(self.name, publishers);
+        self.settings.publishers = publishers;
+        self
+    }
+}
+
 impl<H, T> Channel<PubSub<H, [T]>> {
     /// How many items a tail may have; the size of the slots follows.
     ///
@@ -308,6 +329,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | `slot_size` | all | bytes a message may take; as many as it has if not said |
 /// | `max_len` | `PubSub<Header, [Item]>` | how many items a tail may have; `slot_size` follows |
 /// | `seats` | all | how many ends may be open at one time, 2 to 4096; 128 if not said |
+/// | `publishers` | `PubSub` | how many publishers there may be at one time, 1 to 32; 1 if not said |
 /// | `wire` | all | `Python` if the other end is, or may be, a process of the Python library shm-comm 1.0.0 |
 /// | `overflow` | `PubSub` | `Wait` if the publisher waits for its subscribers; `Overwrite` if not said |
 /// | `patience` | `PubSub` | how long a subscriber that receives nothing may hold up a publisher that waits: `2s`, `500ms` or any `Duration`; `5s` if not said |

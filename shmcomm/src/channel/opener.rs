@@ -84,8 +84,15 @@ impl<P: ?Sized> Opener<P> {
 
     pub(super) fn spec(self, pattern: Pattern) -> Result<Spec, Error> {
         let (name, Carries { format, first, second }) = (self.full_name(), self.carries);
-        let Settings { slots, slot_size, seats, redeliver, overflow, patience, expect_every } = self.settings;
+        let Settings { slots, slot_size, seats, publishers, redeliver, overflow, patience, expect_every } =
+            self.settings;
         let invalid = |message| Err(Error::new(ErrorKind::InvalidGeometry, name.clone(), message));
+        if publishers > 1 && overflow == Overflow::Wait {
+            return invalid(format!(
+                "{publishers} publishers, and `overflow: Wait`; only one can wait for its subscribers: \
+                 take `publishers` 1, or `overflow: Overwrite`"
+            ));
+        }
         if slot_size == 0 {
             return invalid(match format {
                 Format::Tail => "how long may a tail be? give it a `max_len`".into(),
@@ -115,6 +122,7 @@ impl<P: ?Sized> Opener<P> {
             },
             align: self.carries.align() as u64,
             seats: u32::try_from(seats).unwrap_or(u32::MAX),
+            publishers: u32::try_from(publishers).unwrap_or(u32::MAX),
             flags: match (redeliver, overflow) {
                 (true, _) => layout::FLAG_REDELIVER,
                 (false, Overflow::Wait) => layout::FLAG_WAIT,
@@ -138,6 +146,13 @@ impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     /// None if not said.
     pub fn history(mut self, messages: usize) -> Self {
         self.history = messages;
+        self
+    }
+
+    /// How many publishers there may be at a time, 1 to 32: see
+    /// [`Channel::publishers`](super::Channel::publishers). Only whoever creates the channel decides.
+    pub fn publishers(mut self, publishers: usize) -> Self {
+        self.settings.publishers = publishers;
         self
     }
 

@@ -15,6 +15,10 @@ pub(crate) const MAX_SLOT_SIZE: u64 = 1 << 31;
 pub(crate) const MAX_SEATS: u32 = 4096;
 /// Readers of a pinned ring: as many as a slot's state word has bits for.
 pub(crate) const PINNED_READERS: u32 = 56;
+/// Bytes of an entry of the shared ring.
+pub(crate) const ENTRY: u64 = 8;
+/// Most publishers at a time: as many as an entry of the shared ring can name.
+pub(crate) const MAX_PUBLISHERS: u32 = 32;
 /// Most bytes of the schema text.
 pub(crate) const MAX_SCHEMA: u64 = 1 << 20;
 
@@ -28,6 +32,8 @@ pub(crate) struct Shape {
     /// Alignment of the payload: a power of two, at most a page.
     pub(crate) align: u64,
     pub(crate) seats: u32,
+    /// Publishers at a time; 1 for the patterns that have none.
+    pub(crate) publishers: u32,
     pub(crate) schema_len: u64,
 }
 
@@ -37,9 +43,12 @@ pub(crate) struct Shape {
 /// 1. `slots` is a power of two between 2 and 2^20.
 /// 2. `stride` is a multiple of 64 and of `align`; `payload_offset + slot_size <= stride`, and
 ///    `payload_offset` is a multiple of 8 and of `align`.
-/// 3. Slot `i < slots` lies at `slots_offset + i * stride`, within `segment_size`.
+/// 3. Slot `i < slots_in_all` lies at `slots_offset + i * stride`, within `segment_size`. That is `slots`,
+///    but where several publish `publishers * own_slots`, and publisher `s` has those from `s * own_slots` on.
 /// 4. Seat `i < seats` lies at `seats_offset + i * seat::SIZE`, before the schema.
 /// 5. The schema ends before `slots_offset`, which is a multiple of the page.
+/// 6. Where several publish, `publishers < seats`, `slots` entries of 8 bytes lie from `entries_offset`, a
+///    multiple of the page, before `slots_offset`, and `own_slots <= 2 * slots`. Else `publishers` is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) discipline: Discipline,
@@ -49,6 +58,10 @@ pub(crate) struct Geometry {
     pub(crate) payload_offset: u64,
     pub(crate) slots_offset: u64,
     pub(crate) align: u64,
+    pub(crate) publishers: u32,
+    /// Slots that each of several publishers has for itself.
+    pub(crate) own_slots: u64,
+    pub(crate) entries_offset: u64,
     pub(crate) seats: u32,
     pub(crate) seats_offset: u64,
     pub(crate) schema_offset: u64,
@@ -67,6 +80,10 @@ pub(crate) enum GeometryError {
     Align(u64),
     #[error("{0} seats; it takes 2 to {MAX_SEATS}")]
     Seats(u32),
+    #[error("{0} publishers; it takes 1 to {MAX_PUBLISHERS}")]
+    Publishers(u32),
+    #[error("{publishers} publishers on {seats} seats; it takes one seat more than publishers")]
+    Crowded { publishers: u32, seats: u32 },
     #[error("a schema of {0} bytes; it may have {MAX_SCHEMA}")]
     Schema(u64),
     #[error("`{field}` is {found}, which does not go with the other numbers: they make it {expected}")]
@@ -78,9 +95,12 @@ pub(crate) enum GeometryError {
 impl Geometry {
     /// Lays out a segment.
     pub(crate) fn new(shape: Shape) -> Result<Self, GeometryError> {
+        let large = shape.slot_size > super::COPIED_MAX;
         let discipline = match shape.pattern {
-            Pattern::PubSub if shape.slot_size > super::COPIED_MAX => Discipline::Pinned,
-            Pattern::PubSub => Discipline::Copied,
+            Pattern::PubSub if shape.publishers == 1 && large => Discipline::Pinned,
+            Pattern::PubSub if shape.publishers == 1 => Discipline::Copied,
+            Pattern::PubSub if large => Discipline::SharedPinned,
+            Pattern::PubSub => Discipline::SharedCopied,
             Pattern::PushPull | Pattern::ReqRep => Discipline::Queue,
         };
         Self::with(discipline, shape)
@@ -88,7 +108,7 @@ impl Geometry {
 
     /// Lays out a segment under a given discipline: a broadcast ring may have either.
     pub(crate) fn with(discipline: Discipline, shape: Shape) -> Result<Self, GeometryError> {
-        let Shape { slots, slot_size, align, seats, schema_len, .. } = shape;
+        let Shape { slots, slot_size, align, seats, publishers, schema_len, .. } = shape;
         if !slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&slots) {
             return Err(GeometryError::Slots(slots));
         }
@@ -104,27 +124,42 @@ impl Geometry {
         if schema_len > MAX_SCHEMA {
             return Err(GeometryError::Schema(schema_len));
         }
+        let allowed = if discipline.shared() { 2..=MAX_PUBLISHERS } else { 1..=1 };
+        if !allowed.contains(&publishers) {
+            return Err(GeometryError::Publishers(publishers));
+        }
+        if publishers >= seats {
+            return Err(GeometryError::Crowded { publishers, seats });
+        }
         // A pinned ring has no bit for more readers, and each may hold a slot: so many that two slots
         // stay free, one to write and one to read. (One reader of two slots leaves one, which does.)
-        let seats = match discipline {
-            Discipline::Pinned => {
-                let readers = PINNED_READERS.min((slots as u32).saturating_sub(2)).max(1);
-                seats.min(readers + 1)
-            }
-            _ => seats,
+        let seats = if discipline.pins() {
+            let readers = PINNED_READERS.min((slots as u32).saturating_sub(2)).max(1);
+            seats.min(readers + publishers)
+        } else {
+            seats
         };
         let head: u64 = match discipline {
             Discipline::Copied => 16,
-            Discipline::Queue => 32,
-            Discipline::Pinned => 64,
+            Discipline::Queue | Discipline::SharedCopied => 32,
+            Discipline::Pinned | Discipline::SharedPinned => 64,
         };
-        // None of this overflows: the largest product is 2^20 slots of 2^31 + 2 pages.
+        // All that entries name, the one that is written, and what readers hold beyond.
+        let own_slots = match discipline {
+            Discipline::SharedCopied => slots + 1,
+            Discipline::SharedPinned => slots + 1 + u64::from(seats - publishers),
+            _ => 0,
+        };
+        // None of this overflows: the largest product is 2^26 slots of 2^31 + 2 pages.
         let payload_offset = head.max(align);
         let stride = (payload_offset + slot_size).next_multiple_of(align.max(64));
         let seats_offset = control::END as u64;
         let schema_offset = seats_offset + seats as u64 * seat::SIZE as u64;
-        let slots_offset = (schema_offset + schema_len).next_multiple_of(PAGE as u64);
-        let segment_size = slots_offset + slots * stride;
+        let entries_offset = (schema_offset + schema_len).next_multiple_of(PAGE as u64);
+        let entries = if discipline.shared() { slots * ENTRY } else { 0 };
+        let slots_offset = (entries_offset + entries).next_multiple_of(PAGE as u64);
+        let slots_in_all = if discipline.shared() { own_slots * u64::from(publishers) } else { slots };
+        let segment_size = slots_offset + slots_in_all * stride;
         Ok(Geometry {
             discipline,
             slots,
@@ -133,6 +168,9 @@ impl Geometry {
             payload_offset,
             slots_offset,
             align,
+            publishers,
+            own_slots,
+            entries_offset,
             seats,
             seats_offset,
             schema_offset,
@@ -156,10 +194,12 @@ impl Geometry {
             slot_size: identity.slot_size,
             align: identity.align,
             seats: identity.seats,
+            publishers: if discipline.shared() { identity.publishers } else { identity.publishers.max(1) },
             schema_len: identity.schema_len,
         };
         let computed = Self::with(discipline, shape)?;
         for (field, found, expected) in [
+            ("publishers", identity.publishers.into(), computed.publishers_field().into()),
             ("seats", identity.seats.into(), computed.seats.into()),
             ("seat_size", identity.seat_size.into(), seat::SIZE as u64),
             ("stride", identity.stride, computed.stride),
@@ -174,6 +214,16 @@ impl Geometry {
             }
         }
         Ok(computed)
+    }
+
+    /// Slots of all publishers together.
+    pub(crate) fn slots_in_all(&self) -> u64 {
+        if self.discipline.shared() { self.own_slots * u64::from(self.publishers) } else { self.slots }
+    }
+
+    /// What the identity says of the number of publishers.
+    pub(crate) fn publishers_field(&self) -> u32 {
+        if self.discipline.shared() { self.publishers } else { 0 }
     }
 
     /// Where seat `index` starts.

@@ -11,18 +11,20 @@
 //!    256  control       hot words, each group on 128 bytes of its own
 //!   2048  seats         one entry of 128 bytes for each participant
 //!      …  schema        JSON text of the message layout
-//!      …  slots         page-aligned; `slots` times `stride` bytes
+//!      …  entries       of a channel of several publishers; page-aligned, a word for each of `slots`
+//!      …  slots         page-aligned; `slots` times `stride` bytes, or so many for each publisher
 //! ```
 //!
 //! All numbers are in the byte order of the machine: a segment never leaves it.
 
-mod geometry;
+pub(crate) mod geometry;
 #[cfg(all(feature = "python", not(loom)))]
 pub(crate) mod python;
 mod region;
 
 pub(crate) use geometry::{
-    Geometry, GeometryError, MAX_SCHEMA, MAX_SEATS, MAX_SLOT_SIZE, MAX_SLOTS, PINNED_READERS, Shape,
+    Geometry, GeometryError, MAX_PUBLISHERS, MAX_SCHEMA, MAX_SEATS, MAX_SLOT_SIZE, MAX_SLOTS, PINNED_READERS,
+    Shape,
 };
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
@@ -135,7 +137,7 @@ pub(crate) mod slot {
     pub(crate) const META: usize = 8;
     /// u64, owner and readers (pinned), or nanoseconds of the monotonic clock (queue).
     pub(crate) const STATE: usize = 16;
-    /// u64, reserved for the queue.
+    /// u64: see `ring`.
     pub(crate) const EXTRA: usize = 24;
 }
 
@@ -173,7 +175,8 @@ pub(crate) struct Identity {
     /// Nanoseconds since the Unix epoch.
     pub(crate) created: i64,
     pub(crate) creator: u32,
-    pub(crate) reserved0: u32,
+    /// Publishers that there may be at a time, where that is more than one; else 0.
+    pub(crate) publishers: u32,
     pub(crate) reserved: [u64; 13],
 }
 
@@ -275,6 +278,10 @@ pub(crate) enum Discipline {
     Pinned = 2,
     /// Each message to one receiver.
     Queue = 3,
+    /// Broadcast by several publishers; both sides copy.
+    SharedCopied = 4,
+    /// Broadcast by several publishers; readers hold a slot while they look at it.
+    SharedPinned = 5,
 }
 
 impl Discipline {
@@ -283,8 +290,20 @@ impl Discipline {
             1 => Some(Discipline::Copied),
             2 => Some(Discipline::Pinned),
             3 => Some(Discipline::Queue),
+            4 => Some(Discipline::SharedCopied),
+            5 => Some(Discipline::SharedPinned),
             _ => None,
         }
+    }
+
+    /// Whether readers hold the slot that they look at.
+    pub(crate) const fn pins(self) -> bool {
+        matches!(self, Discipline::Pinned | Discipline::SharedPinned)
+    }
+
+    /// Whether several publish.
+    pub(crate) const fn shared(self) -> bool {
+        matches!(self, Discipline::SharedCopied | Discipline::SharedPinned)
     }
 }
 

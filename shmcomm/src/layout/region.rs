@@ -79,7 +79,7 @@ mod real {
 /// The model checker's memory: only the words that a ring touches, each an object of loom.
 #[cfg(loom)]
 mod model {
-    use crate::layout::{Discipline, Geometry, control, seat, slot};
+    use crate::layout::{Discipline, Geometry, control, geometry::ENTRY, seat, slot};
     use crate::sync::AtomicU64;
     use core::ptr::NonNull;
     use loom::cell::UnsafeCell;
@@ -105,6 +105,8 @@ mod model {
         control: [AtomicU64; 8],
         /// For each seat `POSITION`, `WINDOW`, `CUT`.
         seats: Vec<[AtomicU64; 3]>,
+        /// Of a shared ring.
+        entries: Vec<AtomicU64>,
         /// For each slot its words, then, where the payload is copied, the payload.
         slots: Vec<AtomicU64>,
         /// For each slot the payload, where somebody owns it; loom reports a race on it.
@@ -113,15 +115,17 @@ mod model {
 
     impl Words {
         pub(crate) fn new(geometry: &Geometry) -> Self {
-            let copied = geometry.discipline == Discipline::Copied;
+            let copied = matches!(geometry.discipline, Discipline::Copied | Discipline::SharedCopied);
             let payload = (geometry.slot_size as usize).div_ceil(8);
-            let slots = geometry.slots as usize;
+            let slots = geometry.slots_in_all() as usize;
+            let entries = if geometry.discipline.shared() { geometry.slots } else { 0 };
             let words = SLOT_WORDS + if copied { payload } else { 0 };
             let cells = if copied { 0 } else { payload };
             Words {
                 geometry: *geometry,
                 control: core::array::from_fn(|_| AtomicU64::new(0)),
                 seats: (0..geometry.seats).map(|_| core::array::from_fn(|_| AtomicU64::new(0))).collect(),
+                entries: (0..entries).map(|_| AtomicU64::new(0)).collect(),
                 slots: (0..slots * words).map(|_| AtomicU64::new(0)).collect(),
                 cells: (0..slots * cells).map(|_| UnsafeCell::new(0)).collect(),
             }
@@ -157,7 +161,7 @@ mod model {
                 control::HEAD..=control::HOLES => &words.control[(at - control::HEAD) / 8],
                 control::TAIL..=control::REDELIVERED => &words.control[4 + (at - control::TAIL) / 8],
                 control::JOINS => &words.control[7],
-                _ if (at as u64) < words.geometry.slots_offset => {
+                _ if (at as u64) < words.geometry.entries_offset => {
                     let at = at - words.geometry.seats_offset as usize;
                     &words.seats[at / seat::SIZE][match at % seat::SIZE {
                         seat::POSITION => 0,
@@ -166,10 +170,13 @@ mod model {
                         byte => panic!("byte {byte} of a seat is no word of a ring"),
                     }]
                 }
+                _ if (at as u64) < words.geometry.slots_offset => {
+                    &words.entries[(at - words.geometry.entries_offset as usize) / ENTRY as usize]
+                }
                 _ => {
                     let geometry = &words.geometry;
                     let (slot, byte) = words.split(at);
-                    let each = words.slots.len() / geometry.slots as usize;
+                    let each = words.slots.len() / geometry.slots_in_all() as usize;
                     let word = match byte.checked_sub(geometry.payload_offset as usize) {
                         Some(byte) => SLOT_WORDS + byte / 8,
                         None => byte / 8,
@@ -185,7 +192,7 @@ mod model {
             let words = self.words();
             let geometry = &words.geometry;
             let (slot, byte) = words.split(at);
-            let each = words.cells.len() / geometry.slots as usize;
+            let each = words.cells.len() / geometry.slots_in_all() as usize;
             &words.cells[slot * each + (byte - geometry.payload_offset as usize) / 8]
         }
     }

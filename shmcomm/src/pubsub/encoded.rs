@@ -111,7 +111,7 @@ impl<M, C: Decode<M>> Subscriber<M, C> {
 }
 
 pub(super) fn decode<M, C: Decode<M>>(held: Held<'_>, refusals: Refusals<'_>) -> Result<M, RecvError> {
-    let message = match held {
+    let message = match held.bytes {
         Place::Private(bytes) => C::decode(bytes),
         // Others can write to the slot: what is decoded must not change meanwhile.
         Place::Slot(slot) => {

@@ -50,7 +50,7 @@ pub(super) fn send(claimed: Claimed<'_>, len: usize, outlet: Outlet<'_>) -> Resu
             let (bytes, writer) = staged.parts();
             writer.send(&bytes[..len]).map_err(|AllPinned| SendError::AllSlotsHeld)?;
         }
-        Place::Slot(claim) => claim.publish(len),
+        Place::Slot(claim) => claim.publish(len).map_err(|AllPinned| SendError::AllSlotsHeld)?,
     }
     outlet.sent(len);
     Ok(())

@@ -7,11 +7,12 @@
 use super::buffer::Buffer;
 use super::loan::{self, Claimed, Loan, Outlet, TailLoan};
 use super::room::Room;
-use super::{Fixed, KEEPER, SendError, SendTimeoutError, TrySendError};
+use super::{Fixed, KEEPER, PublisherId, SendError, SendTimeoutError, TrySendError};
 use crate::error::Error;
-use crate::layout::{Discipline, control, seat};
+use crate::layout::{control, seat};
 use crate::message::{self, ShmMessage};
-use crate::ring::{Writer, window};
+use crate::os;
+use crate::ring::{Corrupt, Sender, Writer, window};
 use crate::segment::{self, Attachment, Role, Spec};
 use crate::stats::{self, Stats};
 use crate::sync::Ordering;
@@ -19,7 +20,8 @@ use crate::wait::{Deadline, Event};
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-/// The sending end of a publish/subscribe channel: one live one at a time.
+/// The sending end of a publish/subscribe channel: one live one at a time, or as many as the channel
+/// declares `publishers`.
 ///
 /// Sending never allocates. What a subscriber has not received by the time its slot is needed again
 /// depends on the channel:
@@ -51,8 +53,8 @@ pub(super) struct Core {
     pub(super) items: Event,
     /// Where the channel says that the publisher waits.
     pub(super) room: Option<Room>,
-    /// Holes there were at the last look after dead subscribers.
-    holes: u64,
+    /// Slots passed at the last look after dead subscribers.
+    passed: u64,
     /// Where a loan is made, on a ring that copies.
     staging: Buffer,
 }
@@ -70,6 +72,16 @@ impl<M: ?Sized, F: ?Sized> Publisher<M, F> {
     /// The full name of the channel, namespace included.
     pub fn name(&self) -> &str {
         self.core.attachment.channel()
+    }
+
+    /// Who this publisher is to the subscribers of a channel of several: what
+    /// [`Subscriber::publisher`](crate::Subscriber::publisher) answers for its messages.
+    pub fn id(&self) -> PublisherId {
+        PublisherId::new(if self.core.attachment.forked() {
+            Sender::default()
+        } else {
+            sender(&self.core.attachment)
+        })
     }
 
     /// Counts of the channel, and one entry for each participant: who is slow, who has lost what.
@@ -299,11 +311,24 @@ pub(super) fn timed_out(sent: Result<bool, SendError>) -> Result<(), SendTimeout
     if sent? { Ok(()) } else { Err(SendTimeoutError::Timeout) }
 }
 
+fn sender(attachment: &Attachment) -> Sender {
+    // Relaxed: this participant's own word.
+    let joined = attachment.seat_word(seat::JOINED).load(Ordering::Relaxed) as i64;
+    Sender { seat: attachment.seat(), pid: os::pid(), joined }
+}
+
+fn writer(attachment: &Attachment) -> Result<Writer, Corrupt> {
+    Writer::new(attachment.region(), attachment.geometry(), sender(attachment))
+}
+
 impl Core {
     fn open(spec: Spec) -> Result<Self, Error> {
         let mut attachment = segment::publish(&spec, KEEPER)?;
-        let mut adopted = Writer::new(attachment.region(), attachment.geometry());
-        if let Err(why) = &adopted {
+        let mut adopted = writer(&attachment);
+        // Of a damaged segment that others publish to, none can be made for them.
+        if let Err(why) = &adopted
+            && attachment.count_alive(Role::Publisher) == 1
+        {
             log::warn!(
                 target: "shmcomm",
                 "channel `{}`: its slots are damaged ({why}); the segment is replaced",
@@ -312,35 +337,35 @@ impl Core {
             drop(attachment);
             segment::force_unlink(&spec.name)?;
             attachment = segment::publish(&spec, KEEPER)?;
-            adopted = Writer::new(attachment.region(), attachment.geometry());
+            adopted = writer(&attachment);
         }
         let mut writer = adopted.map_err(|why| attachment.damaged(why))?;
         let region = attachment.region();
         let geometry = attachment.geometry();
-        let staging = match geometry.discipline {
-            Discipline::Pinned => Buffer::new(0, 1),
-            _ => Buffer::new(geometry.slot_size as usize, geometry.align as usize),
+        let staging = if geometry.discipline.pins() {
+            Buffer::new(0, 1)
+        } else {
+            Buffer::new(geometry.slot_size as usize, geometry.align as usize)
         };
         let items = Event::new(region, control::ITEMS);
-        let adopted = writer.adopted();
-        if adopted.positions > 0 {
+        let (positions, unfinished) = writer.found();
+        if positions > 0 {
             log::info!(
                 target: "shmcomm",
-                "channel `{}`: carrying on after {} messages; {} left unfinished",
+                "channel `{}`: carrying on after {} messages; {unfinished} left unfinished",
                 attachment.channel(),
-                writer.messages(),
-                adopted.unfinished
+                writer.messages()
             );
         }
         // Subscribers that slept through the absence look up and see somebody is there.
         items.wake_all();
-        let holes = writer.holes();
+        let passed = writer.passed();
         let room = attachment.publisher_waits().then(|| Room::new(&attachment));
         if room.is_some() {
             // The first message looks who is there: the last publisher may have left many behind.
             writer.set_limit(0);
         }
-        Ok(Core { attachment, writer, items, room, holes, staging })
+        Ok(Core { attachment, writer, items, room, passed, staging })
     }
 
     /// Sends, waiting for room if there is a deadline; `false` if there was none.
@@ -367,14 +392,14 @@ impl Core {
     /// Whoever made the publisher pass a slot may be dead: then it holds no slot from now on.
     #[inline]
     fn look_after(&mut self) {
-        if self.writer.holes() != self.holes {
+        if self.writer.passed() != self.passed {
             self.sweep();
         }
     }
 
     #[cold]
     fn sweep(&mut self) {
-        self.holes = self.writer.holes();
+        self.passed = self.writer.passed();
         self.attachment.sweep_dead();
     }
 

@@ -3,14 +3,20 @@
 //! Owns the guards that a subscriber hands out. A sample of a large message holds its slot, so that
 //! the publisher passes it over; one of a small message borrows the subscriber's private copy.
 
+use super::PublisherId;
 use crate::message::in_place::{InPlace, TailInPlace};
 use crate::message::{Invalid, ShmMessage};
 use crate::ring::{AtHome, Pinned, Place};
 use core::fmt;
 use core::ops::Deref;
 
-/// What keeps the bytes of a sample.
-pub(super) type Held<'s> = Place<&'s [u8], AtHome<Pinned<'s>>>;
+/// What keeps the bytes of a sample, and who sent it.
+pub(super) struct Held<'s> {
+    pub(super) bytes: Bytes<'s>,
+    pub(super) publisher: Option<PublisherId>,
+}
+
+type Bytes<'s> = Place<&'s [u8], AtHome<Pinned<'s>>>;
 
 /// A message in place: dereferences to it.
 ///
@@ -19,11 +25,22 @@ pub(super) type Held<'s> = Place<&'s [u8], AtHome<Pinned<'s>>>;
 ///
 /// In the child of a fork it may be dropped, and must not be looked at: its memory is not there.
 #[must_use = "a sample that is dropped at once was received for nothing"]
-pub struct Sample<'s, M>(InPlace<Held<'s>, M>);
+pub struct Sample<'s, M> {
+    place: InPlace<Bytes<'s>, M>,
+    publisher: Option<PublisherId>,
+}
 
 impl<'s, M: ShmMessage> Sample<'s, M> {
     pub(super) fn new(held: Held<'s>) -> Result<Self, Invalid> {
-        InPlace::new(held).map(Sample).map_err(|(why, _)| why)
+        let Held { bytes, publisher } = held;
+        let place = InPlace::new(bytes).map_err(|(why, _)| why)?;
+        Ok(Sample { place, publisher })
+    }
+
+    /// Who sent the message, on a channel of several `publishers`; `None` where one publishes at a time,
+    /// whose messages do not say.
+    pub fn publisher(&self) -> Option<PublisherId> {
+        self.publisher
     }
 }
 
@@ -32,7 +49,7 @@ impl<M: ShmMessage> Deref for Sample<'_, M> {
 
     #[inline]
     fn deref(&self) -> &M {
-        self.0.get()
+        self.place.get()
     }
 }
 
@@ -49,21 +66,30 @@ impl<M: ShmMessage + fmt::Debug> fmt::Debug for Sample<'_, M> {
 ///
 /// In the child of a fork it may be dropped, and must not be looked at: its memory is not there.
 #[must_use = "a sample that is dropped at once was received for nothing"]
-pub struct TailSample<'s, H, T>(TailInPlace<Held<'s>, H, T>);
+pub struct TailSample<'s, H, T> {
+    place: TailInPlace<Bytes<'s>, H, T>,
+    publisher: Option<PublisherId>,
+}
 
 impl<'s, H: ShmMessage, T: ShmMessage> TailSample<'s, H, T> {
     pub(super) fn new(held: Held<'s>) -> Result<Self, Invalid> {
-        TailInPlace::new(held).map(TailSample)
+        let Held { bytes, publisher } = held;
+        Ok(TailSample { place: TailInPlace::new(bytes)?, publisher })
+    }
+
+    /// Who sent the message: see [`Sample::publisher`].
+    pub fn publisher(&self) -> Option<PublisherId> {
+        self.publisher
     }
 
     /// The header.
     pub fn header(&self) -> &H {
-        self.0.head()
+        self.place.head()
     }
 
     /// The items behind the header.
     pub fn items(&self) -> &[T] {
-        self.0.items()
+        self.place.items()
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   nothing at my position
-//!     ├─ the publisher's seat is taken, and its lock held ──────────────→ empty: wait
+//!     ├─ a publisher's seat is taken, and its lock held ────────────────→ empty: wait
 //!     └─ nobody publishes ─ look once more: something came meanwhile ───→ receive it
 //!          ├─ the name leads to another segment that fits ──────────────→ follow, from its start
 //!          └─ it does not ──────────────────────────────────────────────→ disconnected
@@ -20,10 +20,10 @@ use super::buffer::Buffer;
 pub(super) use super::sample::Held;
 use super::terms::{Expect, Silence, Terms, Wanted};
 use super::watch::Watched;
-use super::{KEEPER, PUBLISHER_SEAT, RecvError};
+use super::{KEEPER, PublisherId, RecvError};
 use crate::error::Error;
 use crate::fault::fault_point;
-use crate::layout::{Discipline, Geometry, Region, control, seat};
+use crate::layout::{Geometry, Region, control, seat};
 use crate::message::Invalid;
 use crate::ring::{AtHome, Corrupt, Grabbed, Missed, Place, Reader, window};
 use crate::segment::{self, Attachment, Spec};
@@ -109,7 +109,7 @@ impl Source {
     ) -> Result<Self, Error> {
         let region = attachment.region();
         let geometry = attachment.geometry();
-        let start = || join(region, geometry, attachment.seat() - 1);
+        let start = || join(region, geometry, attachment.seat() - geometry.publishers);
         let mut terms = Terms { window: None, expect: spec.expect_every.and_then(Expect::new) };
         let reader = if attachment.publisher_waits() {
             let asked = window::Terms {
@@ -125,9 +125,10 @@ impl Source {
         };
         let reader = reader.map_err(|why| attachment.damaged(why))?;
         let terms = (terms.window.is_some() || terms.expect.is_some()).then(|| Box::new(terms));
-        let buffer = match geometry.discipline {
-            Discipline::Pinned => Buffer::new(0, 1),
-            _ => Buffer::new(geometry.slot_size as usize, geometry.align as usize),
+        let buffer = if geometry.discipline.pins() {
+            Buffer::new(0, 1)
+        } else {
+            Buffer::new(geometry.slot_size as usize, geometry.align as usize)
         };
         // Relaxed: a figure; where it is more, the window has said it.
         attachment.seat_word(seat::POSITION).store(reader.position(), Ordering::Relaxed);
@@ -161,9 +162,13 @@ impl Source {
     }
 
     pub(super) fn publisher_alive(&self) -> bool {
-        !self.attachment.forked()
-            && self.attachment.is_taken(PUBLISHER_SEAT)
-            && self.attachment.peer_alive(PUBLISHER_SEAT)
+        !self.attachment.forked() && self.attachment.publisher_alive()
+    }
+
+    /// Who sent the message that was taken last.
+    #[inline]
+    pub(super) fn publisher(&self) -> Option<PublisherId> {
+        self.reader.sender().filter(|_| self.counts.received > 0).map(PublisherId::new)
     }
 
     /// Copies the next message to `landing`, if there is one; returns these bytes and the length of
@@ -225,11 +230,12 @@ impl Source {
     /// What was taken last.
     #[inline]
     pub(super) fn show(&mut self, Seized { len, grabbed }: Seized) -> (Held<'_>, Refusals<'_>) {
-        let held = match grabbed {
+        let publisher = self.reader.sender().map(PublisherId::new);
+        let bytes = match grabbed {
             Some(grabbed) => Place::Slot(AtHome::new(self.reader.guard(grabbed), self.attachment.lineage())),
             None => Place::Private(&self.buffer.bytes()[..len]),
         };
-        (held, Refusals { counts: &mut self.counts, attachment: &self.attachment })
+        (Held { bytes, publisher }, Refusals { counts: &mut self.counts, attachment: &self.attachment })
     }
 
     /// Gets hold of the newest message.
@@ -353,7 +359,7 @@ impl Source {
             self.moved();
         }
         let suspect = self.watched.get().is_some_and(|watched| watched.is_suspect());
-        if suspect || self.empties.is_multiple_of(PROBE) || !self.attachment.is_taken(PUBLISHER_SEAT) {
+        if suspect || self.empties.is_multiple_of(PROBE) || !self.attachment.publisher_seated() {
             self.probe()?;
         }
         if self.terms.is_some() { self.missed().map_or(Ok(()), Err) } else { Ok(()) }

@@ -5,7 +5,7 @@
 
 use super::sample::{Sample, TailSample};
 use super::source::Source;
-use super::{Fixed, RecvError, RecvTimeoutError, TryRecvError};
+use super::{Fixed, PublisherId, RecvError, RecvTimeoutError, TryRecvError};
 use crate::error::Error;
 use crate::message::in_place::Landing;
 use crate::message::{self, Invalid, ShmMessage};
@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 /// One that [expects](crate::Opener::expect_every) a message in every period is told `Missed` when a period
 /// passes without one, by all of these, once a period.
 ///
-/// **If the publisher dies or leaves**, what is in the segment can still be received; then receives
+/// **If the publisher dies or leaves** (on a channel of several, the last one), what is in the segment can still be received; then receives
 /// answer `Disconnected` (blocking ones within 50 ms of a crash, `try_recv` within 256 calls). When a
 /// publisher comes back, receives go on with its messages by themselves, even if it had to replace
 /// the segment: `Disconnected` means "nobody there now". To wait for that, use
@@ -80,6 +80,12 @@ impl<M: ?Sized, F: ?Sized> Subscriber<M, F> {
     /// Messages that [`latest`](Subscriber::latest) passed over.
     pub fn skipped(&self) -> u64 {
         self.source.counts().skipped
+    }
+
+    /// Who sent the message that this subscriber received last, on a channel of several `publishers`; `None`
+    /// before the first one, and where one publishes at a time, whose messages do not say.
+    pub fn publisher(&self) -> Option<PublisherId> {
+        self.source.publisher()
     }
 
     /// How many messages are waiting to be received. (Positions without a message, which a crashed

@@ -47,6 +47,7 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         slot_size: size_of::<M>() as u64,
         align: 8,
         seats: 8,
+        publishers: 1,
         flags: 0,
         // The same for all types here: the point is what happens if somebody lies.
         fingerprint: 1,

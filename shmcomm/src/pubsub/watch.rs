@@ -8,7 +8,6 @@
 //! over, or answers `Disconnected`. To answer that once is enough: with the same position and still
 //! without a publisher, the subscriber has nothing new to say.
 
-use super::PUBLISHER_SEAT;
 use crate::layout::{control, seat};
 use crate::os::Lineage;
 use crate::ring::Onlooker;
@@ -122,7 +121,7 @@ impl Watch for Watched {
         }
         let segment = self.segment();
         let position = segment.position();
-        let left = || !segment.witness.is_taken(PUBLISHER_SEAT);
+        let left = || !segment.witness.publisher_seated();
         segment.onlooker.ready_at(position)
             || (left() && !self.was_told(position))
             || self.until_due().is_none()
@@ -134,7 +133,7 @@ impl Watch for Watched {
         }
         let segment = self.segment();
         let witness = &segment.witness;
-        if witness.is_taken(PUBLISHER_SEAT) && witness.peer_alive(PUBLISHER_SEAT) {
+        if witness.publisher_alive() {
             self.told.store(0, Ordering::Relaxed);
             return false;
         }

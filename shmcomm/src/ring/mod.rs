@@ -141,12 +141,19 @@
 //! On a channel declared with `overflow: Wait` the writer takes a position only below a limit that its
 //! subscribers set. That is a protocol of its own beside this one, which it leaves as it is: [`window`].
 //!
+//! # The shared ring
+//!
+//! Several writers, any number of readers, one order of all messages. Its states, invariants and orderings
+//! are in [`shared`]. Whoever publishes or subscribes holds the end of `either` of the two.
+//!
 //! # The queue ring
 //!
 //! Any number of pushers and pullers, or of requesters and repliers, each message to exactly one of
 //! them. Its states, invariants and orderings are in [`queue`].
 
 mod broadcast;
+#[cfg(not(loom))]
+mod either;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod keep;
@@ -155,14 +162,17 @@ pub(crate) mod queue;
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod receive;
+pub(crate) mod shared;
 #[allow(unsafe_code)]
 mod slot;
 #[cfg_attr(loom, allow(dead_code, reason = "the patterns are not built for the model checker"))]
 pub(crate) mod window;
 
 #[cfg(not(loom))]
-pub(crate) use broadcast::{
-    AllPinned, Claim, Corrupt, Grabbed, Missed, Onlooker, Pinned, Reader, Writer, sweep_reader,
-};
+pub(crate) use broadcast::{AllPinned, Missed};
+#[cfg(not(loom))]
+pub(crate) use either::{Claim, Corrupt, Grabbed, Onlooker, Pinned, Reader, Writer, sweep_reader};
 #[cfg(not(loom))]
 pub(crate) use keep::{AtHome, Keep, KeepMut, Place, ReplyRoom, Staged};
+#[cfg(not(loom))]
+pub(crate) use shared::Sender;

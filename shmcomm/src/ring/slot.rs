@@ -4,6 +4,7 @@
 //! sequence lock, the claim of the writer, the pins of the readers. Calls nothing but atomics.
 //! Never chooses a position, never touches the control words.
 
+mod own;
 mod place;
 
 use core::mem::MaybeUninit;
@@ -14,6 +15,7 @@ use crate::fault::{self, fault_point, mutant, weak};
 use crate::layout::{Geometry, Region, control, slot};
 use crate::sync::{AtomicU64, Ordering, compiler_fence, fence};
 use Ordering::{Acquire, Relaxed, Release};
+pub(super) use own::{Entries, OwnSlots};
 use place::{Place, block};
 
 /// [`Slot::state`]: the writer has the slot for itself. It owns the whole byte, for later use.
@@ -47,7 +49,7 @@ impl Slots {
     pub(super) fn new(region: Region, geometry: &Geometry) -> Self {
         let Geometry { slots, stride, slots_offset, .. } = *geometry;
         Slots {
-            first: Place::new(region, slots_offset as usize, (slots * stride) as usize),
+            first: Place::new(region, slots_offset as usize, (geometry.slots_in_all() * stride) as usize),
             mask: slots - 1,
             stride: stride as usize,
             payload: geometry.payload_offset as usize,
@@ -290,7 +292,20 @@ impl Slot {
     /// Reader: holds the slot with its `bit`, if it still has the stamp that was observed before.
     #[inline]
     pub(super) fn hold(self, bit: u64, stamp: u64) -> Result<(Held, u64), Refused> {
-        // [pin] pairs with [release], for the stamp below: a claim that came and went shows in it.
+        let held = self.mark(bit)?;
+        let stamp = if mutant("no stamp test") { self.stamp().load(Relaxed) } else { stamp };
+        // No owner, the same stamp: the payload is that of the stamp, and stays as long as the mark.
+        match self.settle(stamp) {
+            Some(meta) => Ok((held, meta)),
+            None => Err(Refused::Overwritten),
+        }
+    }
+
+    /// Reader: keeps the slot from its writer with its `bit`, unless that has it. Whether it is the
+    /// slot that was meant, a look after this tells.
+    #[inline]
+    pub(super) fn mark(self, bit: u64) -> Result<Held, Refused> {
+        // [pin] pairs with [release], for the look that follows: a claim that came and went shows in it.
         // Relaxed, because the fence of [settle] follows.
         let before = self.state().fetch_or(bit, Relaxed);
         fault_point!("sub.marked");
@@ -299,12 +314,7 @@ impl Slot {
         if before & !READERS != 0 && !mutant("no owner test") {
             return Err(Refused::Owned);
         }
-        let stamp = if mutant("no stamp test") { self.stamp().load(Relaxed) } else { stamp };
-        // No owner, the same stamp: the payload is that of the stamp, and stays as long as the mark.
-        match self.settle(stamp) {
-            Some(meta) => Ok((held, meta)),
-            None => Err(Refused::Overwritten),
-        }
+        Ok(held)
     }
 
     /// Reader: what it [kept](Held::keep), and did not [clear](Slot::clear) since.

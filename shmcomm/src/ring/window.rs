@@ -71,6 +71,9 @@
 //! The model in `window/model.rs` runs this code with the ring in all interleavings, and refutes its wrong
 //! variants.
 
+#[cfg(not(loom))]
+use super::Reader;
+#[cfg(loom)]
 use super::broadcast::Reader;
 use crate::fault::{fault_point, mutant, weak};
 use crate::layout::{Geometry, Region, control, seat};

@@ -28,6 +28,7 @@ pub(super) fn geometry(place: &Place, spec: &Spec) -> Result<Geometry, Error> {
         slot_size: spec.slot_size,
         align: spec.align,
         seats: spec.seats,
+        publishers: spec.publishers,
         schema_len: spec.schema.len() as u64,
     };
     Geometry::new(shape).map_err(|error| {
@@ -105,6 +106,7 @@ pub(super) fn unnamed(
     identity.schema_len = geometry.schema_len;
     identity.created = os::wall_clock();
     identity.creator = os::pid();
+    identity.publishers = geometry.publishers_field();
     os::write_at(&file, identity.as_bytes(), 0).map_err(|error| system(place, "write", error))?;
     os::write_at(&file, spec.schema.as_bytes(), geometry.schema_offset)
         .map_err(|error| system(place, "write", error))?;

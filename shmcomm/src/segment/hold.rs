@@ -10,7 +10,7 @@
 
 use super::probe::Probe;
 use super::seats::{self, Registration};
-use super::{Keeper, Participant, Place, Role, create, system};
+use super::{Keeper, Participant, Place, Role, Sent, create, system};
 use crate::Error;
 use crate::fault::fault_point;
 use crate::layout::{FLAG_WAIT, Geometry, Region, seat};
@@ -111,6 +111,23 @@ impl Hold {
     /// Whether the channel's name still stands for this segment; a system call.
     pub(crate) fn name_refers_here(&self) -> bool {
         matches!(os::id_of_path(self.place.path()), Ok(Some(id)) if id == self.probe.id())
+    }
+
+    /// Whether a publisher has taken a seat and not left it; a load where there is one. Whether it lives is
+    /// another question.
+    #[inline]
+    pub(crate) fn publisher_seated(&self) -> bool {
+        (0..self.geometry.publishers).any(|seat| self.is_taken(seat))
+    }
+
+    /// Whether a publisher lives; a system call where there is one.
+    pub(crate) fn publisher_alive(&self) -> bool {
+        (0..self.geometry.publishers).any(|seat| self.is_taken(seat) && self.peer_alive(seat))
+    }
+
+    /// What the channel has sent, in figures to show.
+    pub(crate) fn sent(&self) -> Sent {
+        seats::sent(&self.region, &self.geometry)
     }
 
     /// Everybody who has written an entry, and whether they live.

@@ -196,6 +196,11 @@ pub(super) struct Mismatch {
 }
 
 impl Mismatch {
+    /// Of a segment whose numbers are not those that this program declares.
+    pub(super) fn of_declarations(what: String) -> Self {
+        Mismatch { kind: ErrorKind::ChannelMismatch, what, cure: ONE_DECLARATION }
+    }
+
     /// As the error of an end that can do nothing about it. `abandoned`: nobody uses the segment.
     pub(super) fn refuse(self, place: &Place, abandoned: bool) -> Error {
         let Mismatch { kind, what, cure } = self;
@@ -278,8 +283,8 @@ pub(super) fn fits(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
 /// Whether the segment is as this program would have made it.
 pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
     let theirs = &found.geometry;
-    (theirs.discipline, theirs.slots, theirs.slot_size, theirs.align)
-        == (wanted.discipline, wanted.slots, wanted.slot_size, wanted.align)
+    (theirs.discipline, theirs.slots, theirs.slot_size, theirs.align, theirs.publishers)
+        == (wanted.discipline, wanted.slots, wanted.slot_size, wanted.align, wanted.publishers)
         && theirs.seats >= wanted.seats
 }
 

@@ -6,9 +6,8 @@
 use super::inspect::{self, Found, Intact};
 use super::seats::{self, Registration};
 use super::{Participant, Place, create, name, system};
-use crate::layout::{self, Region, control};
+use crate::layout::{self, Region};
 use crate::os::{self, FileKind, Stat};
-use crate::sync::Ordering;
 use crate::{Error, ErrorKind};
 use std::fs::File;
 use std::io;
@@ -154,10 +153,8 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
         }
     };
     let region: Region = create::region(&map);
-    // Relaxed, all of them: numbers to look at, each for itself.
-    let word = |at| region.u64(at).load(Ordering::Relaxed);
-    info.messages = word(control::MESSAGES);
-    info.bytes = word(control::BYTES);
+    let sent = seats::sent(&region, geometry);
+    (info.messages, info.bytes) = (sent.messages, sent.bytes);
     info.participants = (0..geometry.seats)
         .filter_map(|index| seats::read(&region, geometry, index))
         .map(|entry| {

@@ -28,7 +28,8 @@
 //! 3. What a name stands for changes only under the registration lock of the segment that has it, after
 //!    a look that it still has. Seats are taken under the same lock, after the same look. So nobody
 //!    joins a segment that has lost its name.
-//! 4. Seat 0 of a publish/subscribe segment is the publisher's: there is one as there is one lock.
+//! 4. The first seats of a publish/subscribe segment are the publishers': seat 0 alone, unless the segment
+//!    admits several. There are as many publishers as there are locks.
 //! 5. Whoever takes a seat sweeps it first, before its entry is written.
 //! 6. Nothing is written into a file that has not passed every check, but the mark of rule 7; and
 //!    nothing is ever done to a file that is not this user's segment.
@@ -78,7 +79,7 @@ pub use list::{SegmentInfo, force_unlink, list_segments};
 pub(crate) use name::Place;
 pub(crate) use open::{join, publish, subscribe};
 pub use participant::Participant;
-pub(crate) use seats::Entry;
+pub(crate) use seats::{Entry, Sent};
 pub(crate) use spec::Spec;
 
 use crate::layout::{Geometry, Region};
@@ -90,7 +91,7 @@ use std::io;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Role {
-    /// Sends in publish/subscribe; there is one at a time.
+    /// Sends in publish/subscribe; there is one at a time, unless the channel declares more.
     Publisher = 1,
     /// Receives in publish/subscribe.
     Subscriber = 2,

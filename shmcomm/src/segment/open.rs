@@ -4,11 +4,11 @@
 //! to change it. Blocks for at most the connect timeout, and where others keep a lock, seconds.
 
 use super::attachment::{Arrival, Attachment, Held};
-use super::inspect::{self, Found, Intact};
+use super::inspect::{self, Found, Intact, Mismatch};
 use super::seats::{self, Registration};
 use super::{Keeper, Place, Role, Spec, create, system};
 use crate::fault::fault_point;
-use crate::layout::{Discipline, FLAG_WAIT, Geometry, PINNED_READERS, Pattern, control};
+use crate::layout::{Discipline, FLAG_WAIT, Geometry, PINNED_READERS, Pattern, Region, control};
 use crate::os::{self, Stat};
 use crate::sync::Ordering;
 use crate::{Error, ErrorKind};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// them has got on.
 const TURMOIL: Duration = Duration::from_secs(10);
 
-/// Makes or adopts the segment of a publish/subscribe channel, as its one publisher.
+/// Makes or adopts the segment of a publish/subscribe channel, as a publisher of it.
 pub(crate) fn publish(spec: &Spec, keeper: Keeper) -> Result<Attachment, Error> {
     publish_at(&Place::new(&spec.name)?, spec, keeper)
 }
@@ -27,21 +27,30 @@ pub(crate) fn publish(spec: &Spec, keeper: Keeper) -> Result<Attachment, Error> 
 pub(super) fn publish_at(place: &Place, spec: &Spec, keeper: Keeper) -> Result<Attachment, Error> {
     let visitor = Visitor { place, spec, role: Role::Publisher, keeper };
     let wanted = create::geometry(place, spec)?;
-    visitor.make_or_enter(wanted, |found| match inspect::same_messages(found, spec) {
-        // A queue of the same name; its messages are not the publisher's to throw away.
-        Err(mismatch) if found.pattern != Pattern::PubSub => {
-            Err(mismatch.refuse(place, !in_use(place, &found.file)?))
+    visitor.make_or_enter(wanted, |found| {
+        let mismatch = match inspect::same_messages(found, spec) {
+            // A queue of the same name; its messages are not the publisher's to throw away.
+            Err(mismatch) if found.pattern != Pattern::PubSub => {
+                return Err(mismatch.refuse(place, !in_use(place, &found.file)?));
+            }
+            Err(mismatch) => mismatch,
+            Ok(()) if !inspect::as_made_by(found, &wanted) => {
+                Mismatch::of_declarations(other_sizes(&found.geometry, &wanted))
+            }
+            Ok(()) if found.identity.flags != spec.flags => {
+                let waits =
+                    |flags| if flags & FLAG_WAIT != 0 { "waits for subscribers" } else { "overwrites" };
+                let (theirs, ours) = (waits(found.identity.flags), waits(spec.flags));
+                Mismatch::of_declarations(format!("its publisher {theirs}, and this one {ours}"))
+            }
+            Ok(()) => return Ok(Verdict::Enter),
+        };
+        // Where one publisher more could be, what keeps it out is the difference, not that others are there.
+        let theirs = found.geometry.publishers;
+        if theirs.max(wanted.publishers) > 1 && publisher_lives(&found.file, theirs) {
+            return Err(mismatch.refuse(place, false));
         }
-        Err(mismatch) => Ok(Verdict::Replace(mismatch.what)),
-        Ok(()) if !inspect::as_made_by(found, &wanted) => {
-            Ok(Verdict::Replace(other_sizes(&found.geometry, &wanted)))
-        }
-        Ok(()) if found.identity.flags != spec.flags => {
-            let waits = |flags| if flags & FLAG_WAIT != 0 { "waits for subscribers" } else { "overwrites" };
-            let (theirs, ours) = (waits(found.identity.flags), waits(spec.flags));
-            Ok(Verdict::Replace(format!("its publisher {theirs}, and this one {ours}")))
-        }
-        Ok(()) => Ok(Verdict::Enter),
+        Ok(Verdict::Replace(mismatch.what))
     })
 }
 
@@ -59,7 +68,9 @@ pub(super) fn subscribe_at(place: &Place, spec: &Spec, keeper: Keeper) -> Result
         let (error, last) = match inspect::look(place)? {
             Found::Nothing => (not_found(place, &patience), false),
             Found::HalfMade { len } => (half_made(place, len, &patience), false),
-            Found::Damaged { file, why, .. } => (inspect::damaged(place, &why), seats::alive(&file, 0)),
+            Found::Damaged { file, why, .. } => {
+                (inspect::damaged(place, &why), publisher_lives(&file, spec.publishers))
+            }
             Found::Intact(found) => {
                 match inspect::same_messages(&found, spec).and_then(|()| inspect::fits(&found, spec)) {
                     Ok(()) => {
@@ -71,7 +82,10 @@ pub(super) fn subscribe_at(place: &Place, spec: &Spec, keeper: Keeper) -> Result
                     }
                     Err(mismatch) => {
                         let abandoned = !in_use(place, &found.file)?;
-                        (mismatch.refuse(place, abandoned), seats::alive(&found.file, 0))
+                        (
+                            mismatch.refuse(place, abandoned),
+                            publisher_lives(&found.file, found.geometry.publishers),
+                        )
                     }
                 }
             }
@@ -182,8 +196,8 @@ impl Visitor<'_> {
         let Visitor { place, role, keeper, .. } = *self;
         let Intact { file, stat, geometry, identity, .. } = *found;
         let seats = match role {
-            Role::Publisher => 0..1,
-            Role::Subscriber => 1..geometry.seats,
+            Role::Publisher => 0..geometry.publishers,
+            Role::Subscriber => geometry.publishers..geometry.seats,
             _ => 0..geometry.seats,
         };
         let probe = os::reopen(&file).map_err(|error| system(place, "open", error))?;
@@ -224,16 +238,23 @@ impl Visitor<'_> {
                 let held = Held { place: place.clone(), probe, map, id: stat.id, geometry, flags };
                 Attachment::new(held, index, role, keeper).map(Some)
             }
-            None if role == Role::Publisher => match seats::read(&region, &geometry, 0) {
+            None if role == Role::Publisher => match publishers(&region, &geometry) {
                 None => {
                     outlast_ghost();
                     Ok(None)
                 }
-                publisher => Err(already_published(place, publisher)),
+                Some(publishers) => Err(already_published(place, &publishers)),
             },
             None => Err(place.error(
                 ErrorKind::NoSeat,
                 match geometry.discipline {
+                    Discipline::SharedPinned => format!(
+                        "all {} seats for subscribers are taken by live ones. Messages this large are looked \
+                         at in their slots, so a channel seats two subscribers fewer than it has slots, \
+                         {PINNED_READERS} at most. Close some of them, or raise `slots` (and `seats`) where the \
+                         segment is made",
+                        seats.len()
+                    ),
                     Discipline::Pinned => format!(
                         "all {} seats for subscribers are taken by live ones. Messages this large are looked \
                          at in their slots, and two of the {} slots must stay free: a channel seats two \
@@ -289,28 +310,45 @@ impl Visitor<'_> {
         if self.role != Role::Publisher {
             return in_use(self.place, old.file);
         }
-        if seats::alive(old.file, 0) {
-            let publisher = old.intact.and_then(|found| publisher_of(self.place, found));
-            if old.intact.is_some() && publisher.is_none() {
-                outlast_ghost();
-                return Ok(true);
-            }
-            return Err(already_published(self.place, publisher));
+        // Of one whose header is damaged it is not known how many publishers it has.
+        let seats = old.intact.map_or(self.spec.publishers, |found| found.geometry.publishers);
+        if !publisher_lives(old.file, seats) {
+            return Ok(false);
         }
-        Ok(false)
+        let publishers = match old.intact {
+            Some(found) => match publishers_of(self.place, found) {
+                Some(publishers) => publishers,
+                None => {
+                    outlast_ghost();
+                    return Ok(true);
+                }
+            },
+            None => Vec::new(),
+        };
+        Err(already_published(self.place, &publishers))
     }
 }
 
-/// Seat 0 is locked and has no entry. Its publisher has left, and while it was there some thread of it
+/// Whether somebody lives on a seat for publishers, of which there are so many.
+fn publisher_lives(file: &File, seats: u32) -> bool {
+    (0..seats).any(|seat| seats::alive(file, seat))
+}
+
+/// A publisher's seat is locked and has no entry. Its publisher has left, and while it was there some thread of it
 /// started a process, which has a copy of the open file until it execs: any moment now.
 fn outlast_ghost() {
     std::thread::sleep(Duration::from_millis(1));
 }
 
-/// The participant that the entry of seat 0 speaks of.
-fn publisher_of(place: &Place, found: &Intact) -> Option<seats::Entry> {
+/// The participants that the entries of the publishers' seats speak of; `None` if not one does.
+fn publishers(region: &Region, geometry: &Geometry) -> Option<Vec<seats::Entry>> {
+    let entries = (0..geometry.publishers).filter_map(|seat| seats::read(region, geometry, seat));
+    Some(entries.collect::<Vec<_>>()).filter(|entries| !entries.is_empty())
+}
+
+fn publishers_of(place: &Place, found: &Intact) -> Option<Vec<seats::Entry>> {
     let map = create::map(place, &found.file, &found.geometry).ok()?;
-    seats::read(&create::region(&map), &found.geometry, 0)
+    publishers(&create::region(&map), &found.geometry)
 }
 
 fn in_use(place: &Place, file: &File) -> Result<bool, Error> {
@@ -336,18 +374,24 @@ fn welcome(attachment: Attachment) -> Attachment {
     attachment
 }
 
-fn already_published(place: &Place, publisher: Option<seats::Entry>) -> Error {
-    let who = match publisher {
-        Some(entry) => {
-            let age = Duration::from_nanos(os::wall_clock().saturating_sub(entry.joined).max(0) as u64);
-            format!(
-                "process {} (`{}`) has published it for {:.1} s",
-                entry.pid,
-                entry.name,
-                age.as_secs_f64()
-            )
+fn already_published(place: &Place, publishers: &[seats::Entry]) -> Error {
+    let one = |entry: &seats::Entry| {
+        let age = Duration::from_nanos(os::wall_clock().saturating_sub(entry.joined).max(0) as u64);
+        let (pid, name) = (entry.pid, &entry.name);
+        format!("process {pid} (`{name}`) has published it for {:.1} s", age.as_secs_f64())
+    };
+    let who = match publishers {
+        [] => "another process publishes it".to_owned(),
+        [entry] => one(entry),
+        several => {
+            let who = several.iter().map(one).collect::<Vec<_>>().join(", ");
+            let all = format!(
+                "{who}, and the channel has {} publishers at a time; \
+                 end one of them, or raise `publishers` where the segment is made",
+                several.len()
+            );
+            return place.error(ErrorKind::AlreadyPublished, all);
         }
-        None => "another process publishes it".to_owned(),
     };
     place.error(
         ErrorKind::AlreadyPublished,
@@ -379,9 +423,16 @@ fn half_made(place: &Place, len: u64, patience: &Patience) -> Error {
 }
 
 fn other_sizes(theirs: &Geometry, ours: &Geometry) -> String {
-    format!(
+    let sizes = format!(
         "it has {} slots of {} bytes for {} participants, and this program declares {} of {} for {}",
         theirs.slots, theirs.slot_size, theirs.seats, ours.slots, ours.slot_size, ours.seats
+    );
+    if theirs.publishers == ours.publishers {
+        return sizes;
+    }
+    format!(
+        "{sizes}; it admits {} publishers, and this program declares {}",
+        theirs.publishers, ours.publishers
     )
 }
 

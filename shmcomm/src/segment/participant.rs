@@ -2,9 +2,8 @@
 //!
 //! Owns the public form of a seat's [`Entry`]. Never decides anything.
 
-use super::{Entry, Role};
-use crate::layout::{Discipline, Geometry, Region, control};
-use crate::sync::Ordering;
+use super::{Entry, Role, seats};
+use crate::layout::{Discipline, Geometry, Region};
 use std::time::SystemTime;
 
 /// A participant of a channel. All but `alive` is what it says of itself.
@@ -44,8 +43,7 @@ pub struct Participant {
 
 impl Participant {
     pub(super) fn new(region: &Region, geometry: &Geometry, entry: Entry, alive: bool) -> Self {
-        // Relaxed: a figure to show.
-        let head = region.u64(control::HEAD).load(Ordering::Relaxed);
+        let head = seats::sent(region, geometry).head;
         let lags = entry.role == Role::Subscriber && geometry.discipline != Discipline::Queue;
         Participant {
             seat: entry.seat,

@@ -154,6 +154,30 @@ pub(super) fn read(region: &Region, geometry: &Geometry, index: u32) -> Option<E
     })
 }
 
+/// What a channel has sent since its segment was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    /// The position that is written next.
+    pub(crate) head: u64,
+}
+
+/// In figures to show. Several publishers count for themselves, and the segment for those that have left.
+pub(super) fn sent(region: &Region, geometry: &Geometry) -> Sent {
+    // Relaxed, here and below: each word for itself.
+    let word = |at| region.u64(at).load(Ordering::Relaxed);
+    let (messages, bytes, head) = (word(control::MESSAGES), word(control::BYTES), word(control::HEAD));
+    if !geometry.discipline.shared() {
+        return Sent { messages, bytes, head };
+    }
+    let seats = || (0..geometry.publishers).map(|index| geometry.seat(index));
+    let head = seats().map(|at| word(at + seat::POSITION)).fold(head, u64::max);
+    let bytes = seats().map(|at| word(at + seat::BYTES)).fold(bytes, u64::wrapping_add);
+    // Each position of such a ring is a message.
+    Sent { messages: head, bytes, head }
+}
+
 /// Writes the entry of this process on a seat that it holds.
 pub(super) fn write(region: &Region, geometry: &Geometry, index: u32, role: Role) {
     clear(region, geometry, index);

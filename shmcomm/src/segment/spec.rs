@@ -19,6 +19,8 @@ pub(crate) struct Spec {
     /// Alignment of the payload, a power of two.
     pub(crate) align: u64,
     pub(crate) seats: u32,
+    /// Publishers at a time; 1 for the patterns that have none.
+    pub(crate) publishers: u32,
     /// `layout::FLAG_*`.
     pub(crate) flags: u32,
     /// Of the message, the request, or the header.

@@ -2,7 +2,9 @@
 //! `SHMCOMM_NAMESPACE` names. Says `ready` when its end is open.
 
 use shmcomm::{CallError, RecvError, RequestError};
-use shmcomm_tests::{Jobs, Large, LargeFeed, PatientService, Service, Small, SmallFeed};
+use shmcomm_tests::{
+    Jobs, Large, LargeFeed, PatientService, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed,
+};
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
@@ -17,6 +19,12 @@ fn main() -> Result {
         }
         ["publish-large", first, count, pause] => {
             publish_large(first.parse()?, count.parse()?, pause.parse()?)
+        }
+        ["publish-shared", publisher, count, pause] => {
+            publish_shared(publisher.parse()?, count.parse()?, pause.parse()?)
+        }
+        ["publish-shared-large", publisher, count, pause] => {
+            publish_shared_large(publisher.parse()?, count.parse()?, pause.parse()?)
         }
         ["count-small", until] => count_small(until.parse()?),
         ["hold-large"] => hold_large(),
@@ -58,6 +66,34 @@ fn publish_large(first: u64, count: u64, pause: u64) -> Result {
     for number in first..first.saturating_add(count) {
         let mut loan = feed.loan()?;
         *loan = Large::new(number);
+        loan.send()?;
+        rest(pause);
+    }
+    println!("sent");
+    wait_for_end()
+}
+
+/// Sends `count` messages whose numbers begin with its own, when it is told to; then stays until its input
+/// ends.
+fn publish_shared(publisher: u64, count: u64, pause: u64) -> Result {
+    let mut feed = SharedFeed::publisher()?;
+    ready();
+    std::io::stdin().lock().read_line(&mut String::new())?;
+    for number in 0..count {
+        feed.send(&Small::new(publisher << 32 | number))?;
+        rest(pause);
+    }
+    println!("sent");
+    wait_for_end()
+}
+
+fn publish_shared_large(publisher: u64, count: u64, pause: u64) -> Result {
+    let mut feed = SharedLargeFeed::publisher()?;
+    ready();
+    std::io::stdin().lock().read_line(&mut String::new())?;
+    for number in 0..count {
+        let mut loan = feed.loan()?;
+        *loan = Large::new(publisher << 32 | number);
         loan.send()?;
         rest(pause);
     }

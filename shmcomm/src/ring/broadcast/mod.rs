@@ -9,7 +9,7 @@ mod reader;
 mod writer;
 
 #[cfg(all(test, loom))]
-mod model;
+pub(super) mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;
 

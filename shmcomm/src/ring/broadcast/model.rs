@@ -33,6 +33,7 @@ impl Ring {
             slot_size: SIZE as u64,
             align: 8,
             seats: 4,
+            publishers: 1,
             schema_len: 0,
         };
         let geometry = Geometry::with(discipline, shape).unwrap();
@@ -145,7 +146,11 @@ fn send(writer: &mut Writer, messages: u64, life: u64) -> u64 {
 
 /// Runs every execution with at most so many preemptions, and returns whether `run` was ever true:
 /// a model that never gets where it should proves nothing.
-fn model(name: &str, preemptions: usize, run: impl Fn() -> bool + Sync + Send + 'static) -> bool {
+pub(in crate::ring) fn model(
+    name: &str,
+    preemptions: usize,
+    run: impl Fn() -> bool + Sync + Send + 'static,
+) -> bool {
     let executions = Arc::new(AtomicU64::new(0));
     let reached = Arc::new(AtomicBool::new(false));
     let (count, mark) = (Arc::clone(&executions), Arc::clone(&reached));
@@ -161,7 +166,11 @@ fn model(name: &str, preemptions: usize, run: impl Fn() -> bool + Sync + Send + 
 
 /// Runs a model for every fault point, until there was none left to die at. `run` returns whether it
 /// died.
-fn every_crash(name: &str, preemptions: usize, run: impl Fn(u32) -> bool + Clone + Sync + Send + 'static) {
+pub(in crate::ring) fn every_crash(
+    name: &str,
+    preemptions: usize,
+    run: impl Fn(u32) -> bool + Clone + Sync + Send + 'static,
+) {
     for point in 0.. {
         let run = run.clone();
         if !model(&format!("{name} {point}"), preemptions, move || run(point)) {

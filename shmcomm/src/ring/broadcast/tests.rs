@@ -19,7 +19,15 @@ struct Ring {
 
 impl Ring {
     fn new(discipline: Discipline, slots: u64, slot_size: u64) -> Self {
-        let shape = Shape { pattern: Pattern::PubSub, slots, slot_size, align: 8, seats: 8, schema_len: 0 };
+        let shape = Shape {
+            pattern: Pattern::PubSub,
+            slots,
+            slot_size,
+            align: 8,
+            seats: 8,
+            publishers: 1,
+            schema_len: 0,
+        };
         let geometry = Geometry::with(discipline, shape).unwrap();
         Ring { heap: Heap::new(&geometry), geometry }
     }

@@ -17,8 +17,15 @@ struct Ring {
 
 impl Ring {
     fn new(slots: u64) -> Self {
-        let shape =
-            Shape { pattern: Pattern::ReqRep, slots, slot_size: SIZE, align: 8, seats: 16, schema_len: 0 };
+        let shape = Shape {
+            pattern: Pattern::ReqRep,
+            slots,
+            slot_size: SIZE,
+            align: 8,
+            seats: 16,
+            publishers: 1,
+            schema_len: 0,
+        };
         let geometry = Geometry::new(shape).unwrap();
         Ring { heap: Heap::new(&geometry), geometry }
     }

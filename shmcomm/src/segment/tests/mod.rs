@@ -33,6 +33,7 @@ impl Channel {
             slot_size: 64,
             align: 8,
             seats: 8,
+            publishers: 1,
             flags: 0,
             fingerprint: 0x1234_5678_9abc_def0,
             fingerprint2: 0,

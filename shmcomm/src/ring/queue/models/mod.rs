@@ -22,8 +22,15 @@ struct Ring {
 
 impl Ring {
     fn new(slots: u64) -> Arc<Self> {
-        let shape =
-            Shape { pattern: Pattern::ReqRep, slots, slot_size: 16, align: 8, seats: 8, schema_len: 0 };
+        let shape = Shape {
+            pattern: Pattern::ReqRep,
+            slots,
+            slot_size: 16,
+            align: 8,
+            seats: 8,
+            publishers: 1,
+            schema_len: 0,
+        };
         let geometry = Geometry::new(shape).unwrap();
         Arc::new(Ring { heap: Heap::new(&geometry), geometry })
     }
