@@ -1,8 +1,8 @@
 //! Where a process may die, and what the models do there.
 //!
 //! Owns `fault_point!`, which names an instant between two steps of a protocol, and the switch to
-//! the known-wrong variants that the models have to refute. Both are nothing at all in a normal
-//! build: `fault_point!` expands to `()`, and [`mutant`] is constantly `false`.
+//! the known-wrong variants (`SHMCOMM_MUTANT`) that the models and the torture have to refute. Both are
+//! nothing at all in a normal build: `fault_point!` expands to `()`, and [`mutant`] is constantly `false`.
 //!
 //! * Under `cfg(loom)` a thread that runs in `crash_at` stops at the point it was told, as if
 //!   killed: nothing that it holds is given back.
@@ -37,10 +37,17 @@ pub(crate) use plan::Point;
 pub use plan::{Action, arm, observe};
 
 /// True in the known-wrong variant of that name.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shmcomm_fault)))]
 #[inline(always)]
 pub(crate) const fn mutant(_name: &str) -> bool {
     false
+}
+
+/// True in the known-wrong variant that `SHMCOMM_MUTANT` names.
+#[cfg(any(loom, shmcomm_fault))]
+pub(crate) fn mutant(name: &str) -> bool {
+    static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    CHOSEN.get_or_init(|| std::env::var("SHMCOMM_MUTANT").ok()).as_deref() == Some(name)
 }
 
 /// `ordering`, but `Relaxed` in the known-wrong variant of that name.
@@ -56,7 +63,6 @@ pub(crate) use model::*;
 mod model {
     use std::cell::Cell;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-    use std::sync::OnceLock;
 
     loom::thread_local! {
         /// Points that this thread still passes before it dies; negative: it lives on.
@@ -93,12 +99,6 @@ mod model {
     /// Whether this thread is being killed: then no destructor may tidy up.
     pub(crate) fn dying() -> bool {
         std::thread::panicking()
-    }
-
-    /// True in the known-wrong variant that `SHMCOMM_MUTANT` names.
-    pub(crate) fn mutant(name: &str) -> bool {
-        static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
-        CHOSEN.get_or_init(|| std::env::var("SHMCOMM_MUTANT").ok()).as_deref() == Some(name)
     }
 }
 

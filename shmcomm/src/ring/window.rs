@@ -204,6 +204,7 @@ impl Share {
     pub(crate) fn leave(&self) {
         // [consumed] pairs with the scan, which takes this for the last position of all.
         self.window().swap(0, Release);
+        fault_point!("sub.parted");
     }
 
     fn position(&self) -> &AtomicU64 {
@@ -279,6 +280,7 @@ impl Window {
                 self.holder = Some(index);
             }
         }
+        fault_point!("pub.scanned");
         limit.max(next)
     }
 
@@ -337,6 +339,7 @@ impl Window {
                 // Relaxed: a figure.
                 self.region.u64(self.geometry.seat(index) + seat::CUT).fetch_add(1, Relaxed);
                 cut += 1;
+                fault_point!("pub.cut");
             }
             *held = None;
         }

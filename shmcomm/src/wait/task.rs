@@ -29,6 +29,7 @@
 
 use super::reactor::Alarm;
 use super::{Await, Deadline, SLICE, handshake};
+use crate::fault::fault_point;
 use crate::os::FutexAt;
 use core::cell::Cell;
 use core::future::poll_fn;
@@ -114,6 +115,7 @@ impl Nap {
             // No thread: better to look all the time than never.
             context.waker().wake_by_ref();
         }
+        fault_point!("wait.pending");
         TAKEN.with(|taken| taken.set(0));
         Poll::Pending
     }

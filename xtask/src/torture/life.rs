@@ -8,6 +8,7 @@ use super::ledger::{self, CLAIMED, JOBS, Ledger, RECEIVED, Round, SENT, now};
 use super::process::{COMPLAINED, End, LEFT, PANICKED, fork, outlive};
 use super::random::Random;
 use std::fmt::Display;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,6 +35,8 @@ pub struct Life {
     pub term: u64,
     /// What is to happen at fault points.
     pub plan: String,
+    /// Waits in tasks rather than in threads. Such a process has two threads, and does not fork.
+    pub tasks: bool,
 }
 
 /// Where the observer of fault points finds what it needs.
@@ -143,6 +146,20 @@ impl Life {
         Some(number)
     }
 
+    /// A message of which each subscriber counts what it misses.
+    pub fn message_sent(&self, number: u64) {
+        if let Some(job) = self.round().jobs.get(number as usize) {
+            job.store(CLAIMED | SENT, Relaxed);
+        }
+        self.sent();
+    }
+
+    /// How many messages of these were certainly sent.
+    pub fn count_sent(&self, numbers: Range<u64>) -> u64 {
+        let jobs = self.round().jobs.iter().take(numbers.end as usize).skip(numbers.start as usize);
+        jobs.filter(|job| job.load(Relaxed) & SENT != 0).count() as u64
+    }
+
     pub fn job_sent(&self, number: u64) {
         self.round().jobs[number as usize].fetch_or(SENT, Relaxed);
         self.sent();
@@ -183,8 +200,12 @@ impl Life {
         }
     }
 
-    /// Has a copy of this process run `child` with all its ends, as a program that forks does.
+    /// Has a copy of this process run `child` with all its ends, as a program that forks does: every so
+    /// often, where it has one thread.
     pub fn fork(&mut self, child: impl FnOnce(&mut Life) -> Result<(), Wrong>) -> Result<(), Wrong> {
+        if self.tasks || self.random.below(4000) > 0 {
+            return Ok(());
+        }
         let pid = fork(|| match child(self) {
             Ok(()) => LEFT,
             Err(why) => {

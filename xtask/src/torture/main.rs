@@ -9,6 +9,7 @@ mod fault;
 mod harm;
 mod ledger;
 mod life;
+mod mutants;
 #[path = "../names.rs"]
 mod names;
 mod process;
@@ -43,6 +44,7 @@ struct Options {
     jobs: usize,
     only: Option<&'static str>,
     keep_going: bool,
+    mutants: bool,
 }
 
 fn main() -> ExitCode {
@@ -58,8 +60,14 @@ fn main() -> ExitCode {
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Wrong> {
     let seed = ledger::now() ^ u64::from(std::process::id()) << 40;
-    let mut options =
-        Options { time: Duration::from_secs(600), seed, jobs: 5, only: None, keep_going: false };
+    let mut options = Options {
+        time: Duration::from_secs(600),
+        seed,
+        jobs: 5,
+        only: None,
+        keep_going: false,
+        mutants: false,
+    };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} takes a value"));
         match argument.as_str() {
@@ -76,6 +84,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Wrong
                 options.only = Some(scene.name);
             }
             "--keep-going" => options.keep_going = true,
+            "--mutants" => options.mutants = true,
             other => return Err(format!("no option `{other}`").into()),
         }
     }
@@ -94,19 +103,48 @@ fn run(options: &Options) -> Result<bool, Wrong> {
     std::fs::create_dir(&folder)?;
     // SAFETY: there is no other thread.
     unsafe { std::env::set_var("SHMCOMM_DIR", &folder) };
-    let outcome = rounds(options);
+    let outcome = if options.mutants { mutants::refute(options) } else { rounds(options) };
     clean_up(|pid| pid == std::process::id());
     outcome
 }
 
+/// What rounds need and leave behind.
+struct Stage {
+    ledger: &'static Ledger,
+    names: &'static [String],
+    totals: Totals,
+    seed: u64,
+    jobs: usize,
+    rounds: u64,
+}
+
+impl Stage {
+    fn new(options: &Options) -> Result<Self, Wrong> {
+        let names: &'static [String] = names::all()?.leak();
+        if names.len() > POINTS {
+            return Err(format!("{} fault points; make room in the ledger for them", names.len()).into());
+        }
+        let (seed, jobs) = (options.seed, options.jobs);
+        Ok(Stage { ledger: Ledger::new()?, names, totals: Totals::default(), seed, jobs, rounds: 0 })
+    }
+
+    /// Plays a round; what was wrong, if something was.
+    fn play(&mut self, scene: &'static Scene, mode: Mode) -> Option<String> {
+        let number = self.rounds;
+        self.rounds += 1;
+        let random = Random::new(self.seed.wrapping_add(number));
+        let channel = format!("torture-{}/{number}/{}", std::process::id(), scene.name);
+        let Stage { ledger, names, totals, jobs, .. } = self;
+        let mut round = Round::new(ledger, names, scene, channel.clone(), mode, random, totals, *jobs);
+        let why = round.play(ROUND.mul_f64(0.85).as_nanos() as u64).err()?;
+        clean_channel(&channel);
+        Some(format!("round {number}, scene {}, {mode:?}: {why}", scene.name))
+    }
+}
+
 /// Plays rounds until the time is over, or something is wrong.
 fn rounds(options: &Options) -> Result<bool, Wrong> {
-    let names: &'static [String] = names::all()?.leak();
-    if names.len() > POINTS {
-        return Err(format!("{} fault points; make room in the ledger for them", names.len()).into());
-    }
-    let ledger = Ledger::new()?;
-    let mut totals = Totals::default();
+    let mut stage = Stage::new(options)?;
     let start = Instant::now();
     let scenes: Vec<&'static Scene> =
         SCENES.iter().filter(|scene| options.only.is_none_or(|only| scene.name == only)).collect();
@@ -115,31 +153,25 @@ fn rounds(options: &Options) -> Result<bool, Wrong> {
         if start.elapsed() + ROUND / 2 > options.time || process::interrupted() {
             break;
         }
-        let scene = scenes[number % scenes.len()];
         // Each scene in each way, one way after the other.
         let mode = Mode::of((number / scenes.len()) as u64);
-        let random = Random::new(options.seed.wrapping_add(number as u64));
-        let channel = format!("torture-{}/{number}/{}", std::process::id(), scene.name);
-        let mut round =
-            Round::new(ledger, names, scene, channel.clone(), mode, random, &mut totals, options.jobs);
-        if let Err(why) = round.play(ROUND.mul_f64(0.85).as_nanos() as u64) {
+        if let Some(why) = stage.play(scenes[number % scenes.len()], mode) {
             if process::interrupted() {
                 break;
             }
-            let why = format!("round {number}, scene {}, {mode:?}: {why}", scene.name);
             println!("WRONG: {why}");
             wrong.push(why);
-            clean_channel(&channel);
             if !options.keep_going {
                 break;
             }
         }
     }
-    let report = Report { totals: &totals, ledger, names, seed: options.seed, time: start.elapsed() };
+    let Stage { ledger, names, totals, seed, .. } = stage;
+    let report = Report { totals: &totals, ledger, names, seed, time: start.elapsed() };
     println!("{report}");
     wrong.extend(shortcomings(options, &report, &totals));
     for why in &wrong {
-        println!("FAILED: {why}\n        again: cargo xtask torture --seed {}", options.seed);
+        println!("FAILED: {why}\n        again: cargo xtask torture --seed {seed}");
     }
     if process::interrupted() {
         return Err("interrupted".into());

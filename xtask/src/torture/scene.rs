@@ -11,6 +11,8 @@ pub struct Scene {
     pub roles: &'static [Role],
     /// Run by a process of its own, when all others have left.
     pub audit: Work,
+    /// What was sent is there until somebody has it.
+    pub keeps: bool,
     /// A receiver that dies may take what it had just taken with it.
     pub loses_with_receivers: bool,
 }
@@ -40,6 +42,7 @@ pub const SCENES: &[Scene] = &[
             receiver("subscriber", 2, true, pubsub::subscribe_copied),
         ],
         audit: pubsub::audit_copied,
+        keeps: false,
         loses_with_receivers: false,
     },
     Scene {
@@ -49,6 +52,17 @@ pub const SCENES: &[Scene] = &[
             receiver("subscriber", 2, true, pubsub::subscribe_pinned),
         ],
         audit: pubsub::audit_pinned,
+        keeps: false,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "gapless",
+        roles: &[
+            sender("publisher", 1, false, pubsub::publish_waiting),
+            receiver("subscriber", 2, true, pubsub::subscribe_gapless),
+        ],
+        audit: pubsub::audit_waiting,
+        keeps: false,
         loses_with_receivers: false,
     },
     Scene {
@@ -58,24 +72,28 @@ pub const SCENES: &[Scene] = &[
             receiver("subscriber", 2, true, pubsub::subscribe_following),
         ],
         audit: pubsub::audit_copied,
+        keeps: false,
         loses_with_receivers: false,
     },
     Scene {
         name: "jobs",
         roles: &[sender("pusher", 2, true, pushpull::push), receiver("puller", 2, true, pushpull::pull)],
         audit: pushpull::audit,
+        keeps: true,
         loses_with_receivers: false,
     },
     Scene {
         name: "plain",
         roles: &[sender("requester", 2, true, reqrep::request), receiver("replier", 2, true, reqrep::reply)],
         audit: reqrep::audit,
+        keeps: false,
         loses_with_receivers: false,
     },
     Scene {
         name: "patient",
         roles: &[sender("requester", 2, true, reqrep::request), receiver("replier", 2, true, reqrep::reply)],
         audit: reqrep::audit,
+        keeps: false,
         loses_with_receivers: false,
     },
     Scene {
@@ -85,12 +103,14 @@ pub const SCENES: &[Scene] = &[
             receiver("subscriber", 2, true, python::subscribe),
         ],
         audit: python::audit_pubsub,
+        keeps: false,
         loses_with_receivers: true,
     },
     Scene {
         name: "python-pushpull",
         roles: &[sender("pusher", 1, false, python::push), receiver("puller", 2, true, python::pull)],
         audit: python::audit_pushpull,
+        keeps: true,
         loses_with_receivers: true,
     },
     Scene {
@@ -100,6 +120,7 @@ pub const SCENES: &[Scene] = &[
             receiver("replier", 1, false, python::reply),
         ],
         audit: python::audit_reqrep,
+        keeps: false,
         loses_with_receivers: true,
     },
 ];

@@ -140,13 +140,13 @@ impl<'r> Round<'r> {
             this.workers.iter().all(|w| !this.sends(w) || w.process.is_none())
         })?;
         // Nobody sends any more, so each job that was sent and is not received is waiting.
+        let most = if self.scene.keeps { 1 << 10 } else { 0 };
+        let missing = |this: &Self| this.ledger.round.missing().take(most).collect::<Vec<u64>>();
         let outcome = self.until("jobs that nobody gets", |this| {
-            let missing = this.ledger.round.missing().take(1 << 10).count() as u64;
-            missing == 0
-                || this.scene.loses_with_receivers
-                    && missing <= this.ledger.round.receiver_deaths.load(Relaxed)
+            let excuses = this.ledger.round.receiver_deaths.load(Relaxed);
+            missing(this).len() as u64 <= if this.scene.loses_with_receivers { excuses } else { 0 }
         });
-        let missing: Vec<u64> = round.missing().collect();
+        let missing = missing(self);
         outcome
             .map_err(|why| format!("lost: {} jobs, such as {:?}: {why}", missing.len(), missing.first()))?;
         self.totals.taken_along += missing.len() as u64;
@@ -232,6 +232,7 @@ impl<'r> Round<'r> {
             channel: self.channel.clone(),
             term: fate.leaves_after.map_or(u64::MAX, |nanos| now + nanos),
             plan: fate.plan,
+            tasks: self.random.percent(25),
         };
         let (names, work) = (self.names, role.work);
         let worker = &mut self.workers[at];
@@ -358,6 +359,7 @@ impl<'r> Round<'r> {
             channel: self.channel.clone(),
             term: u64::MAX,
             plan: String::new(),
+            tasks: false,
         };
         let names = self.names;
         let auditor = process::fork(move || life.run(names, audit))?;

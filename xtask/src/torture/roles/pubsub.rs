@@ -3,9 +3,13 @@
 //! A publisher's messages are numbered over all publishers of the round, so each subscriber sees rising
 //! numbers, never one that nobody began to send, and knows from the library how many it missed.
 
+use super::tasks::within;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
-use shmcomm::{Channel, Opener, PubSub, Publisher, RecvTimeoutError, SendError, Subscriber, TryRecvError};
+use shmcomm::{
+    Channel, Opener, Overflow, PubSub, Publisher, RecvTimeoutError, SendError, SendTimeoutError, Subscriber,
+    TryRecvError,
+};
 use shmcomm_tests::{Large, Proof, Small};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -29,9 +33,27 @@ pub fn publish_pinned(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| publish::<2047>(life, 8, send_loan))
 }
 
+/// Small messages, none of which is lost: the publisher waits.
+pub fn publish_waiting(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| publish::<7>(life, 16, send_waiting))
+}
+
+fn send_waiting(publisher: &mut Publisher<Small>, number: u64, life: &mut Life) -> Result<(), SendError> {
+    let message = Small::new(number);
+    if life.tasks {
+        return within(publisher.send_async(&message), TURN).unwrap_or(Err(SendError::AllSlotsHeld));
+    }
+    match publisher.send_timeout(&message, TURN) {
+        Ok(()) => Ok(()),
+        // To be tried again, like the other.
+        Err(SendTimeoutError::Timeout) => Err(SendError::AllSlotsHeld),
+        Err(SendTimeoutError::Refused(error)) => Err(error),
+    }
+}
+
 /// Small messages, each life with another number of slots: the segment is replaced.
 pub fn publish_replacing(life: &mut Life) -> Result<(), Wrong> {
-    let slots = *life.random.pick(&[16, 32, 64]);
+    let slots = *life.random.pick(&[8, 32, 64]);
     publish::<7>(life, slots, send)?;
     // As somebody does who cleans up by hand.
     if life.random.percent(30) {
@@ -59,7 +81,8 @@ fn publish<const W: usize>(
     slots: usize,
     send: fn(&mut Publisher<Proof<W>>, u64, &mut Life) -> Result<(), SendError>,
 ) -> Result<(), Wrong> {
-    let channel = channel::<W>(life)?.slots(slots);
+    let overflow = if slots == 16 && W == 7 { Overflow::Wait } else { Overflow::Overwrite };
+    let channel = channel::<W>(life)?.slots(slots).overflow(overflow);
     let Some(mut publisher) = open(life, || channel.clone().publisher())? else { return Ok(()) };
     let mut pace = Pace::new(life);
     let sender = life.sender() << SENDER;
@@ -68,19 +91,17 @@ fn publish<const W: usize>(
         pace.next(life);
         match send(&mut publisher, sender | number, life) {
             Ok(()) => {
-                life.sent();
+                life.message_sent(number);
                 number = life.round().next.fetch_add(1, Relaxed);
             }
             // Somebody keeps the registration lock, so the dead are not swept yet.
             Err(SendError::AllSlotsHeld) => life.rest(100),
             Err(error) => return Err(wrong("send", error)),
         }
-        if life.random.below(5000) == 0 {
-            life.fork(|life| match send(&mut publisher, 0, life) {
-                Err(SendError::Forked) => Ok(()),
-                other => Err(format!("a send in the child of a fork gave {other:?}").into()),
-            })?;
-        }
+        life.fork(|life| match send(&mut publisher, 0, life) {
+            Err(SendError::Forked) => Ok(()),
+            other => Err(format!("a send in the child of a fork gave {other:?}").into()),
+        })?;
     }
     Ok(())
 }
@@ -89,8 +110,18 @@ fn publish<const W: usize>(
 struct Seen {
     /// The number of the last one, and what the library said until then that was missed.
     last: Option<(u64, u64)>,
-    /// Whether each message that nobody said was missed was never sent.
-    complete: bool,
+    losses: Losses,
+}
+
+/// What may be missing between two messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Losses {
+    /// Nothing: the publisher waits.
+    None,
+    /// As many as the library says, and numbers that were never sent.
+    Counted,
+    /// Whole segments as well, which were replaced before the subscriber came to them.
+    Segments,
 }
 
 impl Seen {
@@ -105,13 +136,22 @@ impl Seen {
             if stamp <= last {
                 return Err(format!("reordered or repeated: message {stamp:#x} after {last:#x}").into());
             }
-            let gap = number - (last & ((1 << SENDER) - 1)) - 1;
-            // Each sender between may have left one number unsent.
-            let (missed, senders) = (missed - missed_before, sender - (last >> SENDER));
-            let unsent = if self.complete || senders == 0 { senders } else { u64::MAX };
-            if missed > gap || gap - missed > unsent {
+            let (before, missed) = (last & ((1 << SENDER) - 1), missed - missed_before);
+            let gap = number - before - 1;
+            // What a sender that died had not sent, or had not said that it had, need not be missed.
+            let certain = match self.losses {
+                _ if stamp >> SENDER == last >> SENDER => gap,
+                Losses::Segments => 0,
+                _ => life.count_sent(before + 1..number),
+            };
+            if self.losses == Losses::None && missed > 0 {
+                return Err(
+                    format!("lost: {missed} messages of a publisher that waits, before {stamp:#x}").into()
+                );
+            }
+            if missed > gap || missed < certain {
                 return Err(format!(
-                    "miscounted: {gap} messages between {last:#x} and {stamp:#x}, \
+                    "miscounted: {gap} messages between {last:#x} and {stamp:#x}, {certain} of them certainly sent, \
                      of which {missed} were said to be missed"
                 )
                 .into());
@@ -124,26 +164,33 @@ impl Seen {
 
 /// Receives small messages by value, in all ways.
 pub fn subscribe_copied(life: &mut Life) -> Result<(), Wrong> {
-    leaves_nothing(life, |life| subscribe::<7>(life, true))
+    leaves_nothing(life, |life| subscribe::<7>(life, Losses::Counted))
 }
 
 /// Receives large messages where they are.
 pub fn subscribe_pinned(life: &mut Life) -> Result<(), Wrong> {
-    leaves_nothing(life, |life| subscribe::<2047>(life, true))
+    leaves_nothing(life, |life| subscribe::<2047>(life, Losses::Counted))
 }
 
 /// Receives where segments are replaced, of which it may come to none or several.
 pub fn subscribe_following(life: &mut Life) -> Result<(), Wrong> {
-    leaves_nothing(life, |life| subscribe::<7>(life, false))
+    leaves_nothing(life, |life| subscribe::<7>(life, Losses::Segments))
 }
 
-fn subscribe<const W: usize>(life: &mut Life, complete: bool) -> Result<(), Wrong> {
-    let channel = channel::<W>(life)?;
+/// Receives from a publisher that waits; with no patience to speak of, it may be cut loose.
+pub fn subscribe_gapless(life: &mut Life) -> Result<(), Wrong> {
+    let losses = if life.random.percent(80) { Losses::None } else { Losses::Counted };
+    leaves_nothing(life, |life| subscribe::<7>(life, losses))
+}
+
+fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wrong> {
+    let patience = Duration::from_millis(if losses == Losses::None { 60_000 } else { 5 });
+    let channel = channel::<W>(life)?.patience(patience);
     let Some(mut subscriber) = open(life, || channel.clone().subscriber())? else { return Ok(()) };
-    let mut seen = Seen { last: None, complete };
+    let mut seen = Seen { last: None, losses };
     let slow = life.random.percent(30);
     while !life.is_over() {
-        match receive(life, &mut subscriber)? {
+        match receive(life, &mut subscriber, losses == Losses::None)? {
             Ok(None) => {}
             Ok(Some(stamp)) => seen.message(life, stamp, subscriber.lost() + subscriber.skipped())?,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Lagged(_)) => {}
@@ -155,14 +202,12 @@ fn subscribe<const W: usize>(life: &mut Life, complete: bool) -> Result<(), Wron
         if slow && life.random.percent(1) {
             life.rest(3000);
         }
-        if life.random.below(3000) == 0 {
-            life.fork(|_| match subscriber.recv_timeout(Duration::ZERO) {
-                Err(RecvTimeoutError::Forked) => Ok(()),
-                other => {
-                    Err(format!("a receive in the child of a fork gave {:?}", other.map(|m| m.number)).into())
-                }
-            })?;
-        }
+        life.fork(|_| match subscriber.recv_timeout(Duration::ZERO) {
+            Err(RecvTimeoutError::Forked) => Ok(()),
+            other => {
+                Err(format!("a receive in the child of a fork gave {:?}", other.map(|m| m.number)).into())
+            }
+        })?;
     }
     Ok(())
 }
@@ -172,6 +217,7 @@ fn subscribe<const W: usize>(life: &mut Life, complete: bool) -> Result<(), Wron
 fn receive<const W: usize>(
     life: &mut Life,
     subscriber: &mut Subscriber<Proof<W>>,
+    gapless: bool,
 ) -> Result<Result<Option<u64>, RecvTimeoutError>, Wrong> {
     let whole = |message: &Proof<W>| {
         if message.is_whole() {
@@ -181,6 +227,11 @@ fn receive<const W: usize>(
         }
     };
     let received = match life.random.below(8) {
+        _ if life.tasks => match within(subscriber.recv_ref_async(), TURN) {
+            Some(Ok(sample)) => Ok(whole(&sample)?),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(RecvTimeoutError::Timeout),
+        },
         0 => match subscriber.try_recv() {
             Ok(message) => Ok(whole(&message)?),
             Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
@@ -188,7 +239,7 @@ fn receive<const W: usize>(
             Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
             Err(other) => return Err(wrong("try_recv", other)),
         },
-        1 => {
+        1 if !gapless => {
             let before = subscriber.received();
             let latest = subscriber.latest().map_err(|error| wrong("latest", error))?;
             let stamp = latest.as_ref().map(whole).transpose()?;
@@ -214,16 +265,21 @@ fn receive<const W: usize>(
 
 /// What is left when nobody else is there: no seat, no mark on a slot.
 pub fn audit_copied(life: &mut Life) -> Result<(), Wrong> {
-    audit::<7>(life)
+    audit::<7>(life, Overflow::Overwrite)
+}
+
+/// The same where the publisher waits.
+pub fn audit_waiting(life: &mut Life) -> Result<(), Wrong> {
+    audit::<7>(life, Overflow::Wait)
 }
 
 /// The same where messages are held.
 pub fn audit_pinned(life: &mut Life) -> Result<(), Wrong> {
-    audit::<2047>(life)
+    audit::<2047>(life, Overflow::Overwrite)
 }
 
-fn audit<const W: usize>(life: &mut Life) -> Result<(), Wrong> {
-    let channel = channel::<W>(life)?;
+fn audit<const W: usize>(life: &mut Life, overflow: Overflow) -> Result<(), Wrong> {
+    let channel = channel::<W>(life)?.overflow(overflow);
     let mut publisher = channel.clone().publisher()?;
     let mut subscriber = channel.subscriber()?;
     let mut before = publisher.stats();

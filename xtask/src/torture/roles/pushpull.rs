@@ -3,6 +3,7 @@
 //! A job is marked in the ledger before it is acknowledged, so a kill between the two makes it come
 //! again, and none can make it vanish.
 
+use super::tasks::within;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::ledger::WORK;
 use crate::life::{Life, Wrong, wrong};
@@ -31,6 +32,7 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
             pace.next(life);
             let job = Small::new(sender | number);
             let sent = match life.random.below(4) {
+                _ if life.tasks => within(pusher.send_async(&job), TURN).transpose()?.is_some(),
                 0 => match pusher.try_send(&job) {
                     Err(TryPushError::Full) => false,
                     outcome => outcome.map(|()| true)?,
@@ -55,12 +57,10 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
                 let Some(next) = life.claim_job() else { return idle(life) };
                 number = next;
             }
-            if life.random.below(5000) == 0 {
-                life.fork(|_| match pusher.try_send(&job) {
-                    Err(TryPushError::Forked) => Ok(()),
-                    other => Err(format!("a send in the child of a fork gave {other:?}").into()),
-                })?;
-            }
+            life.fork(|_| match pusher.try_send(&job) {
+                Err(TryPushError::Forked) => Ok(()),
+                other => Err(format!("a send in the child of a fork gave {other:?}").into()),
+            })?;
         }
         Ok(())
     })
@@ -90,7 +90,15 @@ pub fn pull(life: &mut Life) -> Result<(), Wrong> {
                 }
                 continue;
             }
-            let job = match puller.claim_timeout(TURN) {
+            let claimed = if life.tasks {
+                match within(puller.claim_async(), TURN) {
+                    Some(claimed) => claimed.map_err(PullTimeoutError::from),
+                    None => continue,
+                }
+            } else {
+                puller.claim_timeout(TURN)
+            };
+            let job = match claimed {
                 Ok(job) => job,
                 Err(PullTimeoutError::Timeout) => continue,
                 Err(error) => return Err(wrong("claim", error)),

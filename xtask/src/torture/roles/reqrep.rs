@@ -3,10 +3,12 @@
 //! The reply to a request is the message of the complementary number. A request whose replier died is
 //! given to no other one, but on the patient channel, where it says so.
 
+use super::tasks::within;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
 use shmcomm::{
-    Call, CallError, Channel, Opener, ReplyError, ReqRep, RequestTimeoutError, Requester, ServeTimeoutError,
+    Call, CallError, Channel, Opener, ReplyError, ReqRep, RequestError, RequestTimeoutError, Requester,
+    ServeTimeoutError,
 };
 use shmcomm_tests::Small;
 use std::collections::VecDeque;
@@ -50,6 +52,24 @@ pub fn request(life: &mut Life) -> Result<(), Wrong> {
                 // Given up.
                 continue;
             }
+            if life.tasks && life.random.percent(50) {
+                // It is given up if it does not come in time.
+                match within(call.into_future(), TURN) {
+                    Some(Ok(reply)) if reply != Small::new(!number) => {
+                        return Err(format!(
+                            "the reply to {:#x} for request {number:#x}, or torn",
+                            !reply.number
+                        )
+                        .into());
+                    }
+                    Some(Ok(_)) => life.received(),
+                    Some(Err(RequestError::PeerDied | RequestError::Unanswered)) | None => {
+                        life.round().unanswered.fetch_add(1, Relaxed);
+                    }
+                    Some(Err(error)) => return Err(wrong("await", error)),
+                }
+                continue;
+            }
             match call.wait_timeout(TURN) {
                 Ok(reply) if reply.number != !number => {
                     return Err(format!("the reply to {:#x} for request {number:#x}", !reply.number).into());
@@ -67,12 +87,10 @@ pub fn request(life: &mut Life) -> Result<(), Wrong> {
                 Err(RequestTimeoutError::Timeout) => calls.push_back(((number, call), since)),
                 Err(error) => return Err(wrong("wait", error)),
             }
-            if life.random.below(5000) == 0 {
-                life.fork(|life| match requester.call(&Small::new(life.me as u64)) {
-                    Err(CallError::Forked) => Ok(()),
-                    other => Err(format!("a call in the child of a fork gave {other:?}").into()),
-                })?;
-            }
+            life.fork(|life| match requester.call(&Small::new(life.me as u64)) {
+                Err(CallError::Forked) => Ok(()),
+                other => Err(format!("a call in the child of a fork gave {other:?}").into()),
+            })?;
         }
         Ok(())
     })
@@ -99,7 +117,15 @@ pub fn reply(life: &mut Life) -> Result<(), Wrong> {
         let channel = channel(life)?;
         let Some(mut replier) = open(life, || channel.clone().replier())? else { return Ok(()) };
         while !life.is_over() {
-            let request = match replier.recv_timeout(TURN) {
+            let request = if life.tasks {
+                match within(replier.recv_async(), TURN) {
+                    Some(request) => request.map_err(ServeTimeoutError::from),
+                    None => continue,
+                }
+            } else {
+                replier.recv_timeout(TURN)
+            };
+            let request = match request {
                 Ok(request) => request,
                 Err(ServeTimeoutError::Timeout) => continue,
                 Err(error) => return Err(wrong("receive", error)),
