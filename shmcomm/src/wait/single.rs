@@ -47,6 +47,7 @@ impl Event {
     /// line that is rarely written while no participant may sleep.
     #[inline]
     pub(crate) fn notify(&self) {
+        fault_point!("wake.published");
         // Relaxed: a stale 0 is what the first short sleeps are for (rule 2).
         if self.mode().load(Ordering::Relaxed) != 0 {
             self.wake();
