@@ -66,6 +66,8 @@ fn torture(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
         .args(["--features", "torture"])
         .current_dir(names::ROOT)
         .env("RUSTFLAGS", flags.trim())
+        // Of these sources, whatever becomes of them while it runs.
+        .env("SHMCOMM_FAULT_NAMES", names::all()?.join(","))
         .env("CARGO_TARGET_DIR", &target)
         .status()?;
     if !built.success() {
