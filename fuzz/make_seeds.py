@@ -1,9 +1,12 @@
-"""Writes seeds/: small messages as CPython writes them, one file for each kind of thing."""
+"""Writes seeds/: small messages as CPython writes them, one file for each kind of thing; layouts, messages of
+fixed layout, names, and changes to segments."""
 
 import collections
 import dataclasses
+import json
 import os
 import pickle
+import struct
 
 import msgpack
 import numpy as np
@@ -90,3 +93,58 @@ for name, value in plain.items():
 put("msgpack_decode", "keys", msgpack.packb({1: 2, None: 3, b"k": 4}))
 put("msgpack_decode", "floats32", msgpack.packb([1.5, -2.5], use_single_float=True))
 put("msgpack_decode", "extension", msgpack.packb(msgpack.ExtType(1, b"x")))
+
+# Texts as `SCHEMA_JSON` has them, in pairs.
+number = {"size": 8, "type": "<u8"}
+layouts = {
+    "number": number,
+    "list": [number, number],
+    "struct": {"size": 16, "name": "Imu", "align": 8, "fields": [
+        {"name": "stamp", "offset": 0, "size": 8, "type": "<M8[ns]"},
+        {"name": "acc", "offset": 8, "size": 8, "len": 2, "item": {"size": 4, "type": "<f4"}}]},
+    "enum": {"size": 1, "type": "|u1", "name": "Mode", "enum": {"Idle": 0, "Run": 4}},
+    "text": {"size": 34, "str": 30},
+    "items": {"size": 16, "list": 6, "offset": 4, "item": {"size": 2, "type": "<u2"}},
+    "option": {"size": 8, "option": 4, "item": {"size": 4, "type": "<u4", "is": "char"}},
+    "opaque": {"size": 8, "type": "|V8", "align": 8, "tag": "42"},
+    "too_long": {"too_long": True},
+}
+for name, layout in layouts.items():
+    text = json.dumps(layout, separators=(",", ":"))
+    put("schema", name, text.encode())
+    put("schema", name + "_and_struct", (text + "\0" + json.dumps(layouts["struct"])).encode())
+put("schema", "deep", b"[" * 70 + b"]" * 70)
+put("schema", "numbers", b"[-1,0,170141183460469231731687303715884105727,1e5,00]")
+put("schema", "escapes", b'{"na\\u006de":"\\ud83e\\udd80 \\n\\u0000","size":1}')
+
+# `Part` of the target, then `Whole`: what is right, and what is nearly.
+part = struct.pack("<IhBB", ord("x"), 300, 4, 1)
+whole = (struct.pack("<q", 1_700_000_000_000_000_000) + struct.pack("<I", 2) + part * 3 + struct.pack("<I", 1) + part
+         + struct.pack("<II", 1, 0x10FFFF) + bytes([0, 4, 255]) + b"\1\0"
+         + (struct.pack("<I", 5) + b"names") * 2 + bytes(5))
+put("validate", "whole", whole)
+put("validate", "zeros", bytes(len(whole)))
+put("validate", "ones", b"\xff" * len(whole))
+put("validate", "part", part)
+put("validate", "surrogate", struct.pack("<IhBB", 0xD800, -300, 255, 0))
+put("validate", "cut_text", struct.pack("<I", 5) + "größe".encode()[:5])
+put("validate", "option", struct.pack("<IIB", 1, 1, 1))
+put("validate", "parts", part * 2)
+
+for i, name in enumerate(["imu", "robot/imu", "sim1/robot/imu", "a-b_c.d/e", "...", "a%2Fb", "shmcomm2_robot%2Fimu",
+                          "shmcomm2_a%2fb", "shmcomm_pub_pose", "shmcomm~rep_pose", "shmcomm2~1-2", "größe", "x" * 229,
+                          "x/" * 99 + "x", "/", ""]):
+    put("names", str(i), name.encode())
+
+# A channel, how many changes come first, then where and what: words of header, seats, slots; then a file as it is.
+places = [0, 8, 24, 64, 128, 192, 256, 320, 384, 448, 512, 1024, 4096, 4104, 4160]
+for channel in range(7):
+    put("attach", f"{channel}_as_it_is", bytes([channel, 0]))
+    for before in (0, 99):
+        for name, value in (("ones", b"\xff" * 8), ("one", struct.pack("<Q", 1)), ("high", struct.pack("<Q", 1 << 62))):
+            data = b"".join(struct.pack("<I", at) + value for at in places)
+            put("attach", f"{channel}_{name}_{before}", bytes([channel, before]) + data)
+header = struct.pack("<8q", 0x53484D434F4D4D31, 1, 0, 0, 0, 0, 4, 64)
+for channel in (4, 5, 6):
+    put("attach", f"{channel}_whole", bytes([0x80 | channel, 0]) + header + bytes(64 + 4 * 64))
+put("attach", "0_whole", bytes([0x80, 0]) + header[:8] + struct.pack("<q", 2) + bytes(200))

@@ -177,6 +177,9 @@ pub mod codec;
 #[cfg(not(loom))]
 mod error;
 mod fault;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 #[allow(unsafe_code)]
 mod layout;
 pub mod message;

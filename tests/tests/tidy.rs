@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Calls go from higher to lower layers, or stay within a module.
-const LAYERS: [(&str, u32); 17] = [
+const LAYERS: [(&str, u32); 18] = [
     ("sync", 0),
     ("os", 0),
     ("error", 0),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, u32); 17] = [
     ("reqrep", 4),
     ("python", 4),
     ("channel", 5),
+    ("fuzz", 5),
 ];
 
 /// Modules of one layer that may call each other all the same, with the reason.

@@ -77,6 +77,8 @@ pub(crate) use attachment::Attachment;
 pub(crate) use hold::Witness;
 pub use list::{SegmentInfo, force_unlink, list_segments};
 pub(crate) use name::Place;
+#[cfg(fuzzing)]
+pub(crate) use name::{decode, encode};
 pub(crate) use open::{join, publish, subscribe};
 pub use participant::Participant;
 pub(crate) use seats::{Entry, Sent};

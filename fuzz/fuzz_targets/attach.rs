@@ -1,0 +1,265 @@
+//! Any bytes as a segment: attaching gives an error or an end that works, neither hangs, and nothing outside
+//! of the segment is touched, whatever is written over it while it is used.
+//!
+//! The first byte chooses a channel, and whether the rest is the whole file or changes to a segment such as a
+//! process leaves that was killed; the second one how many of these changes come before the ends are opened.
+//! A change is eight bytes and where they go. Others come while the ends are used.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use shmcomm::codec::Bytes;
+use shmcomm::python::{self, Options};
+use shmcomm::{Opener, PubSub, PushPull, ReqRep, channel};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+channel! {
+    Small: PubSub<[u64; 4]> { name: "small", slots: 4, seats: 4 }
+    Large: PubSub<[u64; 600]> { name: "large", slots: 4, seats: 4 }
+    Jobs: PushPull<[u64; 4]> { name: "jobs", slots: 4, seats: 4 }
+    Calls: ReqRep<u64, [u64; 2]> { name: "calls", slots: 4, seats: 4, redeliver: true }
+}
+
+const SHORT: Duration = Duration::from_micros(200);
+
+/// What a channel has to show: how its ends are used, and the file of a segment that was in use.
+struct Subject {
+    path: PathBuf,
+    image: Vec<u8>,
+    run: fn(&mut dyn FnMut()),
+}
+
+static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
+    let native = |name: &str| format!("shmcomm2_{}%2F{name}", namespace());
+    let python = |kind: &str| format!("shmcomm_{kind}_{}", namespace());
+    let subjects: [(String, fn(&mut dyn FnMut())); 7] = [
+        (native("small"), small),
+        (native("large"), large),
+        (native("jobs"), jobs),
+        (native("calls"), calls),
+        (python("pub"), python_pubsub),
+        (python("push"), python_pushpull),
+        (python("req"), python_reqrep),
+    ];
+    let images = subjects.into_iter().map(|(file, run)| {
+        let path = Path::new("/dev/shm").join(file);
+        let mut image = Vec::new();
+        run(&mut || image = fs::read(&path).expect("the ends are there"));
+        clear();
+        Subject { path, image, run }
+    });
+    images.collect()
+});
+
+fn namespace() -> String {
+    format!("fuzz-{}", std::process::id())
+}
+
+/// Removes what stands under the names of this process.
+fn clear() {
+    let mine = namespace();
+    for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().contains(&mine) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    let _ = fs::remove_file(std::env::temp_dir().join(format!("shmcomm_shmcomm_push_{mine}.lock")));
+}
+
+fn here<P: ?Sized>(opener: Opener<P>) -> Opener<P> {
+    opener.namespace(namespace()).connect_timeout(Duration::ZERO)
+}
+
+/// One message and all that can be done with it, again and again, with `change` between.
+fn pubsub<const N: usize>(
+    open: fn() -> Opener<PubSub<[u64; N]>>,
+    change: &mut dyn FnMut(),
+) {
+    let mut early = here(open()).subscriber();
+    let mut publisher = here(open()).publisher();
+    let mut late = here(open()).history(3).subscriber();
+    for round in 0..6 {
+        if let Ok(publisher) = &mut publisher {
+            let _ = publisher.send(&[round; N]);
+            if let Ok(mut loan) = publisher.loan() {
+                loan[0] = round;
+                if round % 2 == 0 {
+                    let _ = loan.send();
+                }
+            }
+            let _ = publisher.stats();
+        }
+        for subscriber in [&mut early, &mut late].into_iter().flatten() {
+            let _ = subscriber.try_recv();
+            if let Ok(sample) = subscriber.try_recv_ref() {
+                std::hint::black_box(sample.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word)));
+            }
+            let _ = subscriber.recv_timeout(SHORT);
+            let _ = subscriber.latest();
+            let _ = (subscriber.stats(), subscriber.lag(), subscriber.is_connected());
+        }
+        if round == 2 {
+            change();
+        }
+    }
+    let _ = shmcomm::list_segments();
+}
+
+fn small(change: &mut dyn FnMut()) {
+    pubsub(Small::open, change);
+}
+
+fn large(change: &mut dyn FnMut()) {
+    pubsub(Large::open, change);
+}
+
+fn jobs(change: &mut dyn FnMut()) {
+    let open = || -> Opener<PushPull<[u64; 4]>> { here(Jobs::open()) };
+    let (mut pusher, mut puller, mut other) = (open().pusher(), open().puller(), open().puller());
+    for round in 0..6 {
+        if let Ok(pusher) = &mut pusher {
+            let _ = pusher.send_timeout(&[round; 4], SHORT);
+            let _ = pusher.try_send(&[round; 4]);
+            let _ = (pusher.stats(), pusher.flush(Duration::ZERO));
+        }
+        if let Ok(puller) = &mut puller {
+            let _ = puller.try_recv();
+            if let Ok(job) = puller.try_claim() {
+                std::hint::black_box(job.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word)));
+                if round % 2 == 0 { job.done() } else { job.put_back() }
+            }
+        }
+        if let Ok(other) = &mut other {
+            let _ = other.recv_timeout(SHORT);
+        }
+        if round == 2 {
+            change();
+        }
+    }
+}
+
+fn calls(change: &mut dyn FnMut()) {
+    let open = || -> Opener<ReqRep<u64, [u64; 2]>> { here(Calls::open()) };
+    let (requester, mut replier) = (open().requester(), open().replier());
+    for round in 0..4 {
+        let mut call = requester.as_ref().ok().and_then(|requester| requester.call(&round).ok());
+        if let Ok(replier) = &mut replier {
+            if let Ok(request) = replier.recv_timeout(SHORT) {
+                let asked = *request;
+                if round == 1 {
+                    request.decline();
+                } else {
+                    let _ = request.reply(&[asked; 2]);
+                }
+            }
+            let _ = replier.stats();
+        }
+        if let Some(call) = &mut call {
+            let _ = call.poll();
+            let _ = call.wait_timeout(SHORT);
+        }
+        if round == 1 {
+            change();
+        }
+    }
+}
+
+fn short(options: Options) -> Options {
+    Options { slots: 4, slot_size: 64, connect_timeout: Duration::ZERO, linger: Duration::ZERO, ..options }
+}
+
+fn python_pubsub(change: &mut dyn FnMut()) {
+    let options = || short(Options::pubsub(namespace()));
+    let mut early = python::Subscriber::<Vec<u8>, Bytes>::open(options());
+    let mut publisher = python::Publisher::<[u8], Bytes>::open(options());
+    let mut late = python::Subscriber::<Vec<u8>, Bytes>::open(options());
+    for round in 0..6 {
+        if let Ok(publisher) = &mut publisher {
+            let _ = publisher.send(&[round; 60]);
+        }
+        for subscriber in [&mut early, &mut late].into_iter().flatten() {
+            let _ = subscriber.try_recv();
+            let _ = subscriber.recv_bytes_timeout(SHORT);
+            let _ = subscriber.stats();
+        }
+        if round == 2 {
+            change();
+        }
+    }
+}
+
+fn python_pushpull(change: &mut dyn FnMut()) {
+    let options = || short(Options::pushpull(namespace()));
+    let mut early = python::Puller::<Vec<u8>, Bytes>::open(options());
+    let mut pusher = python::Pusher::<[u8], Bytes>::open(options());
+    for round in 0..6 {
+        if let Ok(pusher) = &mut pusher {
+            let _ = pusher.try_send(&[round; 60]);
+            let _ = (pusher.stats(), pusher.waiting());
+        }
+        if let Ok(puller) = &mut early {
+            let _ = puller.try_recv();
+            let _ = puller.recv_timeout(SHORT);
+        }
+        if let Ok(puller) = &mut python::Puller::<Vec<u8>, Bytes>::open(options()) {
+            let _ = puller.try_recv();
+        }
+        if round == 2 {
+            change();
+        }
+    }
+}
+
+fn python_reqrep(change: &mut dyn FnMut()) {
+    let options = || short(Options::reqrep(namespace()));
+    let mut replier = python::Replier::<Vec<u8>, [u8], Bytes>::open(options());
+    let mut requester = python::Requester::<[u8], Vec<u8>, Bytes>::open(Options {
+        connect_timeout: Duration::from_millis(20),
+        ..options()
+    });
+    for round in 0..4 {
+        if let Ok(requester) = &mut requester {
+            let _ = requester.send(&[round; 60]);
+        }
+        if let Ok(replier) = &mut replier {
+            let _ = replier.recv_bytes_timeout(SHORT).map(drop);
+            let _ = replier.send(&[round; 60]);
+        }
+        if let Ok(requester) = &mut requester {
+            let _ = requester.recv_timeout(SHORT);
+        }
+        if round == 1 {
+            change();
+        }
+    }
+}
+
+/// Eight bytes somewhere in the file.
+fn apply(file: &File, len: u64, changes: &[u8]) {
+    for change in changes.chunks_exact(12) {
+        let (at, bytes) = change.split_at(4);
+        let at = u64::from(u32::from_le_bytes(at.try_into().expect("four bytes"))) % len.max(8);
+        let at = at.min(len.saturating_sub(8)) & !7;
+        let _ = file.write_all_at(bytes, at);
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [kind, before, rest @ ..] = input else { return };
+    let subject = &SUBJECTS[usize::from(kind & 0x7f) % SUBJECTS.len()];
+    let whole = kind & 0x80 != 0;
+    let image = if whole { rest } else { &subject.image };
+    fs::write(&subject.path, image).expect("there is room");
+    let file = OpenOptions::new().read(true).write(true).mode(0o600).open(&subject.path).expect("it is there");
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("it is ours");
+    let changes = if whole { &[] } else { rest };
+    let (early, late) = changes.split_at((usize::from(*before) * 12).min(changes.len()));
+    let len = image.len() as u64;
+    apply(&file, len, early);
+    (subject.run)(&mut || apply(&file, len, late));
+    clear();
+});
