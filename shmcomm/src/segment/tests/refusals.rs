@@ -431,7 +431,9 @@ fn random_damage_is_an_error_or_harmless() {
         state
     };
     let mut entered = 0;
-    for _ in 0..3000 {
+    // ThreadSanitizer makes a round fifty times as long.
+    let rounds = if cfg!(tsan) { 300 } else { 3000 };
+    for _ in 0..rounds {
         let mut damaged = bytes.clone();
         for _ in 0..1 + random() % 3 {
             let at = 16 + (random() % 3000) as usize;
@@ -449,5 +451,5 @@ fn random_damage_is_an_error_or_harmless() {
         crate::segment::list::list_within(Place::new(&channel.spec.name).unwrap().dir()).unwrap();
     }
     // Most of these bytes are reserved, or counters.
-    assert!(entered > 1000, "{entered}");
+    assert!(entered > rounds / 3, "{entered}");
 }
