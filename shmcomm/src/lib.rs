@@ -79,7 +79,7 @@
 //!   subscribers with it.
 //! * A publisher never waits for a subscriber. No step of a send depends on how many there are.
 //! * An end that waits sleeps in the kernel, and is woken by the send. In an async program its task sleeps,
-//!   not a thread: `recv_async`, with the feature `async`.
+//!   not a thread: `recv_async`, with the feature `async`. A [`WaitSet`] waits for many ends at once.
 //! * A full file system, a foreign file, a damaged or hostile header, another type of message: a clear
 //!   error before any data is touched.
 //! * Sending and receiving messages of fixed layout allocates nothing.
@@ -152,7 +152,7 @@
 //! | languages | Rust; Python through its own library | Rust, C, C++, Python and others | most | C++, Python and others | most |
 //! | systems | Linux | Linux, macOS, Windows and others | most | Linux, macOS, Windows | all Unix |
 //! | publishers of one channel | 1 | many | many | many | |
-//! | async, `poll` | futures for any executor | events and file descriptors | yes | executors | yes |
+//! | async, `poll` | futures for any executor, [`WaitSet`] and its file descriptor | events and file descriptors | yes | executors | yes |
 //! | access control | file permissions | file permissions | keys | keys and policies | file permissions, credentials of the peer |
 //! | recording, viewers, tools | `list_segments` | some | few | many | few |
 //! | in use since | 2026 | 2023 | 2007 | 2017 | 1983 |

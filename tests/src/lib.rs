@@ -28,5 +28,6 @@ mod pages {
         channels "../../docs/channels.md",
         python "../../docs/python.md",
         patterns "../../docs/patterns.md",
+        waiting "../../docs/waiting.md",
     }
 }
