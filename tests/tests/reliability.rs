@@ -18,7 +18,7 @@ fn page(name: &str) -> String {
 /// The tests that a text names: `file::test` between backticks.
 fn named(text: &str) -> Vec<(&str, &str)> {
     let spans = text.split('`').skip(1).step_by(2);
-    spans.filter_map(|span| span.split_once(".rs::").map(|(file, test)| (file, test))).collect()
+    spans.filter_map(|span| span.split_once(".rs::")).collect()
 }
 
 /// Whether the file has a test of that name.
