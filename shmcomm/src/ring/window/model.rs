@@ -28,8 +28,15 @@ struct Ring {
 
 impl Ring {
     fn new() -> Self {
-        let shape =
-            Shape { pattern: Pattern::PubSub, slots: SLOTS, slot_size: 8, align: 8, seats: 2, schema_len: 0 };
+        let shape = Shape {
+            pattern: Pattern::PubSub,
+            slots: SLOTS,
+            slot_size: 8,
+            align: 8,
+            seats: 2,
+            publishers: 1,
+            schema_len: 0,
+        };
         let geometry = Geometry::with(Discipline::Copied, shape).unwrap();
         Ring { heap: Arc::new(Heap::new(&geometry)), geometry, plain: None }
     }
