@@ -28,6 +28,7 @@ impl<M: ShmMessage> Landing<M> {
 }
 
 /// Reads a message out of bytes that others may be able to write: copies first, then checks.
+#[inline]
 pub(crate) fn copy_out<M: ShmMessage>(bytes: &[u8]) -> Result<M, Invalid> {
     if bytes.len() != size_of::<M>() {
         return Err(Invalid::length::<M>(bytes.len()));
@@ -51,6 +52,7 @@ pub(crate) struct InPlace<K, M> {
 
 impl<K: Keep, M: ShmMessage> InPlace<K, M> {
     /// Gives the keeper back if its bytes are no `M`.
+    #[inline]
     pub(crate) fn new(keep: K) -> Result<Self, (Invalid, K)> {
         match super::view::<M>(keep.bytes()) {
             Ok(message) => {
@@ -69,10 +71,12 @@ impl<K, M> InPlace<K, M> {
         unsafe { self.at.as_ref() }
     }
 
+    #[inline]
     pub(crate) fn keeper(&self) -> &K {
         &self.keep
     }
 
+    #[inline]
     pub(crate) fn into_keeper(self) -> K {
         self.keep
     }
@@ -104,6 +108,7 @@ impl<K: KeepMut, M: ShmMessage> InPlaceMut<K, M> {
         InPlaceMut { at, keep }
     }
 
+    #[inline]
     pub(crate) fn with(mut keep: K, value: M) -> Self {
         let bytes = &mut keep.bytes_mut()[..size_of::<M>()];
         bytes.copy_from_slice(super::as_bytes(&value));
@@ -124,6 +129,7 @@ impl<K: KeepMut, M: ShmMessage> InPlaceMut<K, M> {
         unsafe { self.at.as_mut() }
     }
 
+    #[inline]
     pub(crate) fn into_keeper(self) -> K {
         self.keep
     }
@@ -141,6 +147,7 @@ pub(crate) struct TailInPlace<K, H, T> {
 }
 
 impl<K: Keep, H: ShmMessage, T: ShmMessage> TailInPlace<K, H, T> {
+    #[inline]
     pub(crate) fn new(keep: K) -> Result<Self, Invalid> {
         let bytes = keep.bytes();
         if bytes.len() < size_of::<H>() {
@@ -228,6 +235,7 @@ impl<K: KeepMut, H: ShmMessage, T: ShmMessage> TailInPlaceMut<K, H, T> {
         size_of::<H>() + self.len * size_of::<T>()
     }
 
+    #[inline]
     pub(crate) fn into_keeper(self) -> K {
         self.keep
     }

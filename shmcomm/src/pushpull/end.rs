@@ -6,6 +6,7 @@
 use crate::error::Error;
 use crate::layout::{Geometry, Region, control, seat};
 use crate::message::Invalid;
+use crate::os::Lineage;
 use crate::ring::queue::Queue;
 use crate::segment::{self, Attachment, Keeper, Role, Spec};
 use crate::sync::Ordering;
@@ -84,6 +85,7 @@ impl Counts {
 /// Those who sleep: pullers until there are items, pushers until there is room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wake {
+    pub(super) lineage: Lineage,
     pub(super) items: Event,
     pub(super) room: Event,
 }
@@ -93,8 +95,11 @@ impl End {
         let attachment = segment::join(spec, role, KEEPER)?;
         let region = attachment.region();
         let queue = Queue::new(region, attachment.geometry(), attachment.seat());
-        let wake =
-            Wake { items: Event::new(region, control::ITEMS), room: Event::new(region, control::ROOM) };
+        let wake = Wake {
+            lineage: attachment.lineage(),
+            items: Event::new(region, control::ITEMS),
+            room: Event::new(region, control::ROOM),
+        };
         let (counts, patience) = (Counts::default(), Patience::new());
         let end = End { attachment, queue, counts, wake, patience, calls: 0 };
         end.sweep();
@@ -177,6 +182,7 @@ impl Await for Waiting<'_> {
             return Some(());
         }
         self.end.sweep();
+        self.end.queue.look_everywhere();
         self.look()
     }
 

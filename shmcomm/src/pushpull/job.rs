@@ -7,7 +7,7 @@ use super::PushError;
 use super::end::{Counts, Wake};
 use crate::message::in_place::{InPlace, InPlaceMut};
 use crate::message::{Invalid, ShmMessage};
-use crate::os::{self, Lineage};
+use crate::os;
 use crate::ring::{AtHome, queue};
 use crate::segment::Attachment;
 use core::fmt;
@@ -22,19 +22,19 @@ use core::ops::{Deref, DerefMut};
 pub struct Job<'q, M> {
     // In this order: the slot is given up, then others are told.
     place: InPlace<AtHome<queue::Job<'q>>, M>,
-    after: After,
+    after: After<'q>,
 }
 
 /// Tells others when a job is over.
-struct After {
-    wake: Wake,
+struct After<'q> {
+    wake: &'q Wake,
     done: bool,
-    lineage: Lineage,
 }
 
-impl Drop for After {
+impl Drop for After<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.lineage.forked() {
+        if self.wake.lineage.forked() {
             return;
         }
         if self.done { self.wake.room.notify() } else { self.wake.items.notify() }
@@ -42,9 +42,10 @@ impl Drop for After {
 }
 
 impl<'q, M: ShmMessage> Job<'q, M> {
-    pub(super) fn new(job: queue::Job<'q>, wake: Wake, lineage: Lineage) -> Result<Self, Invalid> {
-        let mut after = After { wake, done: false, lineage };
-        match InPlace::new(AtHome::new(job, lineage)) {
+    #[inline]
+    pub(super) fn new(job: queue::Job<'q>, wake: &'q Wake) -> Result<Self, Invalid> {
+        let mut after = After { wake, done: false };
+        match InPlace::new(AtHome::new(job, wake.lineage)) {
             Ok(place) => Ok(Job { place, after }),
             Err((why, job)) => {
                 // Whoever else got it could not use it either.
@@ -55,6 +56,7 @@ impl<'q, M: ShmMessage> Job<'q, M> {
     }
 
     /// Acknowledges the job: it is finished, and its slot is free for another message.
+    #[inline]
     pub fn done(self) {
         let Job { place, mut after } = self;
         after.done = place.into_keeper().into_inner().is_some_and(queue::Job::done);
@@ -93,17 +95,18 @@ pub struct PushLoan<'q, M> {
     place: InPlaceMut<AtHome<queue::Loan<'q>>, M>,
     counts: &'q mut Counts,
     attachment: &'q Attachment,
-    wake: Wake,
+    wake: &'q Wake,
 }
 
 impl<'q, M: ShmMessage> PushLoan<'q, M> {
+    #[inline]
     pub(super) fn new(
         loan: queue::Loan<'q>,
         counts: &'q mut Counts,
         attachment: &'q Attachment,
-        wake: Wake,
+        wake: &'q Wake,
     ) -> Self {
-        PushLoan { place: InPlaceMut::new(AtHome::new(loan, attachment.lineage())), counts, attachment, wake }
+        PushLoan { place: InPlaceMut::new(AtHome::new(loan, wake.lineage)), counts, attachment, wake }
     }
 
     /// Sends the message and wakes a puller that sleeps. Does not block.

@@ -96,6 +96,7 @@ impl<M: ShmMessage> Puller<M> {
     ///
     /// # Errors
     /// [`TryPullError::Empty`] if there is none; else see [`TryPullError`].
+    #[inline]
     pub fn try_claim(&mut self) -> Result<Job<'_, M>, TryPullError> {
         self.claim_until(None)?.ok_or(TryPullError::Empty)
     }
@@ -138,6 +139,7 @@ impl<M: ShmMessage> Puller<M> {
     }
 
     /// Takes the next message.
+    #[inline]
     pub(super) fn take(&mut self) -> Result<Option<Taken>, PullError> {
         if self.end.attachment.forked() {
             return Err(PullError::Forked);
@@ -147,11 +149,12 @@ impl<M: ShmMessage> Puller<M> {
     }
 
     /// The message that was taken.
+    #[inline]
     pub(super) fn show(&mut self, taken: Taken) -> Result<Job<'_, M>, PullError> {
         let End { attachment, queue, counts, wake, .. } = &mut self.end;
         let job = queue.job(taken);
         let (len, redelivered) = (job.len(), job.redelivered());
-        match Job::new(job, *wake, attachment.lineage()) {
+        match Job::new(job, wake) {
             Ok(job) => {
                 counts.message(len, redelivered, attachment);
                 Ok(job)
@@ -170,6 +173,7 @@ impl<M, C: Decode<M>> Puller<M, C> {
     /// # Errors
     /// [`TryPullError::Empty`] if there is none; [`TryPullError::Invalid`] if its bytes are no `M`;
     /// else see [`TryPullError`].
+    #[inline]
     pub fn try_recv(&mut self) -> Result<M, TryPullError> {
         self.get(decode::<M, C>)?.ok_or(TryPullError::Empty)
     }

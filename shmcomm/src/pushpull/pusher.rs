@@ -119,7 +119,7 @@ impl<M: ShmMessage> Pusher<M> {
         self.end.called();
         let End { attachment, queue, counts, wake, .. } = &mut self.end;
         match queue.claim_for_push() {
-            Some(loan) => Ok(PushLoan::new(loan, counts, attachment, *wake)),
+            Some(loan) => Ok(PushLoan::new(loan, counts, attachment, wake)),
             None => Err(TryPushError::Full),
         }
     }
@@ -169,6 +169,7 @@ impl<M: ?Sized, C: Encode<M>> Pusher<M, C> {
 }
 
 /// Copies a message; the geometry was checked to hold it.
+#[inline]
 pub(super) fn copy<M: ShmMessage>(message: &M) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
     move |room| {
         let bytes = message::as_bytes(message);
@@ -203,10 +204,12 @@ impl<M: ?Sized, F: ?Sized> Pusher<M, F> {
             return Err(PushError::Forked);
         }
         self.end.called();
+        // Before the slot is taken: pullers look at it from then on.
+        let now = os::monotonic_coarse();
         let Some(mut loan) = self.end.queue.claim_for_push() else { return Ok(false) };
         let len = write(loan.bytes_mut()).map_err(PushError::Unencodable)?;
         fault_point!("push.written");
-        if !loan.publish(len, os::monotonic_coarse()) {
+        if !loan.publish(len, now) {
             return Err(PushError::Damaged);
         }
         self.end.counts.message(len, false, &self.end.attachment);

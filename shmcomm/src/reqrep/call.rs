@@ -36,6 +36,7 @@ pub struct Call<'r, R> {
 }
 
 impl<'r, R> Call<'r, R> {
+    #[inline]
     pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, read: fn(&[u8]) -> Result<R, Invalid>) -> Self {
         Call { end, ticket: Some(ticket), read, unanswered: OnceCell::new() }
     }
@@ -137,6 +138,7 @@ pub(super) fn fetch<R>(
 }
 
 /// Gives up what `ticket` stands for, and tells others if there is room now.
+#[inline]
 pub(super) fn close(end: &End, ticket: Ticket) {
     if end.queue.close(ticket) == Closed::Freed {
         end.wake.room.notify();
@@ -144,6 +146,7 @@ pub(super) fn close(end: &End, ticket: Ticket) {
 }
 
 impl<R> Drop for Call<'_, R> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             let end = self.end.borrow();

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::fault::fault_point;
 use crate::layout::{FLAG_REDELIVER, Geometry, Region, control, seat};
 use crate::message::Invalid;
-use crate::os;
+use crate::os::{self, Lineage};
 use crate::ring::queue::{Queue, Reply, Ticket};
 use crate::segment::{self, Attachment, Keeper, Role, Spec};
 use crate::sync::{AtomicU32, Ordering};
@@ -90,9 +90,11 @@ impl Counts {
     }
 }
 
-/// Those who sleep: repliers until there are requests, requesters until there is room or a reply.
+/// Those who sleep: repliers until there are requests, requesters until there is room or a reply. Woken
+/// by the process that opened the end, not by its forks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wake {
+    pub(super) lineage: Lineage,
     pub(super) requests: Event,
     pub(super) room: Event,
     pub(super) replies: Event,
@@ -116,11 +118,12 @@ impl End {
         let region = attachment.region();
         let queue = Queue::new(region, attachment.geometry(), attachment.seat());
         let wake = Wake {
+            lineage: attachment.lineage(),
             requests: Event::new(region, control::ITEMS),
             room: Event::new(region, control::ROOM),
             replies: Event::new(region, control::REPLIES),
         };
-        let (counts, patience, looked) = (Counts::default(), Patience::new(), os::monotonic());
+        let (counts, patience, looked) = (Counts::default(), Patience::new(), os::monotonic_coarse());
         let end = End { attachment, queue, counts, wake, patience, calls: 0, looked };
         end.sweep();
         Ok(end)
@@ -136,10 +139,12 @@ impl End {
             return Err(CallError::Forked);
         }
         self.called();
+        // Before the slot is taken: repliers look at it from then on.
+        let now = os::monotonic_coarse();
         let Some(mut loan) = self.queue.begin_request() else { return Err(CallError::Full) };
         let len = write(loan.request_room()).map_err(CallError::Unencodable)?;
         fault_point!("push.written");
-        let ticket = loan.request(len, os::monotonic_coarse()).ok_or(CallError::Damaged)?;
+        let ticket = loan.request(len, now).ok_or(CallError::Damaged)?;
         self.counts.message(len, false, &self.attachment);
         self.wake.requests.notify();
         Ok(ticket)
@@ -161,7 +166,7 @@ impl End {
 
     /// Looks for the dead, if that was not done just now.
     pub(super) fn look_for_the_dead(&mut self) {
-        let now = os::monotonic();
+        let now = os::monotonic_coarse();
         if now.saturating_sub(self.looked) >= LOOK {
             self.looked = now;
             self.sweep();
@@ -213,6 +218,7 @@ impl Await for Waiting<'_, '_> {
             return Some(());
         }
         self.end.sweep();
+        self.end.queue.look_everywhere();
         self.look()
     }
 

@@ -11,13 +11,14 @@ use crate::ring::{AtHome, Keep, queue};
 /// A request while its replier looks at it.
 pub(super) enum Held<'q, Q> {
     InPlace(InPlace<AtHome<queue::Request<'q>>, Q>),
-    Decoded(Q, AtHome<queue::Request<'q>>),
+    Decoded(Box<Q>, AtHome<queue::Request<'q>>),
 }
 
 /// A request, or the reason why it is none, and what the ring gave.
 pub(super) type Holding<'q, Q> = Result<Held<'q, Q>, (Invalid, AtHome<queue::Request<'q>>)>;
 
 impl<'q, Q> Held<'q, Q> {
+    #[inline]
     pub(super) fn message(&self) -> &Q {
         match self {
             Held::InPlace(place) => place.get(),
@@ -25,6 +26,7 @@ impl<'q, Q> Held<'q, Q> {
         }
     }
 
+    #[inline]
     pub(super) fn ring(&self) -> &AtHome<queue::Request<'q>> {
         match self {
             Held::InPlace(place) => place.keeper(),
@@ -32,6 +34,7 @@ impl<'q, Q> Held<'q, Q> {
         }
     }
 
+    #[inline]
     pub(super) fn into_ring(self) -> AtHome<queue::Request<'q>> {
         match self {
             Held::InPlace(place) => place.into_keeper(),
@@ -41,6 +44,7 @@ impl<'q, Q> Held<'q, Q> {
 }
 
 /// Looks at a request in its slot.
+#[inline]
 pub(super) fn in_place<Q: ShmMessage>(ring: AtHome<queue::Request<'_>>) -> Holding<'_, Q> {
     InPlace::new(ring).map(Held::InPlace)
 }
@@ -48,7 +52,7 @@ pub(super) fn in_place<Q: ShmMessage>(ring: AtHome<queue::Request<'_>>) -> Holdi
 /// Decodes a request.
 pub(super) fn decoded<Q, C: Decode<Q>>(ring: AtHome<queue::Request<'_>>) -> Holding<'_, Q> {
     match decode::<Q, C>(ring.bytes()) {
-        Ok(message) => Ok(Held::Decoded(message, ring)),
+        Ok(message) => Ok(Held::Decoded(Box::new(message), ring)),
         Err(why) => Err((why, ring)),
     }
 }
@@ -60,6 +64,7 @@ pub(super) fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
 }
 
 /// Copies a message; the geometry was checked to hold it.
+#[inline]
 pub(super) fn copy<M: ShmMessage>(message: &M) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
     move |room| {
         let bytes = message::as_bytes(message);

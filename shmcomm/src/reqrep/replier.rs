@@ -207,11 +207,11 @@ impl<Q, R: ?Sized, F: ?Sized> Replier<Q, R, F> {
         match hold(request) {
             Ok(held) => {
                 counts.message(len, redelivered, attachment);
-                Ok(Request::new(held, *wake, attachment.lineage()))
+                Ok(Request::new(held, wake))
             }
             Err((why, request)) => {
                 counts.refused(&why, attachment);
-                refuse(request, *wake, attachment.lineage());
+                refuse(request, wake);
                 Err(ServeError::Invalid(why))
             }
         }

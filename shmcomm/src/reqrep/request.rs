@@ -9,7 +9,6 @@ use crate::codec::{Encode, EncodeError};
 use crate::fault::fault_point;
 use crate::message::in_place::InPlaceMut;
 use crate::message::{Fixed, ShmMessage};
-use crate::os::Lineage;
 use crate::ring::{AtHome, KeepMut, ReplyRoom, queue};
 use core::fmt;
 use core::marker::PhantomData;
@@ -25,28 +24,28 @@ use core::ops::Deref;
 pub struct Request<'q, Q, R, F: ?Sized = Fixed> {
     // In this order: the slot is given up, then others are told.
     held: Held<'q, Q>,
-    after: After,
+    after: After<'q>,
     _reply: PhantomData<fn(&R, &F)>,
 }
 
 /// Tells others when a request is over.
-struct After {
-    wake: Wake,
+struct After<'q> {
+    wake: &'q Wake,
     /// Its slot is free: nobody waited for an answer.
     freed: bool,
-    lineage: Lineage,
 }
 
-impl After {
+impl After<'_> {
     /// Leaves the request unanswered.
     fn decline(&mut self, request: Option<queue::Request<'_>>) {
         self.freed = request.is_some_and(|request| request.decline() == queue::Answer::Cancelled);
     }
 }
 
-impl Drop for After {
+impl Drop for After<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.lineage.forked() {
+        if self.wake.lineage.forked() {
             return;
         }
         if self.freed {
@@ -58,8 +57,9 @@ impl Drop for After {
 }
 
 impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
-    pub(super) fn new(held: Held<'q, Q>, wake: Wake, lineage: Lineage) -> Self {
-        Request { held, after: After { wake, freed: false, lineage }, _reply: PhantomData }
+    #[inline]
+    pub(super) fn new(held: Held<'q, Q>, wake: &'q Wake) -> Self {
+        Request { held, after: After { wake, freed: false }, _reply: PhantomData }
     }
 
     /// Tells the requester that there will be no reply, as dropping does.
@@ -78,6 +78,7 @@ impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
         self.held.ring().redelivered()
     }
 
+    #[inline]
     pub(super) fn answer(
         self,
         write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
@@ -99,7 +100,8 @@ impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
     }
 }
 
-fn finish(room: ReplyRoom<'_>, len: usize, after: &mut After) -> Result<(), ReplyError> {
+#[inline]
+fn finish(room: ReplyRoom<'_>, len: usize, after: &mut After<'_>) -> Result<(), ReplyError> {
     let request = room.into_request().ok_or(ReplyError::Forked)?;
     after.freed = request.reply(len) == queue::Answer::Cancelled;
     if after.freed { Err(ReplyError::Cancelled) } else { Ok(()) }
@@ -149,8 +151,8 @@ impl<Q, R, C: Encode<R>> Request<'_, Q, R, C> {
 }
 
 /// Declines a request whose bytes are no message: nobody else could answer it either.
-pub(super) fn refuse(request: AtHome<queue::Request<'_>>, wake: Wake, lineage: Lineage) {
-    After { wake, freed: false, lineage }.decline(request.into_inner());
+pub(super) fn refuse(request: AtHome<queue::Request<'_>>, wake: &Wake) {
+    After { wake, freed: false }.decline(request.into_inner());
 }
 
 impl<Q, R, F: ?Sized> Deref for Request<'_, Q, R, F> {

@@ -32,6 +32,7 @@ pub(crate) unsafe trait KeepMut {
 
 // SAFETY: a shared borrow.
 unsafe impl Keep for &[u8] {
+    #[inline]
     fn bytes(&self) -> &[u8] {
         self
     }
@@ -48,6 +49,7 @@ pub(crate) struct Staged<'s, V> {
 }
 
 impl<'s, V> Staged<'s, V> {
+    #[inline]
     pub(crate) fn new(bytes: &'s mut [u8], via: V) -> Self {
         Staged { bytes: NonNull::from(bytes), via, _borrow: PhantomData }
     }
@@ -61,6 +63,7 @@ impl<'s, V> Staged<'s, V> {
 
 // SAFETY: stands for an exclusive borrow.
 unsafe impl<V> KeepMut for Staged<'_, V> {
+    #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: stands for an exclusive borrow, and `self` is borrowed exclusively.
         unsafe { self.bytes.as_mut() }
@@ -175,6 +178,7 @@ unsafe impl<A: KeepMut, B: KeepMut> KeepMut for Place<A, B> {
 
 // SAFETY: the payload of a slot that its reader holds: it does not move, and nobody writes it.
 unsafe impl Keep for Pinned<'_> {
+    #[inline]
     fn bytes(&self) -> &[u8] {
         // SAFETY: `payload` has `len` bytes, initialised by the file system if by nobody else, and
         // nobody writes them while `self` lives.
@@ -184,6 +188,7 @@ unsafe impl Keep for Pinned<'_> {
 
 // SAFETY: the payload of a slot that its writer claimed: it does not move, and is the claim's alone.
 unsafe impl KeepMut for Claim<'_> {
+    #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         let capacity = self.capacity();
         // SAFETY: `payload` has `capacity` bytes, initialised as above, that nobody else touches.
@@ -193,6 +198,7 @@ unsafe impl KeepMut for Claim<'_> {
 
 // SAFETY: the payload of a slot that its receiver claimed: it does not move, and is the job's alone.
 unsafe impl Keep for Job<'_> {
+    #[inline]
     fn bytes(&self) -> &[u8] {
         // SAFETY: `ptr` has `len` bytes, initialised as above, that nobody writes while `self` lives.
         unsafe { core::slice::from_raw_parts(self.ptr().as_ptr(), self.len()) }
@@ -201,6 +207,7 @@ unsafe impl Keep for Job<'_> {
 
 // SAFETY: the payload of a slot that its sender claimed: it does not move, and is the loan's alone.
 unsafe impl KeepMut for Loan<'_> {
+    #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         let capacity = self.capacity();
         // SAFETY: `ptr` has `capacity` bytes, initialised as above, that nobody else touches.
@@ -210,6 +217,7 @@ unsafe impl KeepMut for Loan<'_> {
 
 impl Loan<'_> {
     /// The bytes of the slot, for a request.
+    #[inline]
     pub(crate) fn request_room(&mut self) -> &mut [u8] {
         self.bytes_mut()
     }
@@ -217,6 +225,7 @@ impl Loan<'_> {
 
 // SAFETY: the request in a slot that its replier claimed: it does not move, and is the replier's alone.
 unsafe impl Keep for Request<'_> {
+    #[inline]
     fn bytes(&self) -> &[u8] {
         // SAFETY: `ptr` has `len` bytes, initialised as above; who writes the reply writes behind them.
         unsafe { core::slice::from_raw_parts(self.ptr().as_ptr(), self.len()) }
@@ -227,11 +236,13 @@ unsafe impl Keep for Request<'_> {
 pub(crate) struct ReplyRoom<'q>(AtHome<Request<'q>>);
 
 impl<'q> ReplyRoom<'q> {
+    #[inline]
     pub(crate) fn new(request: AtHome<Request<'q>>) -> Self {
         ReplyRoom(request)
     }
 
     /// Nothing in a forked child.
+    #[inline]
     pub(crate) fn into_request(self) -> Option<Request<'q>> {
         self.0.into_inner()
     }
@@ -240,6 +251,7 @@ impl<'q> ReplyRoom<'q> {
 // SAFETY: behind the request in a slot that its replier claimed: it does not move, and is the
 // replier's alone.
 unsafe impl KeepMut for ReplyRoom<'_> {
+    #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         let capacity = self.0.reply_capacity();
         // SAFETY: `reply_ptr` has `capacity` bytes, initialised as above, that nobody else touches.
@@ -250,6 +262,7 @@ unsafe impl KeepMut for ReplyRoom<'_> {
 impl Queue {
     /// The reply to a request of ours: the `len` bytes that
     /// [`Replied`](super::queue::Reply::Replied) told of; empty if there is none.
+    #[inline]
     pub(crate) fn reply_bytes<'t>(&'t self, ticket: &'t Ticket, len: usize) -> &'t [u8] {
         let len = len.min(self.replied(ticket));
         // SAFETY: `reply_ptr` has as many bytes as `replied` says, initialised as above. They are ours

@@ -42,6 +42,7 @@ pub(crate) enum Closed {
 }
 
 impl Ticket {
+    #[inline]
     pub(super) fn new(index: u32, request: usize) -> Self {
         Ticket { index, request }
     }
@@ -55,6 +56,7 @@ impl Ticket {
 impl Queue {
     /// Takes a free slot for a request: fill it and call [`Loan::request`]. `None` if the ring is
     /// full.
+    #[inline]
     pub(crate) fn begin_request(&mut self) -> Option<Loan<'_>> {
         self.claim_for_push()
     }
@@ -79,6 +81,7 @@ impl Queue {
 
     /// Bytes of the reply; 0 without one.
     #[cfg(not(loom))]
+    #[inline]
     pub(crate) fn replied(&self, ticket: &Ticket) -> usize {
         match self.poll_reply(ticket) {
             Reply::Replied(len) => len,

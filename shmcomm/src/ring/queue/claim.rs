@@ -7,8 +7,8 @@ use crate::fault::{dying, fault_point, mutant};
 
 /// What a job and a request have in common.
 ///
-/// Invariant: until `word` is replaced, the slot is CLAIMED by our seat, and the payload is ours
-/// alone (invariant 2 of the ring).
+/// Invariant: until it is left, which [`Word::NONE`] in place of its word says, the slot is CLAIMED by our
+/// seat, and the payload is ours alone (invariant 2 of the ring).
 #[derive(Debug)]
 struct Claim<'a> {
     queue: &'a mut Queue,
@@ -16,32 +16,38 @@ struct Claim<'a> {
     word: Word,
     /// Of the message; read once.
     len: usize,
-    open: bool,
 }
 
 impl<'a> Claim<'a> {
     #[inline]
     fn new(queue: &'a mut Queue, position: u64, word: Word) -> Self {
         let len = queue.slots.len(queue.slots.index(position));
-        let mut claim = Claim { queue, position, word, len, open: true };
+        let mut claim = Claim { queue, position, word, len };
         if mutant("queue acknowledge first") {
             claim.end(Step::Acknowledge, Word::freed);
         }
         claim
     }
 
+    #[inline]
     fn index(&self) -> u32 {
         self.queue.slots.index(self.position)
+    }
+
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.word != Word::NONE
     }
 
     /// Leaves the slot, once; says what the word was then.
     #[inline]
     fn end(&mut self, step: Step, to: impl Fn(Word) -> Word) -> Option<Word> {
-        if !core::mem::take(&mut self.open) {
+        let word = core::mem::replace(&mut self.word, Word::NONE);
+        if word == Word::NONE {
             return None;
         }
         let slots = self.queue.slots;
-        slots.leave(self.index(), self.word, step, |word| word.claimed_by(slots.seat), to)
+        slots.leave(self.index(), word, step, |word| word.claimed_by(slots.seat), to)
     }
 
     #[cfg(loom)]
@@ -117,9 +123,17 @@ impl<'a> Job<'a> {
 }
 
 impl Drop for Job<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.0.open && !dying() && self.0.end(Step::PutBack, Word::returned).is_some() {
-            self.0.queue.slots.count_redelivered(1);
+        if !self.0.is_open() || dying() {
+            return;
+        }
+        let slots = self.0.queue.slots;
+        if mutant("queue count first") {
+            slots.count_redelivered(1);
+            self.0.end(Step::PutBack, Word::returned);
+        } else if self.0.end(Step::PutBack, Word::returned).is_some() {
+            slots.count_redelivered(1);
         }
     }
 }
@@ -178,10 +192,12 @@ impl<'a> Request<'a> {
     }
 
     /// Bytes that a reply may have.
+    #[inline]
     pub(crate) fn reply_capacity(&self) -> usize {
         self.0.queue.slots.size - self.reply_offset()
     }
 
+    #[inline]
     fn reply_offset(&self) -> usize {
         self.0.queue.slots.reply_offset(self.0.len)
     }
@@ -203,6 +219,7 @@ impl<'a> Request<'a> {
     }
 
     /// Whether the requester still waits.
+    #[inline]
     pub(crate) fn is_wanted(&self) -> bool {
         let word = self.0.queue.slots.word(self.0.index());
         word.claimed_by(self.0.queue.slots.seat) && word.asked() && !word.cancelled()
@@ -239,8 +256,9 @@ impl<'a> Request<'a> {
 }
 
 impl Drop for Request<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.0.open && !dying() {
+        if self.0.is_open() && !dying() {
             self.end(Step::Decline, Word::unanswered);
         }
     }

@@ -7,24 +7,24 @@ use crate::fault::{dying, fault_point};
 
 /// A slot to write a message into.
 ///
-/// Invariant: until `word` is replaced, the slot is WRITING by our seat, and the payload is ours
-/// alone (invariant 2 of the ring).
+/// Invariant: until it is left, which [`Word::NONE`] in place of its word says, the slot is WRITING by our
+/// seat, and the payload is ours alone (invariant 2 of the ring).
 #[must_use = "dropping a loan gives the slot back unsent"]
 #[derive(Debug)]
 pub(crate) struct Loan<'a> {
     queue: &'a mut Queue,
     position: u64,
     word: Word,
-    open: bool,
 }
 
 impl<'a> Loan<'a> {
     #[inline]
     pub(super) fn new(queue: &'a mut Queue, position: u64, word: Word) -> Self {
-        Loan { queue, position, word, open: true }
+        Loan { queue, position, word }
     }
 
     /// The bytes that the slot holds.
+    #[inline]
     pub(crate) fn capacity(&self) -> usize {
         self.queue.slots.size
     }
@@ -56,6 +56,7 @@ impl<'a> Loan<'a> {
         self.send(len, nanos, true).then(|| Ticket::new(self.index(), len))
     }
 
+    #[inline]
     fn index(&self) -> u32 {
         self.queue.slots.index(self.position)
     }
@@ -72,13 +73,13 @@ impl<'a> Loan<'a> {
     /// Leaves the slot, once.
     #[inline]
     fn end(&mut self, step: Step, to: impl Fn(Word) -> Word) -> bool {
-        self.open = false;
+        let first = core::mem::replace(&mut self.word, Word::NONE);
         let slots = self.queue.slots;
         let mine = |word: Word| word.is(State::Writing) && word.sent_by(slots.seat);
-        let Some(word) = slots.leave(self.index(), self.word, step, mine, to) else {
+        let Some(word) = slots.leave(self.index(), first, step, mine, to) else {
             return false;
         };
-        if word.lap() != self.word.lap() {
+        if word.lap() != first.lap() {
             // Carried meanwhile: what we send next goes behind it (invariant 8).
             let above = slots.untaken_from(word, self.position);
             if super::before(self.queue.next, above) {
@@ -90,8 +91,9 @@ impl<'a> Loan<'a> {
 }
 
 impl Drop for Loan<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.open && !dying() {
+        if self.word != Word::NONE && !dying() {
             self.end(Step::Abort, Word::freed);
         }
     }

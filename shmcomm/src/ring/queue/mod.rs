@@ -87,6 +87,12 @@
 //! between two changes. A seat's death and the reaping of it are ordered by the lock of the seat,
 //! which the operating system hands over.
 //!
+//! A second pair spares receivers a look below their cursor, which would take slots from those who
+//! work on them. [count]: whoever put messages back adds them to `REDELIVERED` afterwards (release);
+//! [recall]: who finds nothing above looks below if that number has changed since a look found nothing
+//! there (acquire). It is a hint: its writer may die before it, so every 64th look without success goes
+//! below, and the first one after each sweep of those who wait.
+//!
 //! # Request and reply in one slot
 //!
 //! The reply lies behind the request, at the next multiple of the payload's alignment, and never
@@ -136,6 +142,10 @@ pub(crate) struct Queue {
     tail: u64,
     /// Messages taken since the queue was last found empty or out of order.
     streak: u64,
+    /// Messages that had been put back when there was none below `cursor`.
+    returned: u64,
+    /// Looks without success, to look below `cursor` now and then.
+    looks: u32,
 }
 
 impl Queue {
@@ -145,7 +155,7 @@ impl Queue {
         debug_assert_eq!(geometry.discipline, Discipline::Queue);
         let slots = Slots::new(region, geometry, seat);
         let tail = slots.tail();
-        Queue { slots, next: tail, cursor: tail, tail, streak: 0 }
+        Queue { slots, next: tail, cursor: tail, tail, streak: 0, returned: slots.redelivered(), looks: 0 }
     }
 
     /// Whether a message waits for a receiver. Costs one load when none does and nothing is

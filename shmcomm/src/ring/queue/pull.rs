@@ -17,14 +17,20 @@ pub(crate) struct Taken {
 /// Positions between two hints for those who come late.
 const HINT_EVERY: u64 = 64;
 
+/// Looks without success between two that go below the cursor although nothing is said to have
+/// come back.
+const LOOK_DOWN_EVERY: u32 = 64;
+
 impl Queue {
     /// Takes the next message; `None` if there is none.
+    #[inline]
     pub(crate) fn try_pull(&mut self) -> Option<Job<'_>> {
         let taken = self.take_next()?;
         Some(self.job(taken))
     }
 
     /// Takes the next request; `None` if there is none.
+    #[inline]
     pub(crate) fn try_take_request(&mut self) -> Option<Request<'_>> {
         let taken = self.take_next()?;
         Some(self.request(taken))
@@ -75,26 +81,52 @@ impl Queue {
     /// The message to take next, and its word.
     #[inline]
     pub(super) fn find_ready(&mut self) -> Option<(u64, Word)> {
-        let word = self.slots.word(self.slots.index(self.cursor));
+        let word = self.slots.settled(self.slots.index(self.cursor));
         match (self.slots.ahead(word, self.cursor), word.state()) {
             (0, State::Ready) => Some((self.cursor, word)),
-            (0, State::Free) if self.tail == self.cursor => {
+            (0, State::Free) => {
                 self.streak = 0;
-                None
+                self.look_below()
             }
             _ => {
                 self.streak = 0;
-                self.look_for_ready()
+                self.look_around()
             }
         }
     }
 
     #[cold]
-    fn look_for_ready(&mut self) -> Option<(u64, Word)> {
+    fn look_around(&mut self) -> Option<(u64, Word)> {
         if let Some(found) = self.look_up() {
             return Some(self.earliest(found));
         }
-        self.look_down()
+        self.look_below()
+    }
+
+    /// Looks for messages that came back, if a count says that some did, and now and then anyway.
+    #[inline]
+    fn look_below(&mut self) -> Option<(u64, Word)> {
+        if self.tail == self.cursor {
+            return None;
+        }
+        let returned = self.slots.redelivered();
+        self.looks = self.looks.wrapping_add(1);
+        if returned == self.returned && !self.looks.is_multiple_of(LOOK_DOWN_EVERY) {
+            return None;
+        }
+        let found = self.look_down();
+        if found.is_none() {
+            self.returned = returned;
+        }
+        found
+    }
+
+    /// The next look without success goes below too, whatever the count says: it comes too late if
+    /// whoever put a message back died before counting.
+    pub(crate) fn look_everywhere(&mut self) {
+        if !mutant("queue count is trusted") {
+            self.looks = LOOK_DOWN_EVERY - 1;
+        }
     }
 
     /// Looks from the cursor upwards, and moves the cursor.
@@ -172,6 +204,7 @@ impl Queue {
     }
 
     /// Looks below the cursor, where messages were taken, for those that came back; moves the tail.
+    #[cold]
     fn look_down(&mut self) -> Option<(u64, Word)> {
         if mutant("queue no look down") {
             return None;

@@ -9,6 +9,7 @@ use crate::fault::mutant;
 
 impl Queue {
     /// Takes the next free slot; `None` if the ring is full.
+    #[inline]
     pub(crate) fn claim_for_push(&mut self) -> Option<Loan<'_>> {
         let (position, word) = self.claim_free()?;
         fault_point!("push.claimed");

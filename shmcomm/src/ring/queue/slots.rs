@@ -1,12 +1,12 @@
 //! The slots of a queue: the only place that reads and changes their words.
 //!
 //! Owns the step from a position to a slot, and every transition as a compare-exchange of the whole
-//! word. Never waits, and never looks at a payload.
+//! word. Never waits for more than a moment, and never looks at a payload.
 
 use super::word::{State, Word};
 use crate::fault::{fault_point, mutant, weak};
 use crate::layout::{Geometry, Region, control, slot};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, spin_loop};
 
 /// Transitions of a word, by name: what a fault point and a known-wrong variant are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,10 @@ pub(super) const TRIES: u32 = 64;
 /// So many slots ahead a line is asked for: about as long before it is used as it takes to come over
 /// from another core while messages queue.
 pub(super) const AHEAD: u64 = 8;
+
+/// Pauses that a receiver leaves a sender to publish what it writes: as long as a line takes twice.
+/// (The model has no time; there nothing is ever waited for.)
+const MOMENT: u32 = if cfg!(loom) { 0 } else { 16 };
 
 /// Bytes of a line.
 const LINE: usize = 64;
@@ -115,6 +119,21 @@ impl Slots {
         self.in_any_order(index);
         // [see] pairs with [change]: whoever sees a change also sees what was done before it.
         Word(self.at(index, slot::STAMP).load(Ordering::Acquire))
+    }
+
+    /// The word of slot `index`; where a sender is at work, after a moment to let it finish. Looking
+    /// further meanwhile would take from other senders the lines that they write next.
+    #[inline]
+    pub(super) fn settled(&self, index: u32) -> Word {
+        let mut word = self.word(index);
+        for _ in 0..MOMENT {
+            if !word.is(State::Writing) {
+                break;
+            }
+            spin_loop();
+            word = self.word(index);
+        }
+        word
     }
 
     /// Changes the word of slot `index` from `old` to `new`; else says what is there.
@@ -205,7 +224,8 @@ impl Slots {
     /// Where a reply starts in the payload, behind a request of `request` bytes.
     #[inline]
     pub(super) fn reply_offset(&self, request: usize) -> usize {
-        request.next_multiple_of(self.align).min(self.size)
+        // A power of two: no division on the way of a reply.
+        ((request + self.align - 1) & !(self.align - 1)).min(self.size)
     }
 
     /// Asks for the first two lines of the slot of `position`, to take it soon. A locked instruction
@@ -273,16 +293,20 @@ impl Slots {
         position
     }
 
-    /// Counts messages that were put back.
+    /// Counts messages that were put back, and so calls for a look at them.
     pub(super) fn count_redelivered(&self, messages: u64) {
-        // Relaxed: a statistic.
-        self.region.u64(control::REDELIVERED).fetch_add(messages, Ordering::Relaxed);
+        // [count] pairs with [recall]: whoever sees the count sees that they are ready. All changes are
+        // read-modify-writes, so the last count brings what each of them counted.
+        self.region
+            .u64(control::REDELIVERED)
+            .fetch_add(messages, weak("queue relaxed count", Ordering::Release));
     }
 
     /// Messages that were put back since the segment was made.
+    #[inline]
     pub(super) fn redelivered(&self) -> u64 {
-        // Relaxed: a statistic.
-        self.region.u64(control::REDELIVERED).load(Ordering::Relaxed)
+        // [recall] pairs with [count].
+        self.region.u64(control::REDELIVERED).load(Ordering::Acquire)
     }
 
     /// Whether this seat's request lies in the slot.

@@ -260,6 +260,30 @@ fn what_is_put_back_is_found_by_those_who_passed_it() {
 }
 
 #[test]
+fn what_is_put_back_is_counted_and_found_also_if_it_is_not() {
+    check_deaths(Some(3), |point| {
+        // A free slot behind the message: who passed it looks back only where a count says so.
+        let (ring, log) = (Ring::new(4), Arc::new(Log::default()));
+        log.push(&mut ring.seat(0), 1);
+        let mut puller = ring.seat(2);
+        let dropping = thread::spawn({
+            let ring = ring.clone();
+            move || life(point, || drop(ring.seat(1).try_pull()))
+        });
+        log.work(&mut puller);
+        let alive = dropping.join().unwrap();
+        if alive.is_none() {
+            puller.reap(1, false);
+            // As whoever waits does after a sweep: the dead may not have come to the count.
+            puller.look_everywhere();
+        }
+        log.drain(&mut puller);
+        log.assert_delivered(0);
+        ring.assert_intact();
+    });
+}
+
+#[test]
 fn a_slot_is_carried_while_its_puller_leaves_it() {
     check_deaths(Some(3), |point| {
         let (ring, log) = (Ring::new(2), Arc::new(Log::default()));
