@@ -66,6 +66,16 @@ pub const SCENES: &[Scene] = &[
         loses_with_receivers: false,
     },
     Scene {
+        name: "shared",
+        roles: &[
+            sender("publisher", 2, true, pubsub::publish_shared),
+            receiver("subscriber", 2, true, pubsub::subscribe_shared),
+        ],
+        audit: pubsub::audit_shared,
+        keeps: false,
+        loses_with_receivers: false,
+    },
+    Scene {
         name: "replaced",
         roles: &[
             sender("publisher", 1, false, pubsub::publish_replacing),

@@ -11,6 +11,7 @@ use shmcomm::{
     TryRecvError,
 };
 use shmcomm_tests::{Large, Proof, Small};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -25,17 +26,19 @@ fn channel<const W: usize>(life: &Life) -> Result<Opener<PubSub<Proof<W>>>, Wron
 
 /// Small messages.
 pub fn publish_copied(life: &mut Life) -> Result<(), Wrong> {
-    leaves_nothing(life, |life| publish::<7>(life, 64, send))
+    leaves_nothing(life, |life| publish(life, |channel| channel, send))
 }
 
 /// Large ones, made in their slots.
 pub fn publish_pinned(life: &mut Life) -> Result<(), Wrong> {
-    leaves_nothing(life, |life| publish::<2047>(life, 8, send_loan))
+    leaves_nothing(life, |life| publish(life, |channel| channel, send_loan))
 }
 
 /// Small messages, none of which is lost: the publisher waits.
 pub fn publish_waiting(life: &mut Life) -> Result<(), Wrong> {
-    leaves_nothing(life, |life| publish::<7>(life, 16, send_waiting))
+    leaves_nothing(life, |life| {
+        publish(life, |channel| channel.slots(16).overflow(Overflow::Wait), send_waiting)
+    })
 }
 
 fn send_waiting(publisher: &mut Publisher<Small>, number: u64, life: &mut Life) -> Result<(), SendError> {
@@ -51,10 +54,15 @@ fn send_waiting(publisher: &mut Publisher<Small>, number: u64, life: &mut Life) 
     }
 }
 
+/// Small messages of several publishers at a time.
+pub fn publish_shared(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| publish(life, |channel| channel.publishers(4), send))
+}
+
 /// Small messages, each life with another number of slots: the segment is replaced.
 pub fn publish_replacing(life: &mut Life) -> Result<(), Wrong> {
     let slots = *life.random.pick(&[8, 32, 64]);
-    publish::<7>(life, slots, send)?;
+    publish(life, |channel| channel.slots(slots), send)?;
     // As somebody does who cleans up by hand.
     if life.random.percent(30) {
         shmcomm::force_unlink(&life.channel)?;
@@ -78,11 +86,10 @@ fn send_loan(publisher: &mut Publisher<Large>, number: u64, life: &mut Life) -> 
 
 fn publish<const W: usize>(
     life: &mut Life,
-    slots: usize,
+    shape: impl FnOnce(Opener<PubSub<Proof<W>>>) -> Opener<PubSub<Proof<W>>>,
     send: fn(&mut Publisher<Proof<W>>, u64, &mut Life) -> Result<(), SendError>,
 ) -> Result<(), Wrong> {
-    let overflow = if slots == 16 && W == 7 { Overflow::Wait } else { Overflow::Overwrite };
-    let channel = channel::<W>(life)?.slots(slots).overflow(overflow);
+    let channel = shape(channel::<W>(life)?);
     let Some(mut publisher) = open(life, || channel.clone().publisher())? else { return Ok(()) };
     let mut pace = Pace::new(life);
     let sender = life.sender() << SENDER;
@@ -111,6 +118,8 @@ struct Seen {
     /// The number of the last one, and what the library said until then that was missed.
     last: Option<(u64, u64)>,
     losses: Losses,
+    /// Of each sender, where there are several at a time.
+    senders: HashMap<u64, u64>,
 }
 
 /// What may be missing between two messages.
@@ -120,6 +129,8 @@ enum Losses {
     None,
     /// As many as the library says, and numbers that were never sent.
     Counted,
+    /// Several publishers at a time, each with an order of its own.
+    Shared,
     /// Whole segments as well, which were replaced before the subscriber came to them.
     Segments,
 }
@@ -131,6 +142,18 @@ impl Seen {
         let end = life.round().next.load(Relaxed);
         if number >= end || sender > life.round().senders.load(Relaxed) {
             return Err(format!("invented: message {number} of {end} from sender {sender}").into());
+        }
+        if self.losses == Losses::Shared {
+            return match self.senders.insert(sender, number) {
+                Some(last) if number <= last => {
+                    Err(format!("reordered or repeated: message {number} after {last} of sender {sender}")
+                        .into())
+                }
+                _ => {
+                    life.received();
+                    Ok(())
+                }
+            };
         }
         if let Some((last, missed_before)) = self.last.replace((stamp, missed)) {
             if stamp <= last {
@@ -172,6 +195,11 @@ pub fn subscribe_pinned(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| subscribe::<2047>(life, Losses::Counted))
 }
 
+/// Receives from several publishers.
+pub fn subscribe_shared(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| subscribe::<7>(life, Losses::Shared))
+}
+
 /// Receives where segments are replaced, of which it may come to none or several.
 pub fn subscribe_following(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| subscribe::<7>(life, Losses::Segments))
@@ -187,7 +215,7 @@ fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wron
     let patience = Duration::from_millis(if losses == Losses::None { 60_000 } else { 5 });
     let channel = channel::<W>(life)?.patience(patience);
     let Some(mut subscriber) = open(life, || channel.clone().subscriber())? else { return Ok(()) };
-    let mut seen = Seen { last: None, losses };
+    let mut seen = Seen { last: None, losses, senders: HashMap::new() };
     let slow = life.random.percent(30);
     while !life.is_over() {
         match receive(life, &mut subscriber, losses == Losses::None)? {
@@ -265,21 +293,25 @@ fn receive<const W: usize>(
 
 /// What is left when nobody else is there: no seat, no mark on a slot.
 pub fn audit_copied(life: &mut Life) -> Result<(), Wrong> {
-    audit::<7>(life, Overflow::Overwrite)
+    audit(life, channel::<7>(life)?)
+}
+
+/// The same with several publishers.
+pub fn audit_shared(life: &mut Life) -> Result<(), Wrong> {
+    audit(life, channel::<7>(life)?.publishers(4))
 }
 
 /// The same where the publisher waits.
 pub fn audit_waiting(life: &mut Life) -> Result<(), Wrong> {
-    audit::<7>(life, Overflow::Wait)
+    audit(life, channel::<7>(life)?.overflow(Overflow::Wait))
 }
 
 /// The same where messages are held.
 pub fn audit_pinned(life: &mut Life) -> Result<(), Wrong> {
-    audit::<2047>(life, Overflow::Overwrite)
+    audit(life, channel::<2047>(life)?)
 }
 
-fn audit<const W: usize>(life: &mut Life, overflow: Overflow) -> Result<(), Wrong> {
-    let channel = channel::<W>(life)?.overflow(overflow);
+fn audit<const W: usize>(life: &mut Life, channel: Opener<PubSub<Proof<W>>>) -> Result<(), Wrong> {
     let mut publisher = channel.clone().publisher()?;
     let mut subscriber = channel.subscriber()?;
     let mut before = publisher.stats();
