@@ -223,6 +223,10 @@ fn checks(channel: &Channel) -> TokenStream {
         let count = quote!(#ident::PUBLISHERS);
         checks.push(check(channel, "publishers", "publishers", publishers, quote!(#who, #count)));
         checks.push(check(channel, "seats", "seats_beside", publishers, quote!(#who, #count, #ident::SEATS)));
+        if let Some(overflow) = values.get("overflow") {
+            let arguments = quote!(#who, #count, #overflow);
+            checks.push(check(channel, "overflow", "one_waits", overflow, arguments));
+        }
     }
     let items = match &kind.format {
         Format::Tail(slice) => Some((&*slice.elem, show(&slice.elem))),

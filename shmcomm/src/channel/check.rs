@@ -3,6 +3,7 @@
 //! Each is `#[track_caller]`, so that the error shows the tokens the macro gave the call. `who` is
 //! the channel, as its author calls it.
 
+use super::Overflow;
 use super::pattern::Carries;
 use crate::layout;
 use crate::message::check;
@@ -152,6 +153,21 @@ pub const fn publishers(who: &str, publishers: usize) {
             .str(", not ")
             .num(publishers)
             .str("\nit is how many publishers can be open at one time")
+            .panic();
+    }
+}
+
+/// Only one publisher can wait for its subscribers.
+#[track_caller]
+pub const fn one_waits(who: &str, publishers: usize, overflow: Overflow) {
+    if publishers > 1 && matches!(overflow, Overflow::Wait) {
+        Text::new()
+            .str("channel ")
+            .code(who)
+            .str(" has ")
+            .num(publishers)
+            .str(" publishers, and only one can wait for its subscribers\n")
+            .str("leave out `publishers`, or `overflow: Wait`; if nothing may be lost from several senders, take `PushPull`")
             .panic();
     }
 }

@@ -1,8 +1,8 @@
 //! What an expansion of `channel!` calls. Not public API.
 
 pub use super::check::{
-    expect_every, fits, has_max_len, has_slot_size, message, name, publishers, seats, seats_beside, slots,
-    tail, tail_fits,
+    expect_every, fits, has_max_len, has_slot_size, message, name, one_waits, publishers, seats,
+    seats_beside, slots, tail, tail_fits,
 };
 pub use super::pattern::Carries;
 pub use super::{Carry, Channel, FixedMessage, Opener, Overflow, PubSub, PushPull, ReqRep, TailItem};
