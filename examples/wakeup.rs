@@ -1,5 +1,5 @@
-//! How long a sleeper takes to wake: a thread in `recv`, tasks in `recv_async` under three executors, and
-//! tokio's own channel between threads, in the same run.
+//! How long a sleeper takes to wake: a thread in `recv`, a thread in a `WaitSet`, tasks in `recv_async` under
+//! three executors, and tokio's own channel between threads, in the same run.
 //!
 //! `cargo run --release --example wakeup`. With `SHMCOMM_QUICK=1` for two seconds only.
 //!
@@ -7,19 +7,20 @@
 //! A figure is the time from before the send to after the receive.
 //!
 //! * `thread`: `recv` on a thread. Everything else is compared with it.
+//! * `set`: a `WaitSet` of a channel and a timer, and `try_recv`.
 //! * `park`: `recv_async` under the smallest executor there is, which parks its thread.
 //! * `tokio current`, `tokio multi`: `recv_async` under tokio's executors of one and of two threads.
 //! * `tokio mpsc`: tokio's channel, from a thread of this process to a task on two threads.
 
 use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
-use shmcomm::{ShmMessage, Subscriber, channel};
+use shmcomm::{ShmMessage, Subscriber, WaitSet, channel};
 use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, ShmMessage)]
 #[repr(C)]
@@ -35,7 +36,7 @@ channel! {
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// The ways between processes.
-const WAYS: [&str; 4] = ["thread", "park", "tokio current", "tokio multi"];
+const WAYS: [&str; 5] = ["thread", "set", "park", "tokio current", "tokio multi"];
 const PAUSE: Duration = Duration::from_micros(300);
 
 fn rounds() -> u64 {
@@ -59,10 +60,11 @@ fn main() -> Result<()> {
     let figures = std::thread::scope(|scope| {
         let receivers = [
             scope.spawn(|| block(subscriber(&namespace, 0)?)),
-            scope.spawn(|| park(receive(subscriber(&namespace, 1)?))),
-            scope.spawn(|| single()?.block_on(receive(subscriber(&namespace, 2)?))),
+            scope.spawn(|| wait(subscriber(&namespace, 1)?)),
+            scope.spawn(|| park(receive(subscriber(&namespace, 2)?))),
+            scope.spawn(|| single()?.block_on(receive(subscriber(&namespace, 3)?))),
             scope.spawn(|| {
-                let subscriber = subscriber(&namespace, 3)?;
+                let subscriber = subscriber(&namespace, 4)?;
                 several()?.block_on(async { tokio::spawn(receive(subscriber)).await? })
             }),
         ];
@@ -137,6 +139,22 @@ fn block(mut subscriber: Subscriber<Sent>) -> Result<Histogram<u64>> {
         match subscriber.recv()?.at {
             0 => return Ok(figures),
             at => figures.record(now() - at)?,
+        }
+    }
+}
+
+fn wait(mut subscriber: Subscriber<Sent>) -> Result<Histogram<u64>> {
+    let mut figures = Histogram::new(3)?;
+    let mut set = WaitSet::new();
+    set.add(0, &subscriber)?;
+    set.add_timer(1, Instant::now() + Duration::from_secs(3600));
+    loop {
+        set.wait()?;
+        while let Ok(message) = subscriber.try_recv() {
+            match message.at {
+                0 => return Ok(figures),
+                at => figures.record(now() - at)?,
+            }
         }
     }
 }

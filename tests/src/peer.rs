@@ -131,6 +131,14 @@ impl Peer {
         let pid = rustix::process::Pid::from_child(&self.child);
         let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
         rustix::process::kill_process(pid, signal).expect("the peer is running");
+        // The call returns before the other process has stopped: it may do a lot meanwhile.
+        let state = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+            stat.rsplit(") ").next().and_then(|rest| rest.chars().next())
+        };
+        while signal == rustix::process::Signal::STOP && !matches!(state(), Some('T' | 'Z') | None) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// Waits for its end.
