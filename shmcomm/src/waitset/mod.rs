@@ -166,8 +166,13 @@ pub enum Cause {
 /// # for _ in 0..2 {
 /// for ready in set.wait()? {
 ///     match ready.key {
-///         From::Pose => while let Ok(pose) = pose.try_recv() { /* … */ # poses += pose; },
-///         From::Jobs => while let Ok(job) = jobs.try_recv() { /* … */ # let _: u64 = job; },
+///         From::Pose => while let Ok(pose) = pose.try_recv() {
+///             println!("{pose}");
+/// #           poses += pose;
+///         },
+///         From::Jobs => while let Ok(job) = jobs.try_recv() {
+///             println!("{job}");
+///         },
 ///         From::Tick => println!("{:?}", ready.cause),
 ///     }
 /// }
