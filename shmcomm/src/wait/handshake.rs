@@ -1,6 +1,6 @@
 //! The handshake between whoever publishes and whoever sleeps until then.
 //!
-//! Owns the order of its steps, and nothing else: it works on words, so that loom runs it.
+//! Owns the order of its steps, and nothing else: it works on words, so that loom runs it (`model`).
 //!
 //! ```text
 //!   notifier                            sleeper
@@ -16,7 +16,10 @@
 //!    the sleeper does for any number of events: each notifier's comes before it or after it.
 //! 2. A notifier that takes the flag away changes `FUTEX` afterwards, and every sleeper read `FUTEX`
 //!    before it set the flag: so whoever set the flag that was taken either finds `FUTEX` changed,
-//!    or is already asleep and woken.
+//!    or is already asleep and woken. If either did its two steps the other way round, then between
+//!    them the other could do both: a notifier that is late with the wake for a message that was
+//!    received long ago takes the flag, the sleeper has the new value of `FUTEX`, and nobody wakes it
+//!    for the next message.
 //! 3. A flag that a sleeper leaves behind costs the next notifier one wake of nobody.
 
 use crate::fault::{fault_point, mutant};
@@ -77,9 +80,15 @@ pub(super) fn asked() {
     }
 }
 
-/// Asks in one event, and looks.
-pub(super) fn ask_one<T>(words: Words<'_>, look: impl FnOnce() -> T) -> (u32, T) {
-    let value = words.ask();
+/// Asks in each of these events, and looks.
+pub(super) fn ask<const N: usize, T>(words: [Words<'_>; N], look: impl FnOnce() -> T) -> ([u32; N], T) {
+    if mutant("wait look before the flag") {
+        let looked = look();
+        let values = words.map(|words| words.ask());
+        asked();
+        return (values, looked);
+    }
+    let values = words.map(|words| words.ask());
     asked();
-    (value, look())
+    (values, look())
 }

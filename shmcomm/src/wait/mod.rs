@@ -19,6 +19,8 @@
 mod handshake;
 #[cfg(not(loom))]
 mod many;
+#[cfg(all(test, loom))]
+mod model;
 #[cfg(not(loom))]
 mod reactor;
 #[cfg(not(loom))]

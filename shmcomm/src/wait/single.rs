@@ -156,7 +156,7 @@ fn sleep<A: Await>(target: &mut A, deadline: Deadline) -> Option<A::Output> {
             fault_point!("wait.announced");
         }
         let event = target.event();
-        let (value, output) = handshake::ask_one(event.words(), || target.look());
+        let ([value], output) = handshake::ask([event.words()], || target.look());
         if output.is_some() {
             return output;
         }

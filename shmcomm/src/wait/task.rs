@@ -102,7 +102,7 @@ impl Nap {
             target.patience().announced = true;
         }
         let event = target.event();
-        let (value, output) = handshake::ask_one(event.words(), || target.look());
+        let ([value], output) = handshake::ask([event.words()], || target.look());
         if let Some(output) = output {
             return self.over(output);
         }
