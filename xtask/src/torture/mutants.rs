@@ -24,7 +24,7 @@ const MUTANTS: &[(&str, &str)] = &[
 ];
 
 /// Rounds in which a variant has to show.
-const CHANCES: u64 = 20;
+const CHANCES: u64 = 40;
 
 /// Sees that what is known to be wrong is found: a torture that everything survives proves nothing.
 pub fn refute(options: &Options) -> Result<bool, Wrong> {

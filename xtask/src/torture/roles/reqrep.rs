@@ -36,6 +36,8 @@ pub fn request(life: &mut Life) -> Result<(), Wrong> {
         let mut pace = Pace::new(life);
         let mut calls = VecDeque::new();
         let at_once = 1 + life.random.below(4) as usize;
+        // Some want little of what they ask for: their slots come into new hands while a replier is at work.
+        let gives_up = if life.random.percent(25) { 40 } else { 2 };
         while !life.is_over() {
             pace.next(life);
             while calls.len() < at_once {
@@ -48,8 +50,7 @@ pub fn request(life: &mut Life) -> Result<(), Wrong> {
                 life.rest(100);
                 continue;
             };
-            if life.random.percent(2) {
-                // Given up.
+            if life.random.percent(gives_up) {
                 continue;
             }
             if life.tasks && life.random.percent(50) {
@@ -135,7 +136,7 @@ pub fn reply(life: &mut Life) -> Result<(), Wrong> {
             }
             let number = request.number;
             life.job_served(number, request.redelivered())?;
-            if life.random.percent(2) {
+            if life.random.percent(4) {
                 life.rest(life.me as u64 * 300);
             }
             if life.random.percent(1) {
