@@ -75,10 +75,7 @@ fn here<P: ?Sized>(opener: Opener<P>) -> Opener<P> {
 }
 
 /// One message and all that can be done with it, again and again, with `change` between.
-fn pubsub<const N: usize>(
-    open: fn() -> Opener<PubSub<[u64; N]>>,
-    change: &mut dyn FnMut(),
-) {
+fn pubsub<const N: usize>(open: fn() -> Opener<PubSub<[u64; N]>>, change: &mut dyn FnMut()) {
     let mut early = here(open()).subscriber();
     let mut publisher = here(open()).publisher();
     let mut late = here(open()).history(3).subscriber();
@@ -254,7 +251,8 @@ fuzz_target!(|input: &[u8]| {
     let whole = kind & 0x80 != 0;
     let image = if whole { rest } else { &subject.image };
     fs::write(&subject.path, image).expect("there is room");
-    let file = OpenOptions::new().read(true).write(true).mode(0o600).open(&subject.path).expect("it is there");
+    let file =
+        OpenOptions::new().read(true).write(true).mode(0o600).open(&subject.path).expect("it is there");
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("it is ours");
     let changes = if whole { &[] } else { rest };
     let (early, late) = changes.split_at((usize::from(*before) * 12).min(changes.len()));
