@@ -18,6 +18,7 @@ pub struct PublisherId {
 }
 
 impl PublisherId {
+    #[inline]
     pub(super) fn new(sender: Sender) -> Self {
         let Sender { seat, pid, joined } = sender;
         PublisherId { seat, pid, joined }

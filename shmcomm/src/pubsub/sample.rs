@@ -31,6 +31,7 @@ pub struct Sample<'s, M> {
 }
 
 impl<'s, M: ShmMessage> Sample<'s, M> {
+    #[inline(always)]
     pub(super) fn new(held: Held<'s>) -> Result<Self, Invalid> {
         let Held { bytes, publisher } = held;
         let place = InPlace::new(bytes).map_err(|(why, _)| why)?;
@@ -72,6 +73,7 @@ pub struct TailSample<'s, H, T> {
 }
 
 impl<'s, H: ShmMessage, T: ShmMessage> TailSample<'s, H, T> {
+    #[inline(always)]
     pub(super) fn new(held: Held<'s>) -> Result<Self, Invalid> {
         let Held { bytes, publisher } = held;
         Ok(TailSample { place: TailInPlace::new(bytes)?, publisher })

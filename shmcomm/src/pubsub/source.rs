@@ -192,6 +192,9 @@ impl Source {
     }
 
     /// Gets hold of the next message, waiting for it if there is a deadline.
+    //
+    // Inlined, like all on the way to a sample: else what is known of it goes through memory at each step.
+    #[inline(always)]
     pub(super) fn hold(
         &mut self,
         deadline: Option<Deadline>,
@@ -208,7 +211,7 @@ impl Source {
     }
 
     /// Takes the next message, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn seize(&mut self) -> Result<Option<Seized>, RecvError> {
         if self.attachment.forked() {
             return Err(RecvError::Forked);
@@ -228,7 +231,7 @@ impl Source {
     }
 
     /// What was taken last.
-    #[inline]
+    #[inline(always)]
     pub(super) fn show(&mut self, Seized { len, grabbed }: Seized) -> (Held<'_>, Refusals<'_>) {
         let publisher = self.reader.sender().map(PublisherId::new);
         let bytes = match grabbed {
@@ -239,6 +242,7 @@ impl Source {
     }
 
     /// Gets hold of the newest message.
+    #[inline]
     pub(super) fn hold_latest(&mut self) -> Result<Option<(Held<'_>, Refusals<'_>)>, RecvError> {
         if self.attachment.forked() {
             return Err(RecvError::Forked);

@@ -176,6 +176,7 @@ impl<M: ShmMessage> Subscriber<M> {
     ///
     /// # Errors
     /// [`RecvError::Invalid`] if its bytes are no valid value, [`RecvError::Forked`].
+    #[inline]
     pub fn latest(&mut self) -> Result<Option<M>, RecvError>
     where
         M: Copy,
@@ -187,12 +188,14 @@ impl<M: ShmMessage> Subscriber<M> {
     ///
     /// # Errors
     /// As [`latest`](Subscriber::latest).
+    #[inline]
     pub fn latest_ref(&mut self) -> Result<Option<Sample<'_, M>>, RecvError> {
         let Some((held, refusals)) = self.source.hold_latest()? else { return Ok(None) };
         Sample::new(held).map(Some).map_err(|why| refusals.count(why))
     }
 
     /// Like [`try_recv`](Subscriber::try_recv), in place: large messages are not copied.
+    #[inline]
     pub fn try_recv_ref(&mut self) -> Result<Sample<'_, M>, TryRecvError> {
         self.ref_until(None)?.ok_or(TryRecvError::Empty)
     }
@@ -212,6 +215,7 @@ impl<M: ShmMessage> Subscriber<M> {
         self.ref_until(Some(Deadline::At(deadline)))?.ok_or(RecvTimeoutError::Timeout)
     }
 
+    #[inline(always)]
     fn ref_until(&mut self, deadline: Option<Deadline>) -> Result<Option<Sample<'_, M>>, RecvError> {
         let Some((held, refusals)) = self.source.hold(deadline)? else { return Ok(None) };
         Sample::new(held).map(Some).map_err(|why| refusals.count(why))
@@ -229,6 +233,7 @@ impl<H: ShmMessage, T: ShmMessage> Subscriber<H, [T]> {
     ///
     /// # Errors
     /// [`TryRecvError::Empty`] if there is none; else see [`TryRecvError`].
+    #[inline]
     pub fn try_recv_ref(&mut self) -> Result<TailSample<'_, H, T>, TryRecvError> {
         self.ref_until(None)?.ok_or(TryRecvError::Empty)
     }
@@ -262,11 +267,13 @@ impl<H: ShmMessage, T: ShmMessage> Subscriber<H, [T]> {
     ///
     /// # Errors
     /// [`RecvError::Invalid`] if its bytes are no valid value, [`RecvError::Forked`].
+    #[inline]
     pub fn latest_ref(&mut self) -> Result<Option<TailSample<'_, H, T>>, RecvError> {
         let Some((held, refusals)) = self.source.hold_latest()? else { return Ok(None) };
         TailSample::new(held).map(Some).map_err(|why| refusals.count(why))
     }
 
+    #[inline(always)]
     fn ref_until(&mut self, deadline: Option<Deadline>) -> Result<Option<TailSample<'_, H, T>>, RecvError> {
         let Some((held, refusals)) = self.source.hold(deadline)? else { return Ok(None) };
         TailSample::new(held).map(Some).map_err(|why| refusals.count(why))

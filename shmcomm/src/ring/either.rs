@@ -284,6 +284,7 @@ impl Reader {
     }
 
     /// Holds the newest message like [`Reader::grab`].
+    #[inline]
     pub(crate) fn grab_latest(&mut self) -> Option<Grabbed> {
         match self {
             Reader::One(reader) => reader.grab_latest().map(Grabbed::One),
