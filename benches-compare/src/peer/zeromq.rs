@@ -63,10 +63,18 @@ impl<const N: usize> Receiver for Socket<N> {
     #[inline]
     fn recv(&mut self) -> Result<u64> {
         let flags = if self.wait == Wait::Polling { DONTWAIT } else { 0 };
+        let mut looks = 0_u32;
         loop {
             match self.socket.recv(&mut self.message, flags) {
                 Ok(()) => break,
-                Err(zmq::Error::EAGAIN) if self.wait == Wait::Polling => {}
+                Err(zmq::Error::EAGAIN) if self.wait == Wait::Polling => {
+                    looks += 1;
+                    // Both ends polling leave no processor to the threads that carry its messages: on two of
+                    // them a burst may then take for ever.
+                    if looks.is_multiple_of(64) {
+                        std::thread::yield_now();
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }
