@@ -113,13 +113,12 @@ fn filter_takes_what_it_accepts_and_counts_the_rest_as_received() {
         });
         let passed = |error| matches!(error, TryRecvError::Empty | TryRecvError::Lagged(_));
         (0..100).for_each(|_| assert!(passed(none.try_recv().unwrap_err())));
-        let outcome = loop {
-            match none.recv_timeout(PERIOD) {
-                Err(RecvTimeoutError::Lagged(_)) => {}
-                other => break other,
-            }
-        };
-        assert_eq!(outcome, Err(RecvTimeoutError::Timeout));
+        // A publisher that is fast enough makes it lag again and again, and that may be all it ever says.
+        let end = Instant::now() + 4 * PERIOD;
+        while Instant::now() < end {
+            let outcome = none.recv_timeout(PERIOD).unwrap_err();
+            assert!(matches!(outcome, RecvTimeoutError::Timeout | RecvTimeoutError::Lagged(_)), "{outcome}");
+        }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
