@@ -28,7 +28,7 @@ pub(crate) use geometry::{
 };
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
-pub(crate) use region::Region;
+pub(crate) use region::{Line, Region};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -51,9 +51,10 @@ pub(crate) mod control {
     pub(crate) const STATE: usize = 256;
     /// u64, the position that is written next (broadcast), or a hint of it (queue).
     pub(crate) const HEAD: usize = 384;
-    /// u64, messages published since creation. On the line of `HEAD`: the same writer.
+    /// u64, messages sent by senders that have left (queue).
     pub(crate) const MESSAGES: usize = 392;
-    /// u64, payload bytes published since creation.
+    /// u64, payload bytes published since creation; or, as `MESSAGES`, those of senders that have left. On
+    /// the line of `HEAD`: the same writer.
     pub(crate) const BYTES: usize = 400;
     /// u64, positions that carry no message, since creation.
     pub(crate) const HOLES: usize = 408;

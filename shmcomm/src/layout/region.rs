@@ -6,6 +6,7 @@
 
 #[cfg(not(loom))]
 mod real {
+    use crate::layout::LINE;
     use crate::sync::{AtomicU32, AtomicU64};
     use core::ptr::NonNull;
 
@@ -60,6 +61,12 @@ mod real {
             unsafe { self.base.add(at) }
         }
 
+        /// The words from byte `at` on, which one participant or one event has for its own.
+        pub(crate) fn line(&self, at: usize) -> Line {
+            assert!(at.is_multiple_of(8));
+            Line(self.ptr(at, LINE))
+        }
+
         /// Asks for the line of byte `at`, to be written soon. A hint: nothing depends on it.
         #[inline]
         pub(crate) fn expect_to_write(&self, at: usize) {
@@ -72,6 +79,35 @@ mod real {
             }
             #[cfg(not(all(target_arch = "x86_64", not(miri))))]
             let _ = at;
+        }
+    }
+
+    /// Words that are used often: found to be in the region once.
+    ///
+    /// Invariant: aligned to 8, and [`LINE`] bytes from there are in the region, whose invariants hold.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Line(NonNull<u8>);
+
+    // SAFETY: as for `Region`.
+    unsafe impl Send for Line {}
+    // SAFETY: as for `Region`.
+    unsafe impl Sync for Line {}
+
+    impl Line {
+        /// The word at byte `at`. With a constant nothing is left of the checks.
+        #[inline(always)]
+        pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
+            assert!(at.is_multiple_of(8) && at <= LINE - 8);
+            // SAFETY: in bounds and aligned (just checked, and the invariant), and shared only as an atomic.
+            unsafe { AtomicU64::from_ptr(self.0.as_ptr().add(at).cast()) }
+        }
+
+        /// The half word at byte `at`.
+        #[inline(always)]
+        pub(crate) fn u32(&self, at: usize) -> &AtomicU32 {
+            assert!(at.is_multiple_of(4) && at <= LINE - 4);
+            // SAFETY: as for `u64`.
+            unsafe { AtomicU32::from_ptr(self.0.as_ptr().add(at).cast()) }
         }
     }
 }
@@ -187,6 +223,10 @@ mod model {
             }
         }
 
+        pub(crate) fn line(&self, at: usize) -> Line {
+            Line { region: *self, at }
+        }
+
         /// The 8 bytes of payload at byte `at`, for whoever owns the slot.
         pub(crate) fn cell(&self, at: usize) -> &UnsafeCell<u64> {
             let words = self.words();
@@ -196,12 +236,25 @@ mod model {
             &words.cells[slot * each + (byte - geometry.payload_offset as usize) / 8]
         }
     }
+
+    /// As the real one.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Line {
+        region: Region,
+        at: usize,
+    }
+
+    impl Line {
+        pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
+            self.region.u64(self.at + at)
+        }
+    }
 }
 
 #[cfg(loom)]
-pub(crate) use model::Region;
+pub(crate) use model::{Line, Region};
 #[cfg(not(loom))]
-pub(crate) use real::Region;
+pub(crate) use real::{Line, Region};
 
 /// Zeroed memory in the shape of a segment, for tests and models. The maker keeps it alive for as
 /// long as anybody uses a region of it.

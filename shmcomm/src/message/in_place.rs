@@ -27,6 +27,26 @@ impl<M: ShmMessage> Landing<M> {
     }
 }
 
+/// The bytes of a message, copied: who gets these does not need the message in memory.
+///
+/// Invariant: all bytes are those of a valid `M`.
+pub(crate) struct Copied<M>(MaybeUninit<M>);
+
+impl<M: ShmMessage> Copied<M> {
+    #[inline(always)]
+    pub(crate) fn of(message: &M) -> Self {
+        // SAFETY: valid for reads, and aligned; what is read is bytes, not a second `M`.
+        Copied(unsafe { core::ptr::from_ref(message).cast::<MaybeUninit<M>>().read() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: the invariant; all bytes of an `M` are initialised, and the message stays where it is as
+        // long as it is borrowed.
+        super::as_bytes(unsafe { self.0.assume_init_ref() })
+    }
+}
+
 /// Reads a message out of bytes that others may be able to write: copies first, then checks.
 #[inline]
 pub(crate) fn copy_out<M: ShmMessage>(bytes: &[u8]) -> Result<M, Invalid> {

@@ -8,7 +8,7 @@ use super::sample::{Sample, TailSample};
 use super::source::{Held, Refusals, Source};
 use super::{Fixed, Publisher, RecvError, SendError, Subscriber};
 use crate::codec::{Decode, Encode};
-use crate::message::{self, ShmMessage};
+use crate::message::ShmMessage;
 use crate::wait::task::{self, Nap};
 use core::fmt;
 use core::pin::Pin;
@@ -36,7 +36,7 @@ impl<M: ShmMessage> Publisher<M> {
     /// See [`SendError`].
     pub async fn send_async(&mut self, message: &M) -> Result<(), SendError> {
         task::turn().await;
-        while !self.core().send(message::as_bytes(message), None)? {
+        while !self.send_until(message, || None)? {
             self.core().room_async().await?;
         }
         Ok(())

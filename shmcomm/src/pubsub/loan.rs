@@ -31,13 +31,12 @@ pub(super) struct Outlet<'p> {
     pub(super) attachment: &'p Attachment,
 }
 
-impl Outlet<'_> {
-    #[inline]
-    pub(super) fn sent(&self, _len: usize) {
-        self.items.notify();
-        #[cfg(feature = "trace-slots")]
-        log::trace!(target: "shmcomm::slots", "channel `{}`: sent {_len} bytes", self.attachment.channel());
-    }
+/// A message was published: wakes those who sleep.
+#[inline]
+pub(super) fn sent(items: &Event, _attachment: &Attachment, _len: usize) {
+    items.notify();
+    #[cfg(feature = "trace-slots")]
+    log::trace!(target: "shmcomm::slots", "channel `{}`: sent {_len} bytes", _attachment.channel());
 }
 
 /// Sends the first `len` bytes.
@@ -52,7 +51,7 @@ pub(super) fn send(claimed: Claimed<'_>, len: usize, outlet: Outlet<'_>) -> Resu
         }
         Place::Slot(claim) => claim.publish(len).map_err(|AllPinned| SendError::AllSlotsHeld)?,
     }
-    outlet.sent(len);
+    sent(&outlet.items, outlet.attachment, len);
     Ok(())
 }
 

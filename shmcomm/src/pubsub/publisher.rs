@@ -10,6 +10,7 @@ use super::room::Room;
 use super::{Fixed, KEEPER, PublisherId, SendError, SendTimeoutError, TrySendError};
 use crate::error::Error;
 use crate::layout::{control, seat};
+use crate::message::in_place::Copied;
 use crate::message::{self, ShmMessage};
 use crate::os;
 use crate::ring::{Corrupt, Sender, Writer, window};
@@ -19,6 +20,9 @@ use crate::sync::Ordering;
 use crate::wait::{Deadline, Event};
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
+
+/// Messages of up to so many bytes are copied once more where sending is not simple.
+const SMALL: usize = 512;
 
 /// The sending end of a publish/subscribe channel: one live one at a time, or as many as the channel
 /// declares `publishers`.
@@ -131,7 +135,7 @@ impl<M: ShmMessage> Publisher<M> {
     /// whose publisher waits, until there is room.
     #[inline]
     pub fn send(&mut self, message: &M) -> Result<(), SendError> {
-        self.core.send(message::as_bytes(message), Some(Deadline::Never)).map(|_sent| ())
+        self.send_until(message, || Some(Deadline::Never)).map(|_sent| ())
     }
 
     /// As [`send`](Publisher::send), if there is room. Never blocks.
@@ -140,7 +144,7 @@ impl<M: ShmMessage> Publisher<M> {
     /// [`TrySendError::Full`] if there is none.
     #[inline]
     pub fn try_send(&mut self, message: &M) -> Result<(), TrySendError> {
-        full(self.core.send(message::as_bytes(message), None))
+        full(self.send_until(message, || None))
     }
 
     /// As [`send`](Publisher::send), blocking for at most `timeout`. Zero looks once.
@@ -148,7 +152,7 @@ impl<M: ShmMessage> Publisher<M> {
     /// # Errors
     /// [`SendTimeoutError::Timeout`] if there was no room.
     pub fn send_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), SendTimeoutError> {
-        timed_out(self.core.send(message::as_bytes(message), Some(Deadline::after(timeout))))
+        timed_out(self.send_until(message, || Some(Deadline::after(timeout))))
     }
 
     /// As [`send`](Publisher::send), blocking until `deadline` at the latest.
@@ -156,7 +160,24 @@ impl<M: ShmMessage> Publisher<M> {
     /// # Errors
     /// [`SendTimeoutError::Timeout`] if there was no room.
     pub fn send_deadline(&mut self, message: &M, deadline: Instant) -> Result<(), SendTimeoutError> {
-        timed_out(self.core.send(message::as_bytes(message), Some(Deadline::At(deadline))))
+        timed_out(self.send_until(message, || Some(Deadline::At(deadline))))
+    }
+
+    // In line only what happens almost always. What takes longer gets a copy of a small message: else this one
+    // would have to be in memory, and the way there and back is most of what it takes to send it.
+    #[inline(always)]
+    pub(super) fn send_until(
+        &mut self,
+        message: &M,
+        deadline: impl FnOnce() -> Option<Deadline>,
+    ) -> Result<bool, SendError> {
+        if self.core.send_copied(message::as_bytes(message)) {
+            Ok(true)
+        } else if size_of::<M>() <= SMALL {
+            self.core.send(Copied::of(message).bytes(), deadline())
+        } else {
+            self.core.send(message::as_bytes(message), deadline())
+        }
     }
 
     /// The next slot, to make the message in place: send it with [`Loan::send`], or drop it and
@@ -368,8 +389,18 @@ impl Core {
         Ok(Core { attachment, writer, items, room, passed, staging })
     }
 
+    /// Sends where that is a copy into the next slot and no more; `false`, and nothing is done, elsewhere.
+    #[inline(always)]
+    fn send_copied(&mut self, bytes: &[u8]) -> bool {
+        let sent = self.may_go_on() && self.writer.send_copied(bytes);
+        if sent {
+            loan::sent(&self.items, &self.attachment, bytes.len());
+        }
+        sent
+    }
+
     /// Sends, waiting for room if there is a deadline; `false` if there was none.
-    #[inline]
+    #[inline(never)]
     pub(super) fn send(&mut self, bytes: &[u8], deadline: Option<Deadline>) -> Result<bool, SendError> {
         if !self.has_room(deadline)? {
             return Ok(false);
@@ -379,14 +410,9 @@ impl Core {
                 return Ok(false);
             }
         }
-        self.outlet().sent(bytes.len());
+        loan::sent(&self.items, &self.attachment, bytes.len());
         self.look_after();
         Ok(true)
-    }
-
-    #[inline]
-    fn outlet(&self) -> Outlet<'_> {
-        Outlet { items: self.items, attachment: &self.attachment }
     }
 
     /// Whoever made the publisher pass a slot may be dead: then it holds no slot from now on.

@@ -53,8 +53,14 @@ struct Held<'c> {
 }
 
 impl Core {
+    /// Whether this is the process that opened the publisher, and nobody has come for whom it would have to
+    /// look before it goes on below its limit.
+    #[inline(always)]
+    pub(super) fn may_go_on(&self) -> bool {
+        !self.attachment.forked() && self.room.as_ref().is_none_or(|room| room.window.is_current())
+    }
+
     /// Whether a message can be sent now. With a deadline it waits for that; `false` at the deadline.
-    #[inline]
     pub(super) fn has_room(&mut self, deadline: Option<Deadline>) -> Result<bool, SendError> {
         if self.attachment.forked() {
             return Err(SendError::Forked);

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::fault::fault_point;
 use crate::layout::{Geometry, Region, control, seat};
 use crate::message::Invalid;
-use crate::ring::{AtHome, Corrupt, Grabbed, Missed, Place, Reader, window};
+use crate::ring::{AtHome, Corrupt, Grabbed, Missed, Place, Reader, Seen, window};
 use crate::segment::{self, Attachment, Spec};
 use crate::sync::Ordering;
 use crate::wait::{self, Await, Deadline, Event, Patience};
@@ -60,6 +60,16 @@ pub(super) struct Counts {
     pub(super) lost: u64,
     pub(super) skipped: u64,
     pub(super) invalid: u64,
+}
+
+/// What a subscriber sees at first sight.
+pub(super) enum Glimpse<'l> {
+    /// The next message.
+    Message(&'l mut [u8]),
+    /// Nothing new.
+    Nothing,
+    /// Something that takes a closer look.
+    Otherwise,
 }
 
 /// A message that was taken, and not looked at yet.
@@ -171,9 +181,25 @@ impl Source {
         self.reader.sender().filter(|_| self.counts.received > 0).map(PublisherId::new)
     }
 
+    /// The next message as it almost always is: as long as `landing`, to which it is copied, and nothing to be
+    /// said before it. Or nothing new. [`Source::read`] tells all else.
+    #[inline(always)]
+    pub(super) fn glance<'l>(&mut self, landing: &'l mut [MaybeUninit<u8>]) -> Glimpse<'l> {
+        if self.attachment.forked() {
+            return Glimpse::Otherwise;
+        }
+        match self.reader.glance(landing) {
+            Seen::Message(bytes) => {
+                self.took(bytes.len());
+                Glimpse::Message(bytes)
+            }
+            Seen::Nothing if self.may_stay_empty() => Glimpse::Nothing,
+            Seen::Nothing | Seen::Otherwise => Glimpse::Otherwise,
+        }
+    }
+
     /// Copies the next message to `landing`, if there is one; returns these bytes and the length of
     /// the message.
-    #[inline]
     pub(super) fn read<'l>(
         &mut self,
         landing: &'l mut [MaybeUninit<u8>],
@@ -186,8 +212,7 @@ impl Source {
                 self.took(len);
                 Ok(Some((bytes, len)))
             }
-            Err(Missed::Empty) => self.empty().map(|()| None),
-            Err(Missed::Lagged(lost)) => Err(self.lagged(lost)),
+            Err(missed) => self.nothing(missed).map(|()| None),
         }
     }
 
@@ -296,7 +321,7 @@ impl Source {
         refuse(&mut self.counts, &self.attachment, why)
     }
 
-    #[inline]
+    #[inline(always)]
     fn took(&mut self, len: usize) {
         #[cfg(feature = "trace-slots")]
         log::trace!(
@@ -313,13 +338,21 @@ impl Source {
             None => {
                 self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed)
             }
-            Some(_) => self.keep_terms(),
+            Some(terms) => {
+                if let Some(window) = &mut terms.window {
+                    window.moved(self.reader.position());
+                }
+                if terms.window.is_none() || terms.expect.is_some() {
+                    self.keep_terms();
+                }
+            }
         }
         self.attachment.seat_word(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
         self.attachment.seat_word(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
     }
 
     /// Says that everything before the reader's position was read, and that a message came.
+    #[inline(never)]
     fn keep_terms(&mut self) {
         self.moved();
         if let Some(expect) = self.terms.as_mut().and_then(|terms| terms.expect.as_mut()) {
@@ -353,8 +386,22 @@ impl Source {
         }
     }
 
+    /// Whether nothing at the first look is no news: there is a publisher, and no reason to ask further. Then it
+    /// is counted.
+    #[inline(always)]
+    fn may_stay_empty(&mut self) -> bool {
+        let empties = self.empties.wrapping_add(1);
+        let may = !empties.is_multiple_of(PROBE)
+            && self.attachment.publisher_seated()
+            && self.watched.get().is_none()
+            && self.terms.as_ref().is_none_or(|terms| terms.expect.is_none());
+        if may {
+            self.empties = empties;
+        }
+        may
+    }
+
     /// The ring is empty: an error if nobody publishes.
-    #[inline]
     fn empty(&mut self) -> Result<(), RecvError> {
         self.empties = self.empties.wrapping_add(1);
         // Relaxed: this end alone writes it.

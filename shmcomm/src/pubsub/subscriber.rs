@@ -4,7 +4,7 @@
 //! on the type of the messages is in `source`. Never touches a slot itself.
 
 use super::sample::{Sample, TailSample};
-use super::source::Source;
+use super::source::{Glimpse, Source};
 use super::{Fixed, PublisherId, RecvError, RecvTimeoutError, TryRecvError};
 use crate::error::Error;
 use crate::message::in_place::Landing;
@@ -159,8 +159,24 @@ impl<M: ShmMessage> Subscriber<M> {
         }
     }
 
-    #[inline]
+    /// The next message, if there is one.
+    //
+    // In line only what happens almost always: the message then need not be in memory.
+    #[inline(always)]
     pub(super) fn take(&mut self) -> Result<Option<M>, RecvError> {
+        let mut landing = Landing::<M>::new();
+        match self.source.glance(landing.bytes()) {
+            Glimpse::Message(bytes) => match message::read(bytes) {
+                Ok(message) => Ok(Some(message)),
+                Err(why) => Err(self.source.refuse(why)),
+            },
+            Glimpse::Nothing => Ok(None),
+            Glimpse::Otherwise => self.take_otherwise(),
+        }
+    }
+
+    #[inline(never)]
+    fn take_otherwise(&mut self) -> Result<Option<M>, RecvError> {
         let mut landing = Landing::<M>::new();
         let Some((bytes, len)) = self.source.read(landing.bytes())? else { return Ok(None) };
         let message =

@@ -21,6 +21,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Everything before `position` was read.
+    #[inline(always)]
     pub(super) fn moved(&mut self, position: u64) {
         if self.share.moved(position) {
             self.room.notify();

@@ -4,7 +4,7 @@
 //! Owns the choice, made once, and what a publisher among several counts on its own seat. Calls `broadcast`
 //! and `shared`, which do the work; adds nothing to either protocol.
 
-use super::broadcast::{self, AllPinned, Missed};
+use super::broadcast::{self, AllPinned, Glance, Missed};
 use super::shared::{self, Sender, Tangled, Unsent};
 use crate::layout::{Geometry, Region, seat};
 use crate::sync::Ordering::Relaxed;
@@ -69,8 +69,17 @@ impl Writer {
         }
     }
 
-    /// Publishes a message. One longer than a slot holds is cut; the caller sees to that.
+    /// Publishes a message where one publisher copies it to the next slot, and is below its limit. False, and
+    /// nothing is done, elsewhere.
     #[inline(always)]
+    pub(crate) fn send_copied(&mut self, payload: &[u8]) -> bool {
+        match self {
+            Writer::One(writer) => writer.send_copied(payload),
+            Writer::Several(..) => false,
+        }
+    }
+
+    /// Publishes a message. One longer than a slot holds is cut; the caller sees to that.
     pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
         match self {
             Writer::One(writer) => writer.send(payload),
@@ -257,8 +266,16 @@ impl Reader {
         }
     }
 
-    /// Copies `bytes.len()` bytes of the next message, without asking for its length first.
+    /// See [`broadcast::Reader::glance_exact`].
     #[inline(always)]
+    pub(super) fn glance_exact(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Glance {
+        match self {
+            Reader::One(reader) => reader.glance_exact(bytes),
+            Reader::Several(_) => Glance::Otherwise,
+        }
+    }
+
+    /// Copies `bytes.len()` bytes of the next message, without asking for its length first.
     pub(super) fn read_exact(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
         match self {
             Reader::One(reader) => reader.read_exact(bytes),

@@ -175,4 +175,6 @@ pub(crate) use either::{Claim, Corrupt, Grabbed, Onlooker, Pinned, Reader, Write
 #[cfg(not(loom))]
 pub(crate) use keep::{AtHome, Keep, KeepMut, Place, ReplyRoom, Staged};
 #[cfg(not(loom))]
+pub(crate) use receive::Seen;
+#[cfg(not(loom))]
 pub(crate) use shared::Sender;

@@ -3,10 +3,32 @@
 //! Owns the step from "the reader wrote these bytes" to bytes that safe code may look at. Calls
 //! [`Reader`]; adds nothing to the protocol.
 
+use super::broadcast::Glance;
 use super::{Missed, Reader};
 use core::mem::MaybeUninit;
 
+/// What a reader sees at first sight.
+pub(crate) enum Seen<'b> {
+    /// The next message.
+    Message(&'b mut [u8]),
+    /// Nothing new.
+    Nothing,
+    /// Something that takes a closer look: [`Reader::receive`].
+    Otherwise,
+}
+
 impl Reader {
+    /// What there is at the first look: a message that fills `bytes`, nothing, or something else.
+    #[inline(always)]
+    pub(crate) fn glance<'b>(&mut self, bytes: &'b mut [MaybeUninit<u8>]) -> Seen<'b> {
+        match self.glance_exact(bytes) {
+            // SAFETY: `glance_exact` wrote all of them.
+            Glance::Message => Seen::Message(unsafe { written(bytes) }),
+            Glance::Nothing => Seen::Nothing,
+            Glance::Otherwise => Seen::Otherwise,
+        }
+    }
+
     /// Copies the next message to `bytes`, and returns them with the length of the message, which
     /// a writer that does not keep to the type of the channel may have made another one.
     #[inline]

@@ -23,6 +23,9 @@ pub(super) const OWNER: u64 = 1 << 56;
 /// The bits of [`Slot::state`] that belong to readers.
 pub(super) const READERS: u64 = OWNER - 1;
 
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+
 /// ThreadSanitizer does not understand fences: it gets its edges from the words.
 const WORD_OUT: Ordering = if cfg!(tsan) { Release } else { Relaxed };
 /// See [`WORD_OUT`].
@@ -101,11 +104,6 @@ impl Control {
     #[inline]
     pub(super) fn head(&self) -> &AtomicU64 {
         self.word(control::HEAD)
-    }
-
-    #[inline]
-    pub(super) fn messages(&self) -> &AtomicU64 {
-        self.word(control::MESSAGES)
     }
 
     #[inline]
@@ -188,15 +186,12 @@ impl Slot {
         fault_point!("pub.closed");
     }
 
-    /// Reader: asks for the line behind the stamp's, which a small message reaches into, so that it
-    /// is on its way when the stamp says that it is worth reading.
+    /// Writer: asks for the first lines of a slot that it comes to soon.
     #[inline]
-    pub(super) fn expect(self) {
-        #[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
-        // SAFETY: needs SSE, which x86-64 has; a prefetch reads nothing, and the stride is 64 at least.
-        unsafe {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(self.at.pointer().as_ptr().wrapping_add(64).cast_const().cast());
+    pub(super) fn expect_to_write(self) {
+        self.at.expect_to_write(0);
+        if self.payload + self.size > LINE {
+            self.at.expect_to_write(LINE);
         }
     }
 

@@ -76,7 +76,7 @@ use super::Reader;
 #[cfg(loom)]
 use super::broadcast::Reader;
 use crate::fault::{fault_point, mutant, weak};
-use crate::layout::{Geometry, Region, control, seat};
+use crate::layout::{Geometry, Line, Region, control, seat};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicU64, fence};
 
@@ -146,7 +146,7 @@ pub(crate) struct Terms {
 #[derive(Debug)]
 pub(crate) struct Share {
     region: Region,
-    seat: usize,
+    own: Line,
     /// Its window word as long as all is well.
     word: u64,
     /// The position it said last.
@@ -165,7 +165,7 @@ impl Share {
         // Relaxed: an estimate; the look that counts comes after [join].
         let head = region.u64(control::HEAD).load(Relaxed);
         let said = head.saturating_sub(if terms.history { geometry.slots } else { 0 });
-        let share = Share { region, seat, word, said, step };
+        let share = Share { region, own: region.line(seat), word, said, step };
         // Relaxed: released by the window word.
         share.position().store(said, Relaxed);
         fault_point!("sub.entering");
@@ -173,6 +173,7 @@ impl Share {
         share
     }
 
+    #[cold]
     fn come_in(&self) {
         // [enter] pairs with the scan.
         self.window().swap(self.word, Release);
@@ -187,7 +188,7 @@ impl Share {
 
     /// The reader has come to `position`, and everything before it was read. True if the publisher, should it
     /// sleep, is to be woken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn moved(&mut self, position: u64) -> bool {
         let passed = (self.said ^ position) >= self.step;
         self.said = position;
@@ -207,12 +208,14 @@ impl Share {
         fault_point!("sub.parted");
     }
 
+    #[inline(always)]
     fn position(&self) -> &AtomicU64 {
-        self.region.u64(self.seat + seat::POSITION)
+        self.own.u64(seat::POSITION)
     }
 
+    #[inline(always)]
     fn window(&self) -> &AtomicU64 {
-        self.region.u64(self.seat + seat::WINDOW)
+        self.own.u64(seat::WINDOW)
     }
 }
 

@@ -75,7 +75,8 @@ impl Attachment {
         let lineage = Lineage::here().map_err(|error| system(&place, "map", error))?;
         let region = create::region(&map);
         let (probe, gate) = (Arc::new(Probe::new(probe, id)), Arc::new(Mutex::new(())));
-        let hold = Hold { region, geometry, flags, seat, keeper, place, lineage, probe, gate };
+        let (own, first) = (region.line(geometry.seat(seat)), region.line(geometry.seat(0)));
+        let hold = Hold { region, geometry, own, first, flags, seat, keeper, place, lineage, probe, gate };
         let map = ManuallyDrop::new(map);
         Ok(Attachment { hold, role, arrival: Arrival::Joined, witness: OnceLock::new(), map })
     }

@@ -13,7 +13,7 @@ use super::seats::{self, Registration};
 use super::{Keeper, Participant, Place, Role, Sent, create, system};
 use crate::Error;
 use crate::fault::fault_point;
-use crate::layout::{FLAG_WAIT, Geometry, Region, seat};
+use crate::layout::{FLAG_WAIT, Geometry, Line, Region, seat};
 use crate::os::{self, Lineage};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::wait;
@@ -30,6 +30,9 @@ use std::time::{Duration, Instant};
 pub(crate) struct Hold {
     pub(super) region: Region,
     pub(super) geometry: Geometry,
+    /// The entries of this participant, and of whoever has the first seat.
+    pub(super) own: Line,
+    pub(super) first: Line,
     /// `layout::FLAG_*`, of the segment.
     pub(super) flags: u32,
     pub(super) seat: u32,
@@ -117,7 +120,13 @@ impl Hold {
     /// another question.
     #[inline]
     pub(crate) fn publisher_seated(&self) -> bool {
-        (0..self.geometry.publishers).any(|seat| self.is_taken(seat))
+        // [entry read], as in `is_taken`.
+        self.first.u32(seat::ROLE).load(Ordering::Acquire) != 0 || self.other_publisher_seated()
+    }
+
+    #[cold]
+    fn other_publisher_seated(&self) -> bool {
+        (1..self.geometry.publishers).any(|seat| self.is_taken(seat))
     }
 
     /// Whether a publisher lives; a system call where there is one.
@@ -145,7 +154,7 @@ impl Hold {
     /// A counter in this participant's own entry: `layout::seat::*`.
     #[inline]
     pub(crate) fn seat_word(&self, at: usize) -> &AtomicU64 {
-        self.region.u64(self.seat_offset() + at)
+        self.own.u64(at)
     }
 
     /// Whether somebody has taken seat `index` and not left it; a load. Whether that one lives is another
@@ -275,9 +284,12 @@ impl Witness {
             // Sleeps stay bounded, so what comes is found late, not never.
             log::warn!(target: "shmcomm", "{error}; this end will not be woken, and looks every 50 ms");
         }
+        let region = create::region(&map);
         let hold = Hold {
-            region: create::region(&map),
+            region,
             geometry: hold.geometry,
+            own: region.line(hold.geometry.seat(hold.seat)),
+            first: region.line(hold.geometry.seat(0)),
             flags: hold.flags,
             seat: hold.seat,
             keeper: hold.keeper,

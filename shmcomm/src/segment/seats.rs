@@ -9,7 +9,7 @@
 
 use super::{Place, Role};
 use crate::fault::fault_point;
-use crate::layout::{Geometry, MAX_SEATS, Region, control, event, seat};
+use crate::layout::{Discipline, Geometry, MAX_SEATS, Region, control, event, seat};
 use crate::os;
 use crate::sync::Ordering;
 use crate::{Error, ErrorKind};
@@ -168,8 +168,13 @@ pub(super) fn sent(region: &Region, geometry: &Geometry) -> Sent {
     // Relaxed, here and below: each word for itself.
     let word = |at| region.u64(at).load(Ordering::Relaxed);
     let (messages, bytes, head) = (word(control::MESSAGES), word(control::BYTES), word(control::HEAD));
-    if !geometry.discipline.shared() {
-        return Sent { messages, bytes, head };
+    match geometry.discipline {
+        Discipline::Queue => return Sent { messages, bytes, head },
+        Discipline::Copied | Discipline::Pinned => {
+            // Saturating: others write these words, and may write anything.
+            return Sent { messages: head.saturating_sub(word(control::HOLES)), bytes, head };
+        }
+        Discipline::SharedCopied | Discipline::SharedPinned => {}
     }
     let seats = || (0..geometry.publishers).map(|index| geometry.seat(index));
     let head = seats().map(|at| word(at + seat::POSITION)).fold(head, u64::max);

@@ -6,7 +6,7 @@ use super::handshake::{self, Words};
 use super::many::Word;
 use super::{Deadline, FIRST_SLICE, SLICE, SPINS, YIELDS};
 use crate::fault::fault_point;
-use crate::layout::{Region, event};
+use crate::layout::{Line, Region, event};
 use crate::os::{self, FutexAt};
 use crate::sync::{AtomicU32, Ordering, spin_loop};
 use std::time::Duration;
@@ -14,27 +14,26 @@ use std::time::Duration;
 /// Where participants of a segment sleep until something of one kind happens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
-    region: Region,
-    at: usize,
+    words: Line,
 }
 
 impl Event {
     /// The event whose words start at byte `at`.
     pub(crate) fn new(region: Region, at: usize) -> Self {
-        Event { region, at }
+        Event { words: region.line(at) }
     }
 
     #[inline]
     fn mode(&self) -> &AtomicU32 {
-        self.region.u32(self.at + event::MODE)
+        self.words.u32(event::MODE)
     }
 
     pub(super) fn futex(&self) -> &AtomicU32 {
-        self.region.u32(self.at + event::FUTEX)
+        self.words.u32(event::FUTEX)
     }
 
     pub(super) fn words(&self) -> Words<'_> {
-        Words { waiters: self.region.u32(self.at + event::WAITERS), futex: self.futex() }
+        Words { waiters: self.words.u32(event::WAITERS), futex: self.futex() }
     }
 
     /// Asks to be woken, for somebody who sleeps elsewhere: see [`super::Watch::ask`].
@@ -54,6 +53,7 @@ impl Event {
         }
     }
 
+    #[cold]
     fn wake(&self) {
         if self.words().is_asked() {
             self.wake_all();

@@ -68,8 +68,7 @@ pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Co
     // [head] pairs with [catch up].
     control.head().store(count.next, Release);
     fault_point!("adopt.head");
-    // Relaxed, both: figures.
-    control.messages().store(count.next - count.holes, Relaxed);
+    // Relaxed: a figure.
     control.holes().store(count.holes, Relaxed);
     fault_point!("adopt.counted");
     if pinned {

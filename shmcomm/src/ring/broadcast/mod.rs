@@ -14,7 +14,7 @@ pub(super) mod model;
 mod tests;
 
 pub(crate) use adopt::Adopted;
-pub(crate) use reader::{Grabbed, Missed, Pinned, Reader};
+pub(crate) use reader::{Glance, Grabbed, Missed, Pinned, Reader};
 pub(crate) use writer::{AllPinned, Claim, Writer};
 
 use super::slot::Slots;
@@ -24,6 +24,10 @@ use crate::layout::{Discipline, Geometry, Region};
 const WRITING: u64 = 1;
 const DONE: u64 = 2;
 const HOLE: u64 = 3;
+
+/// So many slots ahead of where messages queue, lines are asked for: about as long before they are used as they
+/// take to come from another core.
+const AHEAD: u64 = 8;
 
 /// The last position that a stamp can name.
 const LAST: u64 = (1 << 62) - 2;

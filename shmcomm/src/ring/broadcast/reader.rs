@@ -27,6 +27,16 @@ pub(crate) enum Missed {
     Lagged(u64),
 }
 
+/// What a reader sees at first sight.
+pub(crate) enum Glance {
+    /// The next message.
+    Message,
+    /// Nothing new.
+    Nothing,
+    /// Something that takes a closer look.
+    Otherwise,
+}
+
 /// A reader of a ring. Any number of them; in a pinned ring each has a bit of its own.
 ///
 /// Invariants:
@@ -150,6 +160,26 @@ impl Reader {
         self.slots.at(self.position).observe() > writing(self.position)
     }
 
+    /// The next message, if it fills `bytes` and everything is as it almost always is: copied by all, next to the
+    /// last one received. Or nothing new. [`Reader::read_exact`] tells all else.
+    //
+    // In line, and for messages of one size without a loop.
+    #[inline(always)]
+    pub(crate) fn glance_exact(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Glance {
+        let (slot, stamp) = (self.slots.at(self.position), done(self.position));
+        let seen = slot.observe();
+        if seen < stamp {
+            return Glance::Nothing;
+        }
+        // Its holes are those that were counted, and its length is that of `bytes`: one comparison.
+        let next = Meta { len: bytes.len() as u32, holes: self.holes };
+        if self.bit == 0 && seen == stamp && self.gap == 0 && copy::<true>(slot, stamp, bytes) == Some(next) {
+            self.position += 1;
+            return Glance::Message;
+        }
+        Glance::Otherwise
+    }
+
     /// Copies the next message into the front of `bytes` and returns its length. If that is more than
     /// `bytes` has, the rest is left out.
     pub(crate) fn read_into(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
@@ -157,36 +187,13 @@ impl Reader {
     }
 
     /// Like [`Reader::read_into`], but copies `bytes.len()` bytes (at most what a slot holds) without
-    /// asking for the length first: the fastest way for messages of one size. If it returns a length,
-    /// all of `bytes` are written.
-    #[inline(always)]
+    /// asking for the length first. If it returns a length, all of `bytes` are written.
     pub(crate) fn read_exact(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
         debug_assert!(bytes.len() <= self.slots.size());
         self.read::<true>(bytes)
     }
 
-    // In line only what happens almost always, and to messages of one size without a loop.
-    #[inline(always)]
     fn read<const EXACT: bool>(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
-        let (slot, stamp) = (self.slots.at(self.position), done(self.position));
-        let seen = slot.observe();
-        if seen < stamp {
-            slot.expect();
-            return Err(Missed::Empty);
-        }
-        if self.bit == 0
-            && seen == stamp
-            && let Some(meta) = copy::<EXACT>(slot, stamp, bytes)
-            && self.is_next(meta)
-        {
-            self.position += 1;
-            return Ok(self.len(meta));
-        }
-        self.read_otherwise::<EXACT>(bytes)
-    }
-
-    #[inline(never)]
-    fn read_otherwise<const EXACT: bool>(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
         for _ in 0..ATTEMPTS {
             let (slot, stamp) = (self.slots.at(self.position), done(self.position));
             if slot.observe() == stamp {

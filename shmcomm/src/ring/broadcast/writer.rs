@@ -3,7 +3,7 @@
 //! Owns the order of the steps of a publication, and the counters. Calls `slot` for what happens in
 //! a slot. Never waits for a reader, and never reads what only it writes: it keeps private copies.
 
-use super::{Adopted, Corrupt, Meta, adopt, done, hole, writing};
+use super::{AHEAD, Adopted, Corrupt, Meta, adopt, done, hole, writing};
 use crate::fault::{fault_point, mutant, weak};
 use crate::layout::{Discipline, Geometry, Region};
 use crate::ring::slot::{Control, Owned, READERS, Slot, Slots};
@@ -26,6 +26,8 @@ pub(crate) struct Writer {
     copied_below: usize,
     /// Positions from here on are not to be taken; see [`window`](crate::ring::window).
     limit: u64,
+    /// So many slots ahead lines are asked for: [`AHEAD`], or none where readers are about as near.
+    ahead: u64,
     count: Count,
     adopted: Adopted,
 }
@@ -49,8 +51,7 @@ impl Count {
         let head = if mutant("window scan before the head") { self.next - 1 } else { self.next };
         self.control.head().store(head, weak("relaxed head", Release));
         fault_point!("pub.head");
-        // Relaxed, both: figures to look at.
-        self.control.messages().store(self.next - self.holes, Relaxed);
+        // Relaxed: a figure to look at. How many messages there were follows from head and holes.
         self.control.bytes().store(self.bytes, Relaxed);
     }
 
@@ -77,7 +78,8 @@ impl Writer {
         let pinned = geometry.discipline == Discipline::Pinned;
         let (count, adopted) = adopt::adopt(&slots, Control::new(region), pinned)?;
         let copied_below = if pinned { 0 } else { slots.size() + 1 };
-        Ok(Writer { slots, copied_below, limit: u64::MAX, count, adopted })
+        let ahead = if slots.count() >= 4 * AHEAD { AHEAD } else { 0 };
+        Ok(Writer { slots, copied_below, limit: u64::MAX, ahead, count, adopted })
     }
 
     /// What the last writer left unfinished.
@@ -85,16 +87,16 @@ impl Writer {
         self.adopted
     }
 
-    /// Publishes a message. One longer than a slot holds is cut; the caller sees to that.
+    /// Publishes a message that is copied, at a position below the limit; false, and nothing is done, where it
+    /// is not or there is none.
     //
     // Always inlined, with the rest out of line: then a payload of constant size is copied by as many
     // moves as it has words, without a loop and without asking.
     #[inline(always)]
-    pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
-        if payload.len() >= self.copied_below {
-            return self.send_otherwise(payload);
+    pub(crate) fn send_copied(&mut self, payload: &[u8]) -> bool {
+        if payload.len() >= self.copied_below || !self.has_room() {
+            return false;
         }
-        debug_assert!(self.has_room());
         let position = self.count.next;
         let slot = self.slots.at(position);
         slot.open(writing(position));
@@ -102,15 +104,19 @@ impl Writer {
         let meta = Meta { len: payload.len() as u32, holes: self.count.holes as u32 };
         slot.close(meta.word(), done(position));
         self.count.message(payload.len());
-        Ok(())
+        if self.ahead > 0 {
+            self.slots.at(position + self.ahead).expect_to_write();
+        }
+        true
     }
 
-    #[inline(never)]
-    fn send_otherwise(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
-        debug_assert!(payload.len() <= self.slots.size());
+    /// Publishes a message. One longer than a slot holds is cut; the caller sees to that, and asks for room
+    /// where there is a limit.
+    pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
+        debug_assert!(payload.len() <= self.slots.size() && self.has_room());
         let payload = &payload[..payload.len().min(self.slots.size())];
-        if self.copied_below > 0 {
-            return self.send(payload);
+        if !self.is_pinned() {
+            return if self.send_copied(payload) { Ok(()) } else { Err(AllPinned) };
         }
         let mut claim = self.claim()?;
         claim.fill(payload);

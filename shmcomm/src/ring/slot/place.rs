@@ -54,6 +54,20 @@ impl Place {
         unsafe { AtomicU64::from_ptr(word.0.as_ptr().cast()) }
     }
 
+    /// Asks for the line of byte `at`, to be written soon. A hint, whatever the address.
+    #[inline(always)]
+    pub(super) fn expect_to_write(self, at: usize) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: accesses no memory, whatever the address; processors that do not know the instruction take
+        // it for none.
+        unsafe {
+            let at = self.0.as_ptr().wrapping_add(at);
+            core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = at;
+    }
+
     /// # Safety
     /// As many bytes from `at` are in the region, and exclusively the caller's.
     #[inline]
@@ -101,6 +115,9 @@ impl Place {
         // SAFETY: the heap behind the region outlives the ring.
         unsafe { &*word }
     }
+
+    /// Nothing in a model.
+    pub(super) fn expect_to_write(self, _: usize) {}
 
     pub(super) unsafe fn write(self, at: usize, bytes: &[u8]) {
         for (i, bytes) in bytes.chunks_exact(8).enumerate() {

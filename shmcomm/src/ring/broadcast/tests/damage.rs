@@ -69,7 +69,6 @@ fn a_message_that_was_published_before_the_head_moved_stays_published() {
     for discipline in BOTH {
         let ring = sent(discipline, 7);
         ring.control(control::HEAD, 6);
-        ring.control(control::MESSAGES, 6);
         let mut reader = ring.reader(0, 0);
         let mut writer = ring.writer();
         assert_eq!(number(&read(&mut reader).unwrap(), 16), 6);
