@@ -89,7 +89,7 @@ impl<const N: usize> Receiver for Subscriber<N> {
             loop {
                 match self.subscriber.try_recv_ref() {
                     Ok(sample) => return Ok(self.touch.read(&*sample)),
-                    Err(TryRecvError::Empty) => {}
+                    Err(TryRecvError::Empty) => spin_loop(),
                     Err(TryRecvError::Lagged(_)) if self.tolerant => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -98,7 +98,7 @@ impl<const N: usize> Receiver for Subscriber<N> {
         loop {
             match self.subscriber.try_recv() {
                 Ok(message) => return Ok(self.touch.read(&message)),
-                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Empty) => spin_loop(),
                 Err(TryRecvError::Lagged(_)) if self.tolerant => {}
                 Err(error) => return Err(error.into()),
             }

@@ -21,23 +21,26 @@ fn lossless_of<const N: usize>(burst: u64, slots: usize) -> Case {
     let in_place = N >= shm::LARGE;
     let mut ways = vec![
         Entry::new("slot ring", burst, move |place| stream(place, open, open)),
-        Entry::new("shmcomm", burst, move |place| queue::<N>(place, slots, Wait::Polling, in_place)),
+        // One to one is publish/subscribe whose publisher waits; push/pull is for many at either end.
+        Entry::new("shmcomm", burst, move |place| {
+            stream(
+                place,
+                |name| shm::Publisher::<N>::waiting(name, slots),
+                |name| shm::Subscriber::<N>::open(name, Wait::Polling, Touch::All),
+            )
+        }),
+        Entry::new("shmcomm push/pull", burst, move |place| {
+            queue::<N>(place, slots, Wait::Polling, in_place)
+        }),
     ];
     if N <= shm::HUGE {
-        ways.push(Entry::new("shmcomm, blocking", burst, move |place| {
+        ways.push(Entry::new("shmcomm push/pull, blocking", burst, move |place| {
             queue::<N>(place, slots, Wait::Blocking, false)
         }));
     }
-    ways.push(Entry::new("shmcomm, publisher that waits", burst, move |place| {
-        stream(
-            place,
-            |name| shm::Publisher::<N>::waiting(name, slots),
-            |name| shm::Subscriber::<N>::open(name, Wait::Polling, Touch::All),
-        )
-    }));
     // More would not lie on the stack.
     if in_place && N <= shm::HUGE {
-        ways.push(Entry::new("shmcomm, by value", burst, move |place| {
+        ways.push(Entry::new("shmcomm push/pull, by value", burst, move |place| {
             queue::<N>(place, slots, Wait::Polling, false)
         }));
     }
@@ -84,15 +87,13 @@ fn lossless_of<const N: usize>(burst: u64, slots: usize) -> Case {
         use crate::peer::zeromq::Socket;
         stream(place, Socket::<N>::push, Socket::<N>::pull)
     }));
-    let mut targets = vec![
-        Target::at_least("shmcomm", 1.0, "slot ring"),
-        Target::at_least("shmcomm, publisher that waits", 1.0, "slot ring"),
-    ];
+    let mut targets = vec![Target::at_least("shmcomm", 1.0, "slot ring")];
     if N == 8 {
         targets.extend([
-            Target::at_least_or("shmcomm", 0.7, "slot ring", 20.0),
             Target::at_least("shmcomm", 15.0, "iceoryx2"),
             Target::at_least("shmcomm", 0.9, "rtrb, one process"),
+            Target::at_least_or("shmcomm push/pull", 0.7, "slot ring", 20.0),
+            Target::at_least("shmcomm push/pull", 4.0, "ZeroMQ"),
         ]);
     }
     Case {
