@@ -330,7 +330,6 @@ impl Source {
             self.attachment.channel(),
             self.reader.position()
         );
-        self.empties = 0;
         self.counts.received += 1;
         self.counts.bytes += len as u64;
         match &mut self.terms {

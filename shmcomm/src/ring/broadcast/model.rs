@@ -108,7 +108,14 @@ impl Witness {
     /// Receives by value; false if there was nothing.
     fn receive(&mut self) -> bool {
         let mut bytes = [MaybeUninit::uninit(); SIZE];
-        let outcome = self.reader.read_into(&mut bytes);
+        // As subscribers do. (In a pinned ring the first look is the same as that of the second call.)
+        let seen =
+            if self.reader.is_pinned() { Glance::Otherwise } else { self.reader.glance_exact(&mut bytes) };
+        let outcome = match seen {
+            Glance::Message => Ok(SIZE),
+            Glance::Nothing => Err(Missed::Empty),
+            Glance::Otherwise => self.reader.read_into(&mut bytes),
+        };
         self.account(outcome.map(|_| parts(&bytes)))
     }
 
