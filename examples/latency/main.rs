@@ -149,7 +149,10 @@ fn echo(path: &str) -> Result<()> {
 fn poll(subscriber: &mut shmcomm::Subscriber<Message>) -> Result<u64> {
     match subscriber.try_recv() {
         Ok(message) => Ok(message.words[7]),
-        Err(TryRecvError::Empty) => Ok(0),
+        Err(TryRecvError::Empty) => {
+            std::hint::spin_loop();
+            Ok(0)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -330,6 +330,10 @@ impl Source {
             self.attachment.channel(),
             self.reader.position()
         );
+        // Where messages queue there is nothing to store here.
+        if self.empties != 0 {
+            self.empties = 0;
+        }
         self.counts.received += 1;
         self.counts.bytes += len as u64;
         match &mut self.terms {
