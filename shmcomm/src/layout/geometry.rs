@@ -15,6 +15,9 @@ pub(crate) const MAX_SLOT_SIZE: u64 = 1 << 31;
 pub(crate) const MAX_SEATS: u32 = 4096;
 /// Readers of a pinned ring: as many as a slot's state word has bits for.
 pub(crate) const PINNED_READERS: u32 = 56;
+/// Bytes from one state word of a slot to the next, and from the payload to the first: what different
+/// processes write at the same time.
+pub(crate) const STATE: u64 = LINE as u64;
 /// Bytes of an entry of the shared ring.
 pub(crate) const ENTRY: u64 = 8;
 /// Most publishers at a time: as many as an entry of the shared ring can name.
@@ -41,8 +44,9 @@ pub(crate) struct Shape {
 ///
 /// Invariants, true of every value that [`Geometry::new`] or [`Geometry::check`] returned:
 /// 1. `slots` is a power of two between 2 and 2^20.
-/// 2. `stride` is a multiple of 64 and of `align`; `payload_offset + slot_size <= stride`, and
-///    `payload_offset` is a multiple of 8 and of `align`.
+/// 2. `stride` is a multiple of 64 and of `align`; `payload_offset + slot_size <= state_offset`, and
+///    `payload_offset` is a multiple of 8 and of `align`. `state_offset + states * STATE <= stride`, and both
+///    are multiples of 128 where there are `states`.
 /// 3. Slot `i < slots_in_all` lies at `slots_offset + i * stride`, within `segment_size`. That is `slots`,
 ///    but where several publish `publishers * own_slots`, and publisher `s` has those from `s * own_slots` on.
 /// 4. Seat `i < seats` lies at `seats_offset + i * seat::SIZE`, before the schema.
@@ -56,6 +60,8 @@ pub(crate) struct Geometry {
     pub(crate) slot_size: u64,
     pub(crate) stride: u64,
     pub(crate) payload_offset: u64,
+    /// Where the first state word is, from the start of a slot; the stride, where there is none.
+    pub(crate) state_offset: u64,
     pub(crate) slots_offset: u64,
     pub(crate) align: u64,
     pub(crate) publishers: u32,
@@ -140,9 +146,8 @@ impl Geometry {
             seats
         };
         let head: u64 = match discipline {
-            Discipline::Copied => 16,
-            Discipline::Queue | Discipline::SharedCopied => 32,
-            Discipline::Pinned | Discipline::SharedPinned => 64,
+            Discipline::Copied | Discipline::Pinned => 16,
+            Discipline::Queue | Discipline::SharedCopied | Discipline::SharedPinned => 32,
         };
         // All that entries name, the one that is written, and what readers hold beyond.
         let own_slots = match discipline {
@@ -152,7 +157,14 @@ impl Geometry {
         };
         // None of this overflows: the largest product is 2^26 slots of 2^31 + 2 pages.
         let payload_offset = head.max(align);
-        let stride = (payload_offset + slot_size).next_multiple_of(align.max(64));
+        let end = payload_offset + slot_size;
+        let (state_offset, stride) = match discipline.states() {
+            0 => (end.next_multiple_of(align.max(64)), end.next_multiple_of(align.max(64))),
+            states => {
+                let first = end.next_multiple_of(STATE);
+                (first, (first + states * STATE).next_multiple_of(align.max(STATE)))
+            }
+        };
         let seats_offset = control::END as u64;
         let schema_offset = seats_offset + seats as u64 * seat::SIZE as u64;
         let entries_offset = (schema_offset + schema_len).next_multiple_of(PAGE as u64);
@@ -166,6 +178,7 @@ impl Geometry {
             slot_size,
             stride,
             payload_offset,
+            state_offset,
             slots_offset,
             align,
             publishers,

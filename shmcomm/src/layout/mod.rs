@@ -136,8 +136,8 @@ pub(crate) mod slot {
     pub(crate) const STAMP: usize = 0;
     /// u64, length of the payload in the low half; high half: see `ring`.
     pub(crate) const META: usize = 8;
-    /// u64, owner and readers (pinned), or nanoseconds of the monotonic clock (queue).
-    pub(crate) const STATE: usize = 16;
+    /// u64, nanoseconds of the monotonic clock (queue).
+    pub(crate) const TIME: usize = 16;
     /// u64: see `ring`.
     pub(crate) const EXTRA: usize = 24;
 }
@@ -300,6 +300,15 @@ impl Discipline {
     /// Whether readers hold the slot that they look at.
     pub(crate) const fn pins(self) -> bool {
         matches!(self, Discipline::Pinned | Discipline::SharedPinned)
+    }
+
+    /// State words of a slot.
+    pub(crate) const fn states(self) -> u64 {
+        match self {
+            Discipline::Pinned => 2,
+            Discipline::SharedPinned => 1,
+            Discipline::Copied | Discipline::Queue | Discipline::SharedCopied => 0,
+        }
     }
 
     /// Whether several publish.

@@ -115,7 +115,11 @@ mod real {
 /// The model checker's memory: only the words that a ring touches, each an object of loom.
 #[cfg(loom)]
 mod model {
-    use crate::layout::{Discipline, Geometry, control, geometry::ENTRY, seat, slot};
+    use crate::layout::{
+        Discipline, Geometry, control,
+        geometry::{ENTRY, STATE},
+        seat, slot,
+    };
     use crate::sync::AtomicU64;
     use core::ptr::NonNull;
     use loom::cell::UnsafeCell;
@@ -131,8 +135,10 @@ mod model {
     // SAFETY: as for `Send`.
     unsafe impl Sync for Region {}
 
-    /// Words in front of the payload: stamp, meta, state, extra.
+    /// Words in front of the payload: stamp, meta, time, extra.
     const SLOT_WORDS: usize = slot::EXTRA / 8 + 1;
+    /// State words behind it, at most.
+    const STATES: usize = 2;
 
     #[derive(Debug)]
     pub(crate) struct Words {
@@ -143,7 +149,7 @@ mod model {
         seats: Vec<[AtomicU64; 3]>,
         /// Of a shared ring.
         entries: Vec<AtomicU64>,
-        /// For each slot its words, then, where the payload is copied, the payload.
+        /// For each slot its words, its state words, then, where the payload is copied, the payload.
         slots: Vec<AtomicU64>,
         /// For each slot the payload, where somebody owns it; loom reports a race on it.
         cells: Vec<UnsafeCell<u64>>,
@@ -155,7 +161,7 @@ mod model {
             let payload = (geometry.slot_size as usize).div_ceil(8);
             let slots = geometry.slots_in_all() as usize;
             let entries = if geometry.discipline.shared() { geometry.slots } else { 0 };
-            let words = SLOT_WORDS + if copied { payload } else { 0 };
+            let words = SLOT_WORDS + STATES + if copied { payload } else { 0 };
             let cells = if copied { 0 } else { payload };
             Words {
                 geometry: *geometry,
@@ -213,9 +219,11 @@ mod model {
                     let geometry = &words.geometry;
                     let (slot, byte) = words.split(at);
                     let each = words.slots.len() / geometry.slots_in_all() as usize;
-                    let word = match byte.checked_sub(geometry.payload_offset as usize) {
-                        Some(byte) => SLOT_WORDS + byte / 8,
-                        None => byte / 8,
+                    let behind = |offset: u64| byte.checked_sub(offset as usize);
+                    let word = match (behind(geometry.state_offset), behind(geometry.payload_offset)) {
+                        (Some(byte), _) => SLOT_WORDS + byte / STATE as usize,
+                        (None, Some(byte)) => SLOT_WORDS + STATES + byte / 8,
+                        (None, None) => byte / 8,
                     };
                     assert!(word < each, "byte {byte} of a slot is no word of it");
                     &words.slots[slot * each + word]

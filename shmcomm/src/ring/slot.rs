@@ -1,27 +1,22 @@
 //! Slots: where their words are, how a payload gets in and out, and who may touch it when.
 //!
-//! Owns every `unsafe` of the broadcast ring, and every ordering on the words of a slot: the stamp's
-//! sequence lock, the claim of the writer, the pins of the readers. Calls nothing but atomics.
-//! Never chooses a position, never touches the control words.
+//! Owns the `unsafe` of the broadcast ring and the orderings on the words of a slot: here the stamp's
+//! sequence lock, in `hold` the state words, the claim of the writer and the marks of the readers. Calls
+//! nothing but atomics. Never chooses a position, never touches the control words.
 
+mod hold;
 mod own;
 mod place;
 
 use core::mem::MaybeUninit;
-#[cfg(not(loom))]
-use core::ptr::NonNull;
 
-use crate::fault::{self, fault_point, mutant, weak};
+use crate::fault::{fault_point, mutant, weak};
 use crate::layout::{Geometry, Region, control, slot};
 use crate::sync::{AtomicU64, Ordering, compiler_fence, fence};
 use Ordering::{Acquire, Relaxed, Release};
+pub(super) use hold::{Held, Owned, Parity, READERS, Refused};
 pub(super) use own::{Entries, OwnSlots};
 use place::{Place, block};
-
-/// [`Slot::state`]: the writer has the slot for itself. It owns the whole byte, for later use.
-pub(super) const OWNER: u64 = 1 << 56;
-/// The bits of [`Slot::state`] that belong to readers.
-pub(super) const READERS: u64 = OWNER - 1;
 
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
@@ -35,10 +30,12 @@ const WORD_IN: Ordering = if cfg!(tsan) { Acquire } else { Relaxed };
 ///
 /// Invariants, from those of [`Geometry`] and [`Region`]:
 /// 1. Slot `i <= mask` lies at `first + i * stride`, mapped, readable and writable, and aligned to 64.
-/// 2. `payload` is a multiple of 8 and at least 16 (pinned: 64, queue: 32); `payload + size <=
-///    stride`, and as `stride` is a multiple of 64, so is `payload + size` rounded up to 8.
+/// 2. `payload` is a multiple of 8 and at least 16 (shared: 32); `payload + size`, rounded up to 8, is at
+///    most `states`, and that at most `stride`.
 /// 3. The payload of a pinned slot is touched only by the holder of an [`Owned`], or of a [`Held`],
 ///    of it; what makes them exclude each other is in the [document of the ring](super).
+/// 4. A pinned slot has its state words at `states` and, of a broadcast ring, a [`Parity`] further on: within
+///    the stride, and each on a line of its own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
     first: Place,
@@ -46,6 +43,7 @@ pub(super) struct Slots {
     stride: usize,
     payload: usize,
     size: usize,
+    states: usize,
 }
 
 impl Slots {
@@ -57,6 +55,7 @@ impl Slots {
             stride: stride as usize,
             payload: geometry.payload_offset as usize,
             size: geometry.slot_size as usize,
+            states: geometry.state_offset as usize,
         }
     }
 
@@ -78,7 +77,13 @@ impl Slots {
         let index = (position & self.mask) as usize;
         // SAFETY: `index <= mask`, so the slot is within the place (invariant 1).
         let at = unsafe { self.first.add(index * self.stride) };
-        Slot { at, payload: self.payload, size: self.size }
+        Slot { at, payload: self.payload, size: self.size, states: self.states }
+    }
+
+    /// Which of the slot's state words is that of a position: its lap's.
+    #[inline]
+    pub(super) fn parity(&self, position: u64) -> Parity {
+        Parity::of_lap(position & self.count() != 0)
     }
 }
 
@@ -125,6 +130,7 @@ pub(super) struct Slot {
     at: Place,
     payload: usize,
     size: usize,
+    states: usize,
 }
 
 impl Slot {
@@ -154,12 +160,6 @@ impl Slot {
         self.word(slot::META)
     }
 
-    /// Owner and readers. After its making it is changed by read-modify-writes only.
-    #[inline]
-    pub(super) fn state(&self) -> &AtomicU64 {
-        self.word(slot::STATE)
-    }
-
     /// Writer: from here on `meta` and a copied payload are no longer what the last stamp said.
     #[inline]
     pub(super) fn open(self, stamp: u64) {
@@ -181,7 +181,7 @@ impl Slot {
         // Relaxed: the stamp releases it; a reader that is too early is turned away by [settle].
         self.meta().store(meta, Relaxed);
         fault_point!("pub.meta");
-        // [publish] pairs with [observe]: payload, meta and the release of the claim are visible.
+        // [publish] pairs with [observe]: payload and meta are visible, and that the message may be held.
         self.stamp().store(stamp, weak("relaxed publish", Release));
         fault_point!("pub.closed");
     }
@@ -262,172 +262,6 @@ impl Slot {
             for (to, byte) in rest.iter_mut().zip(value.to_ne_bytes()) {
                 to.write(byte);
             }
-        }
-    }
-
-    /// Writer: takes the slot for itself, unless readers hold it. A claim that was dropped before
-    /// is still there, and is taken up.
-    #[inline]
-    pub(super) fn claim(self) -> Option<Owned> {
-        // [claim] pairs with [unpin]: what readers did with the payload happens before.
-        let claim = self.state().compare_exchange(0, OWNER, weak("relaxed claim", Acquire), Relaxed);
-        fault_point!("pub.claimed");
-        match claim {
-            Ok(_) => Some(Owned { slot: self }),
-            // Only this writer sets the bit. It has not let go since, so no reader has the payload.
-            Err(state) if state & OWNER != 0 => Some(Owned { slot: self }),
-            Err(state) if mutant("claim ignores readers") => {
-                self.state().compare_exchange(state, state | OWNER, Acquire, Relaxed).ok()?;
-                Some(Owned { slot: self })
-            }
-            Err(_) => None,
-        }
-    }
-
-    /// Reader: holds the slot with its `bit`, if it still has the stamp that was observed before.
-    #[inline]
-    pub(super) fn hold(self, bit: u64, stamp: u64) -> Result<(Held, u64), Refused> {
-        let held = self.mark(bit)?;
-        let stamp = if mutant("no stamp test") { self.stamp().load(Relaxed) } else { stamp };
-        // No owner, the same stamp: the payload is that of the stamp, and stays as long as the mark.
-        match self.settle(stamp) {
-            Some(meta) => Ok((held, meta)),
-            None => Err(Refused::Overwritten),
-        }
-    }
-
-    /// Reader: keeps the slot from its writer with its `bit`, unless that has it. Whether it is the
-    /// slot that was meant, a look after this tells.
-    #[inline]
-    pub(super) fn mark(self, bit: u64) -> Result<Held, Refused> {
-        // [pin] pairs with [release], for the look that follows: a claim that came and went shows in it.
-        // Relaxed, because the fence of [settle] follows.
-        let before = self.state().fetch_or(bit, Relaxed);
-        fault_point!("sub.marked");
-        // From here on the mark is taken back when `held` is dropped.
-        let held = Held { slot: self, bit };
-        if before & !READERS != 0 && !mutant("no owner test") {
-            return Err(Refused::Owned);
-        }
-        Ok(held)
-    }
-
-    /// Reader: what it [kept](Held::keep), and did not [clear](Slot::clear) since.
-    #[inline]
-    pub(super) fn still_held(self, bit: u64) -> Held {
-        Held { slot: self, bit }
-    }
-
-    /// Takes marks back, whoever made them: the maker is gone, or has let go. True if there were any.
-    pub(super) fn clear(&self, bits: u64) -> bool {
-        // Relaxed: the caller comes after whoever made the mark. (To loom every load is an event that
-        // hides others; it gets the second step only.)
-        if cfg!(not(loom)) && self.state().load(Relaxed) & bits == 0 {
-            return false;
-        }
-        // [unpin] pairs with [claim]; for an owner's bits it is [release].
-        let before = self.state().fetch_and(!bits, Release);
-        fault_point!("slot.cleared");
-        before & bits != 0
-    }
-}
-
-/// Why a slot cannot be held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// The writer has claimed it for a later position.
-    Owned,
-    /// It has another stamp by now.
-    Overwritten,
-}
-
-/// A slot that the writer has for itself.
-///
-/// Invariant: while it exists, the state word has the owner bit, so no [`Held`] of the slot exists
-/// or comes about. Dropping or leaking it leaves the claim with the writer, that is, in the slot.
-#[derive(Debug)]
-pub(super) struct Owned {
-    slot: Slot,
-}
-
-impl Owned {
-    #[inline]
-    pub(super) fn slot(&self) -> Slot {
-        self.slot
-    }
-
-    /// Copies a payload in.
-    #[inline]
-    pub(super) fn fill(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.slot.size);
-        // SAFETY: in the slot (invariant 2), and exclusively ours (invariant of the type).
-        unsafe { self.slot.at.write(self.slot.payload, bytes) };
-    }
-
-    /// The payload, as many bytes as the slots hold. Nobody else touches it while `self` exists.
-    #[cfg(not(loom))]
-    #[inline]
-    pub(super) fn payload(&mut self) -> NonNull<u8> {
-        // SAFETY: in the slot (invariant 2).
-        unsafe { self.slot.at.add(self.slot.payload) }.pointer()
-    }
-
-    /// Lets readers in again.
-    #[inline]
-    pub(super) fn release(self) {
-        if mutant("plain release") {
-            let state = self.slot.state().load(Relaxed);
-            return self.slot.state().store(state & READERS, Release);
-        }
-        // [release] pairs with [pin]. Relaxed, because the fence of [open] came before; the payload
-        // is released by [publish]. Marks of readers that came in vain stay: they take them back.
-        self.slot.state().fetch_and(READERS, Relaxed);
-        fault_point!("pub.released");
-    }
-}
-
-/// A slot that a reader holds: its payload does not change until this is dropped. Leaking it costs
-/// the writer a slot, and nothing else.
-///
-/// Invariant: the reader's bit is in the state word, and was set while there was no owner; so no
-/// [`Owned`] of the slot comes about.
-#[derive(Debug)]
-pub(super) struct Held {
-    slot: Slot,
-    bit: u64,
-}
-
-impl Held {
-    /// Goes on holding the slot without this; [`Slot::still_held`] makes it again.
-    #[inline]
-    pub(super) fn keep(self) {
-        core::mem::forget(self);
-    }
-
-    /// Copies the first bytes of the payload out.
-    #[inline]
-    pub(super) fn copy_to(&self, bytes: &mut [MaybeUninit<u8>]) {
-        assert!(bytes.len() <= self.slot.size);
-        // SAFETY: in the slot (invariant 2), and nobody writes it (invariant of the type).
-        unsafe { self.slot.at.read(self.slot.payload, bytes) };
-    }
-
-    /// The payload, as many bytes as the slots hold. Nobody writes it while `self` exists.
-    #[cfg(not(loom))]
-    #[inline]
-    pub(super) fn payload(&self) -> NonNull<u8> {
-        // SAFETY: in the slot (invariant 2).
-        unsafe { self.slot.at.add(self.slot.payload) }.pointer()
-    }
-}
-
-impl Drop for Held {
-    #[inline]
-    fn drop(&mut self) {
-        if !fault::dying() {
-            // [unpin] pairs with [claim].
-            self.slot.state().fetch_and(!self.bit, weak("relaxed unpin", Release));
-            fault_point!("sub.unpinned");
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::{Corrupt, HOLE, LAST, Meta, WRITING, parse};
 use crate::fault::{fault_point, mutant};
 use crate::ring::broadcast::writer::Count;
-use crate::ring::slot::{Control, READERS, Slots};
+use crate::ring::slot::{Control, Parity, READERS, Slots};
 use crate::sync::Ordering::{Relaxed, Release};
 use crate::sync::load_own;
 
@@ -73,7 +73,11 @@ pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Co
     fault_point!("adopt.counted");
     if pinned {
         for index in 0..slots.count() {
-            adopted.claims += u64::from(slots.at(index).clear(!READERS));
+            let [even, odd] = Parity::BOTH.map(|parity| {
+                let spared = parity == Parity::ODD && mutant("adoption clears one word");
+                !spared && slots.at(index).clear(parity, !READERS)
+            });
+            adopted.claims += u64::from(even || odd);
         }
     }
     Ok((count, adopted))

@@ -17,7 +17,8 @@ pub(crate) use adopt::Adopted;
 pub(crate) use reader::{Glance, Grabbed, Missed, Pinned, Reader};
 pub(crate) use writer::{AllPinned, Claim, Writer};
 
-use super::slot::Slots;
+use super::slot::{Parity, Slots};
+use crate::fault::mutant;
 use crate::layout::{Discipline, Geometry, Region};
 
 /// States of a stamp, in its two low bits.
@@ -112,7 +113,11 @@ pub(crate) fn sweep_reader(region: Region, geometry: &Geometry, bit: u32) {
     if geometry.discipline == Discipline::Pinned {
         let slots = Slots::new(region, geometry);
         for index in 0..slots.count() {
-            slots.at(index).clear(1 << bit);
+            for parity in Parity::BOTH {
+                if parity == Parity::EVEN || !mutant("sweep of one word") {
+                    slots.at(index).clear(parity, 1 << bit);
+                }
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::*;
 use crate::fault::{crash_at, fault_point, mutant};
-use crate::layout::{Heap, Pattern, Shape, slot};
+use crate::layout::{Heap, Pattern, Shape, geometry::STATE};
 use crate::ring::slot::initialized;
 use crate::sync::Ordering::Relaxed;
 use core::mem::MaybeUninit;
@@ -54,8 +54,11 @@ impl Ring {
             return;
         }
         for index in 0..SLOTS {
-            let at = self.geometry.slots_offset + index * self.geometry.stride + slot::STATE as u64;
-            assert_eq!(self.heap.region().u64(at as usize).load(Relaxed), 0, "slot {index} is held");
+            for word in 0..self.geometry.discipline.states() {
+                let slot = self.geometry.slots_offset + index * self.geometry.stride;
+                let at = slot + self.geometry.state_offset + word * STATE;
+                assert_eq!(self.heap.region().u64(at as usize).load(Relaxed), 0, "slot {index}, word {word}");
+            }
         }
     }
 }

@@ -1,18 +1,19 @@
 //! [`Reader`]: one of the ends that receive.
 //!
-//! Owns the reader's position, and the exact count of what it missed. Calls `slot` for what happens
-//! in a slot. Writes to shared memory only in a pinned ring, and there only its own bit. Every call
-//! ends after a bounded number of steps, whatever the writer does meanwhile.
+//! Owns the reader's position, and the exact count of what it missed; in `grab` its mark, in a pinned ring.
+//! Calls `slot` for what happens in a slot. Writes to shared memory only in a pinned ring, and there only its
+//! own bit. Every call ends after a bounded number of steps, whatever the writer does meanwhile.
+
+mod grab;
 
 use super::{Corrupt, DONE, HOLE, LAST, Meta, done, hole, parse, writing};
 use crate::fault::{fault_point, mutant};
 use crate::layout::{Discipline, Geometry, PINNED_READERS, Region};
-use crate::ring::slot::{Control, Held, Refused, Slot, Slots};
+use crate::ring::slot::{Control, Parity, Slot, Slots};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::spin_loop;
 use core::mem::MaybeUninit;
-#[cfg(not(loom))]
-use core::ptr::NonNull;
+pub(crate) use grab::{Grabbed, Pinned};
 
 /// How often a call looks again, when the writer overwrites what it is looking at.
 const ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 64 };
@@ -59,9 +60,11 @@ pub(crate) struct Reader {
     skipped: u64,
     /// Slots before the writer that are left out after a lap: they would be gone before they are read.
     margin: u64,
-    /// The position whose slot has this reader's mark between two calls: what was grabbed, until its
-    /// [`Pinned`] is dropped.
+    /// The position whose slot has this reader's mark between two calls. Below `position`: what was grabbed,
+    /// until its [`Pinned`] is dropped. At `position`: what will be, marked before it is there.
     holding: Option<u64>,
+    /// How often nothing was there to grab since the last message.
+    looks: u32,
 }
 
 impl Reader {
@@ -97,6 +100,7 @@ impl Reader {
             skipped: 0,
             margin: slots.count() / 4 + 1,
             holding: None,
+            looks: 0,
         }
     }
 
@@ -194,44 +198,19 @@ impl Reader {
     }
 
     fn read<const EXACT: bool>(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Result<usize, Missed> {
-        for _ in 0..ATTEMPTS {
-            let (slot, stamp) = (self.slots.at(self.position), done(self.position));
-            if slot.observe() == stamp {
-                match take::<EXACT>(slot, self.bit, stamp, bytes) {
-                    Ok(meta) if self.is_next(meta) => {
-                        self.position += 1;
-                        return Ok(self.len(meta));
-                    }
-                    Ok(_) | Err(Refused::Overwritten) => {}
-                    Err(Refused::Owned) => self.pass(1),
-                }
-            }
-            self.advance()?;
+        if self.bit != 0 {
+            let (held, meta) = self.take()?;
+            held.copy_to(front::<EXACT>(self.slots.size(), meta, bytes));
+            return Ok(self.len(meta));
         }
-        Err(Missed::Empty)
-    }
-
-    /// Holds the next message where it is, until the guard is dropped; pinned rings only.
-    #[cfg(test)]
-    pub(crate) fn pin(&mut self) -> Result<Pinned<'_>, Missed> {
-        self.grab().map(|grabbed| self.guard(grabbed))
-    }
-
-    /// The first half of [`Reader::pin`]: holds the next message, to be looked at through
-    /// [`Reader::guard`].
-    pub(crate) fn grab(&mut self) -> Result<Grabbed, Missed> {
-        self.let_go();
         for _ in 0..ATTEMPTS {
             let (slot, stamp) = (self.slots.at(self.position), done(self.position));
-            if slot.observe() == stamp {
-                match slot.hold(self.bit, stamp).map(|(held, meta)| (held, Meta::from_word(meta))) {
-                    Ok((held, meta)) if self.is_next(meta) => {
-                        self.position += 1;
-                        return Ok(self.grabbed(held, self.position - 1, meta));
-                    }
-                    Ok(_) | Err(Refused::Overwritten) => {}
-                    Err(Refused::Owned) => self.pass(1),
-                }
+            if slot.observe() == stamp
+                && let Some(meta) = copy::<EXACT>(slot, stamp, bytes)
+                && self.is_next(meta)
+            {
+                self.position += 1;
+                return Ok(self.len(meta));
             }
             self.advance()?;
         }
@@ -241,38 +220,13 @@ impl Reader {
     /// Copies the newest message like [`Reader::read_into`], whether it was received before or not,
     /// and goes on after it. `None` if there is none.
     pub(crate) fn latest_into(&mut self, bytes: &mut [MaybeUninit<u8>]) -> Option<usize> {
-        // It may be in the newest slot, and there is one mark for both.
-        self.let_go();
-        let bit = self.bit;
-        let (_, meta, ()) =
-            self.newest(|slot, stamp| Some((take::<false>(slot, bit, stamp, bytes).ok()?, ())))?;
+        if self.bit != 0 {
+            let (_, meta, held) = self.take_newest()?;
+            held.copy_to(front::<false>(self.slots.size(), meta, bytes));
+            return Some(self.len(meta));
+        }
+        let (_, meta, ()) = self.newest(|slot, _, stamp| Some((copy::<false>(slot, stamp, bytes)?, ())))?;
         Some(self.len(meta))
-    }
-
-    /// Holds the newest message like [`Reader::grab`], whether it was received before or not, and goes
-    /// on after it. `None` if there is none.
-    pub(crate) fn grab_latest(&mut self) -> Option<Grabbed> {
-        self.let_go();
-        let bit = self.bit;
-        let (position, meta, held) = self.newest(|slot, stamp| {
-            let (held, meta) = slot.hold(bit, stamp).ok()?;
-            Some((Meta::from_word(meta), held))
-        })?;
-        Some(self.grabbed(held, position, meta))
-    }
-
-    fn grabbed(&mut self, held: Held, position: u64, meta: Meta) -> Grabbed {
-        held.keep();
-        self.holding = Some(position);
-        fault_point!("sub.held");
-        Grabbed { position, len: self.len(meta) }
-    }
-
-    /// Makes what was grabbed last accessible.
-    pub(crate) fn guard(&mut self, grabbed: Grabbed) -> Pinned<'_> {
-        let Grabbed { position, len } = grabbed;
-        assert_eq!(self.holding, Some(position), "one message at a time");
-        Pinned { held: self.slots.at(position).still_held(self.bit), len, reader: self }
     }
 
     /// Whether messages are held in their slots rather than copied.
@@ -368,7 +322,10 @@ impl Reader {
     }
 
     /// Finds the newest message, takes it, and goes on after it.
-    fn newest<T>(&mut self, mut take: impl FnMut(Slot, u64) -> Option<(Meta, T)>) -> Option<(u64, Meta, T)> {
+    fn newest<T>(
+        &mut self,
+        mut take: impl FnMut(Slot, Parity, u64) -> Option<(Meta, T)>,
+    ) -> Option<(u64, Meta, T)> {
         for _ in 0..ATTEMPTS {
             // [catch up] pairs with [head]. What was received is not taken for gone because the head
             // is stored after the stamp.
@@ -379,7 +336,7 @@ impl Reader {
                 .map(|position| (position, self.slots.at(position).observe()))
                 .find(|&(position, stamp)| stamp != hole(position))?;
             if stamp == done(position)
-                && let Some((meta, taken)) = take(self.slots.at(position), stamp)
+                && let Some((meta, taken)) = take(self.slots.at(position), self.slots.parity(position), stamp)
             {
                 if position >= self.position {
                     self.pass(position - self.position);
@@ -398,30 +355,6 @@ impl Reader {
     fn len(&self, meta: Meta) -> usize {
         (meta.len as usize).min(self.slots.size())
     }
-
-    /// Lets go of what was grabbed and not shown, or shown in a [`Pinned`] that was leaked: nobody can
-    /// look at it any more, as that takes a borrow of the reader.
-    fn let_go(&mut self) {
-        if let Some(position) = self.holding.take() {
-            self.slots.at(position).clear(self.bit);
-        }
-    }
-}
-
-/// Copies out of a slot what it has under `stamp`, in either discipline.
-fn take<const EXACT: bool>(
-    slot: Slot,
-    bit: u64,
-    stamp: u64,
-    bytes: &mut [MaybeUninit<u8>],
-) -> Result<Meta, Refused> {
-    if bit == 0 {
-        return copy::<EXACT>(slot, stamp, bytes).ok_or(Refused::Overwritten);
-    }
-    let (held, meta) = slot.hold(bit, stamp)?;
-    let meta = Meta::from_word(meta);
-    held.copy_to(front::<EXACT>(slot, meta, bytes));
-    Ok(meta)
 }
 
 /// Copies out of a slot what it has under `stamp`, if that is still there after the copy.
@@ -429,79 +362,26 @@ fn take<const EXACT: bool>(
 fn copy<const EXACT: bool>(slot: Slot, stamp: u64, bytes: &mut [MaybeUninit<u8>]) -> Option<Meta> {
     if mutant("second look before the copy") {
         let meta = slot.settle(stamp).map(Meta::from_word)?;
-        slot.load(front::<EXACT>(slot, meta, bytes));
+        slot.load(front::<EXACT>(slot.size(), meta, bytes));
         return Some(meta);
     }
     // Relaxed: a first guess, of use only if `settle` finds the same.
     let guess = if EXACT { 0 } else { slot.meta().load(Relaxed) };
-    slot.load(front::<EXACT>(slot, Meta::from_word(guess), bytes));
+    slot.load(front::<EXACT>(slot.size(), Meta::from_word(guess), bytes));
     fault_point!("sub.copied");
     slot.settle(stamp).map(Meta::from_word)
 }
 
 /// As many of the bytes as a message may fill.
 #[inline]
-fn front<const EXACT: bool>(slot: Slot, meta: Meta, bytes: &mut [MaybeUninit<u8>]) -> &mut [MaybeUninit<u8>] {
+fn front<const EXACT: bool>(
+    size: usize,
+    meta: Meta,
+    bytes: &mut [MaybeUninit<u8>],
+) -> &mut [MaybeUninit<u8>] {
     if EXACT {
         return bytes;
     }
-    let len = (meta.len as usize).min(slot.size()).min(bytes.len());
+    let len = (meta.len as usize).min(size).min(bytes.len());
     &mut bytes[..len]
-}
-
-/// The right to look at a message once with [`Reader::guard`]. Its reader holds the message until then,
-/// or until it takes the next one.
-#[must_use = "a message that is held costs the writer a slot"]
-#[derive(Debug)]
-pub(crate) struct Grabbed {
-    position: u64,
-    len: usize,
-}
-
-impl Grabbed {
-    /// Bytes of the message; no more than a slot holds.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-}
-
-/// A message in the slot it was written to; it stays there, unchanged, until this is dropped. A
-/// leaked one costs the writer that slot until its reader pins again, or is gone.
-#[must_use = "dropping it lets the message go"]
-#[derive(Debug)]
-pub(crate) struct Pinned<'r> {
-    held: Held,
-    len: usize,
-    reader: &'r mut Reader,
-}
-
-impl Pinned<'_> {
-    /// The payload, for as long as this lives: [`len`](Pinned::len) bytes that nobody writes.
-    #[cfg(not(loom))]
-    #[inline]
-    pub(crate) fn payload(&self) -> NonNull<u8> {
-        self.held.payload()
-    }
-
-    /// Bytes of the message; no more than a slot holds.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Copies the first bytes of the message out.
-    #[inline]
-    #[cfg(test)]
-    pub(crate) fn copy_to(&self, bytes: &mut [MaybeUninit<u8>]) {
-        let len = self.len.min(bytes.len());
-        self.held.copy_to(&mut bytes[..len]);
-    }
-}
-
-impl Drop for Pinned<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // `held` lets go after this.
-        self.reader.holding = None;
-    }
 }

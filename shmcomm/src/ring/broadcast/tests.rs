@@ -5,7 +5,7 @@ mod damage;
 mod threads;
 
 use super::*;
-use crate::layout::{Heap, Pattern, Shape, control, slot};
+use crate::layout::{Heap, Pattern, Shape, control, geometry::STATE, slot};
 use crate::ring::slot::initialized;
 use crate::sync::Ordering::Relaxed;
 use core::mem::MaybeUninit;
@@ -55,6 +55,26 @@ impl Ring {
 
     fn get(&self, position: u64, at: usize) -> u64 {
         self.heap.region().u64(self.word(position, at)).load(Relaxed)
+    }
+
+    /// The state word of a position, without the other one of its slot.
+    fn state(&self, position: u64) -> u64 {
+        self.get(position, self.state_word(position))
+    }
+
+    fn state_word(&self, position: u64) -> usize {
+        (self.geometry.state_offset + STATE * (position / self.geometry.slots & 1)) as usize
+    }
+
+    fn put_state(&self, position: u64, value: u64) {
+        self.put(position, self.state_word(position), value);
+    }
+
+    /// Nobody holds anything, and nobody expects anything.
+    fn assert_at_rest(&self) {
+        for position in 0..self.geometry.discipline.states() * self.geometry.slots {
+            assert_eq!(self.state(position), 0, "position {position}");
+        }
     }
 
     fn writer(&self) -> Writer {
@@ -287,7 +307,7 @@ fn a_pinned_message_stays_while_the_writer_goes_round() {
     }
     assert_eq!((writer.messages(), writer.holes(), fast.lost()), (40, 12, 0));
     drop(guard);
-    assert_eq!(ring.get(0, slot::STATE), 0);
+    assert_eq!(ring.state(0), 0);
     let Err(Missed::Lagged(lost)) = slow.pin().map(drop) else { panic!("it was lapped") };
     assert_eq!(number(&read(&mut slow).unwrap(), 40), 1 + lost);
 }
@@ -328,7 +348,7 @@ fn a_claim_dropped_or_leaked_is_taken_up_by_the_next() {
     claim.fill(&payload(0, 16));
     claim.publish(8);
     assert_eq!(number(&read(&mut reader).unwrap(), 16), 0);
-    assert_eq!(ring.get(0, slot::STATE), 0);
+    assert_eq!(ring.state(0), 0);
 }
 
 #[test]
@@ -337,7 +357,7 @@ fn a_leaked_pin_costs_one_slot_until_the_next_pin() {
     let (mut writer, mut reader) = (ring.writer(), ring.reader(5, 0));
     writer.send(&payload(0, 16)).unwrap();
     core::mem::forget(reader.pin().unwrap());
-    assert_eq!(ring.get(0, slot::STATE), 1 << 5);
+    assert_eq!(ring.state(0), 1 << 5);
     (1..5).for_each(|n| writer.send(&payload(n, 16)).unwrap());
     assert_eq!(writer.holes(), 1);
     let mut n = 1;
@@ -352,7 +372,7 @@ fn a_leaked_pin_costs_one_slot_until_the_next_pin() {
         }
     }
     assert_eq!(n, 5);
-    assert_eq!(ring.get(0, slot::STATE), 0);
+    assert_eq!(ring.state(0), 0);
 }
 
 #[test]
@@ -361,13 +381,13 @@ fn a_message_grabbed_and_not_shown_is_let_go_with_the_next() {
     let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
     (0..2).for_each(|n| writer.send(&payload(n, 16)).unwrap());
     drop(reader.grab().unwrap());
-    assert_eq!((ring.get(0, slot::STATE), ring.get(1, slot::STATE)), (1, 0));
+    assert_eq!((ring.state(0), ring.state(1)), (1, 0));
     let grabbed = reader.grab().unwrap();
-    assert_eq!((ring.get(0, slot::STATE), ring.get(1, slot::STATE)), (0, 1));
+    assert_eq!((ring.state(0), ring.state(1)), (0, 1));
     drop(reader.guard(grabbed));
     drop(reader.grab_latest().unwrap());
     assert_eq!(number(&latest(&mut reader).unwrap(), 16), 1);
-    assert_eq!(ring.get(1, slot::STATE), 0);
+    assert_eq!(ring.state(1), 0);
 }
 
 #[test]
@@ -378,9 +398,9 @@ fn sweeping_gives_back_what_a_dead_reader_held_and_nothing_else() {
     core::mem::forget(dead.pin().unwrap());
     let guard = alive.pin().unwrap();
     sweep_reader(ring.heap.region(), &ring.geometry, 3);
-    assert_eq!(ring.get(0, slot::STATE), 1 << 4);
+    assert_eq!(ring.state(0), 1 << 4);
     drop(guard);
-    assert_eq!(ring.get(0, slot::STATE), 0);
+    assert_eq!(ring.state(0), 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::{AHEAD, Adopted, Corrupt, Meta, adopt, done, hole, writing};
 use crate::fault::{fault_point, mutant, weak};
 use crate::layout::{Discipline, Geometry, Region};
-use crate::ring::slot::{Control, Owned, READERS, Slot, Slots};
+use crate::ring::slot::{Control, Owned, Slot, Slots};
 use crate::sync::Ordering::{Relaxed, Release};
 #[cfg(not(loom))]
 use core::ptr::NonNull;
@@ -129,22 +129,57 @@ impl Writer {
     /// The message that was there is gone from now on, whether the claim is published or not.
     #[inline]
     pub(crate) fn claim(&mut self) -> Result<Claim<'_>, AllPinned> {
+        let secured = self.secure()?;
+        Ok(self.claimed(secured))
+    }
+
+    /// The first half of [`Writer::claim`], for [`Writer::claimed`] at once.
+    #[inline]
+    pub(crate) fn secure(&mut self) -> Result<Secured, AllPinned> {
         debug_assert_eq!(self.copied_below, 0);
-        let Writer { slots, count, limit, .. } = self;
-        let first = count.next;
-        let end = (first + slots.count()).min(*limit);
-        // Twice, because a reader that moves on may be met again. Still it is a snapshot.
-        for position in (first..end).chain(first..end) {
-            if let Some(owned) = slots.at(position).claim() {
+        let position = self.count.next;
+        if self.has_room()
+            && let Some(owned) =
+                self.slots.at(position).claim_after(self.slots.parity(position), self.last(position))
+        {
+            owned.slot().open(writing(position));
+            return Ok(Secured { owned, position });
+        }
+        self.secure_further()
+    }
+
+    /// The next slot is held.
+    #[cold]
+    fn secure_further(&mut self) -> Result<Secured, AllPinned> {
+        let first = self.count.next;
+        let end = (first + self.slots.count()).min(self.limit);
+        // Twice in all, because a reader that moves on may be met again. Still it is a snapshot.
+        for position in (first..end).skip(1).chain(first..end) {
+            let slot = self.slots.at(position);
+            if let Some(owned) = slot.claim_after(self.slots.parity(position), self.last(position)) {
                 // Only now: a ring without a free slot stays as it is.
                 for passed in first..position {
-                    count.hole(slots.at(passed));
+                    self.count.hole(self.slots.at(passed));
                 }
-                owned.slot().open(writing(position));
-                return Ok(Claim { owned, capacity: slots.size(), count });
+                slot.open(writing(position));
+                return Ok(Secured { owned, position });
             }
         }
         Err(AllPinned)
+    }
+
+    /// What was secured last.
+    #[inline]
+    pub(crate) fn claimed(&mut self, Secured { owned, position }: Secured) -> Claim<'_> {
+        let Writer { slots, count, .. } = self;
+        assert_eq!(position, count.next, "one message at a time");
+        Claim { owned, slots, count }
+    }
+
+    /// The stamp that the slot of a position has before, if there was no hole.
+    #[inline]
+    fn last(&self, position: u64) -> u64 {
+        position.checked_sub(self.slots.count()).map_or(0, done)
     }
 
     /// Whether messages are made in their slots rather than copied into them.
@@ -157,9 +192,8 @@ impl Writer {
     /// slot that is free.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        // Relaxed: the claim itself decides.
-        let state = |position| self.slots.at(position).state().load(Relaxed);
-        let held = |position| (1..=READERS).contains(&state(position));
+        let held =
+            |position| self.slots.at(position).is_held(self.slots.parity(position), self.last(position));
         let end = (self.count.next + self.slots.count()).min(self.limit);
         self.is_pinned() && (self.count.next..end).all(held)
     }
@@ -199,13 +233,21 @@ impl Writer {
     }
 }
 
+/// The right to make a [`Claim`]. Dropping it leaves the slot to the next.
+#[must_use = "dropping it publishes nothing"]
+#[derive(Debug)]
+pub(crate) struct Secured {
+    owned: Owned,
+    position: u64,
+}
+
 /// A slot to write a message into. Dropping it publishes nothing: the slot waits for the next claim;
 /// so does that of a leaked one.
 #[must_use = "dropping a claim publishes nothing"]
 #[derive(Debug)]
 pub(crate) struct Claim<'w> {
     owned: Owned,
-    capacity: usize,
+    slots: &'w Slots,
     count: &'w mut Count,
 }
 
@@ -221,7 +263,7 @@ impl Claim<'_> {
     /// Bytes that fit.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.slots.size()
     }
 
     /// Copies a payload in, from the start.
@@ -233,20 +275,18 @@ impl Claim<'_> {
     /// Publishes the first `len` bytes of the slot.
     #[inline]
     pub(crate) fn publish(self, len: usize) {
-        debug_assert!(len <= self.capacity);
-        let Claim { owned, capacity, count } = self;
-        let len = len.min(capacity);
+        debug_assert!(len <= self.capacity());
+        let Claim { owned, slots, count } = self;
+        let len = len.min(slots.size());
         let slot = owned.slot();
         let position = count.next;
         let meta = Meta { len: len as u32, holes: count.holes as u32 };
-        if mutant("stamp before release") {
-            slot.close(meta.word(), done(position));
-            owned.release();
-            return count.message(len);
-        }
-        // Before the stamp: whoever sees the stamp may hold the slot.
-        owned.release();
+        let barred = owned.finish();
         slot.close(meta.word(), done(position));
         count.message(len);
+        // What the next claim changes is under way while this waits for the stamp to be out. Never the line
+        // of the next stamp: a reader that polls it would lose it.
+        slots.at(position + 1).expect_to_change(slots.parity(position + 1).other());
+        barred.admit();
     }
 }

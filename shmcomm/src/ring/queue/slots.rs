@@ -199,7 +199,7 @@ impl Slots {
     /// When the message in slot `index` was sent, in nanoseconds of the sender's choice of clock.
     pub(super) fn sent_at(&self, index: u32) -> u64 {
         // Relaxed: for statistics; may belong to the message before or after.
-        self.at(index, slot::STATE).load(Ordering::Relaxed)
+        self.at(index, slot::TIME).load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -208,7 +208,7 @@ impl Slots {
             return;
         }
         // Relaxed: for statistics.
-        self.at(index, slot::STATE).store(nanos, Ordering::Relaxed);
+        self.at(index, slot::TIME).store(nanos, Ordering::Relaxed);
     }
 
     /// Makes loom try this access to the word in every order with those of others. It keeps only
@@ -218,7 +218,7 @@ impl Slots {
     #[inline(always)]
     fn in_any_order(&self, _index: u32) {
         #[cfg(loom)]
-        self.at(_index, slot::STATE).fetch_add(1, Ordering::Relaxed);
+        self.at(_index, slot::TIME).fetch_add(1, Ordering::Relaxed);
     }
 
     /// Where a reply starts in the payload, behind a request of `request` bytes.

@@ -54,7 +54,7 @@
 //! |---|---|
 //! | stamp | the position of the message plus 1, written before that is tried to take; only its writer reads it |
 //! | meta | length of the payload; high half: pid of the sender |
-//! | state | pinned: owner and readers, as in the [broadcast ring](super) |
+//! | state | pinned: owner and readers. One word, whatever the lap: a slot has no message that comes to it next |
 //! | extra | when the sender came, which with its pid says who sent the message |
 //!
 //! **Copied**: a writer has `n + 1` slots and uses them in turn. When it comes round to one it has
@@ -127,7 +127,7 @@ pub(crate) use order::Tangled;
 pub(crate) use reader::{Grabbed, Pinned, Reader};
 pub(crate) use writer::{Claim, Unsent, Writer};
 
-use super::slot::OwnSlots;
+use super::slot::{OwnSlots, Parity};
 use crate::layout::{Discipline, Geometry, Region};
 use order::Order;
 
@@ -165,6 +165,6 @@ impl Onlooker {
 /// Takes back what a dead reader holds. Nobody else may be using `bit`, or be given it, meanwhile.
 pub(crate) fn sweep_reader(region: Region, geometry: &Geometry, bit: u32) {
     if geometry.discipline == Discipline::SharedPinned {
-        OwnSlots::new(region, geometry).all().for_each(|slot| _ = slot.clear(1 << bit));
+        OwnSlots::new(region, geometry).all().for_each(|slot| _ = slot.clear(Parity::EVEN, 1 << bit));
     }
 }

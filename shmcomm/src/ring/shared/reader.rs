@@ -9,7 +9,7 @@ use super::order::{Find as _, Named, Order, Said, Tangled};
 use crate::fault::mutant;
 use crate::layout::{Geometry, PINNED_READERS, Region};
 use crate::ring::broadcast::Missed;
-use crate::ring::slot::{Held, OwnSlots, Slot};
+use crate::ring::slot::{Held, OwnSlots, Parity, Slot};
 use crate::sync::Ordering::Relaxed;
 use core::mem::MaybeUninit;
 #[cfg(not(loom))]
@@ -112,7 +112,7 @@ impl Reader {
     pub(crate) fn guard(&mut self, grabbed: Grabbed) -> Pinned<'_> {
         let Grabbed { named, slot, len } = grabbed;
         assert_eq!(self.holding, Some(named), "one message at a time");
-        Pinned { held: slot.still_held(self.bit), len, reader: self }
+        Pinned { held: slot.still_held(Parity::EVEN, self.bit), len, reader: self }
     }
 
     /// Whether messages are held in their slots rather than copied.
@@ -228,10 +228,10 @@ impl Reader {
     /// Keeps a slot as the entry says it is.
     #[inline]
     fn mark(&self, slot: Slot, named: Named) -> Option<(Held, u64, u64)> {
-        let held = slot.mark(self.bit).ok()?;
+        let mark = slot.mark(Parity::EVEN, self.bit).ok()?;
         // Relaxed, both: the fence of [settle] orders them before the second look.
         let (meta, joined) = (slot.meta().load(Relaxed), slot.sender().load(Relaxed));
-        self.order.settle(named).then_some((held, meta, joined))
+        self.order.settle(named).then(|| (mark.settled(), meta, joined))
     }
 
     /// Notes who sent what was taken; returns its length, no more than what a slot holds.
@@ -260,7 +260,7 @@ impl Reader {
     /// look at it any more, as that takes a borrow of the reader.
     fn let_go(&mut self) {
         if let Some(slot) = self.holding.take().and_then(|named| self.slots.find(named)) {
-            slot.clear(self.bit);
+            slot.clear(Parity::EVEN, self.bit);
         }
     }
 }

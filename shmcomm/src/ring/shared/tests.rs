@@ -246,7 +246,7 @@ fn a_slot_that_an_entry_names_is_never_claimed() {
     // Marks in every slot that is left: what no readers do, of whom there are too few.
     let slots = OwnSlots::new(ring.heap.region(), &ring.geometry);
     let free: Vec<_> = (4..slots.each()).filter_map(|slot| slots.of(0, slot)).collect();
-    let marks: Vec<_> = free.iter().map(|slot| slot.mark(1 << 9).unwrap()).collect();
+    let marks: Vec<_> = free.iter().map(|slot| slot.mark(Parity::EVEN, 1 << 9).unwrap()).collect();
     assert_eq!(writer.send(&message(0, 4)), Err(Unsent::NoSlot));
     let mut reader = ring.reader(0, 9);
     for number in 0..4 {

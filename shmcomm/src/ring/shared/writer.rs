@@ -7,7 +7,7 @@ use super::order::{LAST, Order, Said, Tangled};
 use super::{Sender, meta};
 use crate::fault::{fault_point, mutant};
 use crate::layout::{Geometry, Region};
-use crate::ring::slot::{OwnSlots, Owned, Slot};
+use crate::ring::slot::{OwnSlots, Owned, Parity, Slot};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::load_own;
 #[cfg(not(loom))]
@@ -98,7 +98,7 @@ impl Writer {
         for _ in 0..2 * self.slots.each() {
             let slot = self.slot()?;
             if !self.is_named(slot) {
-                if let Some(owned) = slot.claim() {
+                if let Some(owned) = slot.claim(Parity::EVEN) {
                     slot.reopen();
                     return Ok(Claim { owned, writer: self });
                 }
@@ -234,12 +234,12 @@ impl Claim<'_> {
         slot.describe(meta(len, writer.sender.pid), writer.sender.joined as u64);
         if mutant("shared taken before release") {
             let position = writer.publish(slot)?;
-            owned.release();
+            owned.finish().admit();
             writer.turn();
             return Ok(position);
         }
         // Before the entry: whoever sees that may hold the slot.
-        owned.release();
+        owned.finish().admit();
         let position = writer.publish(slot)?;
         writer.turn();
         Ok(position)

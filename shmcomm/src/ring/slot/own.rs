@@ -130,7 +130,7 @@ impl OwnSlots {
         let index = (writer * self.each + slot) as usize;
         // SAFETY: below `writers * each`, so within the place (invariant).
         let at = unsafe { self.slots.first.add(index * self.slots.stride) };
-        Some(Slot { at, payload: self.slots.payload, size: self.slots.size })
+        Some(Slot { at, payload: self.slots.payload, size: self.slots.size, states: self.slots.states })
     }
 
     /// All of them, for whoever takes back marks.

@@ -43,6 +43,20 @@ impl Place {
         Place(unsafe { self.0.add(by) })
     }
 
+    /// Asks for the line `by` bytes on, to be written soon. A hint: nothing depends on it.
+    #[inline(always)]
+    pub(super) fn expect_to_write(self, by: usize) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: accesses no memory, whatever the address; processors that do not know the instruction take
+        // it for none.
+        unsafe {
+            let at = self.0.as_ptr().wrapping_add(by);
+            core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = by;
+    }
+
     /// # Safety
     /// The 8 bytes from `at` are in the region, aligned, and nobody uses them but as atomics while
     /// `'a` lasts.
@@ -52,20 +66,6 @@ impl Place {
         let word = unsafe { self.add(at) };
         // SAFETY: the caller's promise.
         unsafe { AtomicU64::from_ptr(word.0.as_ptr().cast()) }
-    }
-
-    /// Asks for the line of byte `at`, to be written soon. A hint, whatever the address.
-    #[inline(always)]
-    pub(super) fn expect_to_write(self, at: usize) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: accesses no memory, whatever the address; processors that do not know the instruction take
-        // it for none.
-        unsafe {
-            let at = self.0.as_ptr().wrapping_add(at);
-            core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        let _ = at;
     }
 
     /// # Safety
@@ -110,14 +110,13 @@ impl Place {
         Place { at: self.at + by, ..self }
     }
 
+    pub(super) fn expect_to_write(self, _by: usize) {}
+
     pub(super) unsafe fn word<'a>(self, at: usize) -> &'a AtomicU64 {
         let word: *const AtomicU64 = self.region.u64(self.at + at);
         // SAFETY: the heap behind the region outlives the ring.
         unsafe { &*word }
     }
-
-    /// Nothing in a model.
-    pub(super) fn expect_to_write(self, _: usize) {}
 
     pub(super) unsafe fn write(self, at: usize, bytes: &[u8]) {
         for (i, bytes) in bytes.chunks_exact(8).enumerate() {

@@ -88,11 +88,7 @@ fn stress(discipline: Discipline, slots: u64, takings: &[Taking], lives: u64) {
         }
         over.store(true, Release);
     });
-    for index in 0..slots {
-        if discipline == Discipline::Pinned {
-            assert_eq!(ring.get(index, slot::STATE), 0);
-        }
-    }
+    ring.assert_at_rest();
 }
 
 #[test]
