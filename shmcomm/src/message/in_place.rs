@@ -72,7 +72,7 @@ pub(crate) struct InPlace<K, M> {
 
 impl<K: Keep, M: ShmMessage> InPlace<K, M> {
     /// Gives the keeper back if its bytes are no `M`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(keep: K) -> Result<Self, (Invalid, K)> {
         match super::view::<M>(keep.bytes()) {
             Ok(message) => {
@@ -85,7 +85,7 @@ impl<K: Keep, M: ShmMessage> InPlace<K, M> {
 }
 
 impl<K, M> InPlace<K, M> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self) -> &M {
         // SAFETY: the invariant, and `keep` keeps it while `self` is borrowed.
         unsafe { self.at.as_ref() }
@@ -96,7 +96,7 @@ impl<K, M> InPlace<K, M> {
         &self.keep
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn into_keeper(self) -> K {
         self.keep
     }
@@ -112,6 +112,7 @@ pub(crate) struct InPlaceMut<K, M> {
 
 impl<K: KeepMut, M: ShmMessage> InPlaceMut<K, M> {
     /// Leaves the bytes as they are where any are a valid `M`; else clears them.
+    #[inline(always)]
     pub(crate) fn new(mut keep: K) -> Self {
         const {
             assert!(
@@ -128,7 +129,7 @@ impl<K: KeepMut, M: ShmMessage> InPlaceMut<K, M> {
         InPlaceMut { at, keep }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with(mut keep: K, value: M) -> Self {
         let bytes = &mut keep.bytes_mut()[..size_of::<M>()];
         bytes.copy_from_slice(super::as_bytes(&value));
@@ -136,20 +137,20 @@ impl<K: KeepMut, M: ShmMessage> InPlaceMut<K, M> {
         InPlaceMut { at, keep }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self) -> &M {
         // SAFETY: the invariant; `keep` is ours alone while `self` is borrowed.
         unsafe { self.at.as_ref() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self) -> &mut M {
         // SAFETY: the invariant, and `self` is borrowed exclusively. Whatever is written through
         // the reference is an `M`.
         unsafe { self.at.as_mut() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn into_keeper(self) -> K {
         self.keep
     }
@@ -167,7 +168,7 @@ pub(crate) struct TailInPlace<K, H, T> {
 }
 
 impl<K: Keep, H: ShmMessage, T: ShmMessage> TailInPlace<K, H, T> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(keep: K) -> Result<Self, Invalid> {
         let bytes = keep.bytes();
         if bytes.len() < size_of::<H>() {
@@ -255,13 +256,14 @@ impl<K: KeepMut, H: ShmMessage, T: ShmMessage> TailInPlaceMut<K, H, T> {
         size_of::<H>() + self.len * size_of::<T>()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn into_keeper(self) -> K {
         self.keep
     }
 }
 
 /// The address of `bytes`, which the layout of the segment aligns for an `M`.
+#[inline(always)]
 fn aligned<M: ShmMessage>(bytes: &mut [u8]) -> NonNull<M> {
     let at = NonNull::from(bytes).cast::<M>();
     assert!(at.is_aligned(), "the payload of a slot is aligned for its message");

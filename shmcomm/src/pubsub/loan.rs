@@ -4,7 +4,6 @@
 //! copies) and what happens when a loan is sent or dropped. Never blocks.
 
 use super::SendError;
-use super::buffer::Buffer;
 use crate::message::ShmMessage;
 use crate::message::in_place::{InPlaceMut, TailInPlaceMut};
 use crate::ring::{AllPinned, Claim, Place, Staged, Writer};
@@ -16,18 +15,10 @@ use core::ops::{Deref, DerefMut};
 /// Room for a message, and the way to send it.
 pub(super) type Claimed<'p> = Place<Staged<'p, &'p mut Writer>, Claim<'p>>;
 
-pub(super) fn claim<'p>(writer: &'p mut Writer, staging: &'p mut Buffer) -> Result<Claimed<'p>, SendError> {
-    if writer.is_pinned() {
-        writer.claim().map(Place::Slot).map_err(|AllPinned| SendError::AllSlotsHeld)
-    } else {
-        Ok(Place::Private(Staged::new(staging.bytes_mut(), writer)))
-    }
-}
-
 /// Where a message goes after its slot: to those who sleep, and to the log.
 #[derive(Clone, Copy)]
 pub(super) struct Outlet<'p> {
-    pub(super) items: Event,
+    pub(super) items: &'p Event,
     pub(super) attachment: &'p Attachment,
 }
 
@@ -40,19 +31,23 @@ pub(super) fn sent(items: &Event, _attachment: &Attachment, _len: usize) {
 }
 
 /// Sends the first `len` bytes.
+#[inline(always)]
 pub(super) fn send(claimed: Claimed<'_>, len: usize, outlet: Outlet<'_>) -> Result<(), SendError> {
     if outlet.attachment.forked() {
         return Err(SendError::Forked);
     }
     match claimed {
-        Place::Private(mut staged) => {
-            let (bytes, writer) = staged.parts();
-            writer.send(&bytes[..len]).map_err(|AllPinned| SendError::AllSlotsHeld)?;
-        }
+        Place::Private(staged) => send_staged(staged, len)?,
         Place::Slot(claim) => claim.publish(len).map_err(|AllPinned| SendError::AllSlotsHeld)?,
     }
-    sent(&outlet.items, outlet.attachment, len);
+    sent(outlet.items, outlet.attachment, len);
     Ok(())
+}
+
+#[inline(never)]
+fn send_staged(mut staged: Staged<'_, &mut Writer>, len: usize) -> Result<(), SendError> {
+    let (bytes, writer) = staged.parts();
+    writer.send(&bytes[..len]).map_err(|AllPinned| SendError::AllSlotsHeld)
 }
 
 /// A message that is being made: dereferences to it. See [`Publisher::loan`](super::Publisher::loan).
@@ -65,15 +60,18 @@ pub struct Loan<'p, M> {
 }
 
 impl<'p, M: ShmMessage> Loan<'p, M> {
+    #[inline(always)]
     pub(super) fn new(claimed: Claimed<'p>, outlet: Outlet<'p>) -> Self {
         Loan { place: InPlaceMut::new(claimed), outlet }
     }
 
+    #[inline(always)]
     pub(super) fn with(claimed: Claimed<'p>, outlet: Outlet<'p>, message: M) -> Self {
         Loan { place: InPlaceMut::with(claimed, message), outlet }
     }
 
     /// Publishes the message and wakes the subscribers that sleep. Never blocks.
+    #[inline(always)]
     pub fn send(self) -> Result<(), SendError> {
         send(self.place.into_keeper(), size_of::<M>(), self.outlet)
     }
@@ -82,12 +80,14 @@ impl<'p, M: ShmMessage> Loan<'p, M> {
 impl<M: ShmMessage> Deref for Loan<'_, M> {
     type Target = M;
 
+    #[inline(always)]
     fn deref(&self) -> &M {
         self.place.get()
     }
 }
 
 impl<M: ShmMessage> DerefMut for Loan<'_, M> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut M {
         self.place.get_mut()
     }

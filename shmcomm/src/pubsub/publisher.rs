@@ -13,7 +13,7 @@ use crate::layout::{control, seat};
 use crate::message::in_place::Copied;
 use crate::message::{self, ShmMessage};
 use crate::os;
-use crate::ring::{Corrupt, Sender, Writer, window};
+use crate::ring::{Corrupt, Place, Sender, Staged, Writer, window};
 use crate::segment::{self, Attachment, Role, Spec};
 use crate::stats::{self, Stats};
 use crate::sync::Ordering;
@@ -189,6 +189,7 @@ impl<M: ShmMessage> Publisher<M> {
     /// that is copied when it is sent: that is faster there.)
     ///
     /// A message without an all-zero value does not compile here; use [`Publisher::loan_with`].
+    #[inline(always)]
     pub fn loan(&mut self) -> Result<Loan<'_, M>, SendError> {
         let (claimed, outlet) = self.core.claim()?;
         Ok(Loan::new(claimed, outlet))
@@ -198,12 +199,14 @@ impl<M: ShmMessage> Publisher<M> {
     ///
     /// # Errors
     /// [`TrySendError::Full`] if there is none.
+    #[inline(always)]
     pub fn try_loan(&mut self) -> Result<Loan<'_, M>, TrySendError> {
         let (claimed, outlet) = self.core.try_claim(None)?.ok_or(TrySendError::Full)?;
         Ok(Loan::new(claimed, outlet))
     }
 
     /// Like [`Publisher::loan`], starting with `message`.
+    #[inline(always)]
     pub fn loan_with(&mut self, message: M) -> Result<Loan<'_, M>, SendError> {
         let (claimed, outlet) = self.core.claim()?;
         Ok(Loan::with(claimed, outlet, message))
@@ -436,26 +439,46 @@ impl Core {
         if self.attachment.sweep_dead() > 0 { Ok(true) } else { self.make_room(deadline) }
     }
 
+    #[inline(always)]
     pub(super) fn claim(&mut self) -> Result<(Claimed<'_>, Outlet<'_>), SendError> {
         // A deadline that never comes cannot have passed.
         self.try_claim(Some(Deadline::Never))?.ok_or(SendError::AllSlotsHeld)
     }
 
     /// Room for a message, waiting for it if there is a deadline; nothing if there was none.
+    //
+    // In line only what happens almost always to a message that is made in its slot.
+    #[inline(always)]
     pub(super) fn try_claim(
         &mut self,
         deadline: Option<Deadline>,
     ) -> Result<Option<(Claimed<'_>, Outlet<'_>)>, SendError> {
-        if !self.has_room(deadline)? {
-            return Ok(None);
-        }
-        self.look_after();
-        while self.writer.is_full() {
-            if !self.give_way(deadline)? {
+        let claimed = if self.writer.is_pinned() {
+            if !(self.may_go_on() && self.writer.secure().is_ok()) && !self.secure_otherwise(deadline)? {
                 return Ok(None);
             }
+            self.look_after();
+            Place::Slot(self.writer.claimed())
+        } else {
+            if !self.has_room(deadline)? {
+                return Ok(None);
+            }
+            Place::Private(Staged::new(self.staging.bytes_mut(), &mut self.writer))
+        };
+        Ok(Some((claimed, Outlet { items: &self.items, attachment: &self.attachment })))
+    }
+
+    /// There is more to it than to take the next slot.
+    #[cold]
+    fn secure_otherwise(&mut self, deadline: Option<Deadline>) -> Result<bool, SendError> {
+        if !self.has_room(deadline)? {
+            return Ok(false);
         }
-        let outlet = Outlet { items: self.items, attachment: &self.attachment };
-        Ok(Some((loan::claim(&mut self.writer, &mut self.staging)?, outlet)))
+        while self.writer.secure().is_err() {
+            if !self.give_way(deadline)? || !self.has_room(deadline)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }

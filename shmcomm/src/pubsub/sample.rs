@@ -48,7 +48,7 @@ impl<'s, M: ShmMessage> Sample<'s, M> {
 impl<M: ShmMessage> Deref for Sample<'_, M> {
     type Target = M;
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &M {
         self.place.get()
     }

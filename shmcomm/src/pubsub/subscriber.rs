@@ -211,7 +211,7 @@ impl<M: ShmMessage> Subscriber<M> {
     }
 
     /// Like [`try_recv`](Subscriber::try_recv), in place: large messages are not copied.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv_ref(&mut self) -> Result<Sample<'_, M>, TryRecvError> {
         self.ref_until(None)?.ok_or(TryRecvError::Empty)
     }
@@ -249,7 +249,7 @@ impl<H: ShmMessage, T: ShmMessage> Subscriber<H, [T]> {
     ///
     /// # Errors
     /// [`TryRecvError::Empty`] if there is none; else see [`TryRecvError`].
-    #[inline]
+    #[inline(always)]
     pub fn try_recv_ref(&mut self) -> Result<TailSample<'_, H, T>, TryRecvError> {
         self.ref_until(None)?.ok_or(TryRecvError::Empty)
     }

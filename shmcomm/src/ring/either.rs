@@ -4,7 +4,7 @@
 //! Owns the choice, made once, and what a publisher among several counts on its own seat. Calls `broadcast`
 //! and `shared`, which do the work; adds nothing to either protocol.
 
-use super::broadcast::{self, AllPinned, Glance, Missed};
+use super::broadcast::{self, AllPinned, Glance, Grabbed, Missed};
 use super::shared::{self, Sender, Tangled, Unsent};
 use crate::layout::{Geometry, Region, seat};
 use crate::sync::Ordering::Relaxed;
@@ -87,20 +87,27 @@ impl Writer {
         }
     }
 
-    /// Takes a slot that no reader holds, to write a message in place; pinned rings only.
-    #[inline]
-    pub(crate) fn claim(&mut self) -> Result<Claim<'_>, AllPinned> {
+    /// Takes a slot that no reader holds, to write a message in place through [`Writer::claimed`]; pinned rings
+    /// only.
+    #[inline(always)]
+    pub(crate) fn secure(&mut self) -> Result<(), AllPinned> {
         match self {
-            Writer::One(writer) => writer.claim().map(Claim::One),
-            Writer::Several(writer, tally) => match writer.claim() {
-                Ok(claim) => Ok(Claim::Several(claim, tally)),
+            Writer::One(writer) => writer.secure(),
+            Writer::Several(writer, _) => match writer.secure() {
+                Ok(()) => Ok(()),
                 Err(Unsent::NoSlot | Unsent::Limit) => Err(AllPinned),
             },
         }
     }
 
+    /// What was secured last.
+    #[inline(always)]
+    pub(crate) fn claimed(&mut self) -> Claim<'_> {
+        Claim { writer: self }
+    }
+
     /// Whether messages are made in their slots rather than copied into them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_pinned(&self) -> bool {
         match self {
             Writer::One(writer) => writer.is_pinned(),
@@ -153,7 +160,7 @@ impl Writer {
     }
 
     /// How often a slot was passed: because a reader held it, perhaps a dead one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn passed(&self) -> u64 {
         match self {
             Writer::One(writer) => writer.holes(),
@@ -175,38 +182,40 @@ fn several(writer: &mut shared::Writer, tally: &mut Tally, payload: &[u8]) -> Re
 }
 
 /// A slot to write a message into. Dropping it publishes nothing.
+//
+// No more than where to look: it is part of what is moved about, and what it would hold is at hand.
 #[must_use = "dropping a claim publishes nothing"]
 #[derive(Debug)]
-pub(crate) enum Claim<'w> {
-    One(broadcast::Claim<'w>),
-    Several(shared::Claim<'w>, &'w mut Tally),
+pub(crate) struct Claim<'w> {
+    writer: &'w mut Writer,
 }
 
 impl Claim<'_> {
-    /// The payload of the slot, exclusively the claim's for as long as it lives.
-    #[inline]
+    /// The payload of the slot, exclusively the claim's for as long as it lives: aligned as the geometry
+    /// says, [`capacity`](Claim::capacity) bytes, whatever values.
+    #[inline(always)]
     pub(crate) fn payload(&mut self) -> NonNull<u8> {
-        match self {
-            Claim::One(claim) => claim.payload(),
-            Claim::Several(claim, _) => claim.payload(),
+        match self.writer {
+            Writer::One(writer) => writer.claimed().payload(),
+            Writer::Several(writer, _) => writer.claimed().payload(),
         }
     }
 
     /// Bytes that fit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn capacity(&self) -> usize {
-        match self {
-            Claim::One(claim) => claim.capacity(),
-            Claim::Several(claim, _) => claim.capacity(),
+        match &*self.writer {
+            Writer::One(writer) => writer.slot_size(),
+            Writer::Several(writer, _) => writer.slot_size(),
         }
     }
 
     /// Publishes the first `len` bytes of the slot. Fails only where the ring is damaged.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(self, len: usize) -> Result<(), AllPinned> {
-        match self {
-            Claim::One(claim) => claim.publish(len),
-            Claim::Several(claim, tally) => match claim.publish(len) {
+        match self.writer {
+            Writer::One(writer) => writer.publish(len),
+            Writer::Several(writer, tally) => match writer.publish_claimed(len) {
                 Ok(position) => tally.sent(position, len),
                 Err(Unsent::NoSlot | Unsent::Limit) => return Err(AllPinned),
             },
@@ -292,11 +301,11 @@ impl Reader {
     }
 
     /// Holds the next message, to be looked at through [`Reader::guard`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn grab(&mut self) -> Result<Grabbed, Missed> {
         match self {
-            Reader::One(reader) => reader.grab().map(Grabbed::One),
-            Reader::Several(reader) => reader.grab().map(Grabbed::Several),
+            Reader::One(reader) => reader.grab(),
+            Reader::Several(reader) => reader.grab(),
         }
     }
 
@@ -304,23 +313,24 @@ impl Reader {
     #[inline]
     pub(crate) fn grab_latest(&mut self) -> Option<Grabbed> {
         match self {
-            Reader::One(reader) => reader.grab_latest().map(Grabbed::One),
-            Reader::Several(reader) => reader.grab_latest().map(Grabbed::Several),
+            Reader::One(reader) => reader.grab_latest(),
+            Reader::Several(reader) => reader.grab_latest(),
         }
     }
 
     /// Makes what was grabbed last accessible.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn guard(&mut self, grabbed: Grabbed) -> Pinned<'_> {
-        match (self, grabbed) {
-            (Reader::One(reader), Grabbed::One(grabbed)) => Pinned::One(reader.guard(grabbed)),
-            (Reader::Several(reader), Grabbed::Several(grabbed)) => Pinned::Several(reader.guard(grabbed)),
-            _ => unreachable!("a reader grabs in its own ring"),
-        }
+        let holds = match self {
+            Reader::One(reader) => reader.holds(&grabbed),
+            Reader::Several(reader) => reader.holds(&grabbed),
+        };
+        assert!(holds, "one message at a time");
+        Pinned { len: grabbed.len(), reader: self }
     }
 
     /// Whether messages are held in their slots rather than copied.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_pinned(&self) -> bool {
         match self {
             Reader::One(reader) => reader.is_pinned(),
@@ -329,7 +339,7 @@ impl Reader {
     }
 
     /// The position that is read next.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn position(&self) -> u64 {
         match self {
             Reader::One(reader) => reader.position(),
@@ -354,7 +364,7 @@ impl Reader {
     }
 
     /// Who sent the message that was taken last; `None` where one publishes, whose messages do not say.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sender(&self) -> Option<Sender> {
         match self {
             Reader::One(_) => None,
@@ -363,49 +373,40 @@ impl Reader {
     }
 }
 
-/// The right to look at a message once with [`Reader::guard`].
-#[must_use = "a message that is held costs its writer a slot"]
-#[derive(Debug)]
-pub(crate) enum Grabbed {
-    One(broadcast::Grabbed),
-    Several(shared::Grabbed),
-}
-
-impl Grabbed {
-    /// Bytes of the message; no more than a slot holds.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Grabbed::One(grabbed) => grabbed.len(),
-            Grabbed::Several(grabbed) => grabbed.len(),
-        }
-    }
-}
-
-/// A message in the slot it was written to; it stays there, unchanged, until this is dropped.
+/// A message in the slot it was written to; it stays there, unchanged, until this is dropped. A leaked one
+/// costs its writer that slot until its reader takes the next one, or is gone.
+//
+// No more than where to look, as with `Claim`.
 #[must_use = "dropping it lets the message go"]
 #[derive(Debug)]
-pub(crate) enum Pinned<'r> {
-    One(broadcast::Pinned<'r>),
-    Several(shared::Pinned<'r>),
+pub(crate) struct Pinned<'r> {
+    len: usize,
+    reader: &'r mut Reader,
 }
 
 impl Pinned<'_> {
     /// The payload, for as long as this lives: [`len`](Pinned::len) bytes that nobody writes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn payload(&self) -> NonNull<u8> {
-        match self {
-            Pinned::One(pinned) => pinned.payload(),
-            Pinned::Several(pinned) => pinned.payload(),
+        match &*self.reader {
+            Reader::One(reader) => reader.payload(),
+            Reader::Several(reader) => reader.payload(),
         }
     }
 
     /// Bytes of the message; no more than a slot holds.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Pinned::One(pinned) => pinned.len(),
-            Pinned::Several(pinned) => pinned.len(),
+        self.len
+    }
+}
+
+impl Drop for Pinned<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        match self.reader {
+            Reader::One(reader) => reader.unpin(),
+            Reader::Several(reader) => reader.unpin(),
         }
     }
 }

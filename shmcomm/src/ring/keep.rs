@@ -32,7 +32,7 @@ pub(crate) unsafe trait KeepMut {
 
 // SAFETY: a shared borrow.
 unsafe impl Keep for &[u8] {
-    #[inline]
+    #[inline(always)]
     fn bytes(&self) -> &[u8] {
         self
     }
@@ -49,7 +49,7 @@ pub(crate) struct Staged<'s, V> {
 }
 
 impl<'s, V> Staged<'s, V> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(bytes: &'s mut [u8], via: V) -> Self {
         Staged { bytes: NonNull::from(bytes), via, _borrow: PhantomData }
     }
@@ -63,7 +63,7 @@ impl<'s, V> Staged<'s, V> {
 
 // SAFETY: stands for an exclusive borrow.
 unsafe impl<V> KeepMut for Staged<'_, V> {
-    #[inline]
+    #[inline(always)]
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: stands for an exclusive borrow, and `self` is borrowed exclusively.
         unsafe { self.bytes.as_mut() }
@@ -83,7 +83,7 @@ pub(crate) struct AtHome<K> {
 }
 
 impl<K> AtHome<K> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(keeper: K, lineage: Lineage) -> Self {
         AtHome { keeper: ManuallyDrop::new(keeper), lineage }
     }
@@ -100,7 +100,7 @@ impl<K> AtHome<K> {
     }
 
     /// Whether this is a forked child, where nothing of the slot may be touched.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forked(&self) -> bool {
         self.lineage.forked()
     }
@@ -134,7 +134,7 @@ impl<K> Drop for AtHome<K> {
 
 // SAFETY: the keeper keeps the contract, and lives as long.
 unsafe impl<K: Keep> Keep for AtHome<K> {
-    #[inline]
+    #[inline(always)]
     fn bytes(&self) -> &[u8] {
         self.keeper.bytes()
     }
@@ -142,7 +142,7 @@ unsafe impl<K: Keep> Keep for AtHome<K> {
 
 // SAFETY: as above.
 unsafe impl<K: KeepMut> KeepMut for AtHome<K> {
-    #[inline]
+    #[inline(always)]
     fn bytes_mut(&mut self) -> &mut [u8] {
         self.keeper.bytes_mut()
     }
@@ -156,7 +156,7 @@ pub(crate) enum Place<A, B> {
 
 // SAFETY: each of them keeps the contract.
 unsafe impl<A: Keep, B: Keep> Keep for Place<A, B> {
-    #[inline]
+    #[inline(always)]
     fn bytes(&self) -> &[u8] {
         match self {
             Place::Private(a) => a.bytes(),
@@ -167,7 +167,7 @@ unsafe impl<A: Keep, B: Keep> Keep for Place<A, B> {
 
 // SAFETY: each of them keeps the contract.
 unsafe impl<A: KeepMut, B: KeepMut> KeepMut for Place<A, B> {
-    #[inline]
+    #[inline(always)]
     fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Place::Private(a) => a.bytes_mut(),
@@ -178,7 +178,7 @@ unsafe impl<A: KeepMut, B: KeepMut> KeepMut for Place<A, B> {
 
 // SAFETY: the payload of a slot that its reader holds: it does not move, and nobody writes it.
 unsafe impl Keep for Pinned<'_> {
-    #[inline]
+    #[inline(always)]
     fn bytes(&self) -> &[u8] {
         // SAFETY: `payload` has `len` bytes, initialised by the file system if by nobody else, and
         // nobody writes them while `self` lives.
@@ -188,7 +188,7 @@ unsafe impl Keep for Pinned<'_> {
 
 // SAFETY: the payload of a slot that its writer claimed: it does not move, and is the claim's alone.
 unsafe impl KeepMut for Claim<'_> {
-    #[inline]
+    #[inline(always)]
     fn bytes_mut(&mut self) -> &mut [u8] {
         let capacity = self.capacity();
         // SAFETY: `payload` has `capacity` bytes, initialised as above, that nobody else touches.
@@ -198,7 +198,7 @@ unsafe impl KeepMut for Claim<'_> {
 
 // SAFETY: the payload of a slot that its receiver claimed: it does not move, and is the job's alone.
 unsafe impl Keep for Job<'_> {
-    #[inline]
+    #[inline(always)]
     fn bytes(&self) -> &[u8] {
         // SAFETY: `ptr` has `len` bytes, initialised as above, that nobody writes while `self` lives.
         unsafe { core::slice::from_raw_parts(self.ptr().as_ptr(), self.len()) }
@@ -207,7 +207,7 @@ unsafe impl Keep for Job<'_> {
 
 // SAFETY: the payload of a slot that its sender claimed: it does not move, and is the loan's alone.
 unsafe impl KeepMut for Loan<'_> {
-    #[inline]
+    #[inline(always)]
     fn bytes_mut(&mut self) -> &mut [u8] {
         let capacity = self.capacity();
         // SAFETY: `ptr` has `capacity` bytes, initialised as above, that nobody else touches.
@@ -225,7 +225,7 @@ impl Loan<'_> {
 
 // SAFETY: the request in a slot that its replier claimed: it does not move, and is the replier's alone.
 unsafe impl Keep for Request<'_> {
-    #[inline]
+    #[inline(always)]
     fn bytes(&self) -> &[u8] {
         // SAFETY: `ptr` has `len` bytes, initialised as above; who writes the reply writes behind them.
         unsafe { core::slice::from_raw_parts(self.ptr().as_ptr(), self.len()) }
@@ -236,7 +236,7 @@ unsafe impl Keep for Request<'_> {
 pub(crate) struct ReplyRoom<'q>(AtHome<Request<'q>>);
 
 impl<'q> ReplyRoom<'q> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(request: AtHome<Request<'q>>) -> Self {
         ReplyRoom(request)
     }
@@ -251,7 +251,7 @@ impl<'q> ReplyRoom<'q> {
 // SAFETY: behind the request in a slot that its replier claimed: it does not move, and is the
 // replier's alone.
 unsafe impl KeepMut for ReplyRoom<'_> {
-    #[inline]
+    #[inline(always)]
     fn bytes_mut(&mut self) -> &mut [u8] {
         let capacity = self.0.reply_capacity();
         // SAFETY: `reply_ptr` has `capacity` bytes, initialised as above, that nobody else touches.

@@ -169,9 +169,9 @@ mod slot;
 pub(crate) mod window;
 
 #[cfg(not(loom))]
-pub(crate) use broadcast::{AllPinned, Missed};
+pub(crate) use broadcast::{AllPinned, Grabbed, Missed};
 #[cfg(not(loom))]
-pub(crate) use either::{Claim, Corrupt, Grabbed, Onlooker, Pinned, Reader, Writer, sweep_reader};
+pub(crate) use either::{Claim, Corrupt, Onlooker, Pinned, Reader, Writer, sweep_reader};
 #[cfg(not(loom))]
 pub(crate) use keep::{AtHome, Keep, KeepMut, Place, ReplyRoom, Staged};
 #[cfg(not(loom))]

@@ -14,8 +14,10 @@ pub(super) mod model;
 mod tests;
 
 pub(crate) use adopt::Adopted;
-pub(crate) use reader::{Glance, Grabbed, Missed, Pinned, Reader};
-pub(crate) use writer::{AllPinned, Claim, Writer};
+#[cfg(all(test, not(loom)))]
+pub(crate) use reader::Pinned;
+pub(crate) use reader::{Glance, Grabbed, Missed, Reader};
+pub(crate) use writer::{AllPinned, Writer};
 
 use super::slot::{Parity, Slots};
 use crate::fault::mutant;

@@ -13,7 +13,9 @@ use crate::ring::slot::{Control, Parity, Slot, Slots};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::spin_loop;
 use core::mem::MaybeUninit;
-pub(crate) use grab::{Grabbed, Pinned};
+pub(crate) use grab::Grabbed;
+#[cfg(all(test, not(loom)))]
+pub(crate) use grab::Pinned;
 
 /// How often a call looks again, when the writer overwrites what it is looking at.
 const ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 64 };

@@ -8,8 +8,6 @@ use crate::fault::{fault_point, mutant, weak};
 use crate::layout::{Discipline, Geometry, Region};
 use crate::ring::slot::{Control, Owned, Slot, Slots};
 use crate::sync::Ordering::{Relaxed, Release};
-#[cfg(not(loom))]
-use core::ptr::NonNull;
 
 /// Whenever the writer tried a slot, a reader held it. Nothing was changed; it passes as soon as one
 /// lets go.
@@ -30,6 +28,8 @@ pub(crate) struct Writer {
     ahead: u64,
     count: Count,
     adopted: Adopted,
+    /// The slot of the next position was claimed, and is not published yet: if by both of its state words.
+    claimed: Option<bool>,
 }
 
 /// The writer's own copies of its control words.
@@ -79,7 +79,7 @@ impl Writer {
         let (count, adopted) = adopt::adopt(&slots, Control::new(region), pinned)?;
         let copied_below = if pinned { 0 } else { slots.size() + 1 };
         let ahead = if slots.count() >= 4 * AHEAD { AHEAD } else { 0 };
-        Ok(Writer { slots, copied_below, limit: u64::MAX, ahead, count, adopted })
+        Ok(Writer { slots, copied_below, limit: u64::MAX, ahead, count, adopted, claimed: None })
     }
 
     /// What the last writer left unfinished.
@@ -129,13 +129,15 @@ impl Writer {
     /// The message that was there is gone from now on, whether the claim is published or not.
     #[inline]
     pub(crate) fn claim(&mut self) -> Result<Claim<'_>, AllPinned> {
-        let secured = self.secure()?;
-        Ok(self.claimed(secured))
+        self.secure()?;
+        Ok(Claim { writer: self })
     }
 
-    /// The first half of [`Writer::claim`], for [`Writer::claimed`] at once.
-    #[inline]
-    pub(crate) fn secure(&mut self) -> Result<Secured, AllPinned> {
+    /// The first half of [`Writer::claim`]; from then on there is a [`Writer::claimed`].
+    //
+    // What is claimed is noted here, and what is handed out only says so: a loan is moved about.
+    #[inline(always)]
+    pub(crate) fn secure(&mut self) -> Result<(), AllPinned> {
         debug_assert_eq!(self.copied_below, 0);
         let position = self.count.next;
         if self.has_room()
@@ -143,14 +145,15 @@ impl Writer {
                 self.slots.at(position).claim_after(self.slots.parity(position), self.last(position))
         {
             owned.slot().open(writing(position));
-            return Ok(Secured { owned, position });
+            self.claimed = Some(owned.keep());
+            return Ok(());
         }
         self.secure_further()
     }
 
     /// The next slot is held.
     #[cold]
-    fn secure_further(&mut self) -> Result<Secured, AllPinned> {
+    fn secure_further(&mut self) -> Result<(), AllPinned> {
         let first = self.count.next;
         let end = (first + self.slots.count()).min(self.limit);
         // Twice in all, because a reader that moves on may be met again. Still it is a snapshot.
@@ -162,28 +165,55 @@ impl Writer {
                     self.count.hole(self.slots.at(passed));
                 }
                 slot.open(writing(position));
-                return Ok(Secured { owned, position });
+                self.claimed = Some(owned.keep());
+                return Ok(());
             }
         }
         Err(AllPinned)
     }
 
-    /// What was secured last.
-    #[inline]
-    pub(crate) fn claimed(&mut self, Secured { owned, position }: Secured) -> Claim<'_> {
+    /// What was secured last, and is not published.
+    #[inline(always)]
+    pub(in crate::ring) fn claimed(&self) -> Owned {
+        let both = self.claimed.expect("a slot is secured before it is used");
+        let position = self.count.next;
+        self.slots.at(position).still_owned(self.slots.parity(position), both)
+    }
+
+    /// Publishes the first `len` bytes of the slot that was secured.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, len: usize) {
+        let owned = self.claimed();
+        self.claimed = None;
         let Writer { slots, count, .. } = self;
-        assert_eq!(position, count.next, "one message at a time");
-        Claim { owned, slots, count }
+        debug_assert!(len <= slots.size());
+        let len = len.min(slots.size());
+        let slot = owned.slot();
+        let position = count.next;
+        let meta = Meta { len: len as u32, holes: count.holes as u32 };
+        let barred = owned.finish();
+        slot.close(meta.word(), done(position));
+        count.message(len);
+        // What the next claim changes is under way while this waits for the stamp to be out. Never the line
+        // of the next stamp: a reader that polls it would lose it.
+        slots.at(position + 1).expect_to_change(slots.parity(position + 1).other());
+        barred.admit();
+    }
+
+    /// Bytes that a slot holds.
+    #[inline(always)]
+    pub(crate) fn slot_size(&self) -> usize {
+        self.slots.size()
     }
 
     /// The stamp that the slot of a position has before, if there was no hole.
-    #[inline]
+    #[inline(always)]
     fn last(&self, position: u64) -> u64 {
         position.checked_sub(self.slots.count()).map_or(0, done)
     }
 
     /// Whether messages are made in their slots rather than copied into them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_pinned(&self) -> bool {
         self.copied_below == 0
     }
@@ -233,60 +263,30 @@ impl Writer {
     }
 }
 
-/// The right to make a [`Claim`]. Dropping it leaves the slot to the next.
-#[must_use = "dropping it publishes nothing"]
-#[derive(Debug)]
-pub(crate) struct Secured {
-    owned: Owned,
-    position: u64,
-}
-
 /// A slot to write a message into. Dropping it publishes nothing: the slot waits for the next claim;
 /// so does that of a leaked one.
 #[must_use = "dropping a claim publishes nothing"]
 #[derive(Debug)]
 pub(crate) struct Claim<'w> {
-    owned: Owned,
-    slots: &'w Slots,
-    count: &'w mut Count,
+    writer: &'w mut Writer,
 }
 
 impl Claim<'_> {
-    /// The payload of the slot, exclusively the claim's for as long as it lives: aligned as the
-    /// geometry says, [`capacity`](Claim::capacity) bytes, whatever values.
-    #[cfg(not(loom))]
-    #[inline]
-    pub(crate) fn payload(&mut self) -> NonNull<u8> {
-        self.owned.payload()
-    }
-
     /// Bytes that fit.
-    #[inline]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn capacity(&self) -> usize {
-        self.slots.size()
+        self.writer.slot_size()
     }
 
     /// Copies a payload in, from the start.
     #[inline]
     pub(crate) fn fill(&mut self, bytes: &[u8]) {
-        self.owned.fill(bytes);
+        self.writer.claimed().fill(bytes);
     }
 
     /// Publishes the first `len` bytes of the slot.
     #[inline]
     pub(crate) fn publish(self, len: usize) {
-        debug_assert!(len <= self.capacity());
-        let Claim { owned, slots, count } = self;
-        let len = len.min(slots.size());
-        let slot = owned.slot();
-        let position = count.next;
-        let meta = Meta { len: len as u32, holes: count.holes as u32 };
-        let barred = owned.finish();
-        slot.close(meta.word(), done(position));
-        count.message(len);
-        // What the next claim changes is under way while this waits for the stamp to be out. Never the line
-        // of the next stamp: a reader that polls it would lose it.
-        slots.at(position + 1).expect_to_change(slots.parity(position + 1).other());
-        barred.admit();
+        self.writer.publish(len);
     }
 }

@@ -124,8 +124,8 @@ mod model;
 mod tests;
 
 pub(crate) use order::Tangled;
-pub(crate) use reader::{Grabbed, Pinned, Reader};
-pub(crate) use writer::{Claim, Unsent, Writer};
+pub(crate) use reader::Reader;
+pub(crate) use writer::{Unsent, Writer};
 
 use super::slot::{OwnSlots, Parity};
 use crate::layout::{Discipline, Geometry, Region};

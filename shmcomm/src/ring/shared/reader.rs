@@ -8,7 +8,7 @@ use super::Sender;
 use super::order::{Find as _, Named, Order, Said, Tangled};
 use crate::fault::mutant;
 use crate::layout::{Geometry, PINNED_READERS, Region};
-use crate::ring::broadcast::Missed;
+use crate::ring::broadcast::{Grabbed, Missed};
 use crate::ring::slot::{Held, OwnSlots, Parity, Slot};
 use crate::sync::Ordering::Relaxed;
 use core::mem::MaybeUninit;
@@ -30,9 +30,9 @@ pub(crate) struct Reader {
     position: u64,
     skipped: u64,
     sender: Sender,
-    /// The slot that has this reader's mark between two calls: of what was grabbed, until its [`Pinned`]
-    /// is dropped.
-    holding: Option<Named>,
+    /// The message that has this reader's mark between two calls, and its slot: what was grabbed, until it is
+    /// let go.
+    holding: Option<(u64, Slot)>,
 }
 
 impl Reader {
@@ -87,7 +87,8 @@ impl Reader {
         self.grab().map(|grabbed| self.guard(grabbed))
     }
 
-    /// Holds the next message, to be looked at through [`Reader::guard`].
+    /// Holds the next message: its [payload](Reader::payload) stays until it is [let go](Reader::unpin), or the
+    /// next one is taken.
     pub(crate) fn grab(&mut self) -> Result<Grabbed, Missed> {
         self.let_go();
         self.next(Self::hold)
@@ -109,10 +110,36 @@ impl Reader {
     }
 
     /// Makes what was grabbed last accessible.
+    #[cfg(test)]
     pub(crate) fn guard(&mut self, grabbed: Grabbed) -> Pinned<'_> {
-        let Grabbed { named, slot, len } = grabbed;
-        assert_eq!(self.holding, Some(named), "one message at a time");
-        Pinned { held: slot.still_held(Parity::EVEN, self.bit), len, reader: self }
+        assert!(self.holds(&grabbed), "one message at a time");
+        Pinned { len: grabbed.len(), reader: self }
+    }
+
+    /// Whether it is what is held.
+    #[inline]
+    #[cfg_attr(loom, allow(dead_code))]
+    pub(crate) fn holds(&self, grabbed: &Grabbed) -> bool {
+        self.holding.is_some_and(|(position, _)| position == grabbed.position())
+    }
+
+    /// The payload of what is held.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn payload(&self) -> NonNull<u8> {
+        let (_, slot) = self.holding.expect("a message is held");
+        let held = slot.still_held(Parity::EVEN, self.bit);
+        let payload = held.payload();
+        held.keep();
+        payload
+    }
+
+    /// Lets go of what is held.
+    #[inline]
+    pub(crate) fn unpin(&mut self) {
+        if let Some((_, slot)) = self.holding.take() {
+            drop(slot.still_held(Parity::EVEN, self.bit));
+        }
     }
 
     /// Whether messages are held in their slots rather than copied.
@@ -221,8 +248,8 @@ impl Reader {
     fn hold(&mut self, slot: Slot, named: Named) -> Option<Grabbed> {
         let (held, meta, joined) = self.mark(slot, named)?;
         held.keep();
-        self.holding = Some(named);
-        Some(Grabbed { named, slot, len: self.note(named, meta, joined) })
+        self.holding = Some((named.position, slot));
+        Some(Grabbed::new(named.position, self.note(named, meta, joined)))
     }
 
     /// Keeps a slot as the entry says it is.
@@ -256,69 +283,39 @@ impl Reader {
         &mut bytes[..len]
     }
 
-    /// Lets go of what was grabbed and not shown, or shown in a [`Pinned`] that was leaked: nobody can
+    /// Lets go of what was grabbed and not shown, or shown in a guard that was leaked: nobody can
     /// look at it any more, as that takes a borrow of the reader.
     fn let_go(&mut self) {
-        if let Some(slot) = self.holding.take().and_then(|named| self.slots.find(named)) {
+        if let Some((_, slot)) = self.holding.take() {
             slot.clear(Parity::EVEN, self.bit);
         }
     }
 }
 
-/// The right to look at a message once with [`Reader::guard`]. Its reader holds the message until then,
-/// or until it takes the next one.
-#[must_use = "a message that is held costs its writer a slot"]
-#[derive(Debug)]
-pub(crate) struct Grabbed {
-    named: Named,
-    slot: Slot,
-    len: usize,
-}
-
-impl Grabbed {
-    /// Bytes of the message; no more than a slot holds.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-}
-
-/// A message in the slot it was written to; it stays there, unchanged, until this is dropped. A
-/// leaked one costs its writer that slot until its reader takes the next one, or is gone.
+/// A message in the slot it was written to; it stays there, unchanged, until this is dropped.
+#[cfg(test)]
 #[must_use = "dropping it lets the message go"]
 #[derive(Debug)]
 pub(crate) struct Pinned<'r> {
-    held: Held,
     len: usize,
     reader: &'r mut Reader,
 }
 
+#[cfg(test)]
 impl Pinned<'_> {
-    /// The payload, for as long as this lives: [`len`](Pinned::len) bytes that nobody writes.
-    #[cfg(not(loom))]
-    #[inline]
-    pub(crate) fn payload(&self) -> NonNull<u8> {
-        self.held.payload()
-    }
-
-    /// Bytes of the message; no more than a slot holds.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Copies the first bytes of the message out.
-    #[inline]
-    #[cfg(test)]
     pub(crate) fn copy_to(&self, bytes: &mut [MaybeUninit<u8>]) {
         let len = self.len.min(bytes.len());
-        self.held.copy_to(&mut bytes[..len]);
+        let (_, slot) = self.reader.holding.expect("a message is held");
+        let held = slot.still_held(Parity::EVEN, self.reader.bit);
+        held.copy_to(&mut bytes[..len]);
+        held.keep();
     }
 }
 
+#[cfg(test)]
 impl Drop for Pinned<'_> {
-    #[inline]
     fn drop(&mut self) {
-        // `held` lets go after this.
-        self.reader.holding = None;
+        self.reader.unpin();
     }
 }

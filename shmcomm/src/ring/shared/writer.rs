@@ -10,8 +10,6 @@ use crate::layout::{Geometry, Region};
 use crate::ring::slot::{OwnSlots, Owned, Parity, Slot};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::load_own;
-#[cfg(not(loom))]
-use core::ptr::NonNull;
 
 /// How often a send finds an entry that no writer leaves, before it gives up.
 const TANGLES: u32 = 8;
@@ -43,6 +41,8 @@ pub(crate) struct Writer {
     limit: u64,
     /// Slots that were passed because readers held them.
     passed: u64,
+    /// The slot of the cursor was claimed, and is not published yet.
+    claimed: bool,
 }
 
 impl Writer {
@@ -60,7 +60,7 @@ impl Writer {
         let cursor = own.map_or(0, |newest| (newest.slot + 1) % slots.each());
         let next = order.end(0);
         let pinned = geometry.discipline.pins();
-        Ok(Writer { order, slots, sender, pinned, cursor, next, limit: u64::MAX, passed: 0 })
+        Ok(Writer { order, slots, sender, pinned, cursor, next, limit: u64::MAX, passed: 0, claimed: false })
     }
 
     /// Publishes a message, and returns its position. One longer than a slot holds is cut; the caller sees
@@ -93,6 +93,13 @@ impl Writer {
     /// Takes a slot that no entry names and no reader holds, to make a message in place; pinned rings only.
     #[inline]
     pub(crate) fn claim(&mut self) -> Result<Claim<'_>, Unsent> {
+        self.secure()?;
+        Ok(Claim { writer: self })
+    }
+
+    /// The first half of [`Writer::claim`]; from then on there is a [`Writer::claimed`].
+    #[inline(never)]
+    pub(crate) fn secure(&mut self) -> Result<(), Unsent> {
         debug_assert!(self.pinned);
         // Twice, because a reader that moves on may be met again.
         for _ in 0..2 * self.slots.each() {
@@ -100,13 +107,52 @@ impl Writer {
             if !self.is_named(slot) {
                 if let Some(owned) = slot.claim(Parity::EVEN) {
                     slot.reopen();
-                    return Ok(Claim { owned, writer: self });
+                    owned.keep();
+                    self.claimed = true;
+                    return Ok(());
                 }
                 self.passed += 1;
             }
             self.turn();
         }
         Err(Unsent::NoSlot)
+    }
+
+    /// What was secured last, and is not published.
+    #[inline]
+    pub(in crate::ring) fn claimed(&self) -> Owned {
+        assert!(self.claimed, "a slot is secured before it is used");
+        // It was found when it was secured.
+        let slot = self.slots.of(self.sender.seat.into(), self.cursor).expect("a slot of this writer");
+        slot.still_owned(Parity::ODD, false)
+    }
+
+    /// Publishes the first `len` bytes of the slot that was secured, and returns their position.
+    #[inline]
+    pub(crate) fn publish_claimed(&mut self, len: usize) -> Result<u64, Unsent> {
+        let owned = self.claimed();
+        self.claimed = false;
+        debug_assert!(len <= self.slots.size());
+        let len = len.min(self.slots.size());
+        let slot = owned.slot();
+        slot.describe(meta(len, self.sender.pid), self.sender.joined as u64);
+        if mutant("shared taken before release") {
+            let position = self.publish(slot)?;
+            owned.finish().admit();
+            self.turn();
+            return Ok(position);
+        }
+        // Before the entry: whoever sees that may hold the slot.
+        owned.finish().admit();
+        let position = self.publish(slot)?;
+        self.turn();
+        Ok(position)
+    }
+
+    /// Bytes that a slot holds.
+    #[inline]
+    pub(crate) fn slot_size(&self) -> usize {
+        self.slots.size()
     }
 
     /// Whether messages are made in their slots rather than copied into them.
@@ -199,49 +245,19 @@ impl Writer {
 #[must_use = "dropping a claim publishes nothing"]
 #[derive(Debug)]
 pub(crate) struct Claim<'w> {
-    owned: Owned,
     writer: &'w mut Writer,
 }
 
 impl Claim<'_> {
-    /// The payload of the slot, exclusively the claim's for as long as it lives: aligned as the
-    /// geometry says, [`capacity`](Claim::capacity) bytes, whatever values.
-    #[cfg(not(loom))]
-    #[inline]
-    pub(crate) fn payload(&mut self) -> NonNull<u8> {
-        self.owned.payload()
-    }
-
-    /// Bytes that fit.
-    #[inline]
-    pub(crate) fn capacity(&self) -> usize {
-        self.writer.slots.size()
-    }
-
     /// Copies a payload in, from the start.
     #[inline]
     pub(crate) fn fill(&mut self, bytes: &[u8]) {
-        self.owned.fill(bytes);
+        self.writer.claimed().fill(bytes);
     }
 
     /// Publishes the first `len` bytes of the slot, and returns their position.
     #[inline]
     pub(crate) fn publish(self, len: usize) -> Result<u64, Unsent> {
-        debug_assert!(len <= self.capacity());
-        let len = len.min(self.capacity());
-        let Claim { owned, writer } = self;
-        let slot = owned.slot();
-        slot.describe(meta(len, writer.sender.pid), writer.sender.joined as u64);
-        if mutant("shared taken before release") {
-            let position = writer.publish(slot)?;
-            owned.finish().admit();
-            writer.turn();
-            return Ok(position);
-        }
-        // Before the entry: whoever sees that may hold the slot.
-        owned.finish().admit();
-        let position = writer.publish(slot)?;
-        writer.turn();
-        Ok(position)
+        self.writer.publish_claimed(len)
     }
 }

@@ -46,7 +46,7 @@ impl Parity {
 impl Slot {
     /// Owner and readers of the messages of every other lap. After its making it is changed by
     /// read-modify-writes only.
-    #[inline]
+    #[inline(always)]
     fn state(&self, parity: Parity) -> &AtomicU64 {
         // SAFETY: private, and called only for pinned slots, with a parity that they have: in the slot, and
         // aligned (invariant 4 of `Slots`).
@@ -57,13 +57,13 @@ impl Slot {
     /// that was dropped before is still there, and is taken up.
     #[inline]
     pub(in crate::ring) fn claim(self, parity: Parity) -> Option<Owned> {
-        self.bar(parity).map(|_anew| Owned { slot: self, barred: parity, both: false })
+        self.bar(parity).map(|_anew| self.still_owned(parity.other(), false))
     }
 
     /// Writer of a broadcast ring: takes the slot for itself, for the lap of `parity`, unless readers hold it.
     /// `last` is its stamp if it has the message of the lap before, or none yet. Only then is it known
     /// that nobody can hold an older one; else it takes both words.
-    #[inline]
+    #[inline(always)]
     pub(in crate::ring) fn claim_after(self, parity: Parity, last: u64) -> Option<Owned> {
         let before = parity.other();
         let one = load_own(self.stamp()) == last || mutant("claim bars one word");
@@ -71,6 +71,12 @@ impl Slot {
             true if one => Some(Owned { slot: self, barred: before, both: false }),
             anew => self.claim_both(parity, anew),
         }
+    }
+
+    /// Writer: what it [kept](Owned::keep), claimed for the lap of `parity`.
+    #[inline(always)]
+    pub(in crate::ring) fn still_owned(self, parity: Parity, both: bool) -> Owned {
+        Owned { slot: self, barred: parity.other(), both }
     }
 
     /// The other word is barred: since just now, if `anew`, or by a claim that was dropped.
@@ -88,7 +94,7 @@ impl Slot {
 
     /// Keeps readers from beginning to hold messages by this word, unless some do hold one. Says
     /// whether that is new.
-    #[inline]
+    #[inline(always)]
     fn bar(self, parity: Parity) -> Option<bool> {
         // [claim] pairs with [unpin]: what readers did with the payload happens before.
         let state = self.state(parity);
@@ -107,7 +113,7 @@ impl Slot {
     }
 
     /// Lets readers in again.
-    #[inline]
+    #[inline(always)]
     fn admit(self, parity: Parity) {
         if mutant("plain release") {
             let state = self.state(parity).load(Relaxed);
@@ -164,7 +170,7 @@ impl Slot {
     }
 
     /// Reader: what it [kept](Held::keep), and did not [clear](Slot::clear) since.
-    #[inline]
+    #[inline(always)]
     pub(in crate::ring) fn still_held(self, parity: Parity, bit: u64) -> Held {
         Held(Mark { slot: self, parity, bit })
     }
@@ -206,9 +212,15 @@ pub(in crate::ring) struct Owned {
 }
 
 impl Owned {
-    #[inline]
+    #[inline(always)]
     pub(in crate::ring) fn slot(&self) -> Slot {
         self.slot
+    }
+
+    /// Goes on having the slot without this; [`Slot::still_owned`] makes it again. Returns `both`.
+    #[inline(always)]
+    pub(in crate::ring) fn keep(self) -> bool {
+        self.both
     }
 
     /// Copies a payload in.
@@ -221,7 +233,7 @@ impl Owned {
 
     /// The payload, as many bytes as the slots hold. Nobody else touches it while `self` exists.
     #[cfg(not(loom))]
-    #[inline]
+    #[inline(always)]
     pub(in crate::ring) fn payload(&mut self) -> NonNull<u8> {
         // SAFETY: in the slot (invariant 2).
         unsafe { self.slot.at.add(self.slot.payload) }.pointer()
@@ -229,7 +241,7 @@ impl Owned {
 
     /// The payload is finished: what remains is to publish it, with the rest that this returns still barred.
     /// Comes before the stamp: whoever sees that may hold the message.
-    #[inline]
+    #[inline(always)]
     pub(in crate::ring) fn finish(self) -> Barred {
         let Owned { slot, barred, both } = self;
         if both && !mutant("admitted after the stamp") {
@@ -248,7 +260,7 @@ pub(in crate::ring) struct Barred {
 }
 
 impl Barred {
-    #[inline]
+    #[inline(always)]
     pub(in crate::ring) fn admit(self) {
         if self.late {
             self.slot.admit(self.parity.other());
@@ -319,7 +331,7 @@ impl Held {
 
     /// The payload, as many bytes as the slots hold. Nobody writes it while `self` exists.
     #[cfg(not(loom))]
-    #[inline]
+    #[inline(always)]
     pub(in crate::ring) fn payload(&self) -> NonNull<u8> {
         let slot = self.0.slot;
         // SAFETY: in the slot (invariant 2).

@@ -22,9 +22,9 @@ impl Reader {
         self.grab().map(|grabbed| self.guard(grabbed))
     }
 
-    /// The first half of [`Reader::pin`]: holds the next message, to be looked at through
-    /// [`Reader::guard`].
-    #[inline]
+    /// Holds the next message: its [payload](Reader::payload) stays until it is [let go](Reader::unpin), or the
+    /// next one is taken.
+    #[inline(always)]
     pub(crate) fn grab(&mut self) -> Result<Grabbed, Missed> {
         // In line what happens to a reader that polls.
         let position = self.position;
@@ -38,7 +38,7 @@ impl Reader {
                 && let Some(meta) = slot.settle(stamp).map(Meta::from_word)
                 && self.is_next(meta)
             {
-                (self.position, self.looks) = (position + 1, 0);
+                self.goes_on_after(position);
                 fault_point!("sub.held");
                 return Ok(Grabbed { position, len: self.len(meta) });
             }
@@ -69,8 +69,6 @@ impl Reader {
         let position = self.position;
         let (slot, parity) = (self.slots.at(position), self.slots.parity(position));
         if self.looks < EXPECTS {
-            // Whoever marks waits for the line: let it be here by then.
-            slot.expect_to_change(parity);
             return;
         }
         // With any other stamp the writer will take both words, and make a hole if there is a mark.
@@ -90,6 +88,14 @@ impl Reader {
         }
     }
 
+    /// The message at a position is held.
+    #[inline(always)]
+    fn goes_on_after(&mut self, position: u64) {
+        (self.position, self.looks) = (position + 1, 0);
+        // Whoever marks a slot waits for the line: it is under way while this message is looked at.
+        self.slots.at(position + 1).expect_to_change(self.slots.parity(position + 1));
+    }
+
     /// Holds the next message, and goes on after it.
     pub(super) fn take(&mut self) -> Result<(Held, Meta), Missed> {
         self.let_go_behind();
@@ -98,7 +104,7 @@ impl Reader {
             if self.slots.at(position).observe() == done(position) {
                 match self.hold(position) {
                     Ok((held, meta)) if self.is_next(meta) => {
-                        (self.position, self.looks) = (position + 1, 0);
+                        self.goes_on_after(position);
                         return Ok((held, meta));
                     }
                     Ok(_) | Err(Refused::Overwritten) => {}
@@ -153,17 +159,47 @@ impl Reader {
     }
 
     /// Makes what was grabbed last accessible.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn guard(&mut self, grabbed: Grabbed) -> Pinned<'_> {
-        let Grabbed { position, len } = grabbed;
-        assert_eq!(self.holding, Some(position), "one message at a time");
-        let held = self.slots.at(position).still_held(self.slots.parity(position), self.bit);
-        Pinned { held, len, reader: self }
+        assert!(self.holds(&grabbed), "one message at a time");
+        Pinned { len: grabbed.len, reader: self }
+    }
+
+    /// Whether it is what is held.
+    #[inline(always)]
+    #[cfg_attr(loom, allow(dead_code, reason = "the patterns are not built for the model checker"))]
+    pub(crate) fn holds(&self, grabbed: &Grabbed) -> bool {
+        self.holding == Some(grabbed.position)
+    }
+
+    /// The payload of what is held.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn payload(&self) -> NonNull<u8> {
+        let held = self.held().expect("a message is held");
+        let payload = held.payload();
+        held.keep();
+        payload
+    }
+
+    /// Lets go of what is held.
+    #[inline(always)]
+    pub(crate) fn unpin(&mut self) {
+        let held = self.held();
+        self.holding = None;
+        drop(held);
+    }
+
+    /// What is held, as if it had not been [kept](Held::keep).
+    #[inline(always)]
+    fn held(&self) -> Option<Held> {
+        let position = self.holding.filter(|&position| position < self.position)?;
+        Some(self.slots.at(position).still_held(self.slots.parity(position), self.bit))
     }
 
     /// Lets go of what was grabbed and not shown, or shown in a [`Pinned`] that was leaked: nobody can
     /// look at it any more, as that takes a borrow of the reader. Or of what was expected.
-    fn let_go(&mut self) {
+    pub(in super::super) fn let_go(&mut self) {
         if let Some(position) = self.holding.take() {
             self.slots.at(position).clear(self.slots.parity(position), self.bit);
         }
@@ -181,8 +217,8 @@ impl Reader {
     }
 }
 
-/// The right to look at a message once with [`Reader::guard`]. Its reader holds the message until then,
-/// or until it takes the next one.
+/// The right to look at a message once. Its reader holds the message until then, or until it takes the next
+/// one.
 #[must_use = "a message that is held costs the writer a slot"]
 #[derive(Debug)]
 pub(crate) struct Grabbed {
@@ -191,50 +227,52 @@ pub(crate) struct Grabbed {
 }
 
 impl Grabbed {
+    #[inline(always)]
+    pub(in crate::ring) fn new(position: u64, len: usize) -> Self {
+        Grabbed { position, len }
+    }
+
+    #[inline(always)]
+    pub(in crate::ring) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Bytes of the message; no more than a slot holds.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 }
 
-/// A message in the slot it was written to; it stays there, unchanged, until this is dropped. A
-/// leaked one costs the writer that slot until its reader pins again, or is gone.
+/// A message in the slot it was written to; it stays there, unchanged, until this is dropped.
+#[cfg(test)]
 #[must_use = "dropping it lets the message go"]
 #[derive(Debug)]
 pub(crate) struct Pinned<'r> {
-    held: Held,
     len: usize,
     reader: &'r mut Reader,
 }
 
+#[cfg(test)]
 impl Pinned<'_> {
-    /// The payload, for as long as this lives: [`len`](Pinned::len) bytes that nobody writes.
-    #[cfg(not(loom))]
-    #[inline]
-    pub(crate) fn payload(&self) -> NonNull<u8> {
-        self.held.payload()
-    }
-
     /// Bytes of the message; no more than a slot holds.
-    #[inline]
+    #[cfg_attr(loom, allow(dead_code))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Copies the first bytes of the message out.
-    #[inline]
-    #[cfg(test)]
     pub(crate) fn copy_to(&self, bytes: &mut [MaybeUninit<u8>]) {
         let len = self.len.min(bytes.len());
-        self.held.copy_to(&mut bytes[..len]);
+        let held = self.reader.held().expect("a message is held");
+        held.copy_to(&mut bytes[..len]);
+        held.keep();
     }
 }
 
+#[cfg(test)]
 impl Drop for Pinned<'_> {
-    #[inline]
     fn drop(&mut self) {
-        // `held` lets go after this.
-        self.reader.holding = None;
+        self.reader.unpin();
     }
 }
