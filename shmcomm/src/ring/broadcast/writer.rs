@@ -28,6 +28,9 @@ pub(crate) struct Writer {
     ahead: u64,
     count: Count,
     adopted: Adopted,
+    /// From this position on the slots are known to have the messages of the lap before, or none yet: the
+    /// last hole is a lap behind.
+    even_from: u64,
     /// The slot of the next position was claimed, and is not published yet: if by both of its state words.
     claimed: Option<bool>,
 }
@@ -79,7 +82,9 @@ impl Writer {
         let (count, adopted) = adopt::adopt(&slots, Control::new(region), pinned)?;
         let copied_below = if pinned { 0 } else { slots.size() + 1 };
         let ahead = if slots.count() >= 4 * AHEAD { AHEAD } else { 0 };
-        Ok(Writer { slots, copied_below, limit: u64::MAX, ahead, count, adopted, claimed: None })
+        // What there was before is looked at, for a lap.
+        let even_from = if adopted.positions == 0 { 0 } else { count.next + slots.count() };
+        Ok(Writer { slots, copied_below, limit: u64::MAX, ahead, count, adopted, even_from, claimed: None })
     }
 
     /// What the last writer left unfinished.
@@ -142,7 +147,7 @@ impl Writer {
         let position = self.count.next;
         if self.has_room()
             && let Some(owned) =
-                self.slots.at(position).claim_after(self.slots.parity(position), self.last(position))
+                self.slots.at(position).claim_after(self.slots.parity(position), self.to_look_for(position))
         {
             owned.slot().open(writing(position));
             self.claimed = Some(owned.keep());
@@ -159,11 +164,12 @@ impl Writer {
         // Twice in all, because a reader that moves on may be met again. Still it is a snapshot.
         for position in (first..end).skip(1).chain(first..end) {
             let slot = self.slots.at(position);
-            if let Some(owned) = slot.claim_after(self.slots.parity(position), self.last(position)) {
+            if let Some(owned) = slot.claim_after(self.slots.parity(position), self.to_look_for(position)) {
                 // Only now: a ring without a free slot stays as it is.
                 for passed in first..position {
                     self.count.hole(self.slots.at(passed));
                 }
+                self.even_from = position + self.slots.count();
                 slot.open(writing(position));
                 self.claimed = Some(owned.keep());
                 return Ok(());
@@ -206,8 +212,13 @@ impl Writer {
         self.slots.size()
     }
 
-    /// The stamp that the slot of a position has before, if there was no hole.
+    /// The stamp that the slot of a position has if there was no hole; `None` if it is known that it has.
     #[inline(always)]
+    fn to_look_for(&self, position: u64) -> Option<u64> {
+        if position < self.even_from { Some(self.last(position)) } else { None }
+    }
+
+    #[inline]
     fn last(&self, position: u64) -> u64 {
         position.checked_sub(self.slots.count()).map_or(0, done)
     }

@@ -61,12 +61,13 @@ impl Slot {
     }
 
     /// Writer of a broadcast ring: takes the slot for itself, for the lap of `parity`, unless readers hold it.
-    /// `last` is its stamp if it has the message of the lap before, or none yet. Only then is it known
-    /// that nobody can hold an older one; else it takes both words.
+    /// Only if it has the message of the lap before, or none yet, nobody can hold an older one; else it takes
+    /// both words. Its stamp is `last` then; `None` if the writer knows that without a look, which would wait
+    /// for the line that a reader polls.
     #[inline(always)]
-    pub(in crate::ring) fn claim_after(self, parity: Parity, last: u64) -> Option<Owned> {
+    pub(in crate::ring) fn claim_after(self, parity: Parity, last: Option<u64>) -> Option<Owned> {
         let before = parity.other();
-        let one = load_own(self.stamp()) == last || mutant("claim bars one word");
+        let one = last.is_none_or(|last| load_own(self.stamp()) == last) || mutant("claim bars one word");
         match self.bar(before)? {
             true if one => Some(Owned { slot: self, barred: before, both: false }),
             anew => self.claim_both(parity, anew),
