@@ -211,6 +211,10 @@ impl<M: ShmMessage> Subscriber<M> {
     }
 
     /// Like [`try_recv`](Subscriber::try_recv), in place: large messages are not copied.
+    ///
+    /// Meant to be called in a loop, too: the fourth call in a row that finds nothing marks the slot of the next
+    /// large message. A subscriber that stops looking after that is to its publisher as one that keeps a
+    /// [`Sample`]: it costs it one slot, until it looks again.
     #[inline(always)]
     pub fn try_recv_ref(&mut self) -> Result<Sample<'_, M>, TryRecvError> {
         self.ref_until(None)?.ok_or(TryRecvError::Empty)

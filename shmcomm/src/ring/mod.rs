@@ -27,12 +27,15 @@
 //!                         a slow reader         │   head: the position that is written next
 //!                                               the newest message
 //!
-//!  slot    ┌────────────┬─────────────────┬───────────────┬─────────────────────────┐
-//!          │ stamp      │ meta            │ state         │ payload                 │
-//!          │ p, w/d/h   │ length, holes   │ owner, readers│                         │
-//!          └────────────┴─────────────────┴───────────────┴─────────────────────────┘
-//!                                           pinned only
+//!  slot    ┌──────────┬───────────────┬──────── ╌╌ ────────┐ ┌────────────────┐ ┌────────────────┐
+//!          │ stamp    │ meta          │ payload            │ │ state, even    │ │ state, odd     │
+//!          │ p, w/d/h │ length, holes │                    │ │ owner, readers │ │ owner, readers │
+//!          └──────────┴───────────────┴──────── ╌╌ ────────┘ └────────────────┘ └────────────────┘
+//!                                                            pinned only, each on lines of its own
 //! ```
+//!
+//! The *lap* of position `p` is `p div n`. The stamp and the first bytes of the payload share a line, which
+//! moves once for a message: whatever else a message takes is on other lines, and not waited for.
 //!
 //! ## Stamps
 //!
@@ -65,32 +68,73 @@
 //! **Copied**, for small ones: a sequence lock. Both sides move the payload as atomic words, the
 //! reader looks at the stamp before and after. No instruction is locked, no reader writes anything.
 //!
-//! **Pinned**, for large ones: whoever uses the payload has the slot for himself (the writer) or for
-//! reading, by the state word: a byte for the owner, 56 bits for as many readers. The payload is then
+//! **Pinned**, for large ones: whoever uses the payload has the slot for itself (the writer) or for
+//! reading, by the state words: a byte for the owner, 56 bits for as many readers. The payload is then
 //! plain memory, and can be made and looked at in place.
 //!
+//! ### The two state words
+//!
+//! A slot has a state word `W[0]` for its messages of even laps, and `W[1]` for those of odd ones. In the word of
+//! lap `L`, `W[L mod 2]`, a reader's bit says: *I hold the message of this lap, or shall hold it as soon as it is
+//! there*; the owner byte: *nobody may begin to hold a message by this word now*.
+//!
 //! ```text
-//!             claim: only from 0                       mark: always succeeds,
+//!              bar: only from 0                         mark: always succeeds,
 //!           ┌─────────────────────┐                    counts only without an owner
 //!           │                     ▼                   ┌──────────────────┐
-//!         free ◄──────────────  owned               free ───────────► marked ──► held, if the stamp
-//!              release: clears                        ▲                  │      is still the same
+//!         free ◄──────────────  barred              free ───────────► marked ──► held, once a look after
+//!              admit: clears                          ▲                  │       the mark finds the stamp
 //!              the owner, keeps                       └──────────────────┘
 //!              readers' bits                           unpin: clears the bit
 //! ```
 //!
+//! Two words, because a reader that polls may mark a slot **before** its message is there, while the writer is
+//! about to write it: the one is the business of the word of lap `L`, the other that of lap `L - 1`, whose
+//! message is overwritten. When the message comes the reader has it already; it changes nothing, and waits
+//! for no line but that of the stamp.
+//!
+//! **The writer**, for position `p` of lap `L`, bars the word of lap `L - 1`. That is enough if the slot has
+//! the message of `p - n`, or none yet: its claim shut out whoever held an older one, and since then nobody can
+//! have begun to (invariant 8). Otherwise (`p - n` is a hole: the slot was passed, perhaps because of a reader
+//! that still holds the message of lap `L - 2`, by the other word) it bars both words, or none.
+//!
+//! ```text
+//!     bar W[L-1] ── writing(p) ── payload ── (admit W[L]) ── done(p) ── admit W[L-1]
+//!         (and W[L])                         before done(p):            after it, as nobody waits for that:
+//!                                            who sees that may hold     the next to use it is lap L + 1
+//! ```
+//!
+//! It knows which case it is without a look at the stamp, the line of which readers have: there has been no
+//! hole since `p - n`. Only for a lap after a hole, or after it took the ring over, it looks.
+//!
 //! The writer never waits for a held slot: it makes the position a hole and takes the next one. It
 //! looks for a free slot first, so a ring that is held whole stays as it is ([`AllPinned`]).
+//!
+//! **A reader** at `r` of lap `L` holds the message `done(r)` by a mark in `W[L]` and a second look at the stamp,
+//! which may come in either order with the message:
+//!
+//! * the message first: observe `done(r)`; mark; if there was an owner, the message is gone; look again.
+//! * the mark first, of a reader that finds nothing [several times](broadcast) in a row: only over the stamp
+//!   `done(r - n)`, or 0 on lap 0, and only if there is no owner. Then, with every look: `done(r)` twice, as
+//!   before, but without a mark in between: held. Older or `writing(r)`: nothing new, the mark stays. Anything
+//!   else: the mark is taken back, and the reader goes on.
+//!
+//! Over a hole nobody marks ahead: the writer would find the mark when it bars both words, and make another
+//! hole. That a look at the stamp may be old by the time of the mark costs such a hole, and no more.
+//!
+//! A reader has one mark at a time, for what it holds or for what it waits for. So a subscriber that has polled
+//! and then stands still costs its writer one slot, once a lap, as one that keeps a sample does; and the two
+//! slots more than readers that a ring has are enough for both.
 //!
 //! ## Who dies where
 //!
 //! | killed | leaves | repaired by |
 //! |---|---|---|
-//! | writer, before `writing` | perhaps the owner's bit | the next writer clears it |
+//! | writer, before `writing` | perhaps the owner's byte, in one word or both | the next writer clears both |
 //! | writer, `writing` to `done` | a stamp `writing` | the next writer makes it a hole |
-//! | writer, `done` to head | a head one behind | the next writer stores it |
-//! | writer, after the head | counters one message behind | the next writer counts anew |
-//! | reader, holding a slot | its bit | [`sweep_reader`] |
+//! | writer, `done` to head | a head one behind, and a word barred | the next writer stores it, and clears it |
+//! | writer, after the head | counters one message behind, a word barred | the next writer counts anew, and clears it |
+//! | reader, holding or waiting | its bit, in either word | [`sweep_reader`] |
 //!
 //! Readers need no repair to go on: behind `writing` and before the head they see nothing new, and a
 //! slot with an owner means that its old message is gone. A claim or a guard that is leaked is to the
@@ -109,12 +153,21 @@
 //! 4. Positions are finished in order: all positions before the head are `done` or `hole`, unless a
 //!    later one has taken the slot. The head is at most one behind.
 //! 5. Between `done(p)` and the next stamp of the slot, meta and payload are those of message `p`.
-//! 6. The state word is changed by read-modify-writes only. A claim succeeds only from 0, or if the
-//!    owner's bit is there already, which only this writer's own earlier claim can have left.
-//! 7. A reader that set its bit *before which there was no owner* and *after which the stamp was still
-//!    `done(p)`* keeps the writer out until it clears the bit. Without the first test the owner may
-//!    be at work; without the second it may have come and gone before.
-//! 8. A position is never reused, not even after a crash: else a reader might see `done(p)` before
+//! 6. A state word is changed by read-modify-writes only. Barring succeeds only from 0, or if the
+//!    owner's byte is there already, which only this writer's own earlier claim can have left.
+//! 7. Whoever overwrites message `r` of lap `L` has barred `W[L]` before, and admits only after its stamp
+//!    `writing(r + n)`, or a later one, is there. So a reader that set its bit in `W[L]` *before which there was no
+//!    owner* and *after which the stamp was `done(r)`* keeps every writer out until it clears the bit: had such a
+//!    claim come before the bit, it would also have admitted before it, and the look would have found its stamp;
+//!    and after the bit none succeeds. Without the first test the owner may be at work; without the second it
+//!    may have come and gone before. When `done(r)` was first seen does not matter.
+//! 8. When the slot has `done(p)`, nobody holds an older message of it, and nobody can begin to: the claim for `p`
+//!    found no bit in `W[L - 1]`; in `W[L]` it found none either, or the slot had `done(p - n)`, of which the same is
+//!    true. Who marks a word later than it was admitted looks after that, and finds `writing(p)` at least. So
+//!    for `p + n` only `W[L]` is to be barred. Bits in `W[L + 1]` are then of readers that wait for `p + n`, or take
+//!    themselves back.
+//! 9. A reader has at most one bit, in all words of the ring.
+//! 10. A position is never reused, not even after a crash: else a reader might see `done(p)` before
 //!    and after its copy, and two messages between.
 //!
 //! ## Orderings
@@ -123,17 +176,19 @@
 //!
 //! * **\[open\]** (release fence after `writing`) with **\[settle\]** (acquire fence before the second
 //!   look): a reader that copied anything newer than `done(p)` sees that the stamp has changed. In a
-//!   pinned ring the same pair orders the claim before the release against the mark before the second
-//!   look (**\[release\]**, **\[pin\]**), which therefore need no ordering of their own.
+//!   pinned ring the same pair orders the stamp before the admission against the mark before the second
+//!   look (**\[release\]**, **\[pin\]**), which therefore need no ordering of their own. The second look also tells
+//!   that meta is that of the message: a hole changes stamp and meta of a slot that is held, though never its
+//!   payload.
 //! * **\[publish\]** (release, `done` or `hole`) with **\[observe\]** (acquire, the first look): what
 //!   the stamp speaks of is there. A reader usually touches one cache line for a small message.
-//! * **\[unpin\]** (release) with **\[claim\]** (acquire): readers are through with the payload
-//!   before it is overwritten. All changes in between are read-modify-writes, so each reader's
+//! * **\[unpin\]** (release) with **\[claim\]** (acquire, of each word that is barred): readers are through with the
+//!   payload before it is overwritten. All changes in between are read-modify-writes, so each reader's
 //!   release reaches the claim, whoever was last.
 //! * **\[head\]** (release) with **\[catch up\]** (acquire): the slots before the head have their
 //!   stamps, so that whoever jumps there finds them.
 //!
-//! The models in `broadcast/model.rs` run the code in all interleavings, with a crash at every step;
+//! The models in `broadcast/model.rs` and `broadcast/model/ahead.rs` run the code in all interleavings, with a crash at every step;
 //! `.ci/loom-mutants` weakens each of these, one at a time, and sees the models fail.
 //!
 //! # A publisher that waits

@@ -74,7 +74,7 @@ pub(super) fn adopt(slots: &Slots, control: Control, pinned: bool) -> Result<(Co
     if pinned {
         for index in 0..slots.count() {
             let [even, odd] = Parity::BOTH.map(|parity| {
-                let spared = parity == Parity::ODD && mutant("adoption clears one word");
+                let spared = parity == Parity::EVEN && mutant("adoption clears one word");
                 !spared && slots.at(index).clear(parity, !READERS)
             });
             adopted.claims += u64::from(even || odd);
