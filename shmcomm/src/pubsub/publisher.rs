@@ -454,7 +454,8 @@ impl Core {
         deadline: Option<Deadline>,
     ) -> Result<Option<(Claimed<'_>, Outlet<'_>)>, SendError> {
         let claimed = if self.writer.is_pinned() {
-            if !(self.may_go_on() && self.writer.secure().is_ok()) && !self.secure_otherwise(deadline)? {
+            let secured = self.may_go_on() && self.writer.secure().is_ok();
+            if !secured && !self.secure_otherwise(deadline)? {
                 return Ok(None);
             }
             self.look_after();

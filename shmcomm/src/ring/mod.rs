@@ -168,7 +168,7 @@
 //!    themselves back.
 //! 9. A reader has at most one bit, in all words of the ring.
 //! 10. A position is never reused, not even after a crash: else a reader might see `done(p)` before
-//!    and after its copy, and two messages between.
+//!     and after its copy, and two messages between.
 //!
 //! ## Orderings
 //!

@@ -63,7 +63,7 @@ impl Ring {
     }
 
     fn state_word(&self, position: u64) -> usize {
-        (self.geometry.state_offset + STATE * (position / self.geometry.slots & 1)) as usize
+        (self.geometry.state_offset + STATE * (position / self.geometry.slots % 2)) as usize
     }
 
     fn put_state(&self, position: u64, value: u64) {
