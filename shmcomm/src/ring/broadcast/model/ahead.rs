@@ -130,7 +130,7 @@ fn what_was_waited_for_may_become_a_hole() {
 
 #[test]
 fn two_readers_may_wait_for_one_message() {
-    let received = model("waited for by two", 2, || {
+    let received = model("waited for by two", 1, || {
         let ring = Ring::new(Discipline::Pinned);
         let mut writer = ring.writer();
         let [mut first, mut second] = [0, 1].map(|bit| Witness::new(ring.reader(bit, 0)));
