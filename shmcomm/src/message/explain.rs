@@ -7,20 +7,30 @@ use super::schema::{Kind, Schema};
 
 /// Bytes that are no value of the type they should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
+pub struct Invalid(
+    // Boxed: it is part of the results of all who receive, and those pass through registers then.
+    Box<Said>,
+);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Said {
     place: String,
     problem: String,
 }
 
 impl Invalid {
+    fn new(place: String, problem: String) -> Self {
+        Invalid(Box::new(Said { place, problem }))
+    }
+
     /// Which part is wrong: `Imu.mode`, `Path.points[3].x`.
     pub fn place(&self) -> &str {
-        &self.place
+        &self.0.place
     }
 
     /// What is wrong with it: ``9 is no variant of `Mode` ``.
     pub fn problem(&self) -> &str {
-        &self.problem
+        &self.0.problem
     }
 
     /// Of an `M` that a codec read: `path` leads to what is wrong.
@@ -30,7 +40,7 @@ impl Invalid {
         // `a::b::Job<c::D>` is `Job<c::D>` to its author.
         let generics = name.find('<').unwrap_or(name.len());
         let short = name[..generics].rfind("::").map_or(name, |at| &name[at + 2..]);
-        Invalid { place: format!("{short}{path}"), problem: reason.to_owned() }
+        Invalid::new(format!("{short}{path}"), reason.to_owned())
     }
 
     #[cold]
@@ -42,7 +52,7 @@ impl Invalid {
     #[cold]
     pub(crate) fn length<T: ShmMessage>(len: usize) -> Self {
         let problem = format!("a value has {} bytes, there are {len}", size_of::<T>());
-        Invalid { place: T::SCHEMA.name.into(), problem }
+        Invalid::new(T::SCHEMA.name.into(), problem)
     }
 
     #[cold]
@@ -53,29 +63,29 @@ impl Invalid {
     #[cold]
     pub(super) fn ragged<T: ShmMessage>(len: usize) -> Self {
         let problem = format!("{len} bytes are no whole number of items of {} bytes", size_of::<T>());
-        Invalid { place: format!("[{}]", T::SCHEMA.name), problem }
+        Invalid::new(format!("[{}]", T::SCHEMA.name), problem)
     }
 
     #[cold]
     pub(super) fn misaligned<T: ShmMessage>(bytes: &[u8]) -> Self {
         let problem =
             format!("the bytes start at {:p}, which is no multiple of {}", bytes.as_ptr(), align_of::<T>());
-        Invalid { place: T::SCHEMA.name.into(), problem }
+        Invalid::new(T::SCHEMA.name.into(), problem)
     }
 
     fn inside(mut place: String, schema: &Schema, bytes: &[u8]) -> Self {
         if bytes.len() != schema.size {
             let problem = format!("a value has {} bytes, there are {}", schema.size, bytes.len());
-            return Invalid { place, problem };
+            return Invalid::new(place, problem);
         }
         let problem = fault(schema, bytes, &mut place).unwrap_or_else(|| "not a valid value".into());
-        Invalid { place, problem }
+        Invalid::new(place, problem)
     }
 }
 
 impl core::fmt::Display for Invalid {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "`{}`: {}", self.place, self.problem)
+        write!(f, "`{}`: {}", self.0.place, self.0.problem)
     }
 }
 
