@@ -66,20 +66,6 @@ mod real {
             assert!(at.is_multiple_of(8));
             Line(self.ptr(at, LINE))
         }
-
-        /// Asks for the line of byte `at`, to be written soon. A hint: nothing depends on it.
-        #[inline]
-        pub(crate) fn expect_to_write(&self, at: usize) {
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            // SAFETY: accesses no memory, whatever the address; processors that do not know the
-            // instruction take it for none.
-            unsafe {
-                let at = self.base.as_ptr().wrapping_add(at);
-                core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
-            }
-            #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-            let _ = at;
-        }
     }
 
     /// Words that are used often: found to be in the region once.

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// closed: then the segment stays for pullers that come later. (`force_unlink` drops it.) If nobody
 /// dies, the messages of one pusher are taken in the order in which they were sent.
 ///
-/// **When the queue is full**, `try_send` says so at once, `send` waits for room, `send_timeout` and
+/// **When the queue is full**, `try_send` says so within some microseconds, `send` waits for room, `send_timeout` and
 /// `send_deadline` wait until then. A queue without pullers fills up and stays full.
 ///
 /// **If this process dies**, a message that it was writing was never sent, and its slot is free again

@@ -1,11 +1,9 @@
 //! [`Ticket`]: the requester's side of a request that is on its way.
 
-use super::slots::{Step, TRIES};
+use super::slots::{Slot, Step, TRIES};
 use super::word::State;
 use super::{Loan, Queue};
-#[cfg(loom)]
-use crate::fault::fault_point;
-use crate::fault::mutant;
+use crate::fault::{fault_point, mutant};
 
 /// A request of ours: its slot is named ours until the ticket is closed (invariant 7 of the ring).
 ///
@@ -13,7 +11,7 @@ use crate::fault::mutant;
 #[must_use = "a request holds its slot until it is closed"]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    index: u32,
+    slot: Slot,
     /// Bytes of the request; the reply lies behind them.
     request: usize,
 }
@@ -43,8 +41,8 @@ pub(crate) enum Closed {
 
 impl Ticket {
     #[inline]
-    pub(super) fn new(index: u32, request: usize) -> Self {
-        Ticket { index, request }
+    pub(super) fn new(slot: Slot, request: usize) -> Self {
+        Ticket { slot, request }
     }
 
     /// For those who look for the answer without fetching it.
@@ -64,19 +62,23 @@ impl Queue {
     /// Looks for the answer. One load.
     #[inline]
     pub(crate) fn poll_reply(&self, ticket: &Ticket) -> Reply {
-        let word = self.slots.word(ticket.index);
+        let word = self.slots.word(ticket.slot);
         if !self.slots.is_my_request(word) {
             return Reply::PeerDied;
         }
         match word.state() {
-            State::Replied => {
-                let room = self.slots.size - self.slots.reply_offset(ticket.request);
-                Reply::Replied(self.slots.reply_len(ticket.index).min(room as u64) as usize)
-            }
+            State::Replied => Reply::Replied(self.reply_len(ticket)),
             State::Unanswered => Reply::Unanswered,
             State::Died => Reply::PeerDied,
             _ => Reply::Pending,
         }
+    }
+
+    /// Bytes of a reply that is there.
+    #[inline]
+    fn reply_len(&self, ticket: &Ticket) -> usize {
+        let room = self.slots.size - self.slots.reply_offset(ticket.request);
+        self.slots.reply_len(ticket.slot).min(room as u64) as usize
     }
 
     /// Bytes of the reply; 0 without one.
@@ -93,19 +95,19 @@ impl Queue {
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn reply_ptr(&self, ticket: &Ticket) -> core::ptr::NonNull<u8> {
-        self.slots.payload(ticket.index, self.slots.reply_offset(ticket.request))
+        self.slots.payload(ticket.slot, self.slots.reply_offset(ticket.request))
     }
 
     #[cfg(loom)]
     pub(crate) fn get_reply(&self, ticket: &Ticket, from: usize) -> u64 {
         let at = if mutant("queue reply over request") { 0 } else { self.slots.reply_offset(ticket.request) };
         fault_point!("call.reading");
-        self.slots.get(ticket.index, at + from)
+        self.slots.get(ticket.slot, at + from)
     }
 
     /// The seat of the replier that has the request now, to see whether it lives.
     pub(crate) fn replier_of(&self, ticket: &Ticket) -> Option<u32> {
-        let word = self.slots.word(ticket.index);
+        let word = self.slots.word(ticket.slot);
         (word.is(State::Claimed) && self.slots.is_my_request(word)).then(|| word.receiver()).flatten()
     }
 
@@ -113,16 +115,36 @@ impl Queue {
     /// replier that the reply is not wanted, or frees the slot of the reply.
     #[inline]
     pub(crate) fn close(&self, ticket: Ticket) -> Closed {
-        let mut word = self.slots.word(ticket.index);
+        let mut word = self.slots.word(ticket.slot);
+        let reply = word.is(State::Replied) && self.slots.is_my_request(word);
+        let keep = || {
+            self.slots.keep_lines(
+                ticket.slot,
+                self.slots.reply_offset(ticket.request),
+                self.reply_len(&ticket),
+            );
+        };
+        if reply {
+            // Nobody looks at the reply any more: its ticket is here.
+            if !mutant("queue keep reply too late") {
+                keep();
+            }
+            fault_point!("call.kept");
+        }
         for _ in 0..TRIES {
             if !self.slots.is_my_request(word) {
                 break;
             }
             let left = word.is(State::Claimed) && !mutant("queue cancel frees claimed");
             let to = if left { word.abandoned() } else { word.freed() };
-            match self.slots.change(ticket.index, word, to, Step::Close) {
+            match self.slots.change(ticket.slot, word, to, Step::Close) {
                 Ok(()) if left => return Closed::LeftToReplier,
-                Ok(()) => return Closed::Freed,
+                Ok(()) => {
+                    if reply && mutant("queue keep reply too late") {
+                        keep();
+                    }
+                    return Closed::Freed;
+                }
                 Err(seen) => word = seen,
             }
         }

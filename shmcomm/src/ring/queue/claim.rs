@@ -1,59 +1,55 @@
 //! [`Job`] and [`Request`]: a message that its receiver looks at in its slot.
 
 use super::Queue;
-use super::slots::Step;
+use super::slots::{Slot, Step};
 use super::word::Word;
 use crate::fault::{dying, fault_point, mutant};
+use core::mem::ManuallyDrop;
 
 /// What a job and a request have in common.
 ///
-/// Invariant: until it is left, which [`Word::NONE`] in place of its word says, the slot is CLAIMED by our
-/// seat, and the payload is ours alone (invariant 2 of the ring).
+/// Invariant: until it is left, once, the slot is CLAIMED by our seat, and the payload is ours alone
+/// (invariant 2 of the ring).
 #[derive(Debug)]
 struct Claim<'a> {
     queue: &'a mut Queue,
     position: u64,
+    /// Of the position.
+    slot: Slot,
     word: Word,
     /// Of the message; read once.
     len: usize,
 }
 
 impl<'a> Claim<'a> {
-    #[inline]
+    #[inline(always)]
     fn new(queue: &'a mut Queue, position: u64, word: Word) -> Self {
-        let len = queue.slots.len(queue.slots.index(position));
-        let mut claim = Claim { queue, position, word, len };
+        let slot = queue.slots.slot(position);
+        let len = queue.slots.len(slot);
+        let claim = Claim { queue, position, slot, word, len };
         if mutant("queue acknowledge first") {
-            claim.end(Step::Acknowledge, Word::freed);
+            claim.leave(Step::Acknowledge, Word::freed);
         }
         claim
     }
 
-    #[inline]
-    fn index(&self) -> u32 {
-        self.queue.slots.index(self.position)
-    }
-
-    #[inline]
-    fn is_open(&self) -> bool {
-        self.word != Word::NONE
-    }
-
-    /// Leaves the slot, once; says what the word was then.
-    #[inline]
+    /// Leaves the slot; says what the word was then.
+    #[inline(always)]
     fn end(&mut self, step: Step, to: impl Fn(Word) -> Word) -> Option<Word> {
-        let word = core::mem::replace(&mut self.word, Word::NONE);
-        if word == Word::NONE {
-            return None;
-        }
-        let slots = self.queue.slots;
-        slots.leave(self.index(), word, step, |word| word.claimed_by(slots.seat), to)
+        if mutant("queue acknowledge first") { None } else { self.leave(step, to) }
+    }
+
+    #[inline(always)]
+    fn leave(&self, step: Step, to: impl Fn(Word) -> Word) -> Option<Word> {
+        let slots = &self.queue.slots;
+        let seat = slots.seat;
+        slots.leave(self.slot, self.word, step, move |word| word.claimed_by(seat), to)
     }
 
     #[cfg(loom)]
     fn get(&self, from: usize) -> u64 {
         fault_point!("pull.reading");
-        self.queue.slots.get(self.index(), from)
+        self.queue.slots.get(self.slot, from)
     }
 }
 
@@ -72,7 +68,7 @@ impl<'a> Job<'a> {
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn ptr(&self) -> core::ptr::NonNull<u8> {
-        self.0.queue.slots.payload(self.0.index(), 0)
+        self.0.queue.slots.payload(self.0.slot, 0)
     }
 
     #[cfg(loom)]
@@ -104,16 +100,25 @@ impl<'a> Job<'a> {
 
     /// When it was sent, as the sender said.
     pub(crate) fn sent_at(&self) -> u64 {
-        self.0.queue.slots.sent_at(self.0.index())
+        self.0.queue.slots.sent_at(self.0.slot)
     }
 
     /// Acknowledges it: the slot is free again. False if it was not ours any more, which only a
     /// damaged segment says.
-    #[inline]
-    pub(crate) fn done(mut self) -> bool {
+    #[inline(always)]
+    pub(crate) fn done(self) -> bool {
+        // What was left is not left again.
+        let claim = &mut ManuallyDrop::new(self).0;
         fault_point!("pull.read");
-        let done = self.0.end(Step::Acknowledge, Word::freed).is_some();
-        self.0.queue.acknowledged(self.0.position);
+        if !mutant("queue keep too late") {
+            claim.queue.slots.keep_lines(claim.slot, 0, claim.len);
+        }
+        fault_point!("pull.kept");
+        let done = claim.end(Step::Acknowledge, Word::freed).is_some();
+        if mutant("queue keep too late") {
+            claim.queue.slots.keep_lines(claim.slot, 0, claim.len);
+        }
+        claim.queue.acknowledged(claim.position);
         fault_point!("pull.acknowledged");
         done
     }
@@ -125,7 +130,7 @@ impl<'a> Job<'a> {
 impl Drop for Job<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.0.is_open() || dying() {
+        if dying() {
             return;
         }
         let slots = self.0.queue.slots;
@@ -155,14 +160,16 @@ pub(crate) struct Request<'a>(Claim<'a>);
 impl<'a> Request<'a> {
     #[inline]
     pub(super) fn new(queue: &'a mut Queue, position: u64, word: Word) -> Self {
-        Request(Claim::new(queue, position, word))
+        let claim = Claim::new(queue, position, word);
+        claim.queue.slots.keep_lines(claim.slot, 0, claim.len);
+        Request(claim)
     }
 
     /// The request: [`len`](Self::len) bytes, ours to read until the request ends.
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn ptr(&self) -> core::ptr::NonNull<u8> {
-        self.0.queue.slots.payload(self.0.index(), 0)
+        self.0.queue.slots.payload(self.0.slot, 0)
     }
 
     /// Room for the reply, [`reply_capacity`](Self::reply_capacity) bytes aligned as the geometry
@@ -170,7 +177,7 @@ impl<'a> Request<'a> {
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn reply_ptr(&mut self) -> core::ptr::NonNull<u8> {
-        self.0.queue.slots.payload(self.0.index(), self.reply_offset())
+        self.0.queue.slots.payload(self.0.slot, self.reply_offset())
     }
 
     #[cfg(loom)]
@@ -181,7 +188,7 @@ impl<'a> Request<'a> {
     #[cfg(loom)]
     pub(crate) fn put_reply(&mut self, from: usize, value: u64) {
         let at = if mutant("queue reply over request") { from } else { self.reply_offset() + from };
-        self.0.queue.slots.put(self.0.index(), at, value);
+        self.0.queue.slots.put(self.0.slot, at, value);
         fault_point!("reply.written");
     }
 
@@ -215,32 +222,34 @@ impl<'a> Request<'a> {
 
     /// When it was sent, as the requester said.
     pub(crate) fn sent_at(&self) -> u64 {
-        self.0.queue.slots.sent_at(self.0.index())
+        self.0.queue.slots.sent_at(self.0.slot)
     }
 
     /// Whether the requester still waits.
     #[inline]
     pub(crate) fn is_wanted(&self) -> bool {
-        let word = self.0.queue.slots.word(self.0.index());
+        let word = self.0.queue.slots.word(self.0.slot);
         word.claimed_by(self.0.queue.slots.seat) && word.asked() && !word.cancelled()
     }
 
     /// Answers with the first `len` bytes of the room for the reply.
     #[inline]
-    pub(crate) fn reply(mut self, len: usize) -> Answer {
-        let len = len.min(self.reply_capacity());
-        self.0.queue.slots.set_reply_len(self.0.index(), len);
+    pub(crate) fn reply(self, len: usize) -> Answer {
+        // What was left is not left again.
+        let mut this = ManuallyDrop::new(self);
+        let len = len.min(this.reply_capacity());
+        this.0.queue.slots.set_reply_len(this.0.slot, len);
         fault_point!("reply.filled");
-        self.end(Step::Reply, Word::replied)
+        this.end(Step::Reply, Word::replied)
     }
 
     /// Tells the requester that there will be no reply, as dropping does.
-    pub(crate) fn decline(mut self) -> Answer {
-        self.end(Step::Decline, Word::unanswered)
+    pub(crate) fn decline(self) -> Answer {
+        ManuallyDrop::new(self).end(Step::Decline, Word::unanswered)
     }
 
-    #[inline]
-    fn end(&mut self, step: Step, to: fn(Word) -> Word) -> Answer {
+    #[inline(always)]
+    fn end(&mut self, step: Step, to: impl Fn(Word) -> Word) -> Answer {
         let wanted = |word: Word| {
             word.asked() && !word.cancelled() && word.sender().is_some()
                 || mutant("queue reply without check")
@@ -258,7 +267,7 @@ impl<'a> Request<'a> {
 impl Drop for Request<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.is_open() && !dying() {
+        if !dying() {
             self.end(Step::Decline, Word::unanswered);
         }
     }

@@ -1,26 +1,30 @@
 //! [`Loan`]: a free slot that a pusher fills.
 
-use super::slots::Step;
+use super::slots::{Slot, Step};
 use super::word::{State, Word};
 use super::{Queue, Ticket};
 use crate::fault::{dying, fault_point};
+use core::mem::ManuallyDrop;
 
 /// A slot to write a message into.
 ///
-/// Invariant: until it is left, which [`Word::NONE`] in place of its word says, the slot is WRITING by our
-/// seat, and the payload is ours alone (invariant 2 of the ring).
+/// Invariant: as long as it is there the slot is WRITING by our seat, and the payload is ours alone
+/// (invariant 2 of the ring).
 #[must_use = "dropping a loan gives the slot back unsent"]
 #[derive(Debug)]
 pub(crate) struct Loan<'a> {
     queue: &'a mut Queue,
     position: u64,
+    /// Of the position.
+    slot: Slot,
     word: Word,
 }
 
 impl<'a> Loan<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(queue: &'a mut Queue, position: u64, word: Word) -> Self {
-        Loan { queue, position, word }
+        let slot = queue.slots.slot(position);
+        Loan { queue, position, slot, word }
     }
 
     /// The bytes that the slot holds.
@@ -33,53 +37,49 @@ impl<'a> Loan<'a> {
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn ptr(&mut self) -> core::ptr::NonNull<u8> {
-        self.queue.slots.payload(self.index(), 0)
+        self.queue.slots.payload(self.slot, 0)
     }
 
     #[cfg(loom)]
     pub(crate) fn put(&mut self, from: usize, value: u64) {
-        self.queue.slots.put(self.index(), from, value);
+        self.queue.slots.put(self.slot, from, value);
         fault_point!("push.written");
     }
 
     /// Sends the first `len` bytes as a message to be acknowledged; `nanos` is the time by the
     /// sender's clock. False if the slot is not ours any more, which only a damaged segment says.
-    #[inline]
-    pub(crate) fn publish(mut self, len: usize, nanos: u64) -> bool {
+    #[inline(always)]
+    pub(crate) fn publish(self, len: usize, nanos: u64) -> bool {
         self.send(len, nanos, false)
     }
 
     /// Sends the first `len` bytes as a request.
-    #[inline]
-    pub(crate) fn request(mut self, len: usize, nanos: u64) -> Option<Ticket> {
+    #[inline(always)]
+    pub(crate) fn request(self, len: usize, nanos: u64) -> Option<Ticket> {
         let len = len.min(self.capacity());
-        self.send(len, nanos, true).then(|| Ticket::new(self.index(), len))
+        let slot = self.slot;
+        self.send(len, nanos, true).then(|| Ticket::new(slot, len))
     }
 
-    #[inline]
-    fn index(&self) -> u32 {
-        self.queue.slots.index(self.position)
-    }
-
-    #[inline]
-    fn send(&mut self, len: usize, nanos: u64, asked: bool) -> bool {
-        let index = self.index();
-        self.queue.slots.set_len(index, len);
-        self.queue.slots.set_sent_at(index, nanos);
+    #[inline(always)]
+    fn send(self, len: usize, nanos: u64, asked: bool) -> bool {
+        self.queue.slots.set_len(self.slot, len);
+        self.queue.slots.set_sent_at(self.slot, nanos);
         fault_point!("push.filled");
-        self.end(Step::Publish, |word| word.ready(asked))
+        // What was left is not left again.
+        ManuallyDrop::new(self).end(Step::Publish, move |word| word.ready(asked))
     }
 
     /// Leaves the slot, once.
-    #[inline]
+    #[inline(always)]
     fn end(&mut self, step: Step, to: impl Fn(Word) -> Word) -> bool {
-        let first = core::mem::replace(&mut self.word, Word::NONE);
-        let slots = self.queue.slots;
-        let mine = |word: Word| word.is(State::Writing) && word.sent_by(slots.seat);
-        let Some(word) = slots.leave(self.index(), first, step, mine, to) else {
+        let slots = &self.queue.slots;
+        let seat = slots.seat;
+        let mine = move |word: Word| word.is(State::Writing) && word.sent_by(seat);
+        let Some(word) = slots.leave(self.slot, self.word, step, mine, to) else {
             return false;
         };
-        if word.lap() != first.lap() {
+        if word.lap() != self.word.lap() {
             // Carried meanwhile: what we send next goes behind it (invariant 8).
             let above = slots.untaken_from(word, self.position);
             if super::before(self.queue.next, above) {
@@ -93,7 +93,7 @@ impl<'a> Loan<'a> {
 impl Drop for Loan<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.word != Word::NONE && !dying() {
+        if !dying() {
             self.end(Step::Abort, Word::freed);
         }
     }

@@ -1,6 +1,6 @@
 //! The receiver's way to a message.
 
-use super::slots::{AHEAD, Step};
+use super::slots::Step;
 use super::word::{State, Word};
 use super::{Job, Queue, Request, before};
 use crate::fault::{fault_point, mutant};
@@ -21,16 +21,22 @@ const HINT_EVERY: u64 = 64;
 /// come back.
 const LOOK_DOWN_EVERY: u32 = 64;
 
+/// So many messages that were there at once make a stream, whose receiver may be a moment late.
+const DENSE: u32 = 16;
+
+/// Pauses of who has caught up with such a stream: a microsecond.
+const CAUGHT_UP: u64 = 64;
+
 impl Queue {
     /// Takes the next message; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_pull(&mut self) -> Option<Job<'_>> {
         let taken = self.take_next()?;
         Some(self.job(taken))
     }
 
     /// Takes the next request; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_take_request(&mut self) -> Option<Request<'_>> {
         let taken = self.take_next()?;
         Some(self.request(taken))
@@ -38,42 +44,61 @@ impl Queue {
 
     /// The first half of [`Queue::try_pull`] and [`Queue::try_take_request`]; the other ones are
     /// [`Queue::job`] and [`Queue::request`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_next(&mut self) -> Option<Taken> {
-        let (position, word) = self.take()?;
-        Some(Taken { position, word })
+        let position = self.cursor;
+        let word = self.slots.word(self.slots.slot(position));
+        if self.slots.is_ready(word, position) && self.take(position, word) {
+            return Some(self.taken(position, word));
+        }
+        let (position, word) = self.take_other(word)?;
+        Some(self.taken(position, word))
     }
 
     /// Makes accessible what was taken last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn job(&mut self, taken: Taken) -> Job<'_> {
         Job::new(self, taken.position, taken.word)
     }
 
     /// Makes accessible what was taken last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn request(&mut self, taken: Taken) -> Request<'_> {
         Request::new(self, taken.position, taken.word)
     }
 
-    #[inline]
-    fn take(&mut self) -> Option<(u64, Word)> {
+    #[inline(always)]
+    fn taken(&self, position: u64, word: Word) -> Taken {
+        Taken { position, word: word.claimed(self.slots.seat) }
+    }
+
+    /// Takes the message at `position`, whose word was `word`; false if somebody else was faster.
+    #[inline(always)]
+    fn take(&mut self, position: u64, word: Word) -> bool {
+        let mine = word.claimed(self.slots.seat);
+        if self.slots.change(self.slots.slot(position), word, mine, Step::Take).is_err() {
+            return false;
+        }
+        if position == self.cursor {
+            self.cursor = position.wrapping_add(1);
+        }
+        self.dense = if self.misses > 1 { 0 } else { self.dense.saturating_add(1) };
+        self.misses = 0;
+        fault_point!("pull.claimed");
+        true
+    }
+
+    /// Where there is no message at the cursor, but `word`, or somebody else was faster: the position that
+    /// was taken, and the word that was there.
+    #[cold]
+    #[inline(never)]
+    fn take_other(&mut self, word: Word) -> Option<(u64, Word)> {
+        let mut found = self.find_ready_at(word)?;
         for _ in 0..self.budget() {
-            let (position, word) = self.find_ready()?;
-            let mine = word.claimed(self.slots.seat);
-            if self.slots.change(self.slots.index(position), word, mine, Step::Take).is_ok() {
-                if position == self.cursor {
-                    self.cursor = position.wrapping_add(1);
-                }
-                self.streak = self.streak.saturating_add(1);
-                // Where messages do not queue, what is ahead is in the hands of a pusher: asking for
-                // it then would take it away from him.
-                if self.streak > AHEAD {
-                    self.slots.expect(position.wrapping_add(AHEAD));
-                }
-                fault_point!("pull.claimed");
-                return Some((position, mine));
+            if self.take(found.0, found.1) {
+                return Some(found);
             }
+            found = self.find_ready()?;
         }
         None
     }
@@ -81,18 +106,37 @@ impl Queue {
     /// The message to take next, and its word.
     #[inline]
     pub(super) fn find_ready(&mut self) -> Option<(u64, Word)> {
-        let word = self.slots.settled(self.slots.index(self.cursor));
+        self.find_ready_at(self.slots.word(self.slots.slot(self.cursor)))
+    }
+
+    /// The message to take next, and its word, where that at the cursor was `word`.
+    fn find_ready_at(&mut self, mut word: Word) -> Option<(u64, Word)> {
+        if self.slots.ahead(word, self.cursor) == 0 {
+            if word.is(State::Ready) {
+                return Some((self.cursor, word));
+            }
+            word = self.settled(word);
+        }
         match (self.slots.ahead(word, self.cursor), word.state()) {
             (0, State::Ready) => Some((self.cursor, word)),
-            (0, State::Free) => {
-                self.streak = 0;
-                self.look_below()
-            }
-            _ => {
-                self.streak = 0;
-                self.look_around()
-            }
+            (0, State::Free) => self.look_below(),
+            _ => self.look_around(),
         }
+    }
+
+    /// The word at the cursor, which was `word` and no message; after a moment where one will be there soon.
+    ///
+    /// Whoever looks at a line while another one writes it costs that one the time in which a line moves.
+    /// So who has caught up with a stream of messages leaves its pusher some room, and then takes
+    /// several in a row.
+    fn settled(&mut self, word: Word) -> Word {
+        self.misses = self.misses.saturating_add(1);
+        if self.misses == 1 && self.dense >= DENSE {
+            self.slots.pause(CAUGHT_UP);
+        } else if !word.is(State::Writing) {
+            return word;
+        }
+        self.slots.settled(self.slots.slot(self.cursor))
     }
 
     #[cold]
@@ -140,7 +184,7 @@ impl Queue {
             if at.wrapping_sub(self.cursor) >= slots.count {
                 return None;
             }
-            let word = slots.word(slots.index(at));
+            let word = slots.word(slots.slot(at));
             match (slots.ahead(word, at), word.state()) {
                 (0, State::Ready) => return Some((at, word)),
                 // Not taken, and so nothing above it is (invariant 5).
@@ -198,7 +242,7 @@ impl Queue {
     fn ready_between(&self, from: u64, to: u64) -> Option<(u64, Word)> {
         (0..to.wrapping_sub(from).min(self.slots.count)).find_map(|distance| {
             let at = from.wrapping_add(distance);
-            let word = self.slots.word(self.slots.index(at));
+            let word = self.slots.word(self.slots.slot(at));
             (word.is(State::Ready) && self.slots.ahead(word, at) == 0).then_some((at, word))
         })
     }
@@ -218,7 +262,7 @@ impl Queue {
         let mut at = self.tail;
         let mut done = true;
         while before(at, self.cursor) {
-            let word = slots.word(slots.index(at));
+            let word = slots.word(slots.slot(at));
             match slots.ahead(word, at) {
                 0 if word.is(State::Ready) => return Some((at, word)),
                 1.. => {}

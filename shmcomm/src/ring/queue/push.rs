@@ -1,38 +1,61 @@
 //! The pusher's way to a free slot.
 
-use super::slots::{AHEAD, Step};
+use super::slots::Step;
 use super::word::{State, Word};
 use super::{Loan, Queue};
 use crate::fault::fault_point;
 #[cfg(loom)]
 use crate::fault::mutant;
 
+/// Pauses of a pusher that finds the ring full: a microsecond, and less time than the messages in a
+/// quarter of the ring take.
+const FULL: u64 = 64;
+
+/// How often in a row it pauses.
+const PATIENCE: u32 = 4;
+
 impl Queue {
     /// Takes the next free slot; `None` if the ring is full.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim_for_push(&mut self) -> Option<Loan<'_>> {
-        let (position, word) = self.claim_free()?;
-        fault_point!("push.claimed");
-        Some(Loan::new(self, position, word))
-    }
-
-    #[inline]
-    fn claim_free(&mut self) -> Option<(u64, Word)> {
         #[cfg(loom)]
         if mutant("queue head first") {
-            return self.claim_head_first();
+            let (position, word) = self.claim_head_first()?;
+            return Some(Loan::new(self, position, word));
         }
+        let position = self.next;
+        let word = self.slots.word(self.slots.slot(position));
+        if word == self.slots.free(position) && self.claim(position, word) {
+            return Some(Loan::new(self, position, word.writing(self.slots.seat)));
+        }
+        let (position, word) = self.claim_free()?;
+        Some(Loan::new(self, position, word.writing(self.slots.seat)))
+    }
+
+    /// Takes the slot of `position`, whose word was `word`; false if somebody else was faster.
+    #[inline(always)]
+    fn claim(&mut self, position: u64, word: Word) -> bool {
+        let mine = word.writing(self.slots.seat);
+        if self.slots.change(self.slots.slot(position), word, mine, Step::Claim).is_err() {
+            return false;
+        }
+        self.next = position.wrapping_add(1);
+        self.full = 0;
+        fault_point!("push.claimed");
+        true
+    }
+
+    /// Where the next slot is not to be had: the position that was taken, and the word that was there.
+    #[cold]
+    #[inline(never)]
+    fn claim_free(&mut self) -> Option<(u64, Word)> {
         for _ in 0..self.budget() {
             let (position, word) = self.find_room()?;
             if position != self.next && !self.carry(position) {
                 continue;
             }
-            let mine = word.writing(self.slots.seat);
-            if self.slots.change(self.slots.index(position), word, mine, Step::Claim).is_ok() {
-                self.next = position.wrapping_add(1);
-                // Nobody but pushers has use for what is free.
-                self.slots.expect(position.wrapping_add(AHEAD));
-                return Some((position, mine));
+            if self.claim(position, word) {
+                return Some((position, word));
             }
         }
         None
@@ -43,8 +66,8 @@ impl Queue {
     #[inline]
     pub(super) fn find_room(&mut self) -> Option<(u64, Word)> {
         let position = self.next;
-        let word = self.slots.word(self.slots.index(position));
-        if word.is(State::Free) && self.slots.ahead(word, position) == 0 {
+        let word = self.slots.word(self.slots.slot(position));
+        if word == self.slots.free(position) {
             return Some((position, word));
         }
         self.look_for_room()
@@ -57,12 +80,15 @@ impl Queue {
         let mut passed = 0;
         for _ in 0..self.budget() {
             let probe = self.next.wrapping_add(reach);
-            let word = self.slots.word(self.slots.index(probe));
+            let word = self.slots.word(self.slots.slot(probe));
             match (self.slots.ahead(word, probe), word.state()) {
                 (0, State::Free) if reach == 0 => return Some((probe, word)),
                 (-1, state) if reach == 0 && state != State::Free => match self.look_behind(probe) {
                     Look::Room(position, word) => return Some((position, word)),
-                    Look::Full => return None,
+                    Look::Full => {
+                        self.step_back();
+                        return None;
+                    }
                     Look::Again => {}
                 },
                 (0, State::Free) => reach /= 2,
@@ -80,12 +106,21 @@ impl Queue {
         None
     }
 
+    /// Leaves receivers some room before a full ring is looked at again: who follows at their heels takes
+    /// from them each line that they are about to free. Not where they are slow to take.
+    fn step_back(&mut self) {
+        self.full = self.full.saturating_add(1);
+        if self.full <= PATIENCE {
+            self.slots.pause(FULL.min(self.slots.count / 4));
+        }
+    }
+
     /// `position` is not taken, but its slot is still in use on the lap before. Looks for a free
     /// slot behind it.
     fn look_behind(&mut self, position: u64) -> Look {
         for distance in 0..self.slots.count {
             let probe = position.wrapping_add(distance);
-            let word = self.slots.word(self.slots.index(probe));
+            let word = self.slots.word(self.slots.slot(probe));
             match (self.slots.ahead(word, probe), word.state()) {
                 (-1, State::Ready) => return Look::Full,
                 (-1, State::Free) => {
@@ -105,12 +140,12 @@ impl Queue {
     #[cold]
     fn carry(&mut self, position: u64) -> bool {
         while before_or_all(self.next, position, self.slots.count) {
-            let index = self.slots.index(self.next);
-            let word = self.slots.word(index);
+            let slot = self.slots.slot(self.next);
+            let word = self.slots.word(slot);
             if matches!(word.state(), State::Free | State::Ready) || self.slots.ahead(word, self.next) != -1 {
                 return false;
             }
-            if self.slots.change(index, word, word.carried(), Step::Carry).is_err() {
+            if self.slots.change(slot, word, word.carried(), Step::Carry).is_err() {
                 return false;
             }
             self.next = self.next.wrapping_add(1);
@@ -122,11 +157,13 @@ impl Queue {
     fn claim_head_first(&mut self) -> Option<(u64, Word)> {
         let (_, _) = self.find_room()?;
         let position = self.slots.take_head_first();
-        let index = self.slots.index(position);
+        let slot = self.slots.slot(position);
         let free = Word::free(self.slots.lap(position));
         let mine = free.writing(self.slots.seat);
         self.next = position.wrapping_add(1);
-        self.slots.change(index, free, mine, Step::Claim).is_ok().then_some((position, mine))
+        let taken = self.slots.change(slot, free, mine, Step::Claim).is_ok();
+        fault_point!("push.claimed");
+        taken.then_some((position, mine))
     }
 }
 

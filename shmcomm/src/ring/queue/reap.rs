@@ -1,7 +1,7 @@
 //! What the dead leave behind, and what a look over the whole ring shows.
 
 use super::Queue;
-use super::slots::{Step, TRIES};
+use super::slots::{Slot, Step, TRIES};
 use super::word::{State, Word};
 use crate::fault::{fault_point, mutant};
 
@@ -42,12 +42,12 @@ impl Queue {
     /// `redeliver`: a request that the dead had goes to another replier; else its requester is told.
     pub(crate) fn reap(&self, seat: u32, redeliver: bool) -> Reaped {
         let mut reaped = Reaped::default();
-        for index in 0..self.slots.count as u32 {
+        for slot in self.slots.all() {
             // A slot may need two sweeps: the dead may have asked itself.
-            let mut word = self.slots.word(index);
+            let mut word = self.slots.word(slot);
             for _ in 0..TRIES {
                 let Some(to) = buried(word, seat, redeliver) else { break };
-                match self.slots.change(index, word, to, Step::Reap) {
+                match self.slots.change(slot, word, to, Step::Reap) {
                     Ok(()) => {
                         reaped.count(to);
                         word = to;
@@ -66,18 +66,18 @@ impl Queue {
     /// Messages of this participant that are not acknowledged. None means none: a participant that
     /// sends nothing meanwhile does not get more.
     pub(crate) fn outstanding(&self) -> u64 {
-        let mine = |index: &u32| {
-            let word = self.slots.word(*index);
+        let mine = |slot: &Slot| {
+            let word = self.slots.word(*slot);
             word.sent_by(self.slots.seat) && matches!(word.state(), State::Ready | State::Claimed)
         };
-        (0..self.slots.count as u32).filter(mine).count() as u64
+        self.slots.all().filter(mine).count() as u64
     }
 
     /// Looks at every slot. For people: the slots change meanwhile.
     pub(crate) fn backlog(&self) -> Backlog {
         let mut backlog = Backlog { redelivered: self.slots.redelivered(), ..Backlog::default() };
-        for index in 0..self.slots.count as u32 {
-            let word = self.slots.word(index);
+        for slot in self.slots.all() {
+            let word = self.slots.word(slot);
             let count = match word.state() {
                 State::Free | State::Unknown => continue,
                 State::Writing => &mut backlog.writing,
@@ -87,7 +87,7 @@ impl Queue {
             };
             *count += 1;
             if matches!(word.state(), State::Ready | State::Claimed) {
-                let sent = self.slots.sent_at(index);
+                let sent = self.slots.sent_at(slot);
                 backlog.oldest = Some(backlog.oldest.map_or(sent, |oldest| oldest.min(sent)));
             }
         }

@@ -5,7 +5,7 @@
 
 use super::word::{State, Word};
 use crate::fault::{fault_point, mutant, weak};
-use crate::layout::{Geometry, Region, control, slot};
+use crate::layout::{Geometry, Region, control, slot as words};
 use crate::sync::{AtomicU64, Ordering, spin_loop};
 
 /// Transitions of a word, by name: what a fault point and a known-wrong variant are about.
@@ -48,16 +48,19 @@ impl Step {
 /// failure takes a whole lap of the ring, or a cancellation; more than that is a peer gone mad.
 pub(super) const TRIES: u32 = 64;
 
-/// So many slots ahead a line is asked for: about as long before it is used as it takes to come over
-/// from another core while messages queue.
-pub(super) const AHEAD: u64 = 8;
-
 /// Pauses that a receiver leaves a sender to publish what it writes: as long as a line takes twice.
 /// (The model has no time; there nothing is ever waited for.)
 const MOMENT: u32 = if cfg!(loom) { 0 } else { 16 };
 
 /// Bytes of a line.
 const LINE: usize = 64;
+
+/// Bytes of a slot whose lines are kept by those who have read them.
+const KEPT: usize = 4096;
+
+/// Where a slot starts in the region: made by [`Slots::slot`] alone, and so in bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(usize);
 
 /// A view of the slots for one seat.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +94,13 @@ impl Slots {
 
     /// The slot of a position.
     #[inline]
-    pub(super) fn index(&self, position: u64) -> u32 {
-        (position & (self.count - 1)) as u32
+    pub(super) fn slot(&self, position: u64) -> Slot {
+        Slot(self.start + (position & (self.count - 1)) as usize * self.stride)
+    }
+
+    /// All slots, in the order in which they lie.
+    pub(super) fn all(self) -> impl Iterator<Item = Slot> {
+        (0..self.count).map(move |position| self.slot(position))
     }
 
     /// The lap of a position.
@@ -101,114 +109,150 @@ impl Slots {
         (position >> self.shift) as u32
     }
 
+    /// The word that a position has before it is taken.
+    #[inline]
+    pub(super) fn free(&self, position: u64) -> Word {
+        Word::free(self.lap(position))
+    }
+
+    /// Whether `word` is that of a message at `position`.
+    #[inline]
+    pub(super) fn is_ready(&self, word: Word, position: u64) -> bool {
+        word.is(State::Ready) && word.lap() == self.lap(position)
+    }
+
     /// How many laps `word`, found in the slot of `position`, is ahead of it.
     #[inline]
     pub(super) fn ahead(&self, word: Word, position: u64) -> i32 {
         word.lap().wrapping_sub(self.lap(position)) as i32
     }
 
-    #[inline]
-    fn at(&self, index: u32, word: usize) -> &AtomicU64 {
-        debug_assert!(u64::from(index) < self.count);
-        self.region.u64(self.start + index as usize * self.stride + word)
+    #[inline(always)]
+    fn at(&self, slot: Slot, word: usize) -> &AtomicU64 {
+        self.region.u64(slot.0 + word)
     }
 
-    /// The word of slot `index`.
+    /// The word of `slot`.
     #[inline]
-    pub(super) fn word(&self, index: u32) -> Word {
-        self.in_any_order(index);
+    pub(super) fn word(&self, slot: Slot) -> Word {
+        self.in_any_order(slot);
         // [see] pairs with [change]: whoever sees a change also sees what was done before it.
-        Word(self.at(index, slot::STAMP).load(Ordering::Acquire))
+        Word(self.at(slot, words::STAMP).load(Ordering::Acquire))
     }
 
-    /// The word of slot `index`; where a sender is at work, after a moment to let it finish. Looking
+    /// The word of `slot`; where a sender is at work, after a moment to let it finish. Looking
     /// further meanwhile would take from other senders the lines that they write next.
     #[inline]
-    pub(super) fn settled(&self, index: u32) -> Word {
-        let mut word = self.word(index);
+    pub(super) fn settled(&self, slot: Slot) -> Word {
+        let mut word = self.word(slot);
         for _ in 0..MOMENT {
             if !word.is(State::Writing) {
                 break;
             }
             spin_loop();
-            word = self.word(index);
+            word = self.word(slot);
         }
         word
     }
 
-    /// Changes the word of slot `index` from `old` to `new`; else says what is there.
+    /// Pauses so often. (Not in a model, which has no time.)
+    pub(super) fn pause(&self, times: u64) {
+        for _ in 0..if cfg!(loom) { 0 } else { times } {
+            spin_loop();
+        }
+    }
+
+    /// Changes the word of `slot` from `old` to `new`; else says what is there.
     #[inline]
-    pub(super) fn change(&self, index: u32, old: Word, new: Word, step: Step) -> Result<(), Word> {
-        self.in_any_order(index);
+    pub(super) fn change(&self, slot: Slot, old: Word, new: Word, step: Step) -> Result<(), Word> {
+        self.in_any_order(slot);
         let (success, failure) = ordering(step);
-        let changed = self.at(index, slot::STAMP).compare_exchange(old.0, new.0, success, failure);
+        let changed = self.at(slot, words::STAMP).compare_exchange(old.0, new.0, success, failure);
         step.made();
         changed.map(drop).map_err(Word)
     }
 
-    /// Changes the word of slot `index`, which `mine` says is still ours, as `to` says. Gives back
+    /// Changes the word of `slot`, which `mine` says is still ours, as `to` says. Gives back
     /// the word that was replaced, or `None` if the slot is not ours any more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(
         &self,
-        index: u32,
+        slot: Slot,
         first: Word,
         step: Step,
         mine: impl Fn(Word) -> bool,
         to: impl Fn(Word) -> Word,
     ) -> Option<Word> {
-        let mut word = first;
-        for _ in 0..TRIES {
+        match self.change(slot, first, to(first), step) {
+            Ok(()) => Some(first),
+            Err(seen) => self.leave_late(slot, (first, seen), step, mine, to),
+        }
+    }
+
+    /// Leaves a slot whose word is not as we left it: it was carried, or its request cancelled.
+    #[cold]
+    #[inline(never)]
+    fn leave_late(
+        &self,
+        slot: Slot,
+        (first, mut word): (Word, Word),
+        step: Step,
+        mine: impl Fn(Word) -> bool,
+        to: impl Fn(Word) -> Word,
+    ) -> Option<Word> {
+        for _ in 1..TRIES {
+            if !mine(word) {
+                return None;
+            }
             let new = if mutant("queue ignore carry") { to(first) } else { to(word) };
-            match self.change(index, word, new, step) {
+            match self.change(slot, word, new, step) {
                 Ok(()) => return Some(word),
-                Err(seen) if mine(seen) => word = seen,
-                Err(_) => return None,
+                Err(seen) => word = seen,
             }
         }
         None
     }
 
-    /// Length of the message in slot `index`, as far as the slot holds it.
+    /// Length of the message in `slot`, as far as the slot holds it.
     #[inline]
-    pub(super) fn len(&self, index: u32) -> usize {
+    pub(super) fn len(&self, slot: Slot) -> usize {
         // Relaxed: ours alone, or ordered by the word.
-        let meta = self.at(index, slot::META).load(Ordering::Relaxed);
+        let meta = self.at(slot, words::META).load(Ordering::Relaxed);
         (meta as u32 as usize).min(self.size)
     }
 
     #[inline]
-    pub(super) fn set_len(&self, index: u32, len: usize) {
+    pub(super) fn set_len(&self, slot: Slot, len: usize) {
         // Relaxed: published with the word.
-        self.at(index, slot::META).store(len.min(self.size) as u64, Ordering::Relaxed);
+        self.at(slot, words::META).store(len.min(self.size) as u64, Ordering::Relaxed);
     }
 
-    /// Length of the reply in slot `index`, unchecked.
+    /// Length of the reply in `slot`, unchecked.
     #[inline]
-    pub(super) fn reply_len(&self, index: u32) -> u64 {
+    pub(super) fn reply_len(&self, slot: Slot) -> u64 {
         // Relaxed: ordered by the word.
-        self.at(index, slot::EXTRA).load(Ordering::Relaxed)
+        self.at(slot, words::EXTRA).load(Ordering::Relaxed)
     }
 
     #[inline]
-    pub(super) fn set_reply_len(&self, index: u32, len: usize) {
+    pub(super) fn set_reply_len(&self, slot: Slot, len: usize) {
         // Relaxed: published with the word.
-        self.at(index, slot::EXTRA).store(len as u64, Ordering::Relaxed);
+        self.at(slot, words::EXTRA).store(len as u64, Ordering::Relaxed);
     }
 
-    /// When the message in slot `index` was sent, in nanoseconds of the sender's choice of clock.
-    pub(super) fn sent_at(&self, index: u32) -> u64 {
+    /// When the message in `slot` was sent, in nanoseconds of the sender's choice of clock.
+    pub(super) fn sent_at(&self, slot: Slot) -> u64 {
         // Relaxed: for statistics; may belong to the message before or after.
-        self.at(index, slot::TIME).load(Ordering::Relaxed)
+        self.at(slot, words::TIME).load(Ordering::Relaxed)
     }
 
     #[inline]
-    pub(super) fn set_sent_at(&self, index: u32, nanos: u64) {
+    pub(super) fn set_sent_at(&self, slot: Slot, nanos: u64) {
         if cfg!(loom) {
             return;
         }
         // Relaxed: for statistics.
-        self.at(index, slot::TIME).store(nanos, Ordering::Relaxed);
+        self.at(slot, words::TIME).store(nanos, Ordering::Relaxed);
     }
 
     /// Makes loom try this access to the word in every order with those of others. It keeps only
@@ -216,9 +260,9 @@ impl Slots {
     /// another thread loads and then changes the word. An access to a second word, which changes it
     /// and orders nothing, brings those orders back; it is that of the time, which no model needs.
     #[inline(always)]
-    fn in_any_order(&self, _index: u32) {
+    fn in_any_order(&self, _slot: Slot) {
         #[cfg(loom)]
-        self.at(_index, slot::TIME).fetch_add(1, Ordering::Relaxed);
+        self.at(_slot, words::TIME).fetch_add(1, Ordering::Relaxed);
     }
 
     /// Where a reply starts in the payload, behind a request of `request` bytes.
@@ -228,38 +272,48 @@ impl Slots {
         ((request + self.align - 1) & !(self.align - 1)).min(self.size)
     }
 
-    /// Asks for the first two lines of the slot of `position`, to take it soon. A locked instruction
-    /// on a line that is elsewhere holds up all that follow, so unlike plain accesses those of
-    /// several messages do not overlap by themselves.
+    /// Writes a word of each line that `len` bytes of payload from byte `from` lie on over with what is
+    /// there; not of the line of the slot's word, which is changed anyway. To be used as `payload` is, while
+    /// there is no reference to the bytes.
+    ///
+    /// A line that one side has only read is shared by both afterwards, and whoever writes it next has to
+    /// wait until the other gives it up: processors ask ahead for lines that they do not have, not for the
+    /// right to write those that they have. A line that was written here comes over with all of that.
     #[inline]
-    pub(super) fn expect(&self, position: u64) {
+    pub(super) fn keep_lines(&self, slot: Slot, from: usize, len: usize) {
         #[cfg(not(loom))]
         {
-            let at = self.start + self.index(position) as usize * self.stride;
-            self.region.expect_to_write(at);
-            if self.stride > LINE {
-                self.region.expect_to_write(at + LINE);
+            let at = slot.0;
+            let mut line = ((self.payload + from) & !(LINE - 1)).max(LINE);
+            let end = (self.payload + from + len).min(KEPT);
+            while line < end {
+                let word = self.region.u64(at + line);
+                // Relaxed, both: nobody else touches them.
+                word.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
+                line += LINE;
             }
         }
         #[cfg(loom)]
-        let _ = position;
+        for from in (from..from + len).step_by(8) {
+            self.put(slot, from, self.get(slot, from));
+        }
     }
 
-    /// The payload of slot `index` from byte `from`. To be used only while the word gives the slot
+    /// The payload of `slot` from byte `from`. To be used only while the word gives the slot
     /// to this seat alone (invariant 2).
     #[cfg(not(loom))]
     #[inline]
-    pub(super) fn payload(&self, index: u32, from: usize) -> core::ptr::NonNull<u8> {
+    pub(super) fn payload(&self, slot: Slot, from: usize) -> core::ptr::NonNull<u8> {
         debug_assert!(from <= self.size);
-        let at = self.start + index as usize * self.stride + self.payload;
+        let at = slot.0 + self.payload;
         self.region.ptr(at + from, self.size - from)
     }
 
     /// Reads eight bytes of payload from byte `from`, as the owner of the slot.
     #[cfg(loom)]
     #[allow(unsafe_code)]
-    pub(super) fn get(&self, index: u32, from: usize) -> u64 {
-        let at = self.start + index as usize * self.stride + self.payload;
+    pub(super) fn get(&self, slot: Slot, from: usize) -> u64 {
+        let at = slot.0 + self.payload;
         // SAFETY: invariant 2; loom says so if not.
         self.region.cell(at + from).with(|cell| unsafe { *cell })
     }
@@ -267,8 +321,8 @@ impl Slots {
     /// Writes eight bytes of payload at byte `from`, as the owner of the slot.
     #[cfg(loom)]
     #[allow(unsafe_code)]
-    pub(super) fn put(&self, index: u32, from: usize, value: u64) {
-        let at = self.start + index as usize * self.stride + self.payload;
+    pub(super) fn put(&self, slot: Slot, from: usize, value: u64) {
+        let at = slot.0 + self.payload;
         // SAFETY: invariant 2; loom says so if not.
         self.region.cell(at + from).with_mut(|cell| unsafe { *cell = value });
     }

@@ -36,7 +36,7 @@ impl Ring {
 
     fn words(&self) -> Vec<Word> {
         let slots = self.seat(0).slots;
-        (0..slots.count as u32).map(|index| slots.word(index)).collect()
+        slots.all().map(|slot| slots.word(slot)).collect()
     }
 
     fn is_all_free(&self) -> bool {
@@ -393,7 +393,7 @@ fn laps_wrap() {
         assert!(push(&mut pusher, value), "{value}: {:?}", ring.words());
         assert_eq!(pull(&mut puller), Some((value, false)));
     }
-    assert_eq!(slots.word(0).lap(), 6);
+    assert_eq!(slots.word(slots.slot(0)).lap(), 6);
 }
 
 /// A small generator of numbers; tests want the same ones every time.

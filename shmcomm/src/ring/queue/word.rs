@@ -57,9 +57,6 @@ pub(super) enum State {
 pub(super) struct Word(pub(super) u64);
 
 impl Word {
-    /// In place of the word of a slot that somebody had for himself, once he has left it.
-    pub(super) const NONE: Word = Word::free(0);
-
     /// A free slot on `lap`.
     pub(super) const fn free(lap: u32) -> Word {
         Word((lap as u64) << LAP_SHIFT)

@@ -43,8 +43,8 @@ impl Ring {
     fn assert_intact(&self) {
         let (mut pusher, mut puller) = (self.seat(6), self.seat(7));
         let slots = pusher.slots;
-        for index in 0..slots.count as u32 {
-            let word = slots.word(index);
+        for (index, slot) in slots.all().enumerate() {
+            let word = slots.word(slot);
             assert!(word.is(State::Free), "slot {index} is left {word:?}");
         }
         for value in 0..slots.count {

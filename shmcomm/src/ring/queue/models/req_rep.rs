@@ -114,6 +114,41 @@ fn a_dead_requester_is_swept_while_it_is_answered() {
 }
 
 #[test]
+fn the_slot_of_a_reply_is_free_when_its_requester_is_through_with_it() {
+    check_deaths(None, |point| {
+        let ring = Ring::new(2);
+        let mut client = ring.seat(0);
+        let ticket = ask(&mut client, 1).unwrap();
+        assert_eq!(answer(&mut ring.seat(1)), Some(Answer::Delivered));
+        let asking = thread::spawn({
+            let ring = ring.clone();
+            move || {
+                let mut other = ring.seat(3);
+                // The second one fits once the first slot is free. It lies where the reply lay, too.
+                let mut fill = || {
+                    let mut loan = other.begin_request()?;
+                    loan.put(0, 2);
+                    loan.put(8, 3);
+                    loan.request(16, 0)
+                };
+                let asked = [fill(), fill()];
+                asked.map(|ticket| ticket.map(|ticket| other.close(ticket)))
+            }
+        });
+        let alive = life(point, || {
+            assert!(matches!(look(&client, &ticket, 1), Reply::Replied(_)));
+            client.close(ticket)
+        });
+        let asked = asking.join().unwrap();
+        assert_eq!(asked[0], Some(Closed::Freed));
+        if alive.is_none() {
+            ring.seat(2).reap(0, false);
+        }
+        ring.assert_intact();
+    });
+}
+
+#[test]
 fn both_die() {
     // Each at any of its points: the pairs are walked through by a mixed number.
     for replier_point in 0..8 {
