@@ -74,12 +74,18 @@ impl<K: Keep, M: ShmMessage> InPlace<K, M> {
     /// Gives the keeper back if its bytes are no `M`.
     #[inline(always)]
     pub(crate) fn new(keep: K) -> Result<Self, (Invalid, K)> {
+        Self::new_or(keep, |why, keep| (why, keep))
+    }
+
+    /// Leaves the keeper to `refuse` if its bytes are no `M`.
+    #[inline(always)]
+    pub(crate) fn new_or<E>(keep: K, refuse: impl FnOnce(Invalid, K) -> E) -> Result<Self, E> {
         match super::view::<M>(keep.bytes()) {
             Ok(message) => {
                 let at = NonNull::from(message);
                 Ok(InPlace { at, keep })
             }
-            Err(why) => Err((why, keep)),
+            Err(why) => Err(refuse(why, keep)),
         }
     }
 }

@@ -4,10 +4,10 @@
 //! in `end`.
 
 use super::end::{End, What};
+use super::form::Read;
 use super::{RequestError, RequestTimeoutError};
 use crate::error::Error;
 use crate::fault::fault_point;
-use crate::message::Invalid;
 use crate::ring::queue::{Closed, Reply, Ticket};
 use crate::wait::Deadline;
 use crate::waitset::{Awaited, Waitable, Watchable, Watched};
@@ -30,25 +30,28 @@ pub struct Call<'r, R> {
     pub(super) end: &'r RefCell<End>,
     /// Until the answer was fetched.
     pub(super) ticket: Option<Ticket>,
-    pub(super) read: fn(&[u8]) -> Result<R, Invalid>,
+    pub(super) read: Read<R>,
     /// Goes with the answer, for those who wait for it without using the call, once there are any.
     pub(super) unanswered: OnceCell<Arc<()>>,
 }
 
 impl<'r, R> Call<'r, R> {
     #[inline]
-    pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, read: fn(&[u8]) -> Result<R, Invalid>) -> Self {
+    pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, read: Read<R>) -> Self {
         Call { end, ticket: Some(ticket), read, unanswered: OnceCell::new() }
     }
 
     /// The answer, if it is there; `None` also after it was given. Never blocks.
     #[inline]
     pub fn poll(&mut self) -> Option<Result<R, RequestError>> {
-        let answer = fetch(&mut self.end.borrow_mut(), &mut self.ticket, self.read);
-        if answer.is_some() {
-            self.unanswered.take();
+        let end = &mut *self.end.borrow_mut();
+        if !is_there(end, &self.ticket)? {
+            return None;
         }
-        answer
+        self.unanswered.take();
+        // Nothing is there without a ticket but that this is a forked child.
+        let Some(ticket) = self.ticket.take() else { return Some(Err(RequestError::Forked)) };
+        Some(fetch(end, ticket, self.read))
     }
 
     /// The answer; blocks until there is one.
@@ -103,38 +106,41 @@ impl<'r, R> Call<'r, R> {
     }
 }
 
-/// The answer that `ticket` stands for, if it is there; then the ticket is used up.
-#[inline]
-pub(super) fn fetch<R>(
-    end: &mut End,
-    ticket: &mut Option<Ticket>,
-    read: fn(&[u8]) -> Result<R, Invalid>,
-) -> Option<Result<R, RequestError>> {
-    if end.attachment.forked() {
-        // What is mapped here belongs to the parent alone.
-        *ticket = None;
-        return Some(Err(RequestError::Forked));
+/// Whether [`fetch`] has something for `ticket`; `None` where it was fetched before.
+#[inline(always)]
+pub(super) fn is_there(end: &mut End, ticket: &Option<Ticket>) -> Option<bool> {
+    if end.attachment.forked() || end.queue.poll_reply(ticket.as_ref()?) != Reply::Pending {
+        return Some(true);
     }
-    let reply = end.queue.poll_reply(ticket.as_ref()?);
-    if reply == Reply::Pending {
-        end.called();
-        return None;
-    }
-    // A call that was not answered cannot be polled to here a second time.
-    let ticket = ticket.take()?;
-    let answer = match reply {
-        Reply::Replied(len) => {
-            fault_point!("call.reading");
-            read(end.queue.reply_bytes(&ticket, len)).map_err(RequestError::Invalid)
-        }
-        Reply::Unanswered => Err(RequestError::Unanswered),
-        Reply::PeerDied | Reply::Pending => Err(RequestError::PeerDied),
+    end.called();
+    Some(false)
+}
+
+/// The answer that `ticket` stands for.
+#[inline(always)]
+pub(super) fn fetch<R>(end: &mut End, ticket: Ticket, read: Read<R>) -> Result<R, RequestError> {
+    let len = match end.answer(&ticket) {
+        Ok(len) => len,
+        Err(why) => return Err(fail(end, ticket, why)),
     };
+    fault_point!("call.reading");
+    let answer = read(end.queue.reply_bytes(&ticket, len));
     if let Err(RequestError::Invalid(why)) = &answer {
         end.counts.refused(why, &end.attachment);
     }
     close(end, ticket);
-    Some(answer)
+    answer
+}
+
+/// Ends a call that has no reply.
+#[cold]
+#[inline(never)]
+fn fail(end: &End, ticket: Ticket, why: RequestError) -> RequestError {
+    // What is mapped in a forked child belongs to the parent alone.
+    if !end.attachment.forked() {
+        close(end, ticket);
+    }
+    why
 }
 
 /// Gives up what `ticket` stands for, and tells others if there is room now.

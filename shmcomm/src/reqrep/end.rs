@@ -3,7 +3,7 @@
 //! Owns the seat, the place in the ring, the counts, and the three waits: for a request, for room,
 //! for a reply. Calls `segment`, `ring` and `wait`. Never interprets a message.
 
-use super::CallError;
+use super::{CallError, RequestError};
 use crate::codec::EncodeError;
 use crate::error::Error;
 use crate::fault::fault_point;
@@ -148,6 +148,19 @@ impl End {
         self.counts.message(len, false, &self.attachment);
         self.wake.requests.notify();
         Ok(ticket)
+    }
+
+    /// Bytes of the reply to a request that is answered, or why there is none.
+    #[inline(always)]
+    pub(super) fn answer(&self, ticket: &Ticket) -> Result<usize, RequestError> {
+        if self.attachment.forked() {
+            return Err(RequestError::Forked);
+        }
+        match self.queue.poll_reply(ticket) {
+            Reply::Replied(len) => Ok(len),
+            Reply::Unanswered => Err(RequestError::Unanswered),
+            Reply::PeerDied | Reply::Pending => Err(RequestError::PeerDied),
+        }
     }
 
     /// For those who wait for it without using it.

@@ -3,10 +3,14 @@
 //! Owns [`Held`], a request while its replier looks at it: in its slot, or decoded out of it. Never
 //! waits, and never decides about a slot.
 
+use super::end::{Counts, Wake};
+use super::request::refuse;
+use super::{RequestError, ServeError};
 use crate::codec::{Decode, Encode, EncodeError};
-use crate::message::in_place::InPlace;
+use crate::message::in_place::{InPlace, copy_out};
 use crate::message::{self, Invalid, ShmMessage};
 use crate::ring::{AtHome, Keep, queue};
+use crate::segment::Attachment;
 
 /// A request while its replier looks at it.
 pub(super) enum Held<'q, Q> {
@@ -14,8 +18,22 @@ pub(super) enum Held<'q, Q> {
     Decoded(Box<Q>, AtHome<queue::Request<'q>>),
 }
 
-/// A request, or the reason why it is none, and what the ring gave.
-pub(super) type Holding<'q, Q> = Result<Held<'q, Q>, (Invalid, AtHome<queue::Request<'q>>)>;
+/// What becomes of a request whose bytes are none: it is counted and declined.
+pub(super) struct Refusal<'q> {
+    pub(super) counts: &'q mut Counts,
+    pub(super) attachment: &'q Attachment,
+    pub(super) wake: &'q Wake,
+}
+
+impl Refusal<'_> {
+    #[cold]
+    #[inline(never)]
+    fn refuse(self, why: Invalid, request: AtHome<queue::Request<'_>>) -> ServeError {
+        self.counts.refused(&why, self.attachment);
+        refuse(request, self.wake);
+        ServeError::Invalid(why)
+    }
+}
 
 impl<'q, Q> Held<'q, Q> {
     #[inline]
@@ -44,21 +62,41 @@ impl<'q, Q> Held<'q, Q> {
 }
 
 /// Looks at a request in its slot.
-#[inline]
-pub(super) fn in_place<Q: ShmMessage>(ring: AtHome<queue::Request<'_>>) -> Holding<'_, Q> {
-    InPlace::new(ring).map(Held::InPlace)
+#[inline(always)]
+pub(super) fn in_place<'q, Q: ShmMessage>(
+    ring: AtHome<queue::Request<'q>>,
+    refusal: Refusal<'_>,
+) -> Result<Held<'q, Q>, ServeError> {
+    InPlace::new_or(ring, |why, ring| refusal.refuse(why, ring)).map(Held::InPlace)
 }
 
 /// Decodes a request.
-pub(super) fn decoded<Q, C: Decode<Q>>(ring: AtHome<queue::Request<'_>>) -> Holding<'_, Q> {
+pub(super) fn decoded<'q, Q, C: Decode<Q>>(
+    ring: AtHome<queue::Request<'q>>,
+    refusal: Refusal<'_>,
+) -> Result<Held<'q, Q>, ServeError> {
     match decode::<Q, C>(ring.bytes()) {
         Ok(message) => Ok(Held::Decoded(Box::new(message), ring)),
-        Err(why) => Err((why, ring)),
+        Err(why) => Err(refusal.refuse(why, ring)),
     }
 }
 
+/// How a reply is read, by format.
+pub(super) type Read<R> = fn(&[u8]) -> Result<R, RequestError>;
+
+/// Copies a reply out.
+#[inline]
+pub(super) fn fixed_reply<R: ShmMessage>(bytes: &[u8]) -> Result<R, RequestError> {
+    copy_out(bytes).map_err(RequestError::Invalid)
+}
+
+/// Decodes a reply.
+pub(super) fn reply<R, C: Decode<R>>(bytes: &[u8]) -> Result<R, RequestError> {
+    decode::<R, C>(bytes).map_err(RequestError::Invalid)
+}
+
 /// Others can write to the slot: what is decoded must not change meanwhile.
-pub(super) fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
+fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
     let copy = bytes.to_vec();
     C::decode(&copy).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
 }

@@ -3,14 +3,13 @@
 //! Owns the future forms of `request`, [`Call`] and `recv`. Waits with `wait::task`. A request whose
 //! future is dropped is given up, as a dropped [`Call`] is.
 
-use super::call::{close, fetch};
+use super::call::{close, fetch, is_there};
 use super::end::{End, What};
-use super::form::{copy, decode, decoded, encode, encode_request, in_place};
+use super::form::{Read, copy, decoded, encode, encode_request, fixed_reply, in_place, reply};
 use super::replier::NEVER;
 use super::{Call, CallError, Replier, Request, RequestError, Requester, ServeError};
 use crate::codec::{Decode, Encode, EncodeError};
-use crate::message::in_place::copy_out;
-use crate::message::{Fixed, Invalid, ShmMessage};
+use crate::message::{Fixed, ShmMessage};
 use crate::ring::queue::Ticket;
 use crate::wait::task::{self, Nap};
 use core::fmt;
@@ -38,13 +37,15 @@ impl Drop for Asked<'_> {
 fn poll_answer<R>(
     end: &mut End,
     ticket: &mut Option<Ticket>,
-    read: fn(&[u8]) -> Result<R, Invalid>,
+    read: Read<R>,
     nap: &mut Nap,
     context: &mut Context<'_>,
 ) -> Poll<Result<R, RequestError>> {
     loop {
-        if let Some(answer) = fetch(end, ticket, read) {
-            return Poll::Ready(answer);
+        if is_there(end, ticket) == Some(true)
+            && let Some(ticket) = ticket.take()
+        {
+            return Poll::Ready(fetch(end, ticket, read));
         }
         // Only where the answer was polled for, and given, before.
         let Some(waited) = &*ticket else { return Poll::Ready(Err(RequestError::Unanswered)) };
@@ -56,7 +57,7 @@ impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
     async fn ask_async(
         &mut self,
         write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
-        read: fn(&[u8]) -> Result<R, Invalid>,
+        read: Read<R>,
     ) -> Result<R, RequestError> {
         task::turn().await;
         let end = self.end.get_mut();
@@ -87,7 +88,7 @@ impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
     /// # Errors
     /// See [`RequestError`]; `PeerDied` within 50 ms of the replier's death.
     pub async fn request_async(&mut self, request: &Q) -> Result<R, RequestError> {
-        self.ask_async(copy(request), copy_out).await
+        self.ask_async(copy(request), fixed_reply).await
     }
 }
 
@@ -99,7 +100,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// See [`RequestError`]; `PeerDied` within 50 ms of the replier's death.
     pub async fn request_async(&mut self, request: &Q) -> Result<R, RequestError> {
-        self.ask_async(encode_request::<Q, C>(request), decode::<R, C>).await
+        self.ask_async(encode_request::<Q, C>(request), reply::<R, C>).await
     }
 }
 

@@ -4,8 +4,8 @@
 //! `end`. Never touches a slot itself.
 
 use super::end::{End, What};
-use super::form::{Holding, copy, decoded, encode, in_place};
-use super::request::{Request, refuse};
+use super::form::{Held, Refusal, copy, decoded, encode, in_place};
+use super::request::Request;
 use super::{ServeError, ServeTimeoutError, TryServeError};
 use crate::codec::{Decode, Encode};
 use crate::error::Error;
@@ -87,7 +87,10 @@ macro_rules! receive {
         /// [`TryServeError::Empty`] if there is none; else see [`TryServeError`].
         #[inline]
         pub fn try_recv(&mut self) -> Result<Request<'_, Q, R, $form>, TryServeError> {
-            self.next($hold, None, &NEVER)?.ok_or(TryServeError::Empty)
+            match self.take(&NEVER)? {
+                Some(taken) => Ok(self.show(taken, $hold)?),
+                None => Err(TryServeError::Empty),
+            }
         }
 
         /// The next request; blocks until there is one.
@@ -163,7 +166,7 @@ impl<Q, R: ?Sized, F: ?Sized> Replier<Q, R, F> {
     #[inline]
     fn next<'s, S, G: ?Sized>(
         &'s mut self,
-        hold: impl FnOnce(AtHome<queue::Request<'s>>) -> Holding<'s, Q>,
+        hold: impl FnOnce(AtHome<queue::Request<'s>>, Refusal<'_>) -> Result<Held<'s, Q>, ServeError>,
         deadline: Option<Deadline>,
         stop: &AtomicU32,
     ) -> Result<Option<Request<'s, Q, S, G>>, ServeError> {
@@ -181,7 +184,7 @@ impl<Q, R: ?Sized, F: ?Sized> Replier<Q, R, F> {
     }
 
     /// Takes the next request, unless `stop` is not 0.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, stop: &AtomicU32) -> Result<Option<Taken>, ServeError> {
         if self.end.attachment.forked() {
             return Err(ServeError::Forked);
@@ -195,26 +198,18 @@ impl<Q, R: ?Sized, F: ?Sized> Replier<Q, R, F> {
     }
 
     /// The request that was taken.
-    #[inline]
+    #[inline(always)]
     pub(super) fn show<'s, S, G: ?Sized>(
         &'s mut self,
         taken: Taken,
-        hold: impl FnOnce(AtHome<queue::Request<'s>>) -> Holding<'s, Q>,
+        hold: impl FnOnce(AtHome<queue::Request<'s>>, Refusal<'_>) -> Result<Held<'s, Q>, ServeError>,
     ) -> Result<Request<'s, Q, S, G>, ServeError> {
         let End { attachment, queue, counts, wake, .. } = &mut self.end;
-        let request = AtHome::new(queue.request(taken), attachment.lineage());
+        let request = AtHome::new(queue.request(taken), wake.lineage);
         let (len, redelivered) = (request.len(), request.redelivered());
-        match hold(request) {
-            Ok(held) => {
-                counts.message(len, redelivered, attachment);
-                Ok(Request::new(held, wake))
-            }
-            Err((why, request)) => {
-                counts.refused(&why, attachment);
-                refuse(request, wake);
-                Err(ServeError::Invalid(why))
-            }
-        }
+        let held = hold(request, Refusal { counts, attachment, wake })?;
+        counts.message(len, redelivered, attachment);
+        Ok(Request::new(held, wake))
     }
 }
 

@@ -4,12 +4,11 @@
 //! share in `end`. Never touches a slot itself.
 
 use super::end::{End, What};
-use super::form::{copy, decode, encode_request};
+use super::form::{Read, copy, encode_request, fixed_reply, reply};
 use super::{Call, CallError, RequestError, RequestTimeoutError};
 use crate::codec::{Decode, Encode, EncodeError};
 use crate::error::Error;
-use crate::message::in_place::copy_out;
-use crate::message::{Fixed, Invalid, ShmMessage};
+use crate::message::{Fixed, ShmMessage};
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
 use crate::wait::Deadline;
@@ -97,7 +96,7 @@ impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
     /// [`CallError::Full`] if no slot is free; else see [`CallError`].
     #[inline]
     pub fn call(&self, request: &Q) -> Result<Call<'_, R>, CallError> {
-        self.send(copy(request), copy_out)
+        self.send(copy(request), fixed_reply)
     }
 
     /// Sends `request` and waits for the answer, and before that for a free slot.
@@ -105,7 +104,7 @@ impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
     /// # Errors
     /// See [`RequestError`].
     pub fn request(&self, request: &Q) -> Result<R, RequestError> {
-        self.ask(copy(request), copy_out)
+        self.ask(copy(request), fixed_reply)
     }
 
     /// Sends `request` and waits for the answer, for at most `timeout`; then the request is given up.
@@ -113,7 +112,7 @@ impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
     /// # Errors
     /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
     pub fn request_timeout(&self, request: &Q, timeout: Duration) -> Result<R, RequestTimeoutError> {
-        self.ask_until(copy(request), copy_out, Deadline::after(timeout))
+        self.ask_until(copy(request), fixed_reply, Deadline::after(timeout))
     }
 
     /// Sends `request` and waits for the answer until `deadline` at the latest; then the request is
@@ -122,7 +121,7 @@ impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
     /// # Errors
     /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
     pub fn request_deadline(&self, request: &Q, deadline: Instant) -> Result<R, RequestTimeoutError> {
-        self.ask_until(copy(request), copy_out, Deadline::At(deadline))
+        self.ask_until(copy(request), fixed_reply, Deadline::At(deadline))
     }
 }
 
@@ -133,7 +132,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// [`CallError::Full`] if no slot is free; [`CallError::Unencodable`] with the exact size if the
     /// encoded request does not fit into a slot.
     pub fn call(&self, request: &Q) -> Result<Call<'_, R>, CallError> {
-        self.send(encode_request::<Q, C>(request), decode::<R, C>)
+        self.send(encode_request::<Q, C>(request), reply::<R, C>)
     }
 
     /// Sends `request`, encoded, and waits for the answer, and before that for a free slot.
@@ -141,7 +140,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// See [`RequestError`].
     pub fn request(&self, request: &Q) -> Result<R, RequestError> {
-        self.ask(encode_request::<Q, C>(request), decode::<R, C>)
+        self.ask(encode_request::<Q, C>(request), reply::<R, C>)
     }
 
     /// Sends `request`, encoded, and waits for the answer, for at most `timeout`; then the request is
@@ -150,7 +149,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
     pub fn request_timeout(&self, request: &Q, timeout: Duration) -> Result<R, RequestTimeoutError> {
-        self.ask_until(encode_request::<Q, C>(request), decode::<R, C>, Deadline::after(timeout))
+        self.ask_until(encode_request::<Q, C>(request), reply::<R, C>, Deadline::after(timeout))
     }
 
     /// Sends `request`, encoded, and waits for the answer until `deadline` at the latest; then the
@@ -159,11 +158,9 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
     pub fn request_deadline(&self, request: &Q, deadline: Instant) -> Result<R, RequestTimeoutError> {
-        self.ask_until(encode_request::<Q, C>(request), decode::<R, C>, Deadline::At(deadline))
+        self.ask_until(encode_request::<Q, C>(request), reply::<R, C>, Deadline::At(deadline))
     }
 }
-
-type Read<R> = fn(&[u8]) -> Result<R, Invalid>;
 
 impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
     #[inline]
