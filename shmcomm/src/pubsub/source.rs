@@ -1,20 +1,9 @@
 //! [`Source`]: a subscriber without the type of its messages.
 //!
-//! Owns the seat, the place in the ring, the counts, and the way from "nothing there" to `Empty`,
-//! `Disconnected` or another segment. Calls `segment`, `ring` and `wait`. Never interprets a message.
-//!
-//! # When nothing is there
-//!
-//! ```text
-//!   nothing at my position
-//!     ├─ a publisher's seat is taken, and its lock held ────────────────→ empty: wait
-//!     └─ nobody publishes ─ look once more: something came meanwhile ───→ receive it
-//!          ├─ the name leads to another segment that fits ──────────────→ follow, from its start
-//!          └─ it does not ──────────────────────────────────────────────→ disconnected
-//! ```
-//!
-//! The seat's word tells a clean leave at once. A crash shows only in the lock, which takes a system
-//! call: it is made before every sleep, and at every [`PROBE`]th empty `try_recv`.
+//! Owns the seat, the place in the ring and the counts; what there is to do when nothing is there is in
+//! `absent`. Calls `segment`, `ring` and `wait`. Never interprets a message.
+
+mod absent;
 
 use super::buffer::Buffer;
 pub(super) use super::sample::Held;
@@ -22,19 +11,15 @@ use super::terms::{Expect, Silence, Terms, Wanted};
 use super::watch::Watched;
 use super::{KEEPER, PublisherId, RecvError};
 use crate::error::Error;
-use crate::fault::fault_point;
 use crate::layout::{Geometry, Region, control, seat};
 use crate::message::Invalid;
-use crate::ring::{AtHome, Corrupt, Grabbed, Missed, Place, Reader, Seen, window};
+use crate::ring::{AtHome, Corrupt, Grabbed, Place, Reader, Seen, window};
 use crate::segment::{self, Attachment, Spec};
 use crate::sync::Ordering;
 use crate::wait::{self, Await, Deadline, Event, Patience};
 use core::mem::MaybeUninit;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-/// So many empty looks of `try_recv` come before the next question to the kernel.
-const PROBE: u32 = 256;
 
 pub(super) struct Source {
     attachment: Attachment,
@@ -342,11 +327,13 @@ impl Source {
                 self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed)
             }
             Some(terms) => {
-                if let Some(window) = &mut terms.window {
-                    window.moved(self.reader.position());
+                let position = self.reader.position();
+                match &mut terms.window {
+                    Some(window) => window.moved(position),
+                    None => self.attachment.seat_word(seat::POSITION).store(position, Ordering::Relaxed),
                 }
-                if terms.window.is_none() || terms.expect.is_some() {
-                    self.keep_terms();
+                if terms.expect.is_some() {
+                    self.met();
                 }
             }
         }
@@ -354,10 +341,9 @@ impl Source {
         self.attachment.seat_word(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
     }
 
-    /// Says that everything before the reader's position was read, and that a message came.
+    /// A message came, which was expected.
     #[inline(never)]
-    fn keep_terms(&mut self) {
-        self.moved();
+    fn met(&mut self) {
         if let Some(expect) = self.terms.as_mut().and_then(|terms| terms.expect.as_mut()) {
             expect.met();
             self.show_due();
@@ -378,123 +364,6 @@ impl Source {
             Some(window) => window.moved(position),
             // Relaxed: a figure.
             None => self.attachment.seat_word(seat::POSITION).store(position, Ordering::Relaxed),
-        }
-    }
-
-    /// Why the ring had nothing: an error, or `Ok` if there is nothing yet.
-    fn nothing(&mut self, missed: Missed) -> Result<(), RecvError> {
-        match missed {
-            Missed::Empty => self.empty(),
-            Missed::Lagged(lost) => Err(self.lagged(lost)),
-        }
-    }
-
-    /// Whether nothing at the first look is no news: there is a publisher, and no reason to ask further. Then it
-    /// is counted.
-    #[inline(always)]
-    fn may_stay_empty(&mut self) -> bool {
-        let empties = self.empties.wrapping_add(1);
-        let may = !empties.is_multiple_of(PROBE)
-            && self.attachment.publisher_seated()
-            && self.watched.get().is_none()
-            && self.terms.as_ref().is_none_or(|terms| terms.expect.is_none());
-        if may {
-            self.empties = empties;
-        }
-        may
-    }
-
-    /// The ring is empty: an error if nobody publishes.
-    fn empty(&mut self) -> Result<(), RecvError> {
-        self.empties = self.empties.wrapping_add(1);
-        // Relaxed: this end alone writes it.
-        if self.attachment.seat_word(seat::POSITION).load(Ordering::Relaxed) != self.reader.position() {
-            // It has passed holes, which nobody who looks at the seat is to take for messages.
-            self.moved();
-        }
-        let suspect = self.watched.get().is_some_and(|watched| watched.is_suspect());
-        if suspect || self.empties.is_multiple_of(PROBE) || !self.attachment.publisher_seated() {
-            self.probe()?;
-        }
-        if self.terms.is_some() { self.missed().map_or(Ok(()), Err) } else { Ok(()) }
-    }
-
-    #[cold]
-    fn probe(&mut self) -> Result<(), RecvError> {
-        if self.publisher_alive() { Ok(()) } else { self.without_publisher() }
-    }
-
-    #[cold]
-    fn lagged(&mut self, lost: u64) -> RecvError {
-        self.counts.lost += lost;
-        self.attachment.seat_word(seat::LOST).store(self.counts.lost, Ordering::Relaxed);
-        self.moved();
-        log::debug!(target: "shmcomm", "channel `{}`: {lost} messages lost", self.attachment.channel());
-        RecvError::Lagged(lost)
-    }
-
-    /// What there is to do when nobody publishes.
-    #[cold]
-    fn without_publisher(&mut self) -> Result<(), RecvError> {
-        // What was published last may have come after the ring was found empty.
-        if self.reader.ready() || self.follow() {
-            return Ok(());
-        }
-        if let Some(watched) = self.watched.get() {
-            watched.told(self.reader.position());
-        }
-        Err(RecvError::Disconnected)
-    }
-
-    /// Goes over to the segment that has the name now, if it is another one.
-    fn follow(&mut self) -> bool {
-        if self.attachment.name_refers_here() {
-            return false;
-        }
-        let mut spec = self.spec.clone();
-        spec.connect_timeout = Duration::ZERO;
-        // Everything in the new segment is new to this subscriber.
-        let next = segment::subscribe(&spec, KEEPER).and_then(|next| {
-            if self.watched.get().is_some() {
-                // Whoever watches goes over too, or nobody does.
-                next.witness()?;
-            }
-            Self::on(next, spec, |region, geometry, bit| Ok(Reader::from_start(region, geometry, bit)))
-        });
-        match next {
-            Ok(mut next) => {
-                fault_point!("sub.followed");
-                log::info!(target: "shmcomm", "channel `{}`: followed to its new segment", self.attachment.channel());
-                next.spec.connect_timeout = self.spec.connect_timeout;
-                next.counts = self.counts;
-                next.took_over();
-                if let Some(watched) = self.watched.take() {
-                    if let Ok(witness) = next.attachment.witness() {
-                        watched.moved(witness.clone());
-                        watched.expect(next.due());
-                    }
-                    next.watched = OnceLock::from(watched);
-                }
-                *self = next;
-                true
-            }
-            Err(error) => {
-                log::debug!(target: "shmcomm", "not followed: {error}");
-                false
-            }
-        }
-    }
-
-    /// Shows the counts of former segments in the new seat.
-    fn took_over(&self) {
-        for (at, count) in [
-            (seat::MESSAGES, self.counts.received),
-            (seat::BYTES, self.counts.bytes),
-            (seat::LOST, self.counts.lost),
-            (seat::SKIPPED, self.counts.skipped),
-            (seat::INVALID, self.counts.invalid),
-        ] {
-            self.attachment.seat_word(at).store(count, Ordering::Relaxed);
         }
     }
 }
