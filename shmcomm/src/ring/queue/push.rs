@@ -25,10 +25,11 @@ impl Queue {
         }
         let position = self.next;
         let word = self.slots.word(self.slots.slot(position));
-        if word == self.slots.free(position) && self.claim(position, word) {
+        let free = word == self.slots.free(position);
+        if free && self.claim(position, word) {
             return Some(Loan::new(self, position, word.writing(self.slots.seat)));
         }
-        let (position, word) = self.claim_free()?;
+        let (position, word) = self.claim_other(free)?;
         Some(Loan::new(self, position, word.writing(self.slots.seat)))
     }
 
@@ -45,18 +46,18 @@ impl Queue {
         true
     }
 
-    /// Where the next slot is not to be had: the position that was taken, and the word that was there.
+    /// Where the next slot is not free, or somebody else was faster (`raced`): the position that was taken, and
+    /// the word that was there.
     #[cold]
     #[inline(never)]
-    fn claim_free(&mut self) -> Option<(u64, Word)> {
+    fn claim_other(&mut self, raced: bool) -> Option<(u64, Word)> {
+        let mut room = if raced { self.find_room() } else { self.look_for_room() };
         for _ in 0..self.budget() {
-            let (position, word) = self.find_room()?;
-            if position != self.next && !self.carry(position) {
-                continue;
+            let (position, word) = room?;
+            if (position == self.next || self.carry(position)) && self.claim(position, word) {
+                return room;
             }
-            if self.claim(position, word) {
-                return Some((position, word));
-            }
+            room = self.find_room();
         }
         None
     }
