@@ -27,7 +27,7 @@ fn numbers_on_the_other_pages_are_those_of_the_sources() {
     says("docs/channels.md", format!("large messages, above {copied} bytes"));
     says(
         "docs/channels.md",
-        format!("{} calls later", value(&source("shmcomm/src/pubsub/source.rs"), "PROBE")),
+        format!("{} calls later", value(&source("shmcomm/src/pubsub/source/absent.rs"), "PROBE")),
     );
     says("docs/performance.md", format!("up to {copied} bytes copied"));
     says("docs/performance.md", format!("{} looks with a pause instruction", value(&wait, "SPINS")));
