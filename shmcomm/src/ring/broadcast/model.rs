@@ -223,7 +223,7 @@ fn copied_message_is_whole_or_counted() {
 #[test]
 fn pinned_message_is_whole_or_counted() {
     receives(Discipline::Pinned, "pinned", 3, 3, Witness::look);
-    receives(Discipline::Pinned, "pinned, two laps", 2, 4, Witness::look);
+    receives(Discipline::Pinned, "pinned, two laps", 2, 5, Witness::look);
 }
 
 #[test]
