@@ -307,15 +307,15 @@ pub(crate) fn process_name() -> String {
 /// Tells a process from the children that it forks.
 ///
 /// Invariant: `word` lies in a page that lives as long as the process. It is [`SAME`] in the process
-/// that made it and 0 in its children, or [`ASK`] where the kernel cannot wipe pages.
+/// that made it and 0 in its children, or [`ASK`] and the maker's pid where the kernel cannot wipe pages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lineage {
     word: &'static AtomicU32,
-    pid: u32,
 }
 
 const SAME: u32 = 1;
-const ASK: u32 = 2;
+/// Pids have 22 bits.
+const ASK: u32 = 1 << 31;
 
 /// The page of this process: null before its first use, the parent's page in a child.
 static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
@@ -329,10 +329,9 @@ impl Lineage {
             let known = PAGE.load(Ordering::Acquire);
             // SAFETY: `PAGE` is null or a word that lives for ever and is only used as an atomic.
             if let Some(word) = unsafe { known.as_ref() } {
-                // Relaxed: only a fork changes it, and there the child has one thread.
-                match word.load(Ordering::Relaxed) {
-                    0 => {}
-                    _ => return Ok(Lineage { word, pid: super::pid() }),
+                let lineage = Lineage { word };
+                if !lineage.forked() {
+                    return Ok(lineage);
                 }
             }
             let page = MmapOptions::new().len(rustix::param::page_size()).map_anon()?;
@@ -345,7 +344,7 @@ impl Lineage {
             // SAFETY: page-aligned and mapped.
             let mark = unsafe { &*word };
             // Relaxed: published by the exchange below.
-            mark.store(if wiped.is_ok() { SAME } else { ASK }, Ordering::Relaxed);
+            mark.store(if wiped.is_ok() { SAME } else { ASK | super::pid() }, Ordering::Relaxed);
             // [page published] pairs with [page made].
             if PAGE.compare_exchange(known, word, Ordering::Release, Ordering::Relaxed).is_ok() {
                 std::mem::forget(page);
@@ -354,14 +353,16 @@ impl Lineage {
     }
 
     /// Whether this is a child of the process that called [`Lineage::here`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forked(&self) -> bool {
         // Relaxed: nothing is ordered by it; only a fork changes it.
-        match self.word.load(Ordering::Relaxed) {
-            SAME => false,
-            0 => true,
-            _ => super::pid() != self.pid,
-        }
+        let word = self.word.load(Ordering::Relaxed);
+        word != SAME && Self::is_of_another(word)
+    }
+
+    #[cold]
+    fn is_of_another(word: u32) -> bool {
+        word != ASK | super::pid()
     }
 }
 
