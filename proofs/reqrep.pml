@@ -1,13 +1,20 @@
 /* Request/reply in one slot: shmcomm/src/ring/queue, whose invariants are cited by number.
  *
- * Any requester or replier may be killed at any step (CRASHES), the last replier excepted; a requester
- * may give a request up in any state. With REDELIVER a dead replier's request goes to another one,
- * without it its requester is told. Checked: every reply belongs to its request; PeerDied comes only
- * after a death, and never with REDELIVER; and at the end, when nothing can move any more, every
- * requester that lives has an answer to all that it asked, and every slot is free.
+ * Any requester or replier may be killed at any step (CRASHES), the last replier excepted; a requester may
+ * give a request up in any state. With REDELIVER a dead replier's request goes to another one, without it
+ * its requester is told. A requester that waits looks at the bell, and now and then at the word: that is
+ * all that the heirs of a dead replier write. (So the death of an heir is not modelled: it leaves nothing.)
+ * Checked: every reply belongs to its request, and stays whole while it is read; where the word says that
+ * there is a reply, the bell does; PeerDied comes only after a death, and never with REDELIVER; and at
+ * the end, when nothing can move any more, every requester that lives has an answer to all that it asked,
+ * and every slot is free.
  *
  * One step is one access to shared memory. The lap is left out: it orders requests, and tells nobody
- * whose they are (invariant 7). Known-wrong variants are chosen with -D; see .ci/spin.
+ * whose they are (invariant 7). It is not needed to find out whether a slot is still one's own, either:
+ * a word that is CLAIMED by a replier which is about to leave it, or by a dead one, can have gone and
+ * come back only if that one had taken it again meanwhile; and a requester's word says its name until it
+ * has freed it. So the comparisons below are of state, sender, receiver and flag alone. Known-wrong
+ * variants are chosen with -D; see .ci/spin.
  */
 #ifndef SLOTS
 #define SLOTS 1
@@ -39,11 +46,16 @@
 #define UNANSWERED 5
 #define DIED 6
 
+/* The bell. */
+#define SILENT 0
+#define REPLY 1		/* and its length */
+#define NO_REPLY 2	/* the word says why, now or soon; so a requester goes on waiting */
+
 /* The word of each slot; sender and receiver are party + 1, or 0. */
 byte state[SLOTS], sender[SLOTS], receiver[SLOTS];
 bool cancelled[SLOTS], returned[SLOTS];
-/* Its payload: the request, and the reply behind it. */
-byte asked[SLOTS], answer[SLOTS];
+/* Its payload: the request, and behind it the bell and the reply. */
+byte asked[SLOTS], bell[SLOTS], answer[SLOTS];
 #ifdef REPLY_OVER_REQUEST
 #define ANSWER asked
 #else
@@ -52,7 +64,7 @@ byte asked[SLOTS], answer[SLOTS];
 
 /* What happened. */
 byte crashes;
-bool dead[PARTIES], buried[PARTIES], finished[CLIENTS], server_died;
+bool dead[PARTIES], finished[CLIENTS], server_died;
 
 inline free(i) {
 	state[i] = FREE; sender[i] = 0; receiver[i] = 0; cancelled[i] = 0; returned[i] = 0
@@ -66,8 +78,10 @@ inline free(i) {
 #define SOMETHING (state[0] == READY)
 #endif
 
+#define CLAIMED_BY(i, p) (state[i] == CLAIMED && receiver[i] == (p) + 1)
+
 proctype client(byte me) {
-	byte k, i, got; bool ok;
+	byte k, i, got; bool ok, heard;
 	{
 	do
 	:: k == REQUESTS -> break
@@ -85,32 +99,46 @@ proctype client(byte me) {
 		:: !ok -> i = 0
 		:: ok ->
 			asked[i] = REQUEST(me, k);
+#ifndef BELL_RINGS_ON
+			bell[i] = SILENT;
+#endif
 			d_step { assert(state[i] == WRITING); state[i] = READY; }
 			if
-			:: /* Wait for what comes of it. */
-				(sender[i] == me + 1 && state[i] >= REPLIED);
+			:: true ->	/* Wait for the bell or the word, for as long as it takes. */
+#ifdef HEARS_ONLY_THE_BELL
+				bell[i] != SILENT;
+#endif
 				if
-				:: state[i] == REPLIED ->
-					got = ANSWER[i];
-					assert(got == 100 + REQUEST(me, k));
-				:: state[i] == UNANSWERED
-				:: state[i] == DIED ->
+				:: bell[i] == REPLY -> ok = 1
+				:: sender[i] == me + 1 && state[i] == REPLIED ->
+					assert(bell[i] == REPLY);
+					ok = 1
+				:: sender[i] == me + 1 && state[i] == UNANSWERED -> ok = 0
+				:: sender[i] == me + 1 && state[i] == DIED ->
 					assert(server_died);
 #ifdef REDELIVER
 					assert(false);
 #endif
+					ok = 0
+				fi;
+				if
+				:: ok ->
+					got = ANSWER[i];
+					assert(got == 100 + REQUEST(me, k));
+				:: else
 				fi
-			:: skip	/* Give it up, now. */
+			:: true	/* Give it up, in whatever state it is by then. */
 			fi;
+			heard = (bell[i] == REPLY);
 			d_step {	/* close */
 				assert(sender[i] == me + 1 && !cancelled[i]);
 				if
 #ifndef CANCEL_FREES_CLAIMED
-				:: state[i] == CLAIMED -> cancelled[i] = 1; sender[i] = 0
+				:: state[i] == CLAIMED && !heard -> cancelled[i] = 1; sender[i] = 0
 #endif
 				:: else -> free(i)
 				fi;
-				k++; i = 0; got = 0; ok = 0;
+				k++; i = 0; got = 0; ok = 0; heard = 0;
 			}
 		fi
 	od;
@@ -136,24 +164,31 @@ proctype server(byte me) {
 progress:		got = asked[i];
 			assert(got >= 1 && got <= CLIENTS * REQUESTS);
 #ifdef REPLY_WITHOUT_CHECK
-			wanted = (state[i] == CLAIMED && receiver[i] == me + 1 && !cancelled[i]);
+			wanted = (CLAIMED_BY(i, me) && !cancelled[i]);
 #endif
 			if
 			:: ANSWER[i] = 0;	/* half of the reply */
 				ANSWER[i] = 100 + got;
+#ifndef BELL_TOO_LATE
+				bell[i] = REPLY;
+#endif
 				d_step {	/* reply */
 #ifndef REPLY_WITHOUT_CHECK
-					assert(state[i] == CLAIMED && receiver[i] == me + 1);
 					wanted = !cancelled[i];
 #endif
 					if
-					:: wanted -> state[i] = REPLIED; receiver[i] = 0
-					:: else -> free(i)
+					:: !CLAIMED_BY(i, me)	/* It was heard, and the slot freed. */
+					:: CLAIMED_BY(i, me) && wanted -> state[i] = REPLIED; receiver[i] = 0
+					:: CLAIMED_BY(i, me) && !wanted -> free(i)
 					fi
 				}
-			:: d_step {	/* decline */
+#ifdef BELL_TOO_LATE
+				bell[i] = REPLY
+#endif
+			:: bell[i] = NO_REPLY;
+				d_step {	/* decline */
 #ifndef REPLY_WITHOUT_CHECK
-					assert(state[i] == CLAIMED && receiver[i] == me + 1);
+					assert(CLAIMED_BY(i, me));
 #endif
 					if
 					:: cancelled[i] -> free(i)
@@ -169,55 +204,67 @@ progress:		got = asked[i];
 }
 
 /* Whoever holds the lock of a dead one's seat. */
-#define CORPSE(d) (dead[d] && !buried[d])
+#define AS_SEEN (CLAIMED_BY(i, d) && cancelled[i] == given_up)
 
-proctype reaper() {
-	byte d, i;
+proctype heir(byte d) {
+	byte i, rung; bool ok, given_up;
+	dead[d];
 	do
-	:: CORPSE(0) -> d = 0; goto sweep
-	:: CORPSE(1) -> d = 1; goto sweep
-#if PARTIES > 3
-	:: CORPSE(2) -> d = 2; goto sweep
+	:: i < SLOTS ->
+		/* its work as a replier */
+look:		skip;
+		d_step { ok = CLAIMED_BY(i, d); given_up = (ok && cancelled[i]); rung = SILENT; }
+		if
+		:: ok ->
+#ifndef REAP_HEARS_NO_BELL
+			rung = bell[i];
 #endif
-	:: false ->
-sweep:
-		do
-		:: i < SLOTS ->
-			d_step {	/* its work as a replier */
+#ifdef REAP_RINGS_BLINDLY
+			/* By now this may be the bell of another request. */
+			if
+			:: !given_up && rung != REPLY -> bell[i] = NO_REPLY
+			:: else
+			fi;
+#endif
+			/* If the word is the same, the bell was that of its request, and nobody rang it since. */
+			d_step {
+				ok = AS_SEEN;
 				if
-				:: state[i] == CLAIMED && receiver[i] == d + 1 ->
-					if
-					:: cancelled[i] -> free(i)
-					:: else ->
+				:: ok && given_up -> free(i)
+				:: ok && !given_up && rung == REPLY -> state[i] = REPLIED; receiver[i] = 0
+				:: ok && !given_up && rung != REPLY ->
 #ifdef REDELIVER
-						state[i] = READY; receiver[i] = 0; returned[i] = 1
+					state[i] = READY; receiver[i] = 0; returned[i] = 1
 #else
 #ifndef NOT_TOLD
-						state[i] = DIED; receiver[i] = 0
-#else
-						skip
-#endif
-#endif
-					fi
-				:: else
-				fi
-			}
-			d_step {	/* its requests */
-				if
-				:: sender[i] == d + 1 && state[i] == CLAIMED ->
-#ifndef REAP_FORGETS_CLAIMED
-					cancelled[i] = 1; sender[i] = 0
+					state[i] = DIED; receiver[i] = 0
 #else
 					skip
 #endif
-				:: sender[i] == d + 1 && state[i] != CLAIMED -> free(i)
+#endif
 				:: else
-				fi;
-				i++
+				fi
 			}
-		:: else -> break
-		od; skip;
-		d_step { buried[d] = 1; d = 0; i = 0; }
+			if
+			:: ok
+			:: else -> goto look
+			fi
+		:: else
+		fi;
+		d_step {	/* its requests */
+			if
+			:: sender[i] == d + 1 && state[i] == CLAIMED ->
+#ifndef REAP_FORGETS_CLAIMED
+				cancelled[i] = 1; sender[i] = 0
+#else
+				skip
+#endif
+			:: sender[i] == d + 1 && state[i] != CLAIMED -> free(i)
+			:: else
+			fi;
+			i++; ok = 0; given_up = 0; rung = SILENT
+		}
+	:: else -> break
 	od
 }
 
@@ -240,9 +287,9 @@ proctype judge() {
 	byte n;
 	timeout -> d_step {
 		n = 0;
-		do :: n < SLOTS -> assert(state[n] == FREE); n++ :: else -> break od;
-		n = 0;
 		do :: n < CLIENTS -> assert(dead[n] || finished[n]); n++ :: else -> break od;
+		n = 0;
+		do :: n < SLOTS -> assert(state[n] == FREE); n++ :: else -> break od;
 		skip
 	}
 }
@@ -252,6 +299,8 @@ init {
 	atomic {
 		do :: n < CLIENTS -> run client(n); n++ :: else -> break od;
 		do :: n < PARTIES -> run server(n); n++ :: else -> break od;
-		run reaper(); run fate(); run judge();
+		n = 0;
+		do :: n < PARTIES - 1 -> run heir(n); n++ :: else -> break od;
+		run fate(); run judge();
 	}
 }

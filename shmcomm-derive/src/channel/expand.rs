@@ -52,7 +52,8 @@ fn native(channel: &Channel) -> TokenStream {
     let kind = &channel.kind;
     let carries = carries(kind);
     let value = |key: &str, default: TokenStream| channel.values.get(key).cloned().unwrap_or(default);
-    let (name, slots) = (channel.name(), value("slots", quote!(64)));
+    let slots = if kind.messages.len() == 2 { quote!(16) } else { quote!(64) };
+    let (name, slots) = (channel.name(), value("slots", slots));
     let (seats, redeliver) = (value("seats", quote!(128)), value("redeliver", quote!(false)));
     let publishers = value("publishers", quote!(1));
     let max_len = channel.values.get("max_len").map(|max_len| {

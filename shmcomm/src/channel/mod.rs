@@ -99,6 +99,8 @@ pub enum Overflow {
 
 impl Settings {
     pub(crate) const SLOTS: usize = 64;
+    /// Of request/reply: what is asked at one time, and so few that they stay in the nearest cache.
+    pub(crate) const REQUESTS: usize = 16;
     pub(crate) const SEATS: usize = 128;
     pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -109,7 +111,7 @@ impl Settings {
             None => 0,
         };
         Settings {
-            slots: Self::SLOTS,
+            slots: if carries.is_exchange() { Self::REQUESTS } else { Self::SLOTS },
             slot_size,
             seats: Self::SEATS,
             publishers: 1,
@@ -122,7 +124,7 @@ impl Settings {
 }
 
 impl<P: Pattern + ?Sized> Channel<P> {
-    /// A channel of 64 slots, each as large as its message, with 128 seats.
+    /// A channel of 64 slots, or 16 for request/reply, each as large as its message, with 128 seats.
     ///
     /// # Panics
     ///
@@ -325,7 +327,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | key | of | meaning |
 /// |---|---|---|
 /// | `name` | all | 1 to 200 bytes: parts of letters, digits, `_`, `-`, `.`, joined by `/` |
-/// | `slots` | all | how many messages the channel holds: a power of two from 2 to 1,048,576; 64 if not said |
+/// | `slots` | all | how many messages the channel holds: a power of two from 2 to 1,048,576; 64 if not said, 16 of `ReqRep` |
 /// | `slot_size` | all | bytes a message may take; as many as it has if not said |
 /// | `max_len` | `PubSub<Header, [Item]>` | how many items a tail may have; `slot_size` follows |
 /// | `seats` | all | how many ends may be open at one time, 2 to 4096; 128 if not said |

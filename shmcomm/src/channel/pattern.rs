@@ -5,7 +5,7 @@
 #[cfg(any(feature = "msgpack", feature = "pickle"))]
 use crate::codec::Decode;
 use crate::codec::{self, Codec, Encode};
-use crate::layout::Format;
+use crate::layout::{Discipline, Exchange, Format};
 use crate::message::{Fixed, Schema, ShmMessage};
 use core::marker::PhantomData;
 
@@ -190,13 +190,19 @@ impl Carries {
         }
     }
 
+    /// Whether each message has another one for a reply.
+    pub(super) const fn is_exchange(&self) -> bool {
+        self.second.is_some() && !matches!(self.format, Format::Tail)
+    }
+
     /// Bytes of a slot for a request with its reply behind it, where one message takes `slot_size`.
     pub(super) fn exchange(&self, slot_size: usize) -> usize {
         match (self.first.schema, self.second.and_then(|second| second.schema)) {
             (Some(request), Some(reply)) => {
-                slot_size.max(request.size.next_multiple_of(self.align()) + reply.size)
+                let payload = Discipline::Queue.head().max(self.align());
+                slot_size.max(Exchange::behind(request.size, payload, self.align()).reply + reply.size)
             }
-            _ => slot_size.saturating_mul(2),
+            _ => slot_size.saturating_mul(2).saturating_add(Exchange::gap(self.align())),
         }
     }
 

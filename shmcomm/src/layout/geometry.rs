@@ -145,10 +145,6 @@ impl Geometry {
         } else {
             seats
         };
-        let head: u64 = match discipline {
-            Discipline::Copied | Discipline::Pinned => 16,
-            Discipline::Queue | Discipline::SharedCopied | Discipline::SharedPinned => 32,
-        };
         // All that entries name, the one that is written, and what readers hold beyond.
         let own_slots = match discipline {
             Discipline::SharedCopied => slots + 1,
@@ -156,7 +152,7 @@ impl Geometry {
             _ => 0,
         };
         // None of this overflows: the largest product is 2^26 slots of 2^31 + 2 pages.
-        let payload_offset = head.max(align);
+        let payload_offset = (discipline.head() as u64).max(align);
         let end = payload_offset + slot_size;
         let (state_offset, stride) = match discipline.states() {
             0 => (end.next_multiple_of(align.max(64)), end.next_multiple_of(align.max(64))),

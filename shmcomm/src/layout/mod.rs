@@ -17,18 +17,20 @@
 //!
 //! All numbers are in the byte order of the machine: a segment never leaves it.
 
+mod exchange;
 pub(crate) mod geometry;
 #[cfg(all(feature = "python", not(loom)))]
 pub(crate) mod python;
 mod region;
 
+pub(crate) use exchange::Exchange;
 pub(crate) use geometry::{
     Geometry, GeometryError, MAX_PUBLISHERS, MAX_SCHEMA, MAX_SEATS, MAX_SLOT_SIZE, MAX_SLOTS, PINNED_READERS,
     Shape,
 };
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
-pub(crate) use region::{Line, Region};
+pub(crate) use region::{Line, Region, Words};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -308,6 +310,14 @@ impl Discipline {
             Discipline::Pinned => 2,
             Discipline::SharedPinned => 1,
             Discipline::Copied | Discipline::Queue | Discipline::SharedCopied => 0,
+        }
+    }
+
+    /// Bytes of a slot before its payload, where that asks for no alignment.
+    pub(crate) const fn head(self) -> usize {
+        match self {
+            Discipline::Copied | Discipline::Pinned => 16,
+            Discipline::Queue | Discipline::SharedCopied | Discipline::SharedPinned => 32,
         }
     }
 

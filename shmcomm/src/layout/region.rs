@@ -61,29 +61,38 @@ mod real {
             unsafe { self.base.add(at) }
         }
 
+        /// The words in `N` bytes from byte `at` on.
+        #[inline(always)]
+        pub(crate) fn words<const N: usize>(&self, at: usize) -> Words<N> {
+            assert!(at.is_multiple_of(8));
+            Words(self.ptr(at, N))
+        }
+
         /// The words from byte `at` on, which one participant or one event has for its own.
         pub(crate) fn line(&self, at: usize) -> Line {
-            assert!(at.is_multiple_of(8));
-            Line(self.ptr(at, LINE))
+            self.words(at)
         }
     }
 
     /// Words that are used often: found to be in the region once.
     ///
-    /// Invariant: aligned to 8, and [`LINE`] bytes from there are in the region, whose invariants hold.
-    #[derive(Clone, Copy, Debug)]
-    pub(crate) struct Line(NonNull<u8>);
+    /// Invariant: aligned to 8, and `N` bytes from there are in the region, whose invariants hold.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Words<const N: usize>(NonNull<u8>);
+
+    /// Words of one participant or one event.
+    pub(crate) type Line = Words<LINE>;
 
     // SAFETY: as for `Region`.
-    unsafe impl Send for Line {}
+    unsafe impl<const N: usize> Send for Words<N> {}
     // SAFETY: as for `Region`.
-    unsafe impl Sync for Line {}
+    unsafe impl<const N: usize> Sync for Words<N> {}
 
-    impl Line {
+    impl<const N: usize> Words<N> {
         /// The word at byte `at`. With a constant nothing is left of the checks.
         #[inline(always)]
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
-            assert!(at.is_multiple_of(8) && at <= LINE - 8);
+            assert!(at.is_multiple_of(8) && at + 8 <= N);
             // SAFETY: in bounds and aligned (just checked, and the invariant), and shared only as an atomic.
             unsafe { AtomicU64::from_ptr(self.0.as_ptr().add(at).cast()) }
         }
@@ -91,7 +100,7 @@ mod real {
         /// The half word at byte `at`.
         #[inline(always)]
         pub(crate) fn u32(&self, at: usize) -> &AtomicU32 {
-            assert!(at.is_multiple_of(4) && at <= LINE - 4);
+            assert!(at.is_multiple_of(4) && at + 4 <= N);
             // SAFETY: as for `u64`.
             unsafe { AtomicU32::from_ptr(self.0.as_ptr().add(at).cast()) }
         }
@@ -113,7 +122,7 @@ mod model {
     /// As the real one, over a [`Heap`](super::Heap) that outlives every copy.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Region {
-        words: NonNull<Words>,
+        words: NonNull<Memory>,
     }
 
     // SAFETY: loom's objects are made for threads, and the heap outlives the region.
@@ -127,7 +136,7 @@ mod model {
     const STATES: usize = 2;
 
     #[derive(Debug)]
-    pub(crate) struct Words {
+    pub(crate) struct Memory {
         geometry: Geometry,
         /// `HEAD`, `MESSAGES`, `BYTES`, `HOLES`, then `TAIL`, `RECEIVED`, `REDELIVERED`, then `JOINS`.
         control: [AtomicU64; 8],
@@ -141,7 +150,7 @@ mod model {
         cells: Vec<UnsafeCell<u64>>,
     }
 
-    impl Words {
+    impl Memory {
         pub(crate) fn new(geometry: &Geometry) -> Self {
             let copied = matches!(geometry.discipline, Discipline::Copied | Discipline::SharedCopied);
             let payload = (geometry.slot_size as usize).div_ceil(8);
@@ -149,7 +158,7 @@ mod model {
             let entries = if geometry.discipline.shared() { geometry.slots } else { 0 };
             let words = SLOT_WORDS + STATES + if copied { payload } else { 0 };
             let cells = if copied { 0 } else { payload };
-            Words {
+            Memory {
                 geometry: *geometry,
                 control: core::array::from_fn(|_| AtomicU64::new(0)),
                 seats: (0..geometry.seats).map(|_| core::array::from_fn(|_| AtomicU64::new(0))).collect(),
@@ -169,22 +178,22 @@ mod model {
     impl Region {
         /// # Safety
         /// `words` outlives every copy.
-        pub(crate) const unsafe fn new(words: NonNull<Words>) -> Self {
+        pub(crate) const unsafe fn new(words: NonNull<Memory>) -> Self {
             Region { words }
         }
 
-        fn words(&self) -> &Words {
+        fn memory(&self) -> &Memory {
             // SAFETY: the promise of `new`; nobody takes a `&mut`.
             unsafe { self.words.as_ref() }
         }
 
         pub(crate) fn len(&self) -> usize {
-            self.words().geometry.segment_size as usize
+            self.memory().geometry.segment_size as usize
         }
 
         /// The word at byte `at`: one of those that a ring may touch.
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
-            let words = self.words();
+            let words = self.memory();
             match at {
                 control::HEAD..=control::HOLES => &words.control[(at - control::HEAD) / 8],
                 control::TAIL..=control::REDELIVERED => &words.control[4 + (at - control::TAIL) / 8],
@@ -217,13 +226,17 @@ mod model {
             }
         }
 
+        pub(crate) fn words<const N: usize>(&self, at: usize) -> Words<N> {
+            Words { region: *self, at }
+        }
+
         pub(crate) fn line(&self, at: usize) -> Line {
-            Line { region: *self, at }
+            self.words(at)
         }
 
         /// The 8 bytes of payload at byte `at`, for whoever owns the slot.
         pub(crate) fn cell(&self, at: usize) -> &UnsafeCell<u64> {
-            let words = self.words();
+            let words = self.memory();
             let geometry = &words.geometry;
             let (slot, byte) = words.split(at);
             let each = words.cells.len() / geometry.slots_in_all() as usize;
@@ -233,12 +246,14 @@ mod model {
 
     /// As the real one.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct Line {
+    pub(crate) struct Words<const N: usize> {
         region: Region,
         at: usize,
     }
 
-    impl Line {
+    pub(crate) type Line = Words<{ crate::layout::LINE }>;
+
+    impl<const N: usize> Words<N> {
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
             self.region.u64(self.at + at)
         }
@@ -246,9 +261,9 @@ mod model {
 }
 
 #[cfg(loom)]
-pub(crate) use model::{Line, Region};
+pub(crate) use model::{Line, Region, Words};
 #[cfg(not(loom))]
-pub(crate) use real::{Line, Region};
+pub(crate) use real::{Line, Region, Words};
 
 /// Zeroed memory in the shape of a segment, for tests and models. The maker keeps it alive for as
 /// long as anybody uses a region of it.
@@ -256,7 +271,7 @@ pub(crate) use real::{Line, Region};
 #[derive(Debug)]
 pub(crate) struct Heap {
     #[cfg(loom)]
-    words: core::ptr::NonNull<model::Words>,
+    words: core::ptr::NonNull<model::Memory>,
     #[cfg(not(loom))]
     bytes: core::ptr::NonNull<u8>,
     #[cfg(not(loom))]
@@ -298,7 +313,7 @@ impl Drop for Heap {
 #[cfg(loom)]
 impl Heap {
     pub(crate) fn new(geometry: &super::Geometry) -> Self {
-        let words = Box::leak(Box::new(model::Words::new(geometry)));
+        let words = Box::leak(Box::new(model::Memory::new(geometry)));
         Heap { words: core::ptr::NonNull::from(words) }
     }
 

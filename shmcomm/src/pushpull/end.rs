@@ -111,12 +111,13 @@ impl End {
         Ok(Watched::new(QueueWatch::new(self.attachment.witness()?.clone(), awaited)))
     }
 
-    /// Counts a call, and looks for the dead every so often.
+    /// Counts a call, and looks every so often for the dead, and for what was put back without a word.
     #[inline]
     pub(super) fn called(&mut self) {
         self.calls = self.calls.wrapping_add(1);
         if self.calls.is_multiple_of(PROBE) {
             self.sweep();
+            self.queue.look_everywhere();
         }
     }
 

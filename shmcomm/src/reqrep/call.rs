@@ -3,12 +3,12 @@
 //! Owns the ticket: whoever has it fetches the answer or gives the request up. What it waits with is
 //! in `end`.
 
-use super::end::{End, What};
+use super::end::{End, Polls, What};
 use super::form::Read;
 use super::{RequestError, RequestTimeoutError};
 use crate::error::Error;
 use crate::fault::fault_point;
-use crate::ring::queue::{Closed, Reply, Ticket};
+use crate::ring::queue::{Closed, Ticket};
 use crate::wait::Deadline;
 use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::cell::{OnceCell, RefCell};
@@ -24,34 +24,32 @@ use std::time::{Duration, Instant};
 /// there are slots; each holds one until its answer is fetched or it is dropped.
 ///
 /// **If the replier dies** with the request, the answer is `PeerDied`, within 50 ms of the death for
-/// who waits, within 20 ms and eight polls for who polls; on a channel with `redeliver: true` another replier gets it.
+/// who waits, within 20 ms and a hundred polls for who polls; on a channel with `redeliver: true` another replier gets it.
 #[must_use = "dropping a call gives the request up"]
 pub struct Call<'r, R> {
     pub(super) end: &'r RefCell<End>,
     /// Until the answer was fetched.
     pub(super) ticket: Option<Ticket>,
     pub(super) read: Read<R>,
+    pub(super) polls: Polls,
     /// Goes with the answer, for those who wait for it without using the call, once there are any.
     pub(super) unanswered: OnceCell<Arc<()>>,
 }
 
 impl<'r, R> Call<'r, R> {
     #[inline]
-    pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, read: Read<R>) -> Self {
-        Call { end, ticket: Some(ticket), read, unanswered: OnceCell::new() }
+    pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, polls: Polls, read: Read<R>) -> Self {
+        Call { end, ticket: Some(ticket), read, polls, unanswered: OnceCell::new() }
     }
 
     /// The answer, if it is there; `None` also after it was given. Never blocks.
     #[inline]
     pub fn poll(&mut self) -> Option<Result<R, RequestError>> {
         let end = &mut *self.end.borrow_mut();
-        if !is_there(end, &self.ticket)? {
-            return None;
-        }
+        let answer = end.answer(self.ticket.as_ref()?, &mut self.polls)?;
+        let answer = fetch(end, &mut self.ticket, answer, self.read);
         self.unanswered.take();
-        // Nothing is there without a ticket but that this is a forked child.
-        let Some(ticket) = self.ticket.take() else { return Some(Err(RequestError::Forked)) };
-        Some(fetch(end, ticket, self.read))
+        Some(answer)
     }
 
     /// The answer; blocks until there is one.
@@ -106,47 +104,50 @@ impl<'r, R> Call<'r, R> {
     }
 }
 
-/// Whether [`fetch`] has something for `ticket`; `None` where it was fetched before.
+/// What `answer` says of the request that `ticket` stands for; takes the ticket.
 #[inline(always)]
-pub(super) fn is_there(end: &mut End, ticket: &Option<Ticket>) -> Option<bool> {
-    if end.attachment.forked() || end.queue.poll_reply(ticket.as_ref()?) != Reply::Pending {
-        return Some(true);
-    }
-    end.called();
-    Some(false)
-}
-
-/// The answer that `ticket` stands for.
-#[inline(always)]
-pub(super) fn fetch<R>(end: &mut End, ticket: Ticket, read: Read<R>) -> Result<R, RequestError> {
-    let len = match end.answer(&ticket) {
-        Ok(len) => len,
-        Err(why) => return Err(fail(end, ticket, why)),
+pub(super) fn fetch<R>(
+    end: &mut End,
+    ticket: &mut Option<Ticket>,
+    answer: Result<usize, RequestError>,
+    read: Read<R>,
+) -> Result<R, RequestError> {
+    let (len, asked) = match (answer, &*ticket) {
+        (Ok(len), Some(asked)) => (len, asked),
+        (Ok(_), None) => return Err(RequestError::Unanswered),
+        (Err(why), _) => return Err(fail(end, ticket, why)),
     };
     fault_point!("call.reading");
-    let answer = read(end.queue.reply_bytes(&ticket, len));
+    let answer = read(end.queue.reply_bytes(asked, len));
     if let Err(RequestError::Invalid(why)) = &answer {
         end.counts.refused(why, &end.attachment);
     }
-    close(end, ticket);
+    if let Some(ticket) = ticket.take() {
+        over(end, end.queue.finish(ticket));
+    }
     answer
 }
 
 /// Ends a call that has no reply.
 #[cold]
 #[inline(never)]
-fn fail(end: &End, ticket: Ticket, why: RequestError) -> RequestError {
+fn fail(end: &End, ticket: &mut Option<Ticket>, why: RequestError) -> RequestError {
     // What is mapped in a forked child belongs to the parent alone.
-    if !end.attachment.forked() {
+    if let Some(ticket) = ticket.take().filter(|_| !end.attachment.forked()) {
         close(end, ticket);
     }
     why
 }
 
-/// Gives up what `ticket` stands for, and tells others if there is room now.
-#[inline]
+/// Gives up what `ticket` stands for.
 pub(super) fn close(end: &End, ticket: Ticket) {
-    if end.queue.close(ticket) == Closed::Freed {
+    over(end, end.queue.close(ticket));
+}
+
+/// Tells others if there is room now.
+#[inline(always)]
+fn over(end: &End, closed: Closed) {
+    if closed == Closed::Freed {
         end.wake.room.notify();
     }
 }

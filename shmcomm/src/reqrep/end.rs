@@ -20,6 +20,8 @@ use crate::waitset::{Awaited, QueueWatch, Watched};
 const LOOK: u64 = 20_000_000;
 /// So many calls come between two looks at the clock, where nothing makes an end wait.
 const PROBE: u32 = 8;
+/// Polls of a call between two that look at more than its bell, though nobody was woken.
+const LOOK_CLOSER: u32 = 64;
 
 /// Requests live no longer than those who ask, so nothing keeps a segment without participants.
 const KEEPER: Keeper = Keeper { sweep: |region, geometry, seat| sweep(region, geometry, seat, false), spent };
@@ -54,6 +56,16 @@ pub(super) struct End {
     patience: Patience,
     calls: u32,
     looked: u64,
+    /// The coarse clock after the last request.
+    now: u64,
+}
+
+/// Looks at an answer that found nothing.
+pub(super) struct Polls {
+    count: u32,
+    /// How often those who wait for replies had been woken at the last one: they are, after a request of theirs
+    /// was found with a dead replier.
+    woken: u32,
 }
 
 /// What this end has done. Mirrored in its seat.
@@ -124,7 +136,7 @@ impl End {
             replies: Event::new(region, control::REPLIES),
         };
         let (counts, patience, looked) = (Counts::default(), Patience::new(), os::monotonic_coarse());
-        let end = End { attachment, queue, counts, wake, patience, calls: 0, looked };
+        let end = End { attachment, queue, counts, wake, patience, calls: 0, looked, now: looked };
         end.sweep();
         Ok(end)
     }
@@ -138,29 +150,55 @@ impl End {
         if self.attachment.forked() {
             return Err(CallError::Forked);
         }
-        self.called();
-        // Before the slot is taken: repliers look at it from then on.
-        let now = os::monotonic_coarse();
         let Some(mut loan) = self.queue.begin_request() else { return Err(CallError::Full) };
         let len = write(loan.request_room()).map_err(CallError::Unencodable)?;
         fault_point!("push.written");
-        let ticket = loan.request(len, now).ok_or(CallError::Damaged)?;
+        let ticket = loan.request(len, self.now).ok_or(CallError::Damaged)?;
         self.counts.message(len, false, &self.attachment);
         self.wake.requests.notify();
+        // The clock ticks every few milliseconds, and is read while the replier works.
+        let now = os::monotonic_coarse();
+        if now != self.now {
+            self.now = now;
+            self.queue.date(&ticket, now);
+            self.look_for_the_dead(now);
+        }
         Ok(ticket)
     }
 
-    /// Bytes of the reply to a request that is answered, or why there is none.
+    /// The answer that `ticket` stands for, if it is there: the bytes of the reply, or why there is none.
+    /// `polls` are the looks that found nothing.
     #[inline(always)]
-    pub(super) fn answer(&self, ticket: &Ticket) -> Result<usize, RequestError> {
+    pub(super) fn answer(
+        &mut self,
+        ticket: &Ticket,
+        polls: &mut Polls,
+    ) -> Option<Result<usize, RequestError>> {
         if self.attachment.forked() {
-            return Err(RequestError::Forked);
+            return Some(Err(RequestError::Forked));
         }
-        match self.queue.poll_reply(ticket) {
-            Reply::Replied(len) => Ok(len),
-            Reply::Unanswered => Err(RequestError::Unanswered),
-            Reply::PeerDied | Reply::Pending => Err(RequestError::PeerDied),
+        let mut reply = self.queue.poll_reply(ticket);
+        if reply == Reply::Pending {
+            self.called();
+            polls.count = polls.count.wrapping_add(1);
+            let woken = self.wake.replies.wakes();
+            if woken != polls.woken || polls.count.is_multiple_of(LOOK_CLOSER) {
+                polls.woken = woken;
+                reply = self.queue.find_reply(ticket);
+            }
         }
+        match reply {
+            Reply::Pending => None,
+            Reply::Replied(len) => Some(Ok(len)),
+            Reply::Unanswered => Some(Err(RequestError::Unanswered)),
+            Reply::PeerDied => Some(Err(RequestError::PeerDied)),
+        }
+    }
+
+    /// After a request was sent, before the first look at its answer.
+    #[inline(always)]
+    pub(super) fn no_polls(&self) -> Polls {
+        Polls { count: 0, woken: self.wake.replies.wakes() }
     }
 
     /// For those who wait for it without using it.
@@ -169,20 +207,21 @@ impl End {
     }
 
     /// Counts a call that need not wait, and looks for the dead every so often.
-    #[inline]
+    #[inline(always)]
     pub(super) fn called(&mut self) {
         self.calls = self.calls.wrapping_add(1);
         if self.calls.is_multiple_of(PROBE) {
-            self.look_for_the_dead();
+            self.look_for_the_dead(os::monotonic_coarse());
         }
     }
 
-    /// Looks for the dead, if that was not done just now.
-    pub(super) fn look_for_the_dead(&mut self) {
-        let now = os::monotonic_coarse();
+    /// Looks for the dead, and for what they put back without saying so, if that was not done just before `now`.
+    #[inline(always)]
+    fn look_for_the_dead(&mut self, now: u64) {
         if now.saturating_sub(self.looked) >= LOOK {
             self.looked = now;
             self.sweep();
+            self.queue.look_everywhere();
         }
     }
 
@@ -232,7 +271,10 @@ impl Await for Waiting<'_, '_> {
         }
         self.end.sweep();
         self.end.queue.look_everywhere();
-        self.look()
+        match self.what {
+            What::Reply(ticket) => (self.end.queue.find_reply(ticket) != Reply::Pending).then_some(()),
+            _ => self.look(),
+        }
     }
 
     fn event(&self) -> Event {

@@ -7,6 +7,7 @@ use super::end::{Counts, Wake};
 use super::request::refuse;
 use super::{RequestError, ServeError};
 use crate::codec::{Decode, Encode, EncodeError};
+use crate::layout::Exchange;
 use crate::message::in_place::{InPlace, copy_out};
 use crate::message::{self, Invalid, ShmMessage};
 use crate::ring::{AtHome, Keep, queue};
@@ -122,12 +123,13 @@ pub(super) fn encode<M: ?Sized, C: Encode<M>>(
     move |room| C::encode(message, room)
 }
 
-/// Encodes a request. It gets the first half of its slot, so that every reply has the other one.
+/// Encodes a request. It gets the first half of what its slot has for messages, so that every reply has the
+/// other one.
 pub(super) fn encode_request<Q: ?Sized, C: Encode<Q>>(
     request: &Q,
 ) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
     move |room| {
-        let half = room.len() / 2;
+        let half = room.len().saturating_sub(Exchange::gap(1)) / 2;
         C::encode(request, &mut room[..half])
     }
 }

@@ -3,8 +3,8 @@
 //! Owns the future forms of `request`, [`Call`] and `recv`. Waits with `wait::task`. A request whose
 //! future is dropped is given up, as a dropped [`Call`] is.
 
-use super::call::{close, fetch, is_there};
-use super::end::{End, What};
+use super::call::{close, fetch};
+use super::end::{End, Polls, What};
 use super::form::{Read, copy, decoded, encode, encode_request, fixed_reply, in_place, reply};
 use super::replier::NEVER;
 use super::{Call, CallError, Replier, Request, RequestError, Requester, ServeError};
@@ -37,18 +37,17 @@ impl Drop for Asked<'_> {
 fn poll_answer<R>(
     end: &mut End,
     ticket: &mut Option<Ticket>,
+    polls: &mut Polls,
     read: Read<R>,
     nap: &mut Nap,
     context: &mut Context<'_>,
 ) -> Poll<Result<R, RequestError>> {
     loop {
-        if is_there(end, ticket) == Some(true)
-            && let Some(ticket) = ticket.take()
-        {
-            return Poll::Ready(fetch(end, ticket, read));
-        }
         // Only where the answer was polled for, and given, before.
         let Some(waited) = &*ticket else { return Poll::Ready(Err(RequestError::Unanswered)) };
+        if let Some(answer) = end.answer(waited, polls) {
+            return Poll::Ready(fetch(end, ticket, answer, read));
+        }
         core::task::ready!(nap.poll(&mut end.waiting(What::Reply(waited)), context));
     }
 }
@@ -70,11 +69,12 @@ impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
                 Err(CallError::Damaged) => return Err(RequestError::Damaged),
             }
         };
+        let mut polls = end.no_polls();
         let mut asked = Asked { end, ticket: Some(ticket) };
         let mut nap = Nap::new();
         poll_fn(|context| {
             let Asked { end, ticket } = &mut asked;
-            poll_answer(end, ticket, read, &mut nap, context)
+            poll_answer(end, ticket, &mut polls, read, &mut nap, context)
         })
         .await
     }
@@ -125,8 +125,8 @@ impl<R> Future for Answer<'_, R> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Answer { call, nap } = self.get_mut();
-        let Call { end, ticket, read, unanswered } = call;
-        let answer = poll_answer(&mut end.borrow_mut(), ticket, *read, nap, context);
+        let Call { end, ticket, read, polls, unanswered } = call;
+        let answer = poll_answer(&mut end.borrow_mut(), ticket, polls, *read, nap, context);
         if answer.is_ready() {
             unanswered.take();
         }

@@ -169,8 +169,9 @@ impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
         write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
         read: Read<R>,
     ) -> Result<Call<'_, R>, CallError> {
-        let ticket = self.end.borrow_mut().send(write)?;
-        Ok(Call::new(&self.end, ticket, read))
+        let mut end = self.end.borrow_mut();
+        let ticket = end.send(write)?;
+        Ok(Call::new(&self.end, ticket, end.no_polls(), read))
     }
 
     fn send_until(

@@ -36,6 +36,13 @@ impl Event {
         Words { waiters: self.words.u32(event::WAITERS), futex: self.futex() }
     }
 
+    /// How often somebody was woken: it has changed once everybody was.
+    #[inline]
+    pub(crate) fn wakes(&self) -> u32 {
+        // Acquire: who sees a wake sees what it was about.
+        self.futex().load(Ordering::Acquire)
+    }
+
     /// Asks to be woken, for somebody who sleeps elsewhere: see [`super::Watch::ask`].
     pub(crate) fn ask(&self) -> Word {
         let value = self.words().ask();

@@ -4,7 +4,7 @@
 //! `wait`. Never takes a message, but makes good what the dead left.
 
 use crate::layout::control;
-use crate::ring::queue::{Queue, Reply, Ticket};
+use crate::ring::queue::{Queue, Ticket};
 use crate::segment::Witness;
 use crate::wait::{Event, Watch, Word};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -44,7 +44,7 @@ impl Watch for QueueWatch {
         match &self.awaited {
             Awaited::Item => queue.has_ready(),
             Awaited::Room => queue.has_room(),
-            Awaited::Reply(ticket, _) => queue.poll_reply(ticket) != Reply::Pending,
+            Awaited::Reply(ticket, _) => queue.is_answered(ticket),
         }
     }
 
@@ -52,6 +52,7 @@ impl Watch for QueueWatch {
         if !self.witness.forked() && self.witness.sweep_dead() > 0 {
             self.witness.wake_all();
         }
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).look_everywhere();
         self.look()
     }
 

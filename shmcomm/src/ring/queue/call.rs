@@ -1,7 +1,8 @@
 //! [`Ticket`]: the requester's side of a request that is on its way.
 
+use super::bell::{Back, Bell};
 use super::slots::{Slot, Step, TRIES};
-use super::word::State;
+use super::word::{State, Word};
 use super::{Loan, Queue};
 use crate::fault::{fault_point, mutant};
 
@@ -9,11 +10,12 @@ use crate::fault::{fault_point, mutant};
 ///
 /// Losing one without [`Queue::close`] costs its slot until this participant is gone.
 #[must_use = "a request holds its slot until it is closed"]
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Ticket {
     slot: Slot,
-    /// Bytes of the request; the reply lies behind them.
-    request: usize,
+    back: Back,
+    /// The word as it was published.
+    word: Word,
 }
 
 /// What is known of a request.
@@ -41,8 +43,8 @@ pub(crate) enum Closed {
 
 impl Ticket {
     #[inline]
-    pub(super) fn new(slot: Slot, request: usize) -> Self {
-        Ticket { slot, request }
+    pub(super) fn new(slot: Slot, back: Back, word: Word) -> Self {
+        Ticket { slot, back, word }
     }
 
     /// For those who look for the answer without fetching it.
@@ -59,34 +61,58 @@ impl Queue {
         self.claim_for_push()
     }
 
-    /// Looks for the answer. One load.
+    /// Says when the request was sent, in nanoseconds of the sender's choice of clock.
+    #[cold]
+    pub(crate) fn date(&self, ticket: &Ticket, nanos: u64) {
+        self.slots.set_sent_at(ticket.slot, nanos);
+    }
+
+    /// Looks for the answer. One load, of a line that only whoever answers changes.
     #[inline]
     pub(crate) fn poll_reply(&self, ticket: &Ticket) -> Reply {
+        match ticket.back.bell() {
+            Bell::Silent => Reply::Pending,
+            Bell::Reply(len) => Reply::Replied(len),
+            Bell::NoReply => self.find_reply(ticket),
+        }
+    }
+
+    /// Looks for the answer, also where the bell should have rung and did not, as in a damaged segment.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn find_reply(&self, ticket: &Ticket) -> Reply {
+        if let Bell::Reply(len) = ticket.back.bell() {
+            return Reply::Replied(len);
+        }
         let word = self.slots.word(ticket.slot);
         if !self.slots.is_my_request(word) {
             return Reply::PeerDied;
         }
         match word.state() {
-            State::Replied => Reply::Replied(self.reply_len(ticket)),
             State::Unanswered => Reply::Unanswered,
             State::Died => Reply::PeerDied,
+            // A reply without a bell: it has just been rung, or never will be.
+            State::Replied => match ticket.back.bell() {
+                Bell::Reply(len) => Reply::Replied(len),
+                _ => Reply::PeerDied,
+            },
             _ => Reply::Pending,
         }
     }
 
-    /// Bytes of a reply that is there.
-    #[inline]
-    fn reply_len(&self, ticket: &Ticket) -> usize {
-        let room = self.slots.size - self.slots.reply_offset(ticket.request);
-        self.slots.reply_len(ticket.slot).min(room as u64) as usize
+    /// Whether there is something to look at, for those who may ask after the ticket is closed: what was the
+    /// bell may be part of a message then, and is not for them to read.
+    pub(crate) fn is_answered(&self, ticket: &Ticket) -> bool {
+        let word = self.slots.word(ticket.slot);
+        !self.slots.is_my_request(word) || !matches!(word.state(), State::Ready | State::Claimed)
     }
 
     /// Bytes of the reply; 0 without one.
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn replied(&self, ticket: &Ticket) -> usize {
-        match self.poll_reply(ticket) {
-            Reply::Replied(len) => len,
+        match ticket.back.bell() {
+            Bell::Reply(len) => len,
             _ => 0,
         }
     }
@@ -95,12 +121,12 @@ impl Queue {
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn reply_ptr(&self, ticket: &Ticket) -> core::ptr::NonNull<u8> {
-        self.slots.payload(ticket.slot, self.slots.reply_offset(ticket.request))
+        self.slots.reply(ticket.slot, &ticket.back)
     }
 
     #[cfg(loom)]
     pub(crate) fn get_reply(&self, ticket: &Ticket, from: usize) -> u64 {
-        let at = if mutant("queue reply over request") { 0 } else { self.slots.reply_offset(ticket.request) };
+        let at = if mutant("queue reply over request") { 0 } else { ticket.back.from };
         fault_point!("call.reading");
         self.slots.get(ticket.slot, at + from)
     }
@@ -111,40 +137,35 @@ impl Queue {
         (word.is(State::Claimed) && self.slots.is_my_request(word)).then(|| word.receiver()).flatten()
     }
 
+    /// Ends a request whose reply was looked at.
+    #[inline(always)]
+    pub(crate) fn finish(&self, ticket: Ticket) -> Closed {
+        fault_point!("call.read");
+        // No look before it: the line is with the replier.
+        let word = ticket.word.replied();
+        match self.slots.change(ticket.slot, word, word.freed(), Step::Close) {
+            Ok(()) => Closed::Freed,
+            Err(_) => self.close(ticket),
+        }
+    }
+
     /// Gives the request up, in whatever state it is: takes it back if nobody has it yet, tells its
     /// replier that the reply is not wanted, or frees the slot of the reply.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub(crate) fn close(&self, ticket: Ticket) -> Closed {
+        let replied = matches!(ticket.back.bell(), Bell::Reply(_));
         let mut word = self.slots.word(ticket.slot);
-        let reply = word.is(State::Replied) && self.slots.is_my_request(word);
-        let keep = || {
-            self.slots.keep_lines(
-                ticket.slot,
-                self.slots.reply_offset(ticket.request),
-                self.reply_len(&ticket),
-            );
-        };
-        if reply {
-            // Nobody looks at the reply any more: its ticket is here.
-            if !mutant("queue keep reply too late") {
-                keep();
-            }
-            fault_point!("call.kept");
-        }
         for _ in 0..TRIES {
             if !self.slots.is_my_request(word) {
                 break;
             }
-            let left = word.is(State::Claimed) && !mutant("queue cancel frees claimed");
+            // From the bell on it is ours, though its replier may not have said so in the word.
+            let left = word.is(State::Claimed) && !replied && !mutant("queue cancel frees claimed");
             let to = if left { word.abandoned() } else { word.freed() };
             match self.slots.change(ticket.slot, word, to, Step::Close) {
                 Ok(()) if left => return Closed::LeftToReplier,
-                Ok(()) => {
-                    if reply && mutant("queue keep reply too late") {
-                        keep();
-                    }
-                    return Closed::Freed;
-                }
+                Ok(()) => return Closed::Freed,
                 Err(seen) => word = seen,
             }
         }

@@ -1,9 +1,10 @@
 //! [`Loan`]: a free slot that a pusher fills.
 
+use super::bell::Bell;
 use super::slots::{Slot, Step};
 use super::word::{State, Word};
 use super::{Queue, Ticket};
-use crate::fault::{dying, fault_point};
+use crate::fault::{dying, fault_point, mutant};
 use core::mem::ManuallyDrop;
 
 /// A slot to write a message into.
@@ -21,9 +22,10 @@ pub(crate) struct Loan<'a> {
 }
 
 impl<'a> Loan<'a> {
+    /// Of the slot at `position`, which is ours now and whose word was `free`.
     #[inline(always)]
-    pub(super) fn new(queue: &'a mut Queue, position: u64, word: Word) -> Self {
-        let slot = queue.slots.slot(position);
+    pub(super) fn new(queue: &'a mut Queue, position: u64, slot: Slot, free: Word) -> Self {
+        let word = free.writing(queue.slots.seat);
         Loan { queue, position, slot, word }
     }
 
@@ -56,9 +58,14 @@ impl<'a> Loan<'a> {
     /// Sends the first `len` bytes as a request.
     #[inline(always)]
     pub(crate) fn request(self, len: usize, nanos: u64) -> Option<Ticket> {
-        let len = len.min(self.capacity());
-        let slot = self.slot;
-        self.send(len, nanos, true).then(|| Ticket::new(slot, len))
+        let (slots, slot) = (&self.queue.slots, self.slot);
+        let len = len.min(slots.longest_request);
+        let back = slots.back(slot, len);
+        if !mutant("queue bell rings on") {
+            back.ring(Bell::Silent);
+        }
+        let word = self.word.ready(true);
+        self.send(len, nanos, true).then(|| Ticket::new(slot, back, word))
     }
 
     #[inline(always)]

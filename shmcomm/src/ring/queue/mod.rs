@@ -16,6 +16,7 @@
 //! | WRITING    | the sender         | the sender: READY, or FREE if it gave up                  |
 //! | READY      | nobody             | a receiver: CLAIMED; a requester that cancels: FREE       |
 //! | CLAIMED    | the receiver       | the receiver: FREE, READY, REPLIED or UNANSWERED          |
+//! | … and rung | the sender         | the receiver: REPLIED; the requester: FREE                |
 //! | REPLIED    | the sender         | the requester: FREE                                       |
 //! | UNANSWERED | nobody             | the requester: FREE                                       |
 //! | DIED       | nobody             | the requester: FREE                                       |
@@ -40,6 +41,7 @@
 //! | WRITING by the dead                | FREE                                                 |
 //! | CLAIMED by the dead, a job         | READY, redelivered                                   |
 //! | CLAIMED by the dead, a request     | DIED; or READY, redelivered, if the service says so  |
+//! | … whose bell it had rung           | REPLIED                                              |
 //! | … which its sender had given up    | FREE                                                 |
 //! | a request of the dead, CLAIMED     | CLAIMED, cancelled: the receiver frees it            |
 //! | a request of the dead, other state | FREE                                                 |
@@ -62,10 +64,12 @@
 //!
 //! 1. A word changes only by a compare-exchange of the whole; its lap never goes back.
 //! 2. In WRITING and REPLIED the sender, in CLAIMED the receiver may touch the payload, and nobody
-//!    else; a seat has one owner at a time, who holds its lock.
+//!    else, except that the payload is the sender's from the bell on; a seat has one owner at a time, who
+//!    holds its lock.
 //! 3. Only the participant whose seat the word names leaves WRITING, CLAIMED and REPLIED, except
-//!    that carrying changes the lap and cancelling the flag; when it is dead, whoever holds the lock
-//!    of its seat does.
+//!    that carrying changes the lap and cancelling the flag, and that a requester that has heard the bell
+//!    frees the slot whether its replier has come to REPLIED or not; when it is dead, whoever holds the
+//!    lock of its seat does.
 //! 4. A position is taken only by somebody that saw all lower ones taken. Hence, if `p` is taken,
 //!    all positions up to `p - slots` are done.
 //! 5. Whoever sees that a position is taken also sees that all lower ones are: 4 and [change].
@@ -76,6 +80,8 @@
 //! 7. The requests of a seat are told apart by their slots: a slot names the requester from WRITING
 //!    until it frees or cancels, so a second request cannot be in it, and a late reply finds the
 //!    flag and frees the slot. There is no number to be compared, and none to repeat.
+//!    The bell is silent when a request is published, and rung only by who has it CLAIMED: before the
+//!    slot can be free, so no bell is heard by a later request.
 //! 8. The messages of one pusher are on rising positions, and a receiver takes a message only if no
 //!    lower position that it passed over as WRITING has become READY since. Hence first in, first
 //!    out per pusher, except for messages that are redelivered.
@@ -87,33 +93,51 @@
 //! between two changes. A seat's death and the reaping of it are ordered by the lock of the seat,
 //! which the operating system hands over.
 //!
-//! A second pair spares receivers a look below their cursor, which would take slots from those who
+//! A second pair hands a reply over: [rung] is the `Release` store of the bell, after the reply was written,
+//! [heard] its `Acquire` load. Whoever frees the slot then says so by a [change], as always.
+//!
+//! A third pair spares receivers a look below their cursor, which would take slots from those who
 //! work on them. [count]: whoever put messages back adds them to `REDELIVERED` afterwards (release);
 //! [recall]: who finds nothing above looks below if that number has changed since a look found nothing
-//! there (acquire). It is a hint: its writer may die before it, so every 64th look without success goes
-//! below, and the first one after each sweep of those who wait.
+//! there (acquire). It is a hint: its writer may die before it, so the first look after each sweep goes
+//! below, and every 8192nd that finds nothing.
 //!
 //! # Lines
 //!
 //! What a message costs between two processors is its lines and who may write them. Two rules, which
 //! no invariant rests on:
 //!
-//! * A line is left *written* by whoever hands it on. A receiver that has looked at a payload, and a
-//!   requester that has looked at a reply, write a word of each line over with what is there before they
-//!   leave the slot, while it is still theirs (invariant 2): see `Slots::keep_lines`. The bytes stay as
-//!   they are, word for word, so that a death in between leaves the message whole for a redelivery.
+//! * A line is left *written* by whoever hands it on. A receiver of a job that has looked at it writes a word
+//!   of each line over with what is there before it leaves the slot, while that is still its own (invariant
+//!   2): see `Slots::keep_lines`. The bytes stay as they are, word for word, so that a death in between
+//!   leaves the message whole for a redelivery. (Requests and replies gain nothing by it: each side waits
+//!   for the other's next line anyway.)
 //! * Nobody follows at the heels of somebody who works. A receiver that has caught up with a stream, and
 //!   a sender that finds the ring full, pause for about a microsecond before they look again. A receiver
-//!   does so after 16 messages in a row that it hardly had to wait for, so lone messages and replies do not
-//!   meet a pause.
+//!   does so after 16 jobs in a row that it hardly had to wait for, so lone jobs and requests do not
+//!   meet a pause. A requester looks at the bell alone, which lies on the reply's line: the word, and the
+//!   request beside it, stay with the replier.
 //!
 //! # Request and reply in one slot
 //!
-//! The reply lies behind the request, at the next multiple of the payload's alignment, and never
-//! over it: a request whose replier died half way through its reply is still whole, and can go to
-//! another one. The requester keeps the length of its request to itself, so nothing in the segment
-//! can point it elsewhere.
+//! The reply lies behind the request, on lines of its own, and never over it (`layout::Exchange`): a
+//! request whose replier died half way through its reply is still whole, and can go to another one. The
+//! requester keeps to itself where it asked for the reply, so nothing in the segment can point it elsewhere.
+//!
+//! The first word of these lines is the *bell*: 0 until there is an answer, then the length of the reply + 1,
+//! or a mark that there is none, and that the word says why. Before its step to REPLIED a replier rings it,
+//! and its requester reads the reply and frees the slot: from CLAIMED, if the replier has not come to that
+//! step yet, who then finds that nothing is left to be done. A replier that declines rings before its step to
+//! UNANSWERED, and the requester waits for that step.
+//!
+//! Who reaps a replier writes nothing but the word, since the slot may be another one's by the time that it
+//! writes. It asks the bell, and if the dead had rung for a reply it makes the step to REPLIED for it, and
+//! nobody else gets the request: the reply may be in use already. (If its step succeeds, the word did not
+//! change meanwhile, so what the bell said was said of this request. If not, what it read, as one word, may
+//! have been part of a message, and is not used.) A requester therefore learns of DIED from
+//! the word, at which it looks between two sleeps, and at every 64th poll.
 
+mod bell;
 mod call;
 mod claim;
 mod loan;
@@ -130,6 +154,7 @@ mod models;
 mod tests;
 
 pub(crate) use call::{Closed, Reply, Ticket};
+use claim::Held;
 pub(crate) use claim::{Answer, Job, Request};
 pub(crate) use loan::Loan;
 pub(crate) use pull::Taken;
@@ -137,6 +162,7 @@ pub(crate) use pull::Taken;
 use reap::{Backlog, Reaped};
 
 use crate::layout::{Discipline, Geometry, Region};
+use bell::Back;
 use slots::Slots;
 use word::{State, Word};
 
@@ -164,6 +190,10 @@ pub(crate) struct Queue {
     misses: u32,
     /// Messages in a row that were found at the first or second look.
     dense: u32,
+    /// Of the claim that is out.
+    held: Held,
+    /// Where it has its reply, if it is a request.
+    back: Back,
 }
 
 impl Queue {
@@ -174,7 +204,21 @@ impl Queue {
         let slots = Slots::new(region, geometry, seat);
         let tail = slots.tail();
         let returned = slots.redelivered();
-        Queue { slots, next: tail, cursor: tail, tail, returned, looks: 0, full: 0, misses: 0, dense: 0 }
+        let back = slots.back(slots.slot(0), 0);
+        let held = Held { position: 0, slot: slots.slot(0), word: Word::free(0), len: 0 };
+        Queue {
+            slots,
+            next: tail,
+            cursor: tail,
+            tail,
+            returned,
+            looks: 0,
+            full: 0,
+            misses: 0,
+            dense: 0,
+            held,
+            back,
+        }
     }
 
     /// Whether a message waits for a receiver. Costs one load when none does and nothing is

@@ -1,6 +1,6 @@
 //! The receiver's way to a message.
 
-use super::slots::Step;
+use super::slots::{Slot, Step};
 use super::word::{State, Word};
 use super::{Job, Queue, Request, before};
 use crate::fault::{fault_point, mutant};
@@ -10,8 +10,10 @@ use crate::fault::{fault_point, mutant};
 #[must_use = "the message stays taken"]
 #[derive(Debug)]
 pub(crate) struct Taken {
-    position: u64,
-    word: Word,
+    pub(super) position: u64,
+    /// Of the position.
+    pub(super) slot: Slot,
+    pub(super) word: Word,
 }
 
 /// Positions between two hints for those who come late.
@@ -19,7 +21,7 @@ const HINT_EVERY: u64 = 64;
 
 /// Looks without success between two that go below the cursor although nothing is said to have
 /// come back.
-const LOOK_DOWN_EVERY: u32 = 64;
+const LOOK_DOWN_EVERY: u32 = 8192;
 
 /// So many messages that were there at once make a stream, whose receiver may be a moment late.
 const DENSE: u32 = 16;
@@ -47,43 +49,59 @@ impl Queue {
     #[inline(always)]
     pub(crate) fn take_next(&mut self) -> Option<Taken> {
         let position = self.cursor;
-        let word = self.slots.word(self.slots.slot(position));
+        let slot = self.slots.slot(position);
+        let word = self.slots.word(slot);
         let ready = self.slots.is_ready(word, position);
-        if ready && self.take(position, word) {
-            return Some(self.taken(position, word));
+        if ready && self.take(position, slot, word) {
+            return Some(Taken { position, slot, word: word.claimed(self.slots.seat) });
+        }
+        if self.is_quiet(word) {
+            return None;
         }
         let (position, word) = self.take_other(if ready { None } else { Some(word) })?;
-        Some(self.taken(position, word))
+        Some(Taken { position, slot: self.slots.slot(position), word: word.claimed(self.slots.seat) })
+    }
+
+    /// Whether there is still nothing to find, where the word at the cursor is `word` and the last look found
+    /// nothing.
+    #[inline(always)]
+    fn is_quiet(&mut self, word: Word) -> bool {
+        if self.misses == 0 || word != self.slots.free(self.cursor) {
+            return false;
+        }
+        if self.tail != self.cursor {
+            if self.is_to_look_below() {
+                return false;
+            }
+            self.looks = self.looks.wrapping_add(1);
+        }
+        self.misses = self.misses.saturating_add(1);
+        true
     }
 
     /// Makes accessible what was taken last.
     #[inline(always)]
     pub(crate) fn job(&mut self, taken: Taken) -> Job<'_> {
-        Job::new(self, taken.position, taken.word)
+        Job::new(self, taken)
     }
 
     /// Makes accessible what was taken last.
     #[inline(always)]
     pub(crate) fn request(&mut self, taken: Taken) -> Request<'_> {
-        Request::new(self, taken.position, taken.word)
+        Request::new(self, taken)
     }
 
+    /// Takes the message in `slot`, at `position`, whose word was `word`; false if somebody else was faster.
     #[inline(always)]
-    fn taken(&self, position: u64, word: Word) -> Taken {
-        Taken { position, word: word.claimed(self.slots.seat) }
-    }
-
-    /// Takes the message at `position`, whose word was `word`; false if somebody else was faster.
-    #[inline(always)]
-    fn take(&mut self, position: u64, word: Word) -> bool {
+    fn take(&mut self, position: u64, slot: Slot, word: Word) -> bool {
         let mine = word.claimed(self.slots.seat);
-        if self.slots.change(self.slots.slot(position), word, mine, Step::Take).is_err() {
+        if self.slots.change(slot, word, mine, Step::Take).is_err() {
             return false;
         }
         if position == self.cursor {
             self.cursor = position.wrapping_add(1);
         }
-        self.dense = if self.misses > 1 { 0 } else { self.dense.saturating_add(1) };
+        self.dense = if self.misses > 1 || word.asked() { 0 } else { self.dense.saturating_add(1) };
         self.misses = 0;
         fault_point!("pull.claimed");
         true
@@ -100,7 +118,7 @@ impl Queue {
         };
         for _ in 0..self.budget() {
             let (position, word) = found?;
-            if self.take(position, word) {
+            if self.take(position, self.slots.slot(position), word) {
                 return found;
             }
             found = self.find_ready();
@@ -135,11 +153,11 @@ impl Queue {
     /// So who has caught up with a stream of messages leaves its pusher some room, and then takes
     /// several in a row.
     fn settled(&mut self, word: Word) -> Word {
+        self.misses = self.misses.saturating_add(1);
         if cfg!(loom) {
             // A model has no time: a second look is then one like the first, and doubles what is to be searched.
             return word;
         }
-        self.misses = self.misses.saturating_add(1);
         if self.misses == 1 && self.dense >= DENSE {
             self.slots.pause(CAUGHT_UP);
         } else if !word.is(State::Writing) {
@@ -162,16 +180,24 @@ impl Queue {
         if self.tail == self.cursor {
             return None;
         }
-        let returned = self.slots.redelivered();
+        let due = self.is_to_look_below();
         self.looks = self.looks.wrapping_add(1);
-        if returned == self.returned && !self.looks.is_multiple_of(LOOK_DOWN_EVERY) {
+        if !due {
             return None;
         }
+        let returned = self.slots.redelivered();
         let found = self.look_down();
         if found.is_none() {
             self.returned = returned;
         }
         found
+    }
+
+    /// Whether a count says that messages came back, or it is time to look anyway.
+    #[inline(always)]
+    fn is_to_look_below(&self) -> bool {
+        let looks = self.looks.wrapping_add(1);
+        self.slots.redelivered() != self.returned || looks.is_multiple_of(LOOK_DOWN_EVERY)
     }
 
     /// The next look without success goes below too, whatever the count says: it comes too late if

@@ -1,6 +1,6 @@
 //! The pusher's way to a free slot.
 
-use super::slots::Step;
+use super::slots::{Slot, Step};
 use super::word::{State, Word};
 use super::{Loan, Queue};
 use crate::fault::fault_point;
@@ -21,23 +21,25 @@ impl Queue {
         #[cfg(loom)]
         if mutant("queue head first") {
             let (position, word) = self.claim_head_first()?;
-            return Some(Loan::new(self, position, word));
+            let slot = self.slots.slot(position);
+            return Some(Loan::new(self, position, slot, word));
         }
-        let position = self.next;
-        let word = self.slots.word(self.slots.slot(position));
-        let free = word == self.slots.free(position);
-        if free && self.claim(position, word) {
-            return Some(Loan::new(self, position, word.writing(self.slots.seat)));
+        // No look before it: a line that receivers poll, and we only look at, stays theirs for longer.
+        let (position, free) = (self.next, self.slots.free(self.next));
+        let slot = self.slots.slot(position);
+        if self.claim(position, slot, free) {
+            return Some(Loan::new(self, position, slot, free));
         }
-        let (position, word) = self.claim_other(free)?;
-        Some(Loan::new(self, position, word.writing(self.slots.seat)))
+        let (position, word) = self.claim_other()?;
+        let slot = self.slots.slot(position);
+        Some(Loan::new(self, position, slot, word))
     }
 
-    /// Takes the slot of `position`, whose word was `word`; false if somebody else was faster.
+    /// Takes `slot`, of `position`, whose word is thought to be `word`; false if it is not.
     #[inline(always)]
-    fn claim(&mut self, position: u64, word: Word) -> bool {
+    fn claim(&mut self, position: u64, slot: Slot, word: Word) -> bool {
         let mine = word.writing(self.slots.seat);
-        if self.slots.change(self.slots.slot(position), word, mine, Step::Claim).is_err() {
+        if self.slots.change(slot, word, mine, Step::Claim).is_err() {
             return false;
         }
         self.next = position.wrapping_add(1);
@@ -46,15 +48,16 @@ impl Queue {
         true
     }
 
-    /// Where the next slot is not free, or somebody else was faster (`raced`): the position that was taken, and
-    /// the word that was there.
+    /// Where the next slot was not free: the position that was taken, and the word that was there.
     #[cold]
     #[inline(never)]
-    fn claim_other(&mut self, raced: bool) -> Option<(u64, Word)> {
-        let mut room = if raced { self.find_room() } else { self.look_for_room() };
+    fn claim_other(&mut self) -> Option<(u64, Word)> {
+        let mut room = self.find_room();
         for _ in 0..self.budget() {
             let (position, word) = room?;
-            if (position == self.next || self.carry(position)) && self.claim(position, word) {
+            if (position == self.next || self.carry(position))
+                && self.claim(position, self.slots.slot(position), word)
+            {
                 return room;
             }
             room = self.find_room();
@@ -164,7 +167,7 @@ impl Queue {
         self.next = position.wrapping_add(1);
         let taken = self.slots.change(slot, free, mine, Step::Claim).is_ok();
         fault_point!("push.claimed");
-        taken.then_some((position, mine))
+        taken.then_some((position, free))
     }
 }
 

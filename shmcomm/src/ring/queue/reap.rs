@@ -1,6 +1,7 @@
 //! What the dead leave behind, and what a look over the whole ring shows.
 
 use super::Queue;
+use super::bell::{Back, Bell};
 use super::slots::{Slot, Step, TRIES};
 use super::word::{State, Word};
 use crate::fault::{fault_point, mutant};
@@ -12,7 +13,7 @@ pub(crate) struct Reaped {
     pub(crate) freed: u32,
     /// Messages that are ready again: work for receivers.
     pub(crate) returned: u32,
-    /// Requests whose replier died: requesters have an answer.
+    /// Requests whose replier died, or had replied: requesters have an answer.
     pub(crate) died: u32,
     /// Requests that are not wanted any more, still with their replier.
     pub(crate) abandoned: u32,
@@ -46,7 +47,7 @@ impl Queue {
             // A slot may need two sweeps: the dead may have asked itself.
             let mut word = self.slots.word(slot);
             for _ in 0..TRIES {
-                let Some(to) = buried(word, seat, redeliver) else { break };
+                let Some(to) = buried(word, seat, redeliver, || self.back_of(slot).bell()) else { break };
                 match self.slots.change(slot, word, to, Step::Reap) {
                     Ok(()) => {
                         reaped.count(to);
@@ -61,6 +62,11 @@ impl Queue {
         }
         fault_point!("queue.swept");
         reaped
+    }
+
+    /// Where the request in `slot` has its reply.
+    fn back_of(&self, slot: Slot) -> Back {
+        self.slots.back(slot, self.slots.len(slot).min(self.slots.longest_request))
     }
 
     /// Messages of this participant that are not acknowledged. None means none: a participant that
@@ -99,18 +105,22 @@ impl Reaped {
     fn count(&mut self, to: Word) {
         match to.state() {
             State::Ready => self.returned += 1,
-            State::Died => self.died += 1,
+            State::Died | State::Replied => self.died += 1,
             State::Claimed => self.abandoned += 1,
             _ => self.freed += 1,
         }
     }
 }
 
-/// What a word that names the dead `seat` becomes; `None` if it is to stay.
-fn buried(word: Word, seat: u32, redeliver: bool) -> Option<Word> {
+/// What a word that names the dead `seat` becomes, where `bell` is that of a request; `None` if it is to stay.
+fn buried(word: Word, seat: u32, redeliver: bool, bell: impl Fn() -> Bell) -> Option<Word> {
     if word.claimed_by(seat) {
+        let replied = word.asked() && matches!(bell(), Bell::Reply(_)) && !mutant("queue reap hears no bell");
         return Some(if word.cancelled() || mutant("queue no redelivery") {
             word.freed()
+        } else if replied {
+            // Its requester may look at the reply already.
+            word.replied()
         } else if redeliver || !word.asked() {
             word.returned()
         } else {

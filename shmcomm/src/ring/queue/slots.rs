@@ -3,10 +3,11 @@
 //! Owns the step from a position to a slot, and every transition as a compare-exchange of the whole
 //! word. Never waits for more than a moment, and never looks at a payload.
 
+use super::bell::Back;
 use super::word::{State, Word};
 use crate::fault::{fault_point, mutant, weak};
-use crate::layout::{Geometry, Region, control, slot as words};
-use crate::sync::{AtomicU64, Ordering, spin_loop};
+use crate::layout::{Discipline, Exchange, Geometry, Region, Words, control, slot as words};
+use crate::sync::{Ordering, spin_loop};
 
 /// Transitions of a word, by name: what a fault point and a known-wrong variant are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +59,17 @@ const LINE: usize = 64;
 /// Bytes of a slot whose lines are kept by those who have read them.
 const KEPT: usize = 4096;
 
-/// Where a slot starts in the region: made by [`Slots::slot`] alone, and so in bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot(usize);
+/// A slot: made by [`Slots::slot`] alone, and so in bounds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    /// Where it starts in the region.
+    at: usize,
+    /// Its words.
+    head: Words<HEAD>,
+}
+
+/// Bytes of a slot before its payload.
+const HEAD: usize = Discipline::Queue.head();
 
 /// A view of the slots for one seat.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +81,9 @@ pub(super) struct Slots {
     start: usize,
     payload: usize,
     pub(super) size: usize,
-    pub(super) align: usize,
+    align: usize,
+    /// Bytes of the longest request that leaves room for its bell.
+    pub(super) longest_request: usize,
     pub(super) seat: u32,
 }
 
@@ -88,14 +99,16 @@ impl Slots {
             payload: geometry.payload_offset as usize,
             size: geometry.slot_size as usize,
             align: geometry.align as usize,
+            longest_request: Exchange::longest(geometry.payload_offset as usize, geometry.slot_size as usize),
             seat,
         }
     }
 
     /// The slot of a position.
-    #[inline]
+    #[inline(always)]
     pub(super) fn slot(&self, position: u64) -> Slot {
-        Slot(self.start + (position & (self.count - 1)) as usize * self.stride)
+        let at = self.start + (position & (self.count - 1)) as usize * self.stride;
+        Slot { at, head: self.region.words(at) }
     }
 
     /// All slots, in the order in which they lie.
@@ -127,17 +140,12 @@ impl Slots {
         word.lap().wrapping_sub(self.lap(position)) as i32
     }
 
-    #[inline(always)]
-    fn at(&self, slot: Slot, word: usize) -> &AtomicU64 {
-        self.region.u64(slot.0 + word)
-    }
-
     /// The word of `slot`.
     #[inline]
     pub(super) fn word(&self, slot: Slot) -> Word {
         self.in_any_order(slot);
         // [see] pairs with [change]: whoever sees a change also sees what was done before it.
-        Word(self.at(slot, words::STAMP).load(Ordering::Acquire))
+        Word(slot.head.u64(words::STAMP).load(Ordering::Acquire))
     }
 
     /// The word of `slot`; where a sender is at work, after a moment to let it finish. Looking
@@ -167,7 +175,7 @@ impl Slots {
     pub(super) fn change(&self, slot: Slot, old: Word, new: Word, step: Step) -> Result<(), Word> {
         self.in_any_order(slot);
         let (success, failure) = ordering(step);
-        let changed = self.at(slot, words::STAMP).compare_exchange(old.0, new.0, success, failure);
+        let changed = slot.head.u64(words::STAMP).compare_exchange(old.0, new.0, success, failure);
         step.made();
         changed.map(drop).map_err(Word)
     }
@@ -217,33 +225,20 @@ impl Slots {
     #[inline]
     pub(super) fn len(&self, slot: Slot) -> usize {
         // Relaxed: ours alone, or ordered by the word.
-        let meta = self.at(slot, words::META).load(Ordering::Relaxed);
+        let meta = slot.head.u64(words::META).load(Ordering::Relaxed);
         (meta as u32 as usize).min(self.size)
     }
 
     #[inline]
     pub(super) fn set_len(&self, slot: Slot, len: usize) {
         // Relaxed: published with the word.
-        self.at(slot, words::META).store(len.min(self.size) as u64, Ordering::Relaxed);
-    }
-
-    /// Length of the reply in `slot`, unchecked.
-    #[inline]
-    pub(super) fn reply_len(&self, slot: Slot) -> u64 {
-        // Relaxed: ordered by the word.
-        self.at(slot, words::EXTRA).load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(super) fn set_reply_len(&self, slot: Slot, len: usize) {
-        // Relaxed: published with the word.
-        self.at(slot, words::EXTRA).store(len as u64, Ordering::Relaxed);
+        slot.head.u64(words::META).store(len.min(self.size) as u64, Ordering::Relaxed);
     }
 
     /// When the message in `slot` was sent, in nanoseconds of the sender's choice of clock.
     pub(super) fn sent_at(&self, slot: Slot) -> u64 {
         // Relaxed: for statistics; may belong to the message before or after.
-        self.at(slot, words::TIME).load(Ordering::Relaxed)
+        slot.head.u64(words::TIME).load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -252,7 +247,7 @@ impl Slots {
             return;
         }
         // Relaxed: for statistics.
-        self.at(slot, words::TIME).store(nanos, Ordering::Relaxed);
+        slot.head.u64(words::TIME).store(nanos, Ordering::Relaxed);
     }
 
     /// Makes loom try this access to the word in every order with those of others. It keeps only
@@ -262,41 +257,51 @@ impl Slots {
     #[inline(always)]
     fn in_any_order(&self, _slot: Slot) {
         #[cfg(loom)]
-        self.at(_slot, words::TIME).fetch_add(1, Ordering::Relaxed);
+        _slot.head.u64(words::TIME).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Where a reply starts in the payload, behind a request of `request` bytes.
-    #[inline]
-    pub(super) fn reply_offset(&self, request: usize) -> usize {
-        // A power of two: no division on the way of a reply.
-        ((request + self.align - 1) & !(self.align - 1)).min(self.size)
+    /// Where a request of `request` bytes in `slot` has its reply.
+    #[inline(always)]
+    pub(super) fn back(&self, slot: Slot, request: usize) -> Back {
+        let Exchange { bell, reply } = Exchange::behind(request, self.payload, self.align);
+        // In bounds whatever a damaged segment says of its sizes.
+        let bell = bell.min(self.size.saturating_sub(8) & !7);
+        let from = reply.min(self.size);
+        // The payload of a model has no atomic words.
+        let at = if cfg!(loom) { words::EXTRA } else { self.payload + bell };
+        Back { bell: self.region.words(slot.at + at), from, room: self.size - from }
     }
 
-    /// Writes a word of each line that `len` bytes of payload from byte `from` lie on over with what is
-    /// there; not of the line of the slot's word, which is changed anyway. To be used as `payload` is, while
+    /// Writes a word of each line that the first `len` bytes of payload lie on over with what is there; not of the line of the slot's word, which is changed anyway. To be used as `payload` is, while
     /// there is no reference to the bytes.
     ///
     /// A line that one side has only read is shared by both afterwards, and whoever writes it next has to
     /// wait until the other gives it up: processors ask ahead for lines that they do not have, not for the
     /// right to write those that they have. A line that was written here comes over with all of that.
     #[inline]
-    pub(super) fn keep_lines(&self, slot: Slot, from: usize, len: usize) {
+    pub(super) fn keep_lines(&self, slot: Slot, len: usize) {
         #[cfg(not(loom))]
         {
-            let at = slot.0;
-            let mut line = ((self.payload + from) & !(LINE - 1)).max(LINE);
-            let end = (self.payload + from + len).min(KEPT);
+            let mut line = (self.payload & !(LINE - 1)).max(LINE);
+            let end = (self.payload + len).min(KEPT);
             while line < end {
-                let word = self.region.u64(at + line);
+                let word = self.region.u64(slot.at + line);
                 // Relaxed, both: nobody else touches them.
                 word.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
                 line += LINE;
             }
         }
         #[cfg(loom)]
-        for from in (from..from + len).step_by(8) {
+        for from in (0..len).step_by(8) {
             self.put(slot, from, self.get(slot, from));
         }
+    }
+
+    /// The reply to a request in `slot`. To be used as `payload` is.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(super) fn reply(&self, slot: Slot, back: &Back) -> core::ptr::NonNull<u8> {
+        self.payload(slot, back.from)
     }
 
     /// The payload of `slot` from byte `from`. To be used only while the word gives the slot
@@ -305,7 +310,7 @@ impl Slots {
     #[inline]
     pub(super) fn payload(&self, slot: Slot, from: usize) -> core::ptr::NonNull<u8> {
         debug_assert!(from <= self.size);
-        let at = slot.0 + self.payload;
+        let at = slot.at + self.payload;
         self.region.ptr(at + from, self.size - from)
     }
 
@@ -313,7 +318,7 @@ impl Slots {
     #[cfg(loom)]
     #[allow(unsafe_code)]
     pub(super) fn get(&self, slot: Slot, from: usize) -> u64 {
-        let at = slot.0 + self.payload;
+        let at = slot.at + self.payload;
         // SAFETY: invariant 2; loom says so if not.
         self.region.cell(at + from).with(|cell| unsafe { *cell })
     }
@@ -322,7 +327,7 @@ impl Slots {
     #[cfg(loom)]
     #[allow(unsafe_code)]
     pub(super) fn put(&self, slot: Slot, from: usize, value: u64) {
-        let at = slot.0 + self.payload;
+        let at = slot.at + self.payload;
         // SAFETY: invariant 2; loom says so if not.
         self.region.cell(at + from).with_mut(|cell| unsafe { *cell = value });
     }
@@ -380,7 +385,6 @@ fn ordering(step: Step) -> (Ordering, Ordering) {
         Step::Claim => weak("queue relaxed claim", Ordering::AcqRel),
         Step::Publish => weak("queue relaxed publish", Ordering::AcqRel),
         Step::Acknowledge => weak("queue relaxed acknowledge", Ordering::AcqRel),
-        Step::Reply => weak("queue relaxed reply", Ordering::AcqRel),
         _ => Ordering::AcqRel,
     };
     (success, Ordering::Acquire)

@@ -14,7 +14,7 @@ use crate::layout::{Geometry, Heap, Pattern, Shape};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-/// A ring of `slots` slots of 16 bytes.
+/// A ring of `slots` slots of 120 bytes: a request of 8 has its reply at byte 40.
 struct Ring {
     geometry: Geometry,
     heap: Heap,
@@ -25,7 +25,7 @@ impl Ring {
         let shape = Shape {
             pattern: Pattern::ReqRep,
             slots,
-            slot_size: 16,
+            slot_size: 120,
             align: 8,
             seats: 8,
             publishers: 1,

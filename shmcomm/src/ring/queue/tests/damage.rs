@@ -1,0 +1,85 @@
+//! A queue in a segment that says what no library wrote.
+
+use super::*;
+
+#[test]
+fn any_words_end_every_operation() {
+    let rounds = if cfg!(miri) { 30 } else { 20_000 };
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..rounds {
+        let ring = Ring::new(4);
+        let region = ring.heap.region();
+        let mut queue = ring.seat(1);
+        let mut late = ring.seat(2);
+        for _ in 0..numbers.next() % 12 {
+            push(&mut late, 8);
+            queue.try_pull().map(Job::done);
+        }
+        for slot in 0..4 {
+            for word in 0..4 {
+                let value = match numbers.next() % 4 {
+                    0 => numbers.next(),
+                    // Plausible: a small lap, any flags, small seats.
+                    1 => numbers.next() & 0x0000_0003_0018_00ff,
+                    2 => numbers.next() & 0x0000_0007_0010_01c7,
+                    _ => continue,
+                };
+                let at = ring.geometry.slots_offset as usize + slot * ring.geometry.stride as usize;
+                region.u64(at + word * 8).store(value, Relaxed);
+            }
+        }
+        region.u64(crate::layout::control::TAIL).store(numbers.next(), Relaxed);
+        for _ in 0..8 {
+            for queue in [&mut queue, &mut late] {
+                if let Some(ticket) = ask(queue, 7) {
+                    if let Reply::Replied(len) = queue.poll_reply(&ticket) {
+                        assert!(len <= 56);
+                    }
+                    queue.close(ticket);
+                }
+                if let Some(loan) = queue.claim_for_push() {
+                    loan.publish(usize::MAX, 0);
+                }
+                if let Some(job) = queue.try_pull() {
+                    assert!(job.len() <= SIZE as usize);
+                    job.done();
+                }
+                if let Some(request) = queue.try_take_request() {
+                    assert!(request.len() + request.reply_capacity() <= SIZE as usize);
+                    request.reply(usize::MAX);
+                }
+                queue.has_ready();
+                queue.has_room();
+                queue.backlog();
+                queue.outstanding();
+            }
+            queue.reap(numbers.next() as u32 % 16, numbers.next().is_multiple_of(2));
+        }
+    }
+}
+
+/// No library makes such segments, but a header may say so.
+#[test]
+fn a_slot_without_room_for_a_reply_is_no_harm() {
+    for size in 1..SIZE {
+        let ring = Ring::of_size(2, size);
+        let (mut client, mut server) = (ring.seat(0), ring.seat(1));
+        for _ in 0..4 {
+            let mut ticket = client.begin_request().and_then(|loan| loan.request(usize::MAX, 0)).unwrap();
+            let mut request = server.try_take_request().unwrap();
+            assert!(request.len() + request.reply_capacity() <= size as usize);
+            let room = request.reply_capacity();
+            // SAFETY: the room for the reply, which is ours.
+            unsafe { request.reply_ptr().write_bytes(7, room) };
+            assert_eq!(request.reply(usize::MAX), Answer::Delivered);
+            assert_eq!(client.poll_reply(&ticket), Reply::Replied(room));
+            assert_eq!(client.finish(ticket), Closed::Freed);
+            ticket = client.begin_request().and_then(|loan| loan.request(0, 0)).unwrap();
+            assert_eq!(client.poll_reply(&ticket), Reply::Pending);
+            drop(server.try_take_request().unwrap());
+            assert_eq!(client.poll_reply(&ticket), Reply::Unanswered);
+            assert_eq!(client.close(ticket), Closed::Freed);
+        }
+        assert!(ring.is_all_free());
+    }
+}
