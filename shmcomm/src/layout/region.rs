@@ -77,7 +77,7 @@ mod real {
     /// Words that are used often: found to be in the region once.
     ///
     /// Invariant: aligned to 8, and `N` bytes from there are in the region, whose invariants hold.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug)]
     pub(crate) struct Words<const N: usize>(NonNull<u8>);
 
     /// Words of one participant or one event.

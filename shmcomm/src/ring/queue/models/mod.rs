@@ -3,7 +3,7 @@
 //! A participant that dies stops at one of its fault points, each of them in turn; its seat is then
 //! swept by somebody who learned of the death as the lock of the seat would tell it. Models without
 //! a bound are exhaustive. The known-wrong variants are chosen with `SHMCOMM_MUTANT`, and each has
-//! to fail: see `.ci/loom-queue-mutants`.
+//! to fail: see `.ci/loom-mutants`.
 
 mod push_pull;
 mod req_rep;
