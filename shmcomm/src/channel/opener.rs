@@ -165,7 +165,8 @@ impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
 
     /// How long this subscriber may hold up a publisher that waits, without receiving anything, before the
     /// publisher goes on without it. It is then told `Lagged(n)`, and waited for again from its next receive
-    /// on. The publisher looks at most 50 ms late.
+    /// on. A publisher that waits in `send` goes on when that time is over; one that calls `try_send`, with its
+    /// next call.
     ///
     /// [`Duration::MAX`] is for ever: where not a single message may be lost, rather than the publisher getting
     /// on. [`Duration::ZERO`] is an onlooker for whom the publisher does not wait at all: one that asks for the

@@ -7,7 +7,7 @@
 //!   next position at the limit
 //!     └─ scan ─ room ─────────────────────────────────────────────────────────→ take it
 //!          └─ none ─ spin on whoever holds, until an eighth of the ring is free → scan
-//!               └─ before each sleep, 50 ms apart at most:
+//!               └─ before each sleep, 50 ms apart at most, and when somebody's patience ends:
 //!                    sweep the dead, cut loose who is out of patience, scan
 //! ```
 //!
@@ -22,7 +22,7 @@ use crate::ring::Writer;
 use crate::ring::window::Window;
 use crate::segment::Attachment;
 use crate::wait::{self, Await, Deadline, Event, Patience};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time between two looks after the dead; each is a system call a participant.
 const SWEEP: Duration = Duration::from_millis(20);
@@ -144,6 +144,12 @@ impl Await for Held<'_> {
         }
         self.move_others_along(Duration::ZERO);
         self.scan().then_some(Ok(()))
+    }
+
+    fn due(&self) -> Deadline {
+        let Some(due) = self.room.window.cut_due() else { return Deadline::Never };
+        let left = Duration::from_nanos(due.saturating_sub(os::monotonic()));
+        Instant::now().checked_add(left).map_or(Deadline::Never, Deadline::At)
     }
 
     fn event(&self) -> Event {

@@ -230,6 +230,8 @@ pub(crate) struct Window {
     members: Vec<u32>,
     /// For each seat: where it held the publisher up, and since when.
     held: Box<[Option<Hold>]>,
+    /// When the first of them is out of patience.
+    due: Option<u64>,
     /// Whose position sets the limit.
     holder: Option<u32>,
 }
@@ -251,6 +253,7 @@ impl Window {
             joins: None,
             members: Vec::with_capacity(seats),
             held: vec![None; seats].into_boxed_slice(),
+            due: None,
             holder: None,
         }
     }
@@ -319,6 +322,7 @@ impl Window {
     /// that were. `now` is in nanoseconds, of a clock that never goes back.
     pub(crate) fn cut(&mut self, next: u64, now: u64) -> u32 {
         let mut cut = 0;
+        self.due = None;
         for &index in &self.members {
             let held = &mut self.held[index as usize];
             // Relaxed, both: what is decided here is checked by the compare-exchange, and no message depends on it.
@@ -328,12 +332,13 @@ impl Window {
                 *held = None;
                 continue;
             }
-            let Some(hold) = held.filter(|hold| hold.position == position) else {
-                *held = Some(Hold { position, since: now });
-                continue;
-            };
+            let before = held.filter(|hold| hold.position == position);
+            let since = before.map_or(now, |hold| hold.since);
             let patience = window >> 2;
-            if patience == FOREVER || now.saturating_sub(hold.since) < patience {
+            let end = if patience == FOREVER { u64::MAX } else { since.saturating_add(patience) };
+            if before.is_none() || patience == FOREVER || now < end {
+                *held = Some(Hold { position, since });
+                self.due = Some(self.due.map_or(end, |due| due.min(end)));
                 continue;
             }
             let word = self.region.u64(self.geometry.seat(index) + seat::WINDOW);
@@ -347,6 +352,11 @@ impl Window {
             *held = None;
         }
         cut
+    }
+
+    /// When the next [`cut`](Window::cut) is due, of the clock of the last one, if somebody holds the publisher up.
+    pub(crate) fn cut_due(&self) -> Option<u64> {
+        self.due
     }
 
     fn position(&self, index: u32) -> &AtomicU64 {

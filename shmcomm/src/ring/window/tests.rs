@@ -98,11 +98,11 @@ fn only_who_stands_still_for_its_patience_is_cut() {
     let patient = ring.share(3, Terms { patience: u64::MAX, ..TERMS });
     assert_eq!(window.limit(SLOTS), SLOTS);
     // Nobody is held up yet: time does not count.
-    assert_eq!(window.cut(SLOTS - 1, 0), 0);
-    assert_eq!(window.cut(SLOTS, 5 * SECOND), 0);
+    assert_eq!((window.cut(SLOTS - 1, 0), window.cut_due()), (0, None));
+    assert_eq!((window.cut(SLOTS, 5 * SECOND), window.cut_due()), (0, Some(6 * SECOND)));
     slow.moved(1);
-    assert_eq!(window.cut(SLOTS, 6 * SECOND - 1), 0);
-    assert_eq!(window.cut(SLOTS, 6 * SECOND), 1);
+    assert_eq!((window.cut(SLOTS, 6 * SECOND - 1), window.cut_due()), (0, Some(6 * SECOND)));
+    assert_eq!((window.cut(SLOTS, 6 * SECOND), window.cut_due()), (1, Some(u64::MAX)));
     let cut = |seat| (is_cut(ring.word(seat, seat::WINDOW)), ring.word(seat, seat::CUT));
     assert_eq!([cut(1), cut(2), cut(3)], [(true, 1), (false, 0), (false, 0)]);
     slow.moved(2);
