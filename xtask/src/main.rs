@@ -16,7 +16,8 @@ cargo xtask faults [--absent FILE...]
 cargo xtask torture [--quick | --minutes N] [--seed N] [--jobs N] [--only SCENE] [--keep-going]
 cargo xtask torture --mutants
     Kills processes in all roles, at their fault points and at random, and checks what every message
-    proves. Ten minutes, or about one with --quick. --jobs: most processes at once, 5 if not said.
+    proves. Ten minutes, or about one with --quick, and as long again at most if there is a point that
+    nobody has come to by then. --jobs: most processes at once, 5 if not said.
     Fails on the first thing that is wrong, unless it is to keep going. --mutants: sees that it finds
     what is wrong with variants of the library that are known to be wrong.
 ";

@@ -23,7 +23,7 @@ use harm::Mode;
 use ledger::{Ledger, POINTS, WORKERS};
 use life::Wrong;
 use random::Random;
-use report::{Report, Totals};
+use report::{Report, Totals, missed};
 use scene::{SCENES, Scene};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -128,6 +128,11 @@ impl Stage {
         Ok(Stage { ledger: Ledger::new()?, names, totals: Totals::default(), seed, jobs, rounds: 0 })
     }
 
+    /// Whether there is a point where nobody came, although processes can have come to all.
+    fn has_missed(&self, options: &Options) -> bool {
+        is_whole(options, &self.totals) && !missed(self.ledger, self.names).is_empty()
+    }
+
     /// Plays a round; what was wrong, if something was.
     fn play(&mut self, scene: &'static Scene, mode: Mode) -> Option<String> {
         let number = self.rounds;
@@ -150,7 +155,9 @@ fn rounds(options: &Options) -> Result<bool, Wrong> {
         SCENES.iter().filter(|scene| options.only.is_none_or(|only| scene.name == only)).collect();
     let mut wrong = Vec::new();
     for number in 0.. {
-        if start.elapsed() + ROUND / 2 > options.time || process::interrupted() {
+        // Where nobody came to a point yet, at most as long again.
+        let most = if stage.has_missed(options) { 2 * options.time } else { options.time };
+        if start.elapsed() + ROUND / 2 > most || process::interrupted() {
             break;
         }
         // Each scene in each way, one way after the other.
@@ -179,12 +186,16 @@ fn rounds(options: &Options) -> Result<bool, Wrong> {
     Ok(wrong.is_empty())
 }
 
+/// Whether each scene was played in each way, so that processes came to all points.
+fn is_whole(options: &Options, totals: &Totals) -> bool {
+    options.only.is_none() && totals.rounds >= 3 * SCENES.len() as u64
+}
+
 /// What only the whole of a run shows.
 fn shortcomings(options: &Options, report: &Report<'_>, totals: &Totals) -> Vec<String> {
     let mut wrong = Vec::new();
-    let missed = report.missed();
-    let whole = options.only.is_none() && totals.rounds >= 3 * SCENES.len() as u64;
-    if whole && !missed.is_empty() {
+    let missed = missed(report.ledger, report.names);
+    if is_whole(options, totals) && !missed.is_empty() {
         wrong.push(format!("no process came to {}", missed.join(", ")));
     }
     let (recovery, delay) = (percentile(&totals.recoveries, 99), percentile(&totals.delays, 99));

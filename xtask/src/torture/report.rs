@@ -69,16 +69,21 @@ pub struct Report<'r> {
     pub time: Duration,
 }
 
+/// The points where nobody ever came.
+pub fn missed<'n>(ledger: &Ledger, names: &'n [String]) -> Vec<&'n str> {
+    let lives = |at: usize| ledger.points[at].lives.load(Relaxed);
+    names.iter().enumerate().filter(|(at, _)| lives(*at) == 0).map(|(_, name)| name.as_str()).collect()
+}
+
 impl Report<'_> {
-    /// The points where nobody ever came.
-    pub fn missed(&self) -> Vec<&str> {
+    /// The points where the fewest came, and how many did.
+    fn least(&self, most: usize) -> Vec<(&str, u64)> {
         let lives = |at: usize| self.ledger.points[at].lives.load(Relaxed);
-        self.names
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| lives(*at) == 0)
-            .map(|(_, name)| name.as_str())
-            .collect()
+        let mut points: Vec<(&str, u64)> =
+            self.names.iter().enumerate().map(|(at, name)| (name.as_str(), lives(at))).collect();
+        points.sort_by_key(|(_, lives)| *lives);
+        points.truncate(most);
+        points
     }
 }
 
@@ -106,7 +111,7 @@ impl Display for Report<'_> {
         writeln!(f, "recovery    {}", Order(recoveries))?;
         writeln!(f, "at work     {} after a restart", Order(restarts))?;
         writeln!(f, "machine     the supervisor woke too late by {}", Order(delays))?;
-        let missed = self.missed();
+        let missed = missed(self.ledger, self.names);
         let acted = (0..self.names.len()).filter(|at| self.ledger.points[*at].acts.load(Relaxed) > 0).count();
         write!(
             f,
@@ -115,7 +120,10 @@ impl Display for Report<'_> {
             self.names.len()
         )?;
         if !missed.is_empty() {
-            write!(f, "; not at {}", missed.join(", "))?;
+            return write!(f, "; not at {}", missed.join(", "));
+        }
+        for (at, (name, lives)) in self.least(3).into_iter().enumerate() {
+            write!(f, "{} {name} ({lives})", if at == 0 { "; by the fewest processes" } else { "," })?;
         }
         Ok(())
     }

@@ -94,7 +94,7 @@ impl<'r> Round<'r> {
         for role in 0..scene.roles.len() {
             let mut these = workers.iter_mut().filter(|worker| worker.role == role);
             if let (Some(first), Some(_)) = (these.next(), these.next()) {
-                first.safe = random.percent(60);
+                first.safe = random.percent(70);
             }
         }
         let last_progress = now();

@@ -64,7 +64,7 @@ pub fn publish_replacing(life: &mut Life) -> Result<(), Wrong> {
     let slots = *life.random.pick(&[8, 32, 64]);
     publish(life, |channel| channel.slots(slots), send)?;
     // As somebody does who cleans up by hand.
-    if life.random.percent(30) {
+    if life.random.percent(60) {
         shmcomm::force_unlink(&life.channel)?;
     }
     Ok(())
@@ -205,18 +205,21 @@ pub fn subscribe_following(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| subscribe::<7>(life, Losses::Segments))
 }
 
+/// How long a subscriber that may be cut loose lets the publisher wait.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 /// Receives from a publisher that waits; with no patience to speak of, it may be cut loose.
 pub fn subscribe_gapless(life: &mut Life) -> Result<(), Wrong> {
-    let losses = if life.random.percent(80) { Losses::None } else { Losses::Counted };
+    let losses = if life.random.percent(70) { Losses::None } else { Losses::Counted };
     leaves_nothing(life, |life| subscribe::<7>(life, losses))
 }
 
 fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wrong> {
-    let patience = Duration::from_millis(if losses == Losses::None { 60_000 } else { 5 });
+    let patience = if losses == Losses::None { Duration::from_secs(60) } else { PATIENCE };
     let channel = channel::<W>(life)?.patience(patience);
     let Some(mut subscriber) = open(life, || channel.clone().subscriber())? else { return Ok(()) };
     let mut seen = Seen { last: None, losses, senders: HashMap::new() };
-    let slow = life.random.percent(30);
+    let slow = life.random.percent(if patience == PATIENCE { 60 } else { 30 });
     while !life.is_over() {
         match receive(life, &mut subscriber, losses == Losses::None)? {
             Ok(None) => {}
@@ -228,7 +231,9 @@ fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wron
             Err(error) => return Err(wrong("receive", error)),
         }
         if slow && life.random.percent(1) {
-            life.rest(3000);
+            // Sometimes twice as long as the publisher waits.
+            let micros = if life.random.percent(70) { 10_000 } else { 3000 };
+            life.rest(micros);
         }
         life.fork(|_| match subscriber.recv_timeout(Duration::ZERO) {
             Err(RecvTimeoutError::Forked) => Ok(()),
@@ -254,7 +259,7 @@ fn receive<const W: usize>(
             Err(format!("torn: message {:#x}", message.number))
         }
     };
-    let received = match life.random.below(8) {
+    let received = match life.random.below(9) {
         _ if life.tasks => match within(subscriber.recv_ref_async(), TURN) {
             Some(Ok(sample)) => Ok(whole(&sample)?),
             Some(Err(error)) => Err(error.into()),
@@ -262,10 +267,7 @@ fn receive<const W: usize>(
         },
         0 => match subscriber.try_recv() {
             Ok(message) => Ok(whole(&message)?),
-            Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
-            Err(TryRecvError::Lagged(missed)) => Err(RecvTimeoutError::Lagged(missed)),
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Err(other) => return Err(wrong("try_recv", other)),
+            Err(error) => Err(as_timeout(error)?),
         },
         1 if !gapless => {
             let before = subscriber.received();
@@ -273,7 +275,8 @@ fn receive<const W: usize>(
             let stamp = latest.as_ref().map(whole).transpose()?;
             return Ok(Ok(stamp.filter(|_| subscriber.received() > before)));
         }
-        2..4 => match subscriber.recv_timeout(TURN) {
+        2 => poll(subscriber, 8, whole)?,
+        3..5 => match subscriber.recv_timeout(TURN) {
             Ok(message) => Ok(whole(&message)?),
             Err(error) => Err(error),
         },
@@ -289,6 +292,33 @@ fn receive<const W: usize>(
         },
     };
     Ok(received.map(Some))
+}
+
+/// The stamp of a message that is there within `looks` looks, where it is: who looks often marks the slot that
+/// comes next.
+fn poll<const W: usize>(
+    subscriber: &mut Subscriber<Proof<W>>,
+    looks: u32,
+    whole: impl Fn(&Proof<W>) -> Result<u64, String>,
+) -> Result<Result<u64, RecvTimeoutError>, Wrong> {
+    for _ in 0..looks {
+        match subscriber.try_recv_ref() {
+            Ok(sample) => return Ok(Ok(whole(&sample)?)),
+            Err(TryRecvError::Empty) => std::thread::yield_now(),
+            Err(error) => return Ok(Err(as_timeout(error)?)),
+        }
+    }
+    Ok(Err(RecvTimeoutError::Timeout))
+}
+
+/// What a call that waits would have said.
+fn as_timeout(error: TryRecvError) -> Result<RecvTimeoutError, Wrong> {
+    match error {
+        TryRecvError::Empty => Ok(RecvTimeoutError::Timeout),
+        TryRecvError::Lagged(missed) => Ok(RecvTimeoutError::Lagged(missed)),
+        TryRecvError::Disconnected => Ok(RecvTimeoutError::Disconnected),
+        other => Err(wrong("try_recv", other)),
+    }
 }
 
 /// What is left when nobody else is there: no seat, no mark on a slot.
