@@ -112,14 +112,16 @@ impl<P: ?Sized> Opener<P> {
         }
         let parts = [Some(first), second].into_iter().flatten();
         let parts: Vec<_> = parts.map(|part| part.json).filter(|json| !json.is_empty()).collect();
+        let (request_size, slot_size) = match pattern {
+            Pattern::ReqRep => self.carries.exchange(slot_size),
+            Pattern::PubSub | Pattern::PushPull => (0, slot_size),
+        };
         Ok(Spec {
             pattern,
             format,
             slots: slots as u64,
-            slot_size: match pattern {
-                Pattern::ReqRep => self.carries.exchange(slot_size) as u64,
-                Pattern::PubSub | Pattern::PushPull => slot_size as u64,
-            },
+            slot_size: slot_size as u64,
+            request_size: request_size as u64,
             align: self.carries.align() as u64,
             seats: u32::try_from(seats).unwrap_or(u32::MAX),
             publishers: u32::try_from(publishers).unwrap_or(u32::MAX),

@@ -195,15 +195,16 @@ impl Carries {
         self.second.is_some() && !matches!(self.format, Format::Tail)
     }
 
-    /// Bytes of a slot for a request with its reply behind it, where one message takes `slot_size`.
-    pub(super) fn exchange(&self, slot_size: usize) -> usize {
-        match (self.first.schema, self.second.and_then(|second| second.schema)) {
-            (Some(request), Some(reply)) => {
-                let payload = Discipline::Queue.head().max(self.align());
-                slot_size.max(Exchange::behind(request.size, payload, self.align()).reply + reply.size)
-            }
-            _ => slot_size.saturating_mul(2).saturating_add(Exchange::gap(self.align())),
-        }
+    /// Bytes of the longest request, and of a slot for it with its reply, where one message takes `slot_size`.
+    pub(super) fn exchange(&self, slot_size: usize) -> (usize, usize) {
+        let sizes = (self.first.schema, self.second.and_then(|second| second.schema));
+        let (request, reply) = match sizes {
+            (Some(request), Some(reply)) => (request.size, reply.size),
+            _ => (slot_size, slot_size),
+        };
+        let payload = Discipline::Queue.head().max(self.align());
+        let slot = Exchange::behind(request, payload, self.align()).reply.saturating_add(reply);
+        (request, slot.max(slot_size))
     }
 
     /// Where a slot has to start for its message to be aligned.

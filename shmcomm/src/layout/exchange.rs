@@ -6,11 +6,12 @@
 //! slot   ┌──────┬─────────────────┬ ─ ─ ─ ┬──────┬ ─ ─ ─ ┬───────────────┐
 //!        │ head │ request         │       │ bell │       │ reply         │
 //!        └──────┴─────────────────┴ ─ ─ ─ ┴──────┴ ─ ─ ─ ┴───────────────┘
-//!                                         next line      aligned
+//!                 longest of all          next line      aligned
 //! ```
 //!
 //! The reply has lines of its own, and its bell is on the first: a requester that polls the bell leaves
-//! the request, and the word of the slot, to its replier.
+//! the request, and the word of the slot, to its replier. The places are the same for every request of a
+//! segment, however short, so that no message is ever where a bell is.
 
 /// Bytes of a line between processors.
 const LINE: usize = 64;
@@ -28,24 +29,16 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Behind a request of `request` bytes, where payloads start at byte `payload` of their slots and are
+    /// Where there are no replies.
+    pub(crate) const NONE: Exchange = Exchange { bell: 0, reply: 0 };
+
+    /// Behind requests of at most `request` bytes, where payloads start at byte `payload` of their slots and are
     /// aligned to `align`, a power of two.
     #[inline(always)]
     pub(crate) const fn behind(request: usize, payload: usize, align: usize) -> Exchange {
-        let bell = ((payload + request + LINE - 1) & !(LINE - 1)) - payload;
-        Exchange { bell, reply: (bell + BELL + align - 1) & !(align - 1) }
-    }
-
-    /// Bytes of the longest request that leaves room for a bell in a payload of `size` bytes; 0 also where
-    /// there is no such room.
-    #[inline]
-    pub(crate) const fn longest(payload: usize, size: usize) -> usize {
-        ((payload + size).saturating_sub(BELL) & !(LINE - 1)).saturating_sub(payload)
-    }
-
-    /// Bytes that may lie between a request and its reply, at most.
-    pub(crate) const fn gap(align: usize) -> usize {
-        LINE - 1 + if align > BELL { align } else { BELL }
+        // Sums that are too much stay so: who makes a slot by them is refused.
+        let bell = (payload.saturating_add(request).saturating_add(LINE - 1) & !(LINE - 1)) - payload;
+        Exchange { bell, reply: bell.saturating_add(BELL + align - 1) & !(align - 1) }
     }
 }
 
@@ -59,21 +52,10 @@ mod tests {
             let payload = align.max(32);
             for request in (0..300).chain([4095, 4096, 4097]) {
                 let Exchange { bell, reply } = Exchange::behind(request, payload, align);
-                assert!(bell >= request && reply >= bell + BELL && reply - request <= Exchange::gap(align));
+                assert!(bell >= request && reply >= bell + BELL);
+                assert!(bell - request < LINE && reply - bell < BELL + align);
                 assert!((payload + bell).is_multiple_of(LINE) && reply.is_multiple_of(align));
                 assert!(align > LINE || (payload + reply) / LINE <= (payload + bell) / LINE + 1);
-            }
-        }
-    }
-
-    #[test]
-    fn the_longest_request_leaves_room_for_a_bell() {
-        for payload in [32, 64, 4096] {
-            for size in 1..500 {
-                let longest = Exchange::longest(payload, size);
-                let fits = |request| Exchange::behind(request, payload, 8).bell + BELL <= size;
-                assert!(longest == 0 || fits(longest), "{size}");
-                assert!(!fits(longest + 1), "{size}");
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Owns the arithmetic; every sum and product of numbers that come from a file is checked.
 //! Never reads a file or a mapping: it is given an [`Identity`] that was copied out.
 
-use super::{Discipline, Identity, LINE, PAGE, Pattern, control, seat};
+use super::{Discipline, Exchange, Identity, LINE, PAGE, Pattern, control, seat};
 
 /// Fewest slots: one to read while the other is written.
 pub(crate) const MIN_SLOTS: u64 = 2;
@@ -32,6 +32,8 @@ pub(crate) struct Shape {
     pub(crate) slots: u64,
     /// Payload bytes a slot holds.
     pub(crate) slot_size: u64,
+    /// Bytes of the longest request, of `ReqRep`; else 0.
+    pub(crate) request_size: u64,
     /// Alignment of the payload: a power of two, at most a page.
     pub(crate) align: u64,
     pub(crate) seats: u32,
@@ -53,11 +55,16 @@ pub(crate) struct Shape {
 /// 5. The schema ends before `slots_offset`, which is a multiple of the page.
 /// 6. Where several publish, `publishers < seats`, `slots` entries of 8 bytes lie from `entries_offset`, a
 ///    multiple of the page, before `slots_offset`, and `own_slots <= 2 * slots`. Else `publishers` is 1.
+/// 7. Of `ReqRep`, `exchange` lies behind `request_size` bytes of payload, and its reply starts within `slot_size`.
+///    Else `request_size` is 0, and `exchange` is [`Exchange::NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) discipline: Discipline,
     pub(crate) slots: u64,
     pub(crate) slot_size: u64,
+    pub(crate) request_size: u64,
+    /// Where replies are.
+    pub(crate) exchange: Exchange,
     pub(crate) stride: u64,
     pub(crate) payload_offset: u64,
     /// Where the first state word is, from the start of a slot; the stride, where there is none.
@@ -82,6 +89,10 @@ pub(crate) enum GeometryError {
     Slots(u64),
     #[error("slots of {0} bytes; it takes 1 to {MAX_SLOT_SIZE}")]
     SlotSize(u64),
+    #[error(
+        "slots of {slot_size} bytes for requests of {request_size}; with its reply a request takes {needed} or more"
+    )]
+    Exchange { request_size: u64, slot_size: u64, needed: u64 },
     #[error("payload alignment {0}; it takes a power of two up to {PAGE}")]
     Align(u64),
     #[error("{0} seats; it takes 2 to {MAX_SEATS}")]
@@ -114,7 +125,7 @@ impl Geometry {
 
     /// Lays out a segment under a given discipline: a broadcast ring may have either.
     pub(crate) fn with(discipline: Discipline, shape: Shape) -> Result<Self, GeometryError> {
-        let Shape { slots, slot_size, align, seats, publishers, schema_len, .. } = shape;
+        let Shape { pattern, slots, slot_size, request_size, align, seats, publishers, schema_len } = shape;
         if !slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&slots) {
             return Err(GeometryError::Slots(slots));
         }
@@ -154,6 +165,17 @@ impl Geometry {
         // None of this overflows: the largest product is 2^26 slots of 2^31 + 2 pages.
         let payload_offset = (discipline.head() as u64).max(align);
         let end = payload_offset + slot_size;
+        let (request_size, exchange) = if pattern == Pattern::ReqRep {
+            let longest = usize::try_from(request_size).unwrap_or(usize::MAX);
+            let exchange = Exchange::behind(longest, payload_offset as usize, align as usize);
+            let needed = (exchange.reply as u64).max(request_size);
+            if needed > slot_size {
+                return Err(GeometryError::Exchange { request_size, slot_size, needed });
+            }
+            (request_size, exchange)
+        } else {
+            (0, Exchange::NONE)
+        };
         let (state_offset, stride) = match discipline.states() {
             0 => (end.next_multiple_of(align.max(64)), end.next_multiple_of(align.max(64))),
             states => {
@@ -172,6 +194,8 @@ impl Geometry {
             discipline,
             slots,
             slot_size,
+            request_size,
+            exchange,
             stride,
             payload_offset,
             state_offset,
@@ -201,6 +225,7 @@ impl Geometry {
             pattern,
             slots: identity.slots,
             slot_size: identity.slot_size,
+            request_size: identity.request_size,
             align: identity.align,
             seats: identity.seats,
             publishers: if discipline.shared() { identity.publishers } else { identity.publishers.max(1) },
@@ -211,6 +236,7 @@ impl Geometry {
             ("publishers", identity.publishers.into(), computed.publishers_field().into()),
             ("seats", identity.seats.into(), computed.seats.into()),
             ("seat_size", identity.seat_size.into(), seat::SIZE as u64),
+            ("request_size", identity.request_size, computed.request_size),
             ("stride", identity.stride, computed.stride),
             ("payload_offset", identity.payload_offset, computed.payload_offset),
             ("slots_offset", identity.slots_offset, computed.slots_offset),

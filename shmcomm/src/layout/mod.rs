@@ -180,7 +180,9 @@ pub(crate) struct Identity {
     pub(crate) creator: u32,
     /// Publishers that there may be at a time, where that is more than one; else 0.
     pub(crate) publishers: u32,
-    pub(crate) reserved: [u64; 13],
+    /// Bytes of the longest request, of `ReqRep`; else 0.
+    pub(crate) request_size: u64,
+    pub(crate) reserved: [u64; 12],
 }
 
 impl Identity {
@@ -198,6 +200,7 @@ const _: () = {
     assert!(offset_of!(Identity, slots) == 56);
     assert!(offset_of!(Identity, seats) == 104);
     assert!(offset_of!(Identity, created) == 136);
+    assert!(offset_of!(Identity, request_size) == 152);
     assert!(control::STATE == Identity::SIZE);
     assert!(control::JOINS + LINE <= control::END);
     assert!(seat::CUT + 8 <= seat::SIZE);

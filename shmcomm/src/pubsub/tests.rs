@@ -45,6 +45,7 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         format: Format::Fixed,
         slots: 8,
         slot_size: size_of::<M>() as u64,
+        request_size: 0,
         align: 8,
         seats: 8,
         publishers: 1,

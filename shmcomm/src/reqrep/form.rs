@@ -7,7 +7,6 @@ use super::end::{Counts, Wake};
 use super::request::refuse;
 use super::{RequestError, ServeError};
 use crate::codec::{Decode, Encode, EncodeError};
-use crate::layout::Exchange;
 use crate::message::in_place::{InPlace, copy_out};
 use crate::message::{self, Invalid, ShmMessage};
 use crate::ring::{AtHome, Keep, queue};
@@ -116,20 +115,9 @@ pub(super) fn copy<M: ShmMessage>(message: &M) -> impl Fn(&mut [u8]) -> Result<u
     }
 }
 
-/// Encodes a message.
+/// Encodes a message into the room for it.
 pub(super) fn encode<M: ?Sized, C: Encode<M>>(
     message: &M,
 ) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
     move |room| C::encode(message, room)
-}
-
-/// Encodes a request. It gets the first half of what its slot has for messages, so that every reply has the
-/// other one.
-pub(super) fn encode_request<Q: ?Sized, C: Encode<Q>>(
-    request: &Q,
-) -> impl Fn(&mut [u8]) -> Result<usize, EncodeError> {
-    move |room| {
-        let half = room.len().saturating_sub(Exchange::gap(1)) / 2;
-        C::encode(request, &mut room[..half])
-    }
 }

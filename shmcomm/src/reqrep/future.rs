@@ -5,7 +5,7 @@
 
 use super::call::{close, fetch};
 use super::end::{End, Polls, What};
-use super::form::{Read, copy, decoded, encode, encode_request, fixed_reply, in_place, reply};
+use super::form::{Read, copy, decoded, encode, fixed_reply, in_place, reply};
 use super::replier::NEVER;
 use super::{Call, CallError, Replier, Request, RequestError, Requester, ServeError};
 use crate::codec::{Decode, Encode, EncodeError};
@@ -100,7 +100,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// See [`RequestError`]; `PeerDied` within 50 ms of the replier's death.
     pub async fn request_async(&mut self, request: &Q) -> Result<R, RequestError> {
-        self.ask_async(encode_request::<Q, C>(request), reply::<R, C>).await
+        self.ask_async(encode::<Q, C>(request), reply::<R, C>).await
     }
 }
 

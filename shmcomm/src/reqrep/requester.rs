@@ -4,7 +4,7 @@
 //! share in `end`. Never touches a slot itself.
 
 use super::end::{End, What};
-use super::form::{Read, copy, encode_request, fixed_reply, reply};
+use super::form::{Read, copy, encode, fixed_reply, reply};
 use super::{Call, CallError, RequestError, RequestTimeoutError};
 use crate::codec::{Decode, Encode, EncodeError};
 use crate::error::Error;
@@ -132,7 +132,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// [`CallError::Full`] if no slot is free; [`CallError::Unencodable`] with the exact size if the
     /// encoded request does not fit into a slot.
     pub fn call(&self, request: &Q) -> Result<Call<'_, R>, CallError> {
-        self.send(encode_request::<Q, C>(request), reply::<R, C>)
+        self.send(encode::<Q, C>(request), reply::<R, C>)
     }
 
     /// Sends `request`, encoded, and waits for the answer, and before that for a free slot.
@@ -140,7 +140,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// See [`RequestError`].
     pub fn request(&self, request: &Q) -> Result<R, RequestError> {
-        self.ask(encode_request::<Q, C>(request), reply::<R, C>)
+        self.ask(encode::<Q, C>(request), reply::<R, C>)
     }
 
     /// Sends `request`, encoded, and waits for the answer, for at most `timeout`; then the request is
@@ -149,7 +149,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
     pub fn request_timeout(&self, request: &Q, timeout: Duration) -> Result<R, RequestTimeoutError> {
-        self.ask_until(encode_request::<Q, C>(request), reply::<R, C>, Deadline::after(timeout))
+        self.ask_until(encode::<Q, C>(request), reply::<R, C>, Deadline::after(timeout))
     }
 
     /// Sends `request`, encoded, and waits for the answer until `deadline` at the latest; then the
@@ -158,7 +158,7 @@ impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
     /// # Errors
     /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
     pub fn request_deadline(&self, request: &Q, deadline: Instant) -> Result<R, RequestTimeoutError> {
-        self.ask_until(encode_request::<Q, C>(request), reply::<R, C>, Deadline::At(deadline))
+        self.ask_until(encode::<Q, C>(request), reply::<R, C>, Deadline::At(deadline))
     }
 }
 

@@ -216,10 +216,11 @@ unsafe impl KeepMut for Loan<'_> {
 }
 
 impl Loan<'_> {
-    /// The bytes of the slot, for a request.
+    /// The bytes of the slot that are for a request.
     #[inline]
     pub(crate) fn request_room(&mut self) -> &mut [u8] {
-        self.bytes_mut()
+        let capacity = self.request_capacity();
+        &mut self.bytes_mut()[..capacity]
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn geometry(place: &Place, spec: &Spec) -> Result<Geometry, Error> {
         pattern: spec.pattern,
         slots: spec.slots,
         slot_size: spec.slot_size,
+        request_size: spec.request_size,
         align: spec.align,
         seats: spec.seats,
         publishers: spec.publishers,
@@ -107,6 +108,7 @@ pub(super) fn unnamed(
     identity.created = os::wall_clock();
     identity.creator = os::pid();
     identity.publishers = geometry.publishers_field();
+    identity.request_size = geometry.request_size;
     os::write_at(&file, identity.as_bytes(), 0).map_err(|error| system(place, "write", error))?;
     os::write_at(&file, spec.schema.as_bytes(), geometry.schema_offset)
         .map_err(|error| system(place, "write", error))?;

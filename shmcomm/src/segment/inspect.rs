@@ -267,6 +267,16 @@ pub(super) fn fits(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
             cure: "set the same `slot_size` in both programs",
         });
     }
+    if spec.format == Format::Fixed && geometry.request_size < spec.request_size {
+        return Err(Mismatch {
+            kind: ErrorKind::ChannelMismatch,
+            what: format!(
+                "the segment is for requests of {} bytes, and those of this program take {}",
+                geometry.request_size, spec.request_size
+            ),
+            cure: ONE_DEFINITION,
+        });
+    }
     if geometry.align < spec.align {
         return Err(Mismatch {
             kind: ErrorKind::ChannelMismatch,
@@ -285,6 +295,7 @@ pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
     let theirs = &found.geometry;
     (theirs.discipline, theirs.slots, theirs.slot_size, theirs.align, theirs.publishers)
         == (wanted.discipline, wanted.slots, wanted.slot_size, wanted.align, wanted.publishers)
+        && theirs.request_size == wanted.request_size
         && theirs.seats >= wanted.seats
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Spec {
     pub(crate) slots: u64,
     /// Payload bytes that a slot holds.
     pub(crate) slot_size: u64,
+    /// Bytes of the longest request, of request/reply; else 0.
+    pub(crate) request_size: u64,
     /// Alignment of the payload, a power of two.
     pub(crate) align: u64,
     pub(crate) seats: u32,

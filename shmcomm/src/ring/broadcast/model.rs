@@ -33,6 +33,7 @@ impl Ring {
             pattern: Pattern::PubSub,
             slots: SLOTS,
             slot_size: SIZE as u64,
+            request_size: 0,
             align: 8,
             seats: 4,
             publishers: 1,

@@ -23,6 +23,7 @@ impl Ring {
             pattern: Pattern::PubSub,
             slots,
             slot_size,
+            request_size: 0,
             align: 8,
             seats: 8,
             publishers: 1,

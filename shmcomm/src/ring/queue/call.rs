@@ -100,8 +100,8 @@ impl Queue {
         }
     }
 
-    /// Whether there is something to look at, for those who may ask after the ticket is closed: what was the
-    /// bell may be part of a message then, and is not for them to read.
+    /// Whether there is something to look at, for those who may ask after the ticket is closed: the bell may be
+    /// another request's then.
     pub(crate) fn is_answered(&self, ticket: &Ticket) -> bool {
         let word = self.slots.word(ticket.slot);
         !self.slots.is_my_request(word) || !matches!(word.state(), State::Ready | State::Claimed)

@@ -190,9 +190,9 @@ pub(crate) struct Request<'a>(Claim<'a>);
 impl<'a> Request<'a> {
     #[inline]
     pub(super) fn new(queue: &'a mut Queue, taken: Taken) -> Self {
-        let most = queue.slots.longest_request;
+        let most = queue.slots.request_size;
         let claim = Claim::new(queue, taken, most);
-        let back = claim.slots().back(claim.held().slot, claim.held().len);
+        let back = claim.slots().back(claim.held().slot);
         claim.queue.back = back;
         Request(claim)
     }

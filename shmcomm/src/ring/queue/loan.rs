@@ -35,6 +35,12 @@ impl<'a> Loan<'a> {
         self.queue.slots.size
     }
 
+    /// The bytes that a request may have, of those.
+    #[inline]
+    pub(crate) fn request_capacity(&self) -> usize {
+        self.queue.slots.request_size
+    }
+
     /// [`capacity`](Self::capacity) bytes, aligned as the geometry says; ours until the loan ends.
     #[cfg(not(loom))]
     #[inline]
@@ -59,8 +65,8 @@ impl<'a> Loan<'a> {
     #[inline(always)]
     pub(crate) fn request(self, len: usize, nanos: u64) -> Option<Ticket> {
         let (slots, slot) = (&self.queue.slots, self.slot);
-        let len = len.min(slots.longest_request);
-        let back = slots.back(slot, len);
+        let len = len.min(slots.request_size);
+        let back = slots.back(slot);
         if !mutant("queue bell rings on") {
             back.ring(Bell::Silent);
         }

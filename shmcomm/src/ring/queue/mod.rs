@@ -121,8 +121,8 @@
 //! # Request and reply in one slot
 //!
 //! The reply lies behind the request, on lines of its own, and never over it (`layout::Exchange`): a
-//! request whose replier died half way through its reply is still whole, and can go to another one. The
-//! requester keeps to itself where it asked for the reply, so nothing in the segment can point it elsewhere.
+//! request whose replier died half way through its reply is still whole, and can go to another one. Where it
+//! lies is the same for all requests of a segment, whatever their length.
 //!
 //! The first word of these lines is the *bell*: 0 until there is an answer, then the length of the reply + 1,
 //! or a mark that there is none, and that the word says why. Before its step to REPLIED a replier rings it,
@@ -133,9 +133,9 @@
 //! Who reaps a replier writes nothing but the word, since the slot may be another one's by the time that it
 //! writes. It asks the bell, and if the dead had rung for a reply it makes the step to REPLIED for it, and
 //! nobody else gets the request: the reply may be in use already. (If its step succeeds, the word did not
-//! change meanwhile, so what the bell said was said of this request. If not, what it read, as one word, may
-//! have been part of a message, and is not used.) A requester therefore learns of DIED from
-//! the word, at which it looks between two sleeps, once it was woken, and at every 64th poll.
+//! change meanwhile, so what the bell said was said of this request. If not, it may have been said of another,
+//! and is not used.) A requester therefore learns of DIED from the word, at which it looks between two sleeps,
+//! once it was woken, and at every 64th poll.
 
 mod bell;
 mod call;
@@ -204,7 +204,7 @@ impl Queue {
         let slots = Slots::new(region, geometry, seat);
         let tail = slots.tail();
         let returned = slots.redelivered();
-        let back = slots.back(slots.slot(0), 0);
+        let back = slots.back(slots.slot(0));
         let held = Held { position: 0, slot: slots.slot(0), word: Word::free(0), len: 0 };
         Queue {
             slots,

@@ -1,7 +1,7 @@
 //! What the dead leave behind, and what a look over the whole ring shows.
 
 use super::Queue;
-use super::bell::{Back, Bell};
+use super::bell::Bell;
 use super::slots::{Slot, Step, TRIES};
 use super::word::{State, Word};
 use crate::fault::{fault_point, mutant};
@@ -47,7 +47,7 @@ impl Queue {
             // A slot may need two sweeps: the dead may have asked itself.
             let mut word = self.slots.word(slot);
             for _ in 0..TRIES {
-                let Some(to) = buried(word, seat, redeliver, || self.back_of(slot).bell()) else { break };
+                let Some(to) = buried(word, seat, redeliver, || self.slots.back(slot).bell()) else { break };
                 match self.slots.change(slot, word, to, Step::Reap) {
                     Ok(()) => {
                         reaped.count(to);
@@ -62,11 +62,6 @@ impl Queue {
         }
         fault_point!("queue.swept");
         reaped
-    }
-
-    /// Where the request in `slot` has its reply.
-    fn back_of(&self, slot: Slot) -> Back {
-        self.slots.back(slot, self.slots.len(slot).min(self.slots.longest_request))
     }
 
     /// Messages of this participant that are not acknowledged. None means none: a participant that

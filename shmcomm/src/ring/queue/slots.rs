@@ -81,9 +81,9 @@ pub(super) struct Slots {
     start: usize,
     payload: usize,
     pub(super) size: usize,
-    align: usize,
-    /// Bytes of the longest request that leaves room for its bell.
-    pub(super) longest_request: usize,
+    /// Bytes of the longest request.
+    pub(super) request_size: usize,
+    exchange: Exchange,
     pub(super) seat: u32,
 }
 
@@ -98,8 +98,8 @@ impl Slots {
             start: geometry.slots_offset as usize,
             payload: geometry.payload_offset as usize,
             size: geometry.slot_size as usize,
-            align: geometry.align as usize,
-            longest_request: Exchange::longest(geometry.payload_offset as usize, geometry.slot_size as usize),
+            request_size: geometry.request_size as usize,
+            exchange: geometry.exchange,
             seat,
         }
     }
@@ -260,16 +260,13 @@ impl Slots {
         _slot.head.u64(words::TIME).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Where a request of `request` bytes in `slot` has its reply.
+    /// Where the request in `slot` has its reply.
     #[inline(always)]
-    pub(super) fn back(&self, slot: Slot, request: usize) -> Back {
-        let Exchange { bell, reply } = Exchange::behind(request, self.payload, self.align);
-        // In bounds whatever a damaged segment says of its sizes.
-        let bell = bell.min(self.size.saturating_sub(8) & !7);
-        let from = reply.min(self.size);
+    pub(super) fn back(&self, slot: Slot) -> Back {
+        let Exchange { bell, reply } = self.exchange;
         // The payload of a model has no atomic words.
         let at = if cfg!(loom) { words::EXTRA } else { self.payload + bell };
-        Back { bell: self.region.words(slot.at + at), from, room: self.size - from }
+        Back { bell: self.region.words(slot.at + at), from: reply, room: self.size - reply }
     }
 
     /// Writes a word of each line that the first `len` bytes of payload lie on over with what is there; not of the line of the slot's word, which is changed anyway. To be used as `payload` is, while

@@ -5,7 +5,7 @@ mod damage;
 
 use super::word::{State, Word};
 use super::*;
-use crate::layout::{Geometry, Heap, Pattern, Shape, slot};
+use crate::layout::{Geometry, GeometryError, Heap, Pattern, Shape, slot};
 use crate::sync::Ordering::Relaxed;
 use std::sync::atomic::AtomicU64;
 use std::thread;
@@ -19,21 +19,22 @@ struct Ring {
 
 impl Ring {
     fn new(slots: u64) -> Self {
-        Ring::of_size(slots, SIZE)
+        Ring::of_size(slots, SIZE, 32).unwrap()
     }
 
-    fn of_size(slots: u64, slot_size: u64) -> Self {
+    fn of_size(slots: u64, slot_size: u64, request_size: u64) -> Result<Self, GeometryError> {
         let shape = Shape {
             pattern: Pattern::ReqRep,
             slots,
             slot_size,
+            request_size,
             align: 8,
             seats: 16,
             publishers: 1,
             schema_len: 0,
         };
-        let geometry = Geometry::new(shape).unwrap();
-        Ring { heap: Heap::new(&geometry), geometry }
+        let geometry = Geometry::new(shape)?;
+        Ok(Ring { heap: Heap::new(&geometry), geometry })
     }
 
     fn seat(&self, seat: u32) -> Queue {

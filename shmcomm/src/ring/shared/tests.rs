@@ -22,6 +22,7 @@ impl Ring {
             pattern: Pattern::PubSub,
             slots,
             slot_size: SIZE as u64,
+            request_size: 0,
             align: 8,
             seats: publishers + 3,
             publishers,

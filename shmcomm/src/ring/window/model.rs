@@ -32,6 +32,7 @@ impl Ring {
             pattern: Pattern::PubSub,
             slots: SLOTS,
             slot_size: 8,
+            request_size: 0,
             align: 8,
             seats: 2,
             publishers: 1,

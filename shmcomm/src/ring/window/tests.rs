@@ -19,6 +19,7 @@ impl Ring {
             pattern: Pattern::PubSub,
             slots: SLOTS,
             slot_size: 8,
+            request_size: 0,
             align: 8,
             seats: 6,
             publishers: 1,

@@ -31,6 +31,7 @@ impl Channel {
             format: Format::Fixed,
             slots: 8,
             slot_size: 64,
+            request_size: 0,
             align: 8,
             seats: 8,
             publishers: 1,

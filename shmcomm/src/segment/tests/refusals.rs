@@ -136,7 +136,7 @@ fn a_damaged_segment_is_refused_to_subscribers_and_replaced_by_publishers() {
     let channel = Channel::new("damaged");
     let bytes = sound(&channel);
     type Change = fn(&mut Identity);
-    let changes: [(&str, Change); 29] = [
+    let changes: [(&str, Change); 30] = [
         ("pattern", |i| i.pattern = 0),
         ("pattern", |i| i.pattern = 4),
         ("discipline", |i| i.discipline = 0),
@@ -151,6 +151,7 @@ fn a_damaged_segment_is_refused_to_subscribers_and_replaced_by_publishers() {
         ("slots of", |i| i.slot_size = 0),
         ("slots of", |i| i.slot_size = u64::MAX),
         ("stride", |i| i.slot_size += 64),
+        ("request_size", |i| i.request_size = 1),
         ("stride", |i| i.stride = 0),
         ("stride", |i| i.stride = u64::MAX),
         ("payload_offset", |i| i.payload_offset = 8),
@@ -345,6 +346,30 @@ fn another_pattern_codec_or_size_is_named() {
     let (kind, text) = refused(join(&queue, Role::Puller, PLAIN));
     assert_eq!(kind, ErrorKind::ChannelMismatch, "{text}");
     assert!(text.contains("force_unlink"), "{text}");
+}
+
+#[test]
+fn a_segment_for_shorter_requests_is_named() {
+    let channel = Channel::queue("requests");
+    let asks = |size: u64, format: Format| {
+        channel.with(|s| {
+            (s.pattern, s.format) = (Pattern::ReqRep, format);
+            (s.slot_size, s.request_size) = (256, size);
+        })
+    };
+    for (size, words) in [(500, ["requests of 500", "552"]), (u64::MAX, ["256", "18446744073709551615"])] {
+        let (kind, text) = refused(join(&asks(size, Format::Fixed), Role::Requester, PLAIN));
+        assert_eq!(kind, ErrorKind::InvalidGeometry, "{text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    }
+    let requester = join(&asks(8, Format::Fixed), Role::Requester, PLAIN).unwrap();
+    let (kind, text) = refused(join(&asks(16, Format::Fixed), Role::Replier, PLAIN));
+    assert_eq!(kind, ErrorKind::ChannelMismatch, "{text}");
+    assert!(text.contains("requests of 8 bytes") && text.contains("take 16"), "{text}");
+    drop(requester);
+    // A codec's takes what it needs.
+    let _requester = join(&asks(8, Format::Msgpack), Role::Requester, PLAIN).unwrap();
+    join(&asks(16, Format::Msgpack), Role::Replier, PLAIN).unwrap();
 }
 
 #[test]

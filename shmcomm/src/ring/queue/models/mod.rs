@@ -26,6 +26,7 @@ impl Ring {
             pattern: Pattern::ReqRep,
             slots,
             slot_size: 120,
+            request_size: 8,
             align: 8,
             seats: 8,
             publishers: 1,
