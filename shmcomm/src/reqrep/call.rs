@@ -14,6 +14,7 @@ use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::cell::{OnceCell, RefCell};
 use core::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A request that is on its way: made by [`Requester::call`](super::Requester::call).
@@ -32,23 +33,28 @@ pub struct Call<'r, R> {
     pub(super) ticket: Option<Ticket>,
     pub(super) read: Read<R>,
     pub(super) polls: Polls,
-    /// Goes with the answer, for those who wait for it without using the call, once there are any.
-    pub(super) unanswered: OnceCell<Arc<()>>,
+    /// For those who wait for the answer without using the call, once there are any: goes with the answer, and is
+    /// set by who has seen it.
+    pub(super) watched: OnceCell<Arc<AtomicBool>>,
 }
 
 impl<'r, R> Call<'r, R> {
     #[inline]
     pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, polls: Polls, read: Read<R>) -> Self {
-        Call { end, ticket: Some(ticket), read, polls, unanswered: OnceCell::new() }
+        Call { end, ticket: Some(ticket), read, polls, watched: OnceCell::new() }
     }
 
     /// The answer, if it is there; `None` also after it was given. Never blocks.
     #[inline]
     pub fn poll(&mut self) -> Option<Result<R, RequestError>> {
+        // Acquire pairs with the Release of who has seen an answer: this sees it, too.
+        if self.watched.get().is_some_and(|seen| seen.load(Ordering::Acquire)) {
+            self.polls.look_closer();
+        }
         let end = &mut *self.end.borrow_mut();
         let answer = end.answer(self.ticket.as_ref()?, &mut self.polls)?;
         let answer = fetch(end, &mut self.ticket, answer, self.read);
-        self.unanswered.take();
+        self.watched.take();
         Some(answer)
     }
 
@@ -100,7 +106,11 @@ impl<'r, R> Call<'r, R> {
 
     fn wait_until(&mut self, deadline: Deadline) -> bool {
         let Some(ticket) = &self.ticket else { return false };
-        self.end.borrow_mut().wait(What::Reply(ticket), deadline)
+        let found = self.end.borrow_mut().wait(What::Reply(ticket), deadline);
+        if found {
+            self.polls.look_closer();
+        }
+        found
     }
 }
 
@@ -177,7 +187,36 @@ impl<R> Waitable for Call<'_, R> {}
 impl<R> Watchable for Call<'_, R> {
     fn watch(&self) -> Result<Watched, Error> {
         let Some(ticket) = &self.ticket else { return Ok(Watched::over()) };
-        let unanswered = self.unanswered.get_or_init(Arc::default);
-        self.end.borrow().watch(Awaited::Reply(ticket.copy_to_look(), Arc::downgrade(unanswered)))
+        let watched = self.watched.get_or_init(Arc::default);
+        self.end.borrow().watch(Awaited::Reply(ticket.copy_to_look(), Arc::downgrade(watched)))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::reqrep::RequestError;
+    use crate::ring::queue::Queue;
+    use crate::{Channel, ReqRep, WaitSet};
+    use std::time::Duration;
+
+    #[test]
+    fn who_was_told_of_a_dead_replier_finds_that_with_the_next_poll() {
+        let name = format!("unit-{}-told", std::process::id());
+        let channel = Channel::<ReqRep<u64, u64>>::try_new(name).unwrap().namespace("");
+        let requester = channel.clone().requester().unwrap();
+        let mut replier = channel.replier().unwrap();
+        let mut call = requester.call(&1).unwrap();
+        let mut set = WaitSet::new();
+        set.add("answer", &call).unwrap();
+        core::mem::forget(replier.try_recv().unwrap());
+        // As by somebody who dies after it, and wakes nobody.
+        let attachment = &replier.end.attachment;
+        let seat = attachment.seat();
+        let reaped = Queue::new(attachment.region(), attachment.geometry(), seat).reap(seat, false);
+        assert_eq!(reaped.died, 1);
+        assert!(call.poll().is_none());
+        assert_eq!(set.wait_timeout(Duration::ZERO).unwrap().len(), 1);
+        assert_eq!(call.poll(), Some(Err(RequestError::PeerDied)));
+        assert!(call.poll().is_none());
     }
 }

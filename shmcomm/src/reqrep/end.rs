@@ -68,6 +68,14 @@ pub(super) struct Polls {
     woken: u32,
 }
 
+impl Polls {
+    /// Somebody has seen an answer: the next look finds it wherever it is.
+    #[inline]
+    pub(super) fn look_closer(&mut self) {
+        self.count = LOOK_CLOSER - 1;
+    }
+}
+
 /// What this end has done. Mirrored in its seat.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {

@@ -49,6 +49,7 @@ fn poll_answer<R>(
             return Poll::Ready(fetch(end, ticket, answer, read));
         }
         core::task::ready!(nap.poll(&mut end.waiting(What::Reply(waited)), context));
+        polls.look_closer();
     }
 }
 
@@ -125,10 +126,10 @@ impl<R> Future for Answer<'_, R> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Answer { call, nap } = self.get_mut();
-        let Call { end, ticket, read, polls, unanswered } = call;
+        let Call { end, ticket, read, polls, watched } = call;
         let answer = poll_answer(&mut end.borrow_mut(), ticket, polls, *read, nap, context);
         if answer.is_ready() {
-            unanswered.take();
+            watched.take();
         }
         answer
     }

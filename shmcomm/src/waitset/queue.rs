@@ -7,6 +7,7 @@ use crate::layout::control;
 use crate::ring::queue::{Queue, Ticket};
 use crate::segment::Witness;
 use crate::wait::{Event, Watch, Word};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ pub(crate) enum Awaited {
     Item,
     /// Room for one.
     Room,
-    /// The answer to this request, as long as somebody has what the other one belongs to.
-    Reply(Ticket, Weak<()>),
+    /// The answer to this request, as long as somebody has what the other one belongs to, which is told when the
+    /// answer is there.
+    Reply(Ticket, Weak<AtomicBool>),
 }
 
 /// Watches an end of a queue.
@@ -44,7 +46,14 @@ impl Watch for QueueWatch {
         match &self.awaited {
             Awaited::Item => queue.has_ready(),
             Awaited::Room => queue.has_room(),
-            Awaited::Reply(ticket, _) => queue.is_answered(ticket),
+            Awaited::Reply(ticket, call) => {
+                let answered = queue.is_answered(ticket);
+                if answered && let Some(seen) = call.upgrade() {
+                    // Release pairs with the Acquire of the call, which then looks at the word, too.
+                    seen.store(true, Ordering::Release);
+                }
+                answered
+            }
         }
     }
 

@@ -135,7 +135,7 @@
 //! nobody else gets the request: the reply may be in use already. (If its step succeeds, the word did not
 //! change meanwhile, so what the bell said was said of this request. If not, it may have been said of another,
 //! and is not used.) A requester therefore learns of DIED from the word, at which it looks between two sleeps,
-//! once it was woken, and at every 64th poll.
+//! once it was woken or told, and at every 64th poll.
 
 mod bell;
 mod call;
