@@ -175,6 +175,8 @@ extern crate self as shmcomm;
 pub mod channel;
 pub mod codec;
 #[cfg(not(loom))]
+mod counts;
+#[cfg(not(loom))]
 mod error;
 mod fault;
 #[cfg(fuzzing)]

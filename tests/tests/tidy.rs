@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Calls go from higher to lower layers, or stay within a module.
-const LAYERS: [(&str, u32); 18] = [
+const LAYERS: [(&str, u32); 19] = [
     ("sync", 0),
     ("os", 0),
     ("error", 0),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, u32); 18] = [
     ("wait", 2),
     ("message", 3),
     ("codec", 3),
+    ("counts", 3),
     ("stats", 3),
     ("waitset", 3),
     ("pubsub", 4),

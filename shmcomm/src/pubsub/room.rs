@@ -161,10 +161,7 @@ impl Await for Held<'_> {
     }
 
     fn announce(&mut self) {
-        if let Err(error) = self.attachment.announce_sleeper() {
-            // Sleeps stay bounded, so room is found late, not never.
-            log::warn!(target: "shmcomm", "{error}; this publisher will not be woken, and looks every 50 ms");
-        }
+        self.attachment.announce_sleeper();
     }
 
     fn patience(&mut self) -> &mut Patience {

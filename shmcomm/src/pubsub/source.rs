@@ -410,10 +410,7 @@ impl Await for Source {
     }
 
     fn announce(&mut self) {
-        if let Err(error) = self.attachment.announce_sleeper() {
-            // Sleeps stay bounded, so messages are found late, not never.
-            log::warn!(target: "shmcomm", "{error}; this subscriber will not be woken, and looks every 50 ms");
-        }
+        self.attachment.announce_sleeper();
     }
 
     fn patience(&mut self) -> &mut Patience {

@@ -1,15 +1,14 @@
 //! [`End`]: what pusher and puller have in common, without the type of the messages.
 //!
-//! Owns the seat, the place in the ring, the counts, and the two waits: for a message, for room.
+//! Owns the seat, the place in the ring, and the two waits: for a message, for room.
 //! Calls `segment`, `ring` and `wait`. Never interprets a message.
 
+use crate::counts::{self, Counts};
 use crate::error::Error;
-use crate::layout::{Geometry, Region, control, seat};
-use crate::message::Invalid;
+use crate::layout::{Geometry, Region, control};
 use crate::os::Lineage;
 use crate::ring::queue::Queue;
 use crate::segment::{self, Attachment, Keeper, Role, Spec};
-use crate::sync::Ordering;
 use crate::wait::{self, Await, Deadline, Event, Patience};
 use crate::waitset::{Awaited, QueueWatch, Watched};
 
@@ -21,16 +20,7 @@ const KEEPER: Keeper = Keeper { sweep, spent };
 /// The dead one's jobs go back to the queue, and its counts to those of the channel.
 fn sweep(region: &Region, geometry: &Geometry, index: u32) {
     Queue::new(*region, geometry, index).reap(index, false);
-    let at = geometry.seat(index);
-    // Relaxed, all: figures. Whoever sweeps holds the seat.
-    let role = region.u32(at + seat::ROLE).load(Ordering::Relaxed);
-    let take = |word| region.u64(at + word).swap(0, Ordering::Relaxed);
-    if role == Role::Pusher as u32 {
-        region.u64(control::MESSAGES).fetch_add(take(seat::MESSAGES), Ordering::Relaxed);
-        region.u64(control::BYTES).fetch_add(take(seat::BYTES), Ordering::Relaxed);
-    } else if role == Role::Puller as u32 {
-        region.u64(control::RECEIVED).fetch_add(take(seat::MESSAGES), Ordering::Relaxed);
-    }
+    counts::bury(region, geometry, index);
 }
 
 /// Jobs that nobody has finished keep the segment.
@@ -46,40 +36,6 @@ pub(super) struct End {
     pub(super) wake: Wake,
     patience: Patience,
     calls: u32,
-}
-
-/// What this end has done. Mirrored in its seat.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
-    pub(super) redelivered: u64,
-    pub(super) invalid: u64,
-}
-
-impl Counts {
-    /// Counts a message, and shows the counts in the seat.
-    #[inline]
-    pub(super) fn message(&mut self, len: usize, redelivered: bool, attachment: &Attachment) {
-        self.messages += 1;
-        self.bytes += len as u64;
-        // Relaxed, all: figures for others, written by this end alone.
-        attachment.seat_word(seat::MESSAGES).store(self.messages, Ordering::Relaxed);
-        attachment.seat_word(seat::BYTES).store(self.bytes, Ordering::Relaxed);
-        if redelivered {
-            self.redelivered += 1;
-            attachment.seat_word(seat::REDELIVERED).store(self.redelivered, Ordering::Relaxed);
-        }
-    }
-
-    /// Counts a message that turned out not to be one.
-    #[cold]
-    pub(super) fn refused(&mut self, why: &Invalid, attachment: &Attachment) {
-        self.invalid += 1;
-        // Relaxed: as above.
-        attachment.seat_word(seat::INVALID).store(self.invalid, Ordering::Relaxed);
-        log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
-    }
 }
 
 /// Those who sleep: pullers until there are items, pushers until there is room.
@@ -102,7 +58,7 @@ impl End {
         };
         let (counts, patience) = (Counts::default(), Patience::new());
         let end = End { attachment, queue, counts, wake, patience, calls: 0 };
-        end.sweep();
+        end.attachment.sweep();
         Ok(end)
     }
 
@@ -116,16 +72,8 @@ impl End {
     pub(super) fn called(&mut self) {
         self.calls = self.calls.wrapping_add(1);
         if self.calls.is_multiple_of(PROBE) {
-            self.sweep();
+            self.attachment.sweep();
             self.queue.look_everywhere();
-        }
-    }
-
-    /// Makes good what the dead left.
-    #[cold]
-    pub(super) fn sweep(&self) {
-        if self.attachment.sweep_dead() > 0 {
-            self.attachment.wake_all();
         }
     }
 
@@ -182,7 +130,7 @@ impl Await for Waiting<'_> {
             // The caller finds out.
             return Some(());
         }
-        self.end.sweep();
+        self.end.attachment.sweep();
         self.end.queue.look_everywhere();
         self.look()
     }
@@ -195,10 +143,7 @@ impl Await for Waiting<'_> {
     }
 
     fn announce(&mut self) {
-        if let Err(error) = self.end.attachment.announce_sleeper() {
-            // Sleeps stay bounded, so what comes is found late, not never.
-            log::warn!(target: "shmcomm", "{error}; this end will not be woken, and looks every 50 ms");
-        }
+        self.end.attachment.announce_sleeper();
     }
 
     fn patience(&mut self) -> &mut Patience {

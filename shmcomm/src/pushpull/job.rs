@@ -4,7 +4,8 @@
 //! who is woken by it. Never blocks.
 
 use super::PushError;
-use super::end::{Counts, Wake};
+use super::end::Wake;
+use crate::counts::Counts;
 use crate::message::in_place::{InPlace, InPlaceMut};
 use crate::message::{Invalid, ShmMessage};
 use crate::os;

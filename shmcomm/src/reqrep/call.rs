@@ -9,12 +9,12 @@ use super::{RequestError, RequestTimeoutError};
 use crate::error::Error;
 use crate::fault::fault_point;
 use crate::ring::queue::{Closed, Ticket};
+use crate::sync::{AtomicBool, Ordering};
 use crate::wait::Deadline;
 use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::cell::{OnceCell, RefCell};
 use core::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A request that is on its way: made by [`Requester::call`](super::Requester::call).

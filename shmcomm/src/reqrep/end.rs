@@ -1,14 +1,14 @@
 //! [`End`]: what requester and replier have in common, without the types of the messages.
 //!
-//! Owns the seat, the place in the ring, the counts, and the three waits: for a request, for room,
+//! Owns the seat, the place in the ring, and the three waits: for a request, for room,
 //! for a reply. Calls `segment`, `ring` and `wait`. Never interprets a message.
 
 use super::{CallError, RequestError};
 use crate::codec::EncodeError;
+use crate::counts::{self, Counts};
 use crate::error::Error;
 use crate::fault::fault_point;
-use crate::layout::{FLAG_REDELIVER, Geometry, Region, control, seat};
-use crate::message::Invalid;
+use crate::layout::{FLAG_REDELIVER, Geometry, Region, control};
 use crate::os::{self, Lineage};
 use crate::ring::queue::{Queue, Reply, Ticket};
 use crate::segment::{self, Attachment, Keeper, Role, Spec};
@@ -36,16 +36,7 @@ fn spent(_: &Region, _: &Geometry) -> bool {
 /// its counts to those of the channel.
 fn sweep(region: &Region, geometry: &Geometry, index: u32, redeliver: bool) {
     Queue::new(*region, geometry, index).reap(index, redeliver);
-    let at = geometry.seat(index);
-    // Relaxed, all: figures. Whoever sweeps holds the seat.
-    let role = region.u32(at + seat::ROLE).load(Ordering::Relaxed);
-    let take = |word| region.u64(at + word).swap(0, Ordering::Relaxed);
-    if role == Role::Requester as u32 {
-        region.u64(control::MESSAGES).fetch_add(take(seat::MESSAGES), Ordering::Relaxed);
-        region.u64(control::BYTES).fetch_add(take(seat::BYTES), Ordering::Relaxed);
-    } else if role == Role::Replier as u32 {
-        region.u64(control::RECEIVED).fetch_add(take(seat::MESSAGES), Ordering::Relaxed);
-    }
+    counts::bury(region, geometry, index);
 }
 
 pub(super) struct End {
@@ -73,40 +64,6 @@ impl Polls {
     #[inline]
     pub(super) fn look_closer(&mut self) {
         self.count = LOOK_CLOSER - 1;
-    }
-}
-
-/// What this end has done. Mirrored in its seat.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    messages: u64,
-    bytes: u64,
-    redelivered: u64,
-    invalid: u64,
-}
-
-impl Counts {
-    /// Counts a request, and shows the counts in the seat.
-    #[inline]
-    pub(super) fn message(&mut self, len: usize, redelivered: bool, attachment: &Attachment) {
-        self.messages += 1;
-        self.bytes += len as u64;
-        // Relaxed, all: figures for others, written by this end alone.
-        attachment.seat_word(seat::MESSAGES).store(self.messages, Ordering::Relaxed);
-        attachment.seat_word(seat::BYTES).store(self.bytes, Ordering::Relaxed);
-        if redelivered {
-            self.redelivered += 1;
-            attachment.seat_word(seat::REDELIVERED).store(self.redelivered, Ordering::Relaxed);
-        }
-    }
-
-    /// Counts a message that turned out not to be one.
-    #[cold]
-    pub(super) fn refused(&mut self, why: &Invalid, attachment: &Attachment) {
-        self.invalid += 1;
-        // Relaxed: as above.
-        attachment.seat_word(seat::INVALID).store(self.invalid, Ordering::Relaxed);
-        log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
     }
 }
 
@@ -145,7 +102,7 @@ impl End {
         };
         let (counts, patience, looked) = (Counts::default(), Patience::new(), os::monotonic_coarse());
         let end = End { attachment, queue, counts, wake, patience, calls: 0, looked, now: looked };
-        end.sweep();
+        end.attachment.sweep();
         Ok(end)
     }
 
@@ -228,16 +185,8 @@ impl End {
     fn look_for_the_dead(&mut self, now: u64) {
         if now.saturating_sub(self.looked) >= LOOK {
             self.looked = now;
-            self.sweep();
+            self.attachment.sweep();
             self.queue.look_everywhere();
-        }
-    }
-
-    /// Makes good what the dead left.
-    #[cold]
-    fn sweep(&self) {
-        if self.attachment.sweep_dead() > 0 {
-            self.attachment.wake_all();
         }
     }
 
@@ -277,7 +226,7 @@ impl Await for Waiting<'_, '_> {
             // The caller finds out.
             return Some(());
         }
-        self.end.sweep();
+        self.end.attachment.sweep();
         self.end.queue.look_everywhere();
         match self.what {
             What::Reply(ticket) => (self.end.queue.find_reply(ticket) != Reply::Pending).then_some(()),
@@ -294,10 +243,7 @@ impl Await for Waiting<'_, '_> {
     }
 
     fn announce(&mut self) {
-        if let Err(error) = self.end.attachment.announce_sleeper() {
-            // Sleeps stay bounded, so what comes is found late, not never.
-            log::warn!(target: "shmcomm", "{error}; this end will not be woken, and looks every 50 ms");
-        }
+        self.end.attachment.announce_sleeper();
     }
 
     fn patience(&mut self) -> &mut Patience {

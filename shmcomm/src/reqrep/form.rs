@@ -3,10 +3,11 @@
 //! Owns [`Held`], a request while its replier looks at it: in its slot, or decoded out of it. Never
 //! waits, and never decides about a slot.
 
-use super::end::{Counts, Wake};
+use super::end::Wake;
 use super::request::refuse;
 use super::{RequestError, ServeError};
 use crate::codec::{Decode, Encode, EncodeError};
+use crate::counts::Counts;
 use crate::message::in_place::{InPlace, copy_out};
 use crate::message::{self, Invalid, ShmMessage};
 use crate::ring::{AtHome, Keep, queue};

@@ -188,7 +188,14 @@ impl Hold {
     /// Announces that this participant may sleep from now on, so that others look for sleepers.
     /// Returns at once if it has been announced; waits at most 20 ms for others that join or leave, as
     /// its caller has a deadline to keep.
-    pub(crate) fn announce_sleeper(&self) -> Result<(), Error> {
+    pub(crate) fn announce_sleeper(&self) {
+        if let Err(error) = self.try_to_announce() {
+            // Sleeps stay bounded, so what comes is found late, not never.
+            log::warn!(target: "shmcomm", "{error}; this end will not be woken, and looks every 50 ms");
+        }
+    }
+
+    fn try_to_announce(&self) -> Result<(), Error> {
         let word = self.region.u32(self.seat_offset() + seat::MAY_SLEEP);
         // Relaxed: only this participant writes it.
         if word.load(Ordering::Relaxed) != 0 {
@@ -201,6 +208,14 @@ impl Hold {
         word.store(1, Ordering::Relaxed);
         seats::update_modes(&self.region, &self.geometry, probe, (self.seat, true));
         Ok(())
+    }
+
+    /// Cleans up after participants that died, and tells everybody if there were any.
+    #[cold]
+    pub(crate) fn sweep(&self) {
+        if self.sweep_dead() > 0 {
+            self.wake_all();
+        }
     }
 
     /// Cleans up after participants that died: whatever the pattern says they left in the ring,
@@ -280,10 +295,7 @@ impl Witness {
     /// Of the participant that has `hold`, which may sleep from now on.
     pub(super) fn new(hold: &Hold) -> Result<Arc<Self>, Error> {
         let map = create::map(&hold.place, hold.probe()?, &hold.geometry)?;
-        if let Err(error) = hold.announce_sleeper() {
-            // Sleeps stay bounded, so what comes is found late, not never.
-            log::warn!(target: "shmcomm", "{error}; this end will not be woken, and looks every 50 ms");
-        }
+        hold.announce_sleeper();
         let region = create::region(&map);
         let hold = Hold {
             region,

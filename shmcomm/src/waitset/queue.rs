@@ -6,8 +6,8 @@
 use crate::layout::control;
 use crate::ring::queue::{Queue, Ticket};
 use crate::segment::Witness;
+use crate::sync::{AtomicBool, Ordering};
 use crate::wait::{Event, Watch, Word};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -58,8 +58,8 @@ impl Watch for QueueWatch {
     }
 
     fn idle(&self) -> bool {
-        if !self.witness.forked() && self.witness.sweep_dead() > 0 {
-            self.witness.wake_all();
+        if !self.witness.forked() {
+            self.witness.sweep();
         }
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).look_everywhere();
         self.look()

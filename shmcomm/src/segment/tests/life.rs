@@ -144,8 +144,8 @@ fn an_event_is_watched_while_somebody_may_sleep_in_it() {
     let first = channel.subscribe();
     let second = channel.subscribe();
     assert_eq!(mode(&publisher, control::ITEMS), 0);
-    first.announce_sleeper().unwrap();
-    second.announce_sleeper().unwrap();
+    first.announce_sleeper();
+    second.announce_sleeper();
     assert!(may_sleep(&first) && may_sleep(&second) && !may_sleep(&publisher));
     assert_eq!(mode(&publisher, control::ITEMS), 1);
     // What `wait` has made of the word stays.
@@ -170,7 +170,7 @@ fn each_role_is_woken_by_its_own_events() {
         let mut channel = Channel::queue("events");
         channel.spec.pattern = pattern;
         let end = channel.join(role);
-        end.announce_sleeper().unwrap();
+        end.announce_sleeper();
         let modes = [control::ITEMS, control::ROOM, control::REPLIES].map(|event| mode(&end, event));
         assert_eq!(modes, woken_by, "{role:?}");
     }
