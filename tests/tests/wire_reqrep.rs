@@ -299,6 +299,41 @@ fn fifty_python_clients_come_and_go_and_the_service_stays() {
     }
 }
 
+/// As some tool does that watches what is there: the replies count as opened all the time.
+#[test]
+fn python_clients_come_in_while_somebody_looks_at_the_files() {
+    let Some(python) = python::latest() else { return };
+    let name = Name::new("service-looked-at");
+    let _service = Service::start(name.reqrep());
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = std::fs::File::open(format!("/dev/shm/shmcomm~rep_{}", name.0));
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let done = Ended(&over);
+        for n in 0..4 {
+            let mut snake = Talker::python(python, "ask.py", &[&name.0, "pickle", "3"]);
+            snake.expect("ready");
+            snake.say("go");
+            assert_eq!(snake.line(), "done", "client {n}");
+            snake.finish();
+        }
+        drop(done);
+    });
+}
+
+/// Says so when it is dropped, also by a panic.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Not a test: what [`Talker::rust`] runs in another process.
 #[test]
 fn role() {

@@ -469,18 +469,26 @@ impl Watch {
 
 /// Files that processes of this user, other than `but`, have mapped, as far as `/proc` shows them.
 pub(crate) fn mapped_files(but: Option<u32>) -> HashSet<FileId> {
-    let mut found = HashSet::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+    maps(but).flatten().collect()
+}
+
+/// Whether such a process has mapped `one` file, and not the `other`.
+pub(crate) fn is_mapped_without(one: FileId, other: FileId, but: Option<u32>) -> bool {
+    maps(but).any(|files| files.contains(&one) && !files.contains(&other))
+}
+
+/// What each process has mapped, but for one.
+fn maps(but: Option<u32>) -> impl Iterator<Item = Vec<FileId>> {
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(move |entry| {
         let pid = entry.file_name();
-        let pid = pid.to_str().and_then(|pid| pid.parse::<u32>().ok());
-        if pid.is_none() || pid == but {
-            continue;
+        let pid = pid.to_str()?.parse::<u32>().ok()?;
+        if Some(pid) == but {
+            return None;
         }
         // Gone by now, or another user's: neither can hold a file of this user.
-        let Ok(maps) = std::fs::read(entry.path().join("maps")) else { continue };
-        found.extend(String::from_utf8_lossy(&maps).lines().filter_map(mapped_file));
-    }
-    found
+        let maps = std::fs::read(entry.path().join("maps")).ok()?;
+        Some(String::from_utf8_lossy(&maps).lines().filter_map(mapped_file).collect())
+    })
 }
 
 /// Of a line such as `7f1c0000-7f1d0000 rw-s 00000000 00:19 5 /dev/shm/name`.

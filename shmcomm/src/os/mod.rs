@@ -12,7 +12,7 @@
 //! | [`map`] → [`Map`] | `mmap(MAP_SHARED)`, `MADV_DONTFORK` |
 //! | [`try_lock`], [`unlock`], [`is_locked`] | open-file-description locks on ranges of bytes |
 //! | [`open_lock_file`], [`try_flock`], [`unflock`] | `flock`, the lock that Python's library uses |
-//! | [`watch`] → [`Watch`], [`mapped_files`] | inotify, `/proc/*/maps` |
+//! | [`watch`] → [`Watch`], [`mapped_files`], [`is_mapped_without`] | inotify, `/proc/*/maps` |
 //! | [`futex_wait`], [`futex_wake`], [`futex_wait_any`] | the futex that other processes share |
 //! | [`Bell`], [`Clock`], [`Poller`] | eventfd, timerfd, epoll |
 //! | [`Lineage`] | a page under `MADV_WIPEONFORK` |

@@ -71,6 +71,10 @@ pub(crate) fn mapped_files(_but: Option<u32>) -> HashSet<FileId> {
     HashSet::new()
 }
 
+pub(crate) fn is_mapped_without(_one: FileId, _other: FileId, _but: Option<u32>) -> bool {
+    false
+}
+
 pub(crate) fn file_size_limit() -> Option<u64> {
     None
 }

@@ -8,13 +8,15 @@
 //! name but its hidden one. The kernel tells when the requests are opened: that is the knock. Old replies
 //! are then overwritten, the name is shown, and taken away when the replies are opened, too.
 //!
-//! Knocks that come in the same microsecond may count as one, so the name is shown once more a little
-//! later, for somebody who was left standing, unless there are replies by then; and a knock that nobody follows (some tool has looked at the file)
-//! is forgotten after Python's own time limit.
+//! Neither is quite certain: knocks that come in the same microsecond may count as one, and some tool that looks
+//! at the files opens them, too. So the name stays a little longer than it has to, which does no harm, as the next
+//! reply takes it away; and before this end forgets about the name it looks who has mapped the requests and
+//! not the replies, and stands before the door still.
 
 use super::name::Place;
 use super::owner::Owned;
 use super::replier::Replies;
+use crate::os::FileId;
 use crate::sync::{AtomicU32, Ordering};
 use crate::{Error, os};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,10 +30,14 @@ const FRESH: Duration = Duration::from_millis(25);
 const PATIENCE: u32 = 8;
 /// How long the name is there for somebody who knocked: a little more than a requester in Python waits.
 const OPEN: Duration = Duration::from_secs(6);
-/// How long after the last one came in it is shown once more, and for how long: as often as Python looks
-/// in it, on a busy machine, too.
-const ONCE_MORE_AFTER: Duration = Duration::from_millis(10);
-const ONCE_MORE_FOR: Duration = Duration::from_millis(50);
+/// How long it stays after the last one came in: as often as Python looks in it, on a busy machine, too.
+const STAYS: Duration = Duration::from_millis(50);
+/// How long after that it is looked once more who stands before the door, and may have been on the way there.
+const ONCE_MORE: Duration = Duration::from_secs(1);
+/// How often the name is there for one who stands there and does not come in: for a minute or so.
+const CALLS: u32 = 10;
+/// How often it is looked whether the name is there still, while somebody waits for it.
+const TICK: Duration = Duration::from_millis(10);
 
 /// The open requests, and the open replies, by their index in the watch.
 const KNOCK: usize = 0;
@@ -40,6 +46,7 @@ const KNOCK: usize = 0;
 #[derive(Clone, Copy)]
 enum Name {
     Hidden,
+    /// It is to be looked who stands before the door.
     HiddenUntil(Instant),
     /// At most so long: a reply takes it away, too.
     Shown(Instant),
@@ -51,7 +58,7 @@ impl Name {
         match self {
             Name::Hidden => None,
             Name::HiddenUntil(then) => Some(then.saturating_duration_since(Instant::now())),
-            Name::Shown(until) => Some(until.saturating_duration_since(Instant::now()).min(ONCE_MORE_AFTER)),
+            Name::Shown(until) => Some(until.saturating_duration_since(Instant::now()).min(TICK)),
         }
     }
 }
@@ -65,6 +72,7 @@ pub(super) struct Door {
 
 struct Shared {
     watch: os::Watch,
+    requests: FileId,
     replies: Arc<Mutex<Replies>>,
     closed: AtomicU32,
 }
@@ -74,6 +82,7 @@ impl Door {
     #[allow(clippy::type_complexity)]
     pub(super) fn open(
         request_place: &Place,
+        requests: FileId,
         reply_place: &Place,
         slots: u64,
         slot_size: u64,
@@ -96,7 +105,8 @@ impl Door {
         // Somebody may have knocked before the watch was there.
         replies.show(true);
         let replies = Arc::new(Mutex::new(replies));
-        let shared = Arc::new(Shared { watch, replies: Arc::clone(&replies), closed: AtomicU32::new(0) });
+        let shared =
+            Arc::new(Shared { watch, requests, replies: Arc::clone(&replies), closed: AtomicU32::new(0) });
         let keeper = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("shmcomm-door".into())
@@ -124,8 +134,8 @@ impl Drop for Door {
 
 impl Shared {
     fn run(&self) {
-        let mut name = Name::Shown(Instant::now() + ONCE_MORE_FOR);
-        let mut standing = 0u32;
+        let mut name = Name::Shown(Instant::now() + STAYS);
+        let (mut standing, mut calls) = (0u32, 0);
         loop {
             let (mut knocks, mut entries) = (0, 0);
             let waited = self.watch.wait(name.next_look(), |file| match file {
@@ -136,31 +146,32 @@ impl Shared {
                 return;
             }
             if waited.is_err() {
-                std::thread::sleep(ONCE_MORE_AFTER);
+                std::thread::sleep(TICK);
             }
             standing = (standing + knocks).saturating_sub(entries);
-            if knocks > 0 && standing > 0 {
+            if knocks > 0 {
                 self.admit();
-                name = Name::Shown(Instant::now() + OPEN);
-            } else if entries > 0 && standing == 0 {
-                self.replies().hide();
-                name = Name::HiddenUntil(Instant::now() + ONCE_MORE_AFTER);
+                (name, calls) = (Name::Shown(Instant::now() + OPEN), 0);
             }
+            let now = Instant::now();
             name = match name {
-                Name::HiddenUntil(then) if then <= Instant::now() => {
-                    // A reply that may be unread is not hidden for the sake of a mere possibility.
-                    let mut replies = self.replies();
-                    if replies.is_clean() {
-                        replies.show(true);
-                        Name::Shown(Instant::now() + ONCE_MORE_FOR)
-                    } else {
-                        Name::Hidden
-                    }
+                Name::Shown(until) if knocks + entries > 0 && standing == 0 => {
+                    Name::Shown(until.min(now + STAYS))
                 }
-                Name::Shown(until) if until <= Instant::now() => {
-                    self.replies().hide();
-                    standing = 0;
-                    Name::Hidden
+                Name::Shown(until) | Name::HiddenUntil(until) if until <= now => {
+                    if calls < CALLS && self.somebody_stands() {
+                        (standing, calls) = (1, calls + 1);
+                        self.admit();
+                        Name::Shown(now + OPEN)
+                    } else {
+                        self.replies().hide();
+                        standing = 0;
+                        if matches!(name, Name::Shown(_)) {
+                            Name::HiddenUntil(now + ONCE_MORE)
+                        } else {
+                            Name::Hidden
+                        }
+                    }
                 }
                 // A reply to somebody else took it away, or the resource tracker of somebody who left.
                 Name::Shown(_) if standing > 0 && !self.replies().shown() => {
@@ -170,6 +181,12 @@ impl Shared {
                 name => name,
             };
         }
+    }
+
+    /// Whether some process has come to the requests and not to the replies.
+    fn somebody_stands(&self) -> bool {
+        let replies = self.replies().id();
+        os::is_mapped_without(self.requests, replies, Some(os::pid()))
     }
 
     /// Shows the name, if possible with nothing behind it that somebody new could misread.

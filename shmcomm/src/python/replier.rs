@@ -40,6 +40,7 @@ use super::{
 use crate::Error;
 use crate::fault::fault_point;
 use crate::layout::python::{Kind, word};
+use crate::os::FileId;
 use crate::sync::{Ordering, fence};
 use crate::wait::Deadline;
 use core::fmt;
@@ -120,7 +121,7 @@ impl<Q, R: ?Sized, F: Format> Replier<Q, R, F> {
                 Arc::new(Mutex::new(Replies::new(Owned::open(&reply_place, slots, slot_size)?, nothing))),
                 None,
             ),
-            Some(_) => Door::open(&place, &reply_place, slots, slot_size, nothing)?,
+            Some(_) => Door::open(&place, requests.segment().id(), &reply_place, slots, slot_size, nothing)?,
         };
         // A tail that is no slot was stored by `heal`; nobody knows what had been read then.
         let tail = ring::tail(requests.segment().raw());
@@ -281,9 +282,9 @@ impl Replies {
         (self.shown, self.clean) = (true, clean);
     }
 
-    /// Whether there is no reply that somebody new could misread.
-    pub(super) fn is_clean(&self) -> bool {
-        self.stale.is_empty()
+    /// The file of the replies.
+    pub(super) fn id(&self) -> FileId {
+        self.owned.segment().id()
     }
 
     /// Takes the name away.
