@@ -357,6 +357,15 @@ fn a_task_that_waits_is_polled_only_to_look_after_the_dead() {
     });
 }
 
+/// A lock file that Python leaves behind, and so does the library, as another puller may have it.
+struct Removed(std::path::PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 #[test]
 fn ends_on_the_wire_of_python_wait_in_tasks_too() {
     use shmcomm::codec::Bytes;
@@ -367,6 +376,7 @@ fn ends_on_the_wire_of_python_wait_in_tasks_too() {
     let mut pusher =
         Pusher::<[u8], Bytes>::open(Options { slots: 2, ..Options::pushpull(name("q")) }).unwrap();
     let mut puller = Puller::<Vec<u8>, Bytes>::open(Options::pushpull(name("q"))).unwrap();
+    let _lock = Removed(puller.lock_path().to_owned());
     let mut replier = Replier::<Vec<u8>, [u8], Bytes>::open(Options::reqrep(name("r"))).unwrap();
     let mut requester = Requester::<[u8], Vec<u8>, Bytes>::open(Options::reqrep(name("r"))).unwrap();
     current_thread(async {

@@ -9,7 +9,7 @@ use shmcomm::python::{Options, Publisher, Puller, Pusher, Replier, Requester, Su
 use shmcomm_tests::python;
 use std::process::Command;
 use std::time::Duration;
-use wire_support::LONG;
+use wire_support::{LONG, Name};
 
 /// Bytes of the `/dev/shm` in the namespace.
 const ROOM: u64 = 1 << 20;
@@ -86,18 +86,15 @@ fn role() {
     println!("{count} refused");
 
     // What has its memory works on, whatever others fill up.
-    let mut publisher = Publisher::<[u8], Bytes>::open(Options::pubsub("small")).unwrap();
-    let mut pusher = Pusher::<[u8], Bytes>::open(Options {
-        slots: 8,
-        linger: Duration::ZERO,
-        ..Options::pushpull("small")
-    })
-    .unwrap();
-    let _replier = Replier::<Vec<u8>, [u8], Bytes>::open(Options::reqrep("small")).unwrap();
+    let name = Name::new("full");
+    let mut publisher = Publisher::<[u8], Bytes>::open(name.pubsub()).unwrap();
+    let mut pusher =
+        Pusher::<[u8], Bytes>::open(Options { slots: 8, linger: Duration::ZERO, ..name.pushpull() }).unwrap();
+    let _replier = Replier::<Vec<u8>, [u8], Bytes>::open(name.reqrep()).unwrap();
     let full = std::fs::write("/dev/shm/filler", vec![1; ROOM as usize]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
-    let mut subscriber = Subscriber::<Vec<u8>, Bytes>::open(Options::pubsub("small")).unwrap();
-    let mut puller = Puller::<Vec<u8>, Bytes>::open(Options::pushpull("small")).unwrap();
+    let mut subscriber = Subscriber::<Vec<u8>, Bytes>::open(name.pubsub()).unwrap();
+    let mut puller = Puller::<Vec<u8>, Bytes>::open(name.pushpull()).unwrap();
     for i in 0..200u8 {
         publisher.send(&vec![i; 4092]).unwrap();
         pusher.send(&vec![i; 4092]).unwrap();
