@@ -37,6 +37,8 @@ pub struct Life {
     pub plan: String,
     /// Waits in tasks rather than in threads. Such a process has two threads, and does not fork.
     pub tasks: bool,
+    /// Waits in a set.
+    pub sets: bool,
 }
 
 /// Where the observer of fault points finds what it needs.

@@ -223,6 +223,7 @@ impl<'r> Round<'r> {
         }
         round.workers[at].beat.store(now, Relaxed);
         round.workers[at].started.store(now, Relaxed);
+        let waits = self.random.below(100);
         let life = Life {
             ledger: self.ledger,
             random: Random::new(self.random.number()),
@@ -232,7 +233,8 @@ impl<'r> Round<'r> {
             channel: self.channel.clone(),
             term: fate.leaves_after.map_or(u64::MAX, |nanos| now + nanos),
             plan: fate.plan,
-            tasks: self.random.percent(25),
+            tasks: waits < 25,
+            sets: (25..45).contains(&waits),
         };
         let (names, work) = (self.names, role.work);
         let worker = &mut self.workers[at];
@@ -360,6 +362,7 @@ impl<'r> Round<'r> {
             term: u64::MAX,
             plan: String::new(),
             tasks: false,
+            sets: false,
         };
         let names = self.names;
         let auditor = process::fork(move || life.run(names, audit))?;

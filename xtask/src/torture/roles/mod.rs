@@ -9,6 +9,7 @@ pub mod pubsub;
 pub mod pushpull;
 pub mod python;
 pub mod reqrep;
+mod sets;
 mod tasks;
 
 use super::life::{Life, Wrong, census, wrong};

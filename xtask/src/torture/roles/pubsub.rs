@@ -3,6 +3,7 @@
 //! A publisher's messages are numbered over all publishers of the round, so each subscriber sees rising
 //! numbers, never one that nobody began to send, and knows from the library how many it missed.
 
+use super::sets::Set;
 use super::tasks::within;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
@@ -219,8 +220,10 @@ fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wron
     let channel = channel::<W>(life)?.patience(patience);
     let Some(mut subscriber) = open(life, || channel.clone().subscriber())? else { return Ok(()) };
     let mut seen = Seen { last: None, losses, senders: HashMap::new() };
+    let mut set = Set::of(life, &subscriber)?;
     let slow = life.random.percent(if patience == PATIENCE { 60 } else { 30 });
     while !life.is_over() {
+        set.wait()?;
         match receive(life, &mut subscriber, losses == Losses::None)? {
             Ok(None) => {}
             Ok(Some(stamp)) => seen.message(life, stamp, subscriber.lost() + subscriber.skipped())?,
@@ -265,6 +268,7 @@ fn receive<const W: usize>(
             Some(Err(error)) => Err(error.into()),
             None => Err(RecvTimeoutError::Timeout),
         },
+        _ if life.sets => poll(subscriber, 1, whole)?,
         0 => match subscriber.try_recv() {
             Ok(message) => Ok(whole(&message)?),
             Err(error) => Err(as_timeout(error)?),

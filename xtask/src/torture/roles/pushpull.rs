@@ -3,6 +3,7 @@
 //! A job is marked in the ledger before it is acknowledged, so a kill between the two makes it come
 //! again, and none can make it vanish.
 
+use super::sets::Set;
 use super::tasks::within;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::ledger::WORK;
@@ -11,6 +12,7 @@ use shmcomm::{Channel, Opener, PullTimeoutError, PushPull, PushTimeoutError, Try
 use shmcomm_tests::Small;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// A stamp is the number of a job, and above these bits that of its pusher.
 const SENDER: u32 = 32;
@@ -25,6 +27,7 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
         let channel = channel(life)?;
         let Some(mut pusher) = open(life, || channel.clone().pusher())? else { return Ok(()) };
+        let mut set = Set::of(life, &pusher)?;
         let mut pace = Pace::new(life);
         let sender = life.sender() << SENDER;
         let Some(mut number) = life.claim_job() else { return idle(life) };
@@ -35,6 +38,11 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
                 _ if life.tasks => within(pusher.send_async(&job), TURN).transpose()?.is_some(),
                 0 => match pusher.try_send(&job) {
                     Err(TryPushError::Full) => false,
+                    outcome => outcome.map(|()| true)?,
+                },
+                _ if life.sets => match pusher.try_send(&job) {
+                    // For the next try.
+                    Err(TryPushError::Full) => set.wait().map(|_| false)?,
                     outcome => outcome.map(|()| true)?,
                 },
                 1 => match pusher.loan() {
@@ -78,6 +86,7 @@ pub fn pull(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
         let channel = channel(life)?;
         let Some(mut puller) = open(life, || channel.clone().puller())? else { return Ok(()) };
+        let mut set = Set::of(life, &puller)?;
         let mut last = HashMap::new();
         while !life.is_over() {
             // By value a job is acknowledged before it can be marked in the ledger.
@@ -95,6 +104,9 @@ pub fn pull(life: &mut Life) -> Result<(), Wrong> {
                     Some(claimed) => claimed.map_err(PullTimeoutError::from),
                     None => continue,
                 }
+            } else if life.sets {
+                set.wait()?;
+                puller.claim_timeout(Duration::ZERO)
             } else {
                 puller.claim_timeout(TURN)
             };

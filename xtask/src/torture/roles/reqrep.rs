@@ -3,6 +3,7 @@
 //! The reply to a request is the message of the complementary number. A request whose replier died is
 //! given to no other one, but on the patient channel, where it says so.
 
+use super::sets::Set;
 use super::tasks::within;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
@@ -71,7 +72,14 @@ pub fn request(life: &mut Life) -> Result<(), Wrong> {
                 }
                 continue;
             }
-            match call.wait_timeout(TURN) {
+            let told = life.sets && Set::of(life, &call)?.wait()?;
+            match call.wait_timeout(if life.sets { Duration::ZERO } else { TURN }) {
+                Err(RequestTimeoutError::Timeout) if told => {
+                    return Err(format!(
+                        "a set says that request {number:#x} has an answer, and it has none"
+                    )
+                    .into());
+                }
                 Ok(reply) if reply.number != !number => {
                     return Err(format!("the reply to {:#x} for request {number:#x}", !reply.number).into());
                 }
@@ -117,12 +125,16 @@ pub fn reply(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
         let channel = channel(life)?;
         let Some(mut replier) = open(life, || channel.clone().replier())? else { return Ok(()) };
+        let mut set = Set::of(life, &replier)?;
         while !life.is_over() {
             let request = if life.tasks {
                 match within(replier.recv_async(), TURN) {
                     Some(request) => request.map_err(ServeTimeoutError::from),
                     None => continue,
                 }
+            } else if life.sets {
+                set.wait()?;
+                replier.recv_timeout(Duration::ZERO)
             } else {
                 replier.recv_timeout(TURN)
             };
