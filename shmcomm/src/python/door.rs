@@ -155,9 +155,6 @@ impl Shared {
             }
             let now = Instant::now();
             name = match name {
-                Name::Shown(until) if knocks + entries > 0 && standing == 0 => {
-                    Name::Shown(until.min(now + STAYS))
-                }
                 Name::Shown(until) | Name::HiddenUntil(until) if until <= now => {
                     if calls < CALLS && self.somebody_stands() {
                         (standing, calls) = (1, calls + 1);
@@ -172,6 +169,9 @@ impl Shared {
                             Name::Hidden
                         }
                     }
+                }
+                Name::Shown(until) if knocks + entries > 0 && standing == 0 => {
+                    Name::Shown(until.min(now + STAYS))
                 }
                 // A reply to somebody else took it away, or the resource tracker of somebody who left.
                 Name::Shown(_) if standing > 0 && !self.replies().shown() => {
