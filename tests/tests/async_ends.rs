@@ -5,7 +5,7 @@ mod async_support;
 use async_support::{block_on, block_on_counting, current_thread, multi_thread};
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _};
-use shmcomm::{Overflow, RecvError, RequestError};
+use shmcomm::{Overflow, RecvError, RequestError, TryRecvError};
 use shmcomm_tests::{Jobs, LargeFeed, Namespace, PatientService, Peer, Service, Small, SmallFeed, namespace};
 use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
@@ -337,6 +337,24 @@ fn more_tasks_than_one_call_of_the_kernel_takes_are_all_woken() {
         }
         tasks.join().unwrap();
     });
+}
+
+#[test]
+fn a_task_that_waits_for_a_patience_sleeps_until_its_end() {
+    let ns = namespace("async-patience");
+    let channel = || SmallFeed::open().namespace(&*ns).overflow(Overflow::Wait);
+    let mut publisher = channel().publisher().unwrap();
+    // Its end is between two looks after the dead.
+    let mut subscriber = channel().patience(Duration::from_millis(225)).subscriber().unwrap();
+    let ((), wakes) = block_on_counting(async {
+        for number in 0..=SmallFeed::SLOTS as u64 {
+            publisher.send_async(&Small::new(number)).await.unwrap();
+        }
+    });
+    // At most one for each slice: short ones at first, and one more for the patience. Who looks all the time
+    // has thousands.
+    assert!(wakes < 100, "{wakes}");
+    assert_eq!(subscriber.try_recv(), Err(TryRecvError::Lagged(1)));
 }
 
 #[test]

@@ -281,6 +281,15 @@ fn python_requesters_go_on_after_a_replier_was_killed() {
     talk(&mut snake, "r.request({'n': 3}, timeout=30.0)", "{'twice': 6}");
 }
 
+/// A client that comes, asks three times, and leaves.
+fn ask_three(python: &python::Python, name: &Name) {
+    let mut snake = Talker::python(python, "ask.py", &[&name.0, "pickle", "3"]);
+    snake.expect("ready");
+    snake.say("go");
+    snake.expect("done");
+    snake.finish();
+}
+
 #[test]
 fn fifty_python_clients_come_and_go_and_the_service_stays() {
     let Some(python) = python::latest() else { return };
@@ -290,12 +299,8 @@ fn fifty_python_clients_come_and_go_and_the_service_stays() {
         let five = [(); 5].map(|()| Talker::python(python, "visit.py", &[&name.0, "Requester"]));
         five.into_iter().for_each(Talker::finish);
     }
-    for n in 0..8 {
-        let mut snake = Talker::python(python, "ask.py", &[&name.0, "pickle", "3"]);
-        snake.expect("ready");
-        snake.say("go");
-        assert_eq!(snake.line(), "done", "visitor {n}");
-        snake.finish();
+    for _ in 0..8 {
+        ask_three(python, &name);
     }
 }
 
@@ -314,12 +319,8 @@ fn python_clients_come_in_while_somebody_looks_at_the_files() {
             }
         });
         let done = Ended(&over);
-        for n in 0..4 {
-            let mut snake = Talker::python(python, "ask.py", &[&name.0, "pickle", "3"]);
-            snake.expect("ready");
-            snake.say("go");
-            assert_eq!(snake.line(), "done", "client {n}");
-            snake.finish();
+        for _ in 0..4 {
+            ask_three(python, &name);
         }
         drop(done);
     });

@@ -22,7 +22,7 @@ use crate::ring::Writer;
 use crate::ring::window::Window;
 use crate::segment::Attachment;
 use crate::wait::{self, Await, Deadline, Event, Patience};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Time between two looks after the dead; each is a system call a participant.
 const SWEEP: Duration = Duration::from_millis(20);
@@ -34,6 +34,8 @@ pub(super) struct Room {
     patience: Patience,
     /// When it was last looked after the dead, in nanoseconds of the monotonic clock.
     swept: u64,
+    /// When the first patience ends of those who hold the publisher up.
+    due: Deadline,
 }
 
 impl Room {
@@ -41,7 +43,7 @@ impl Room {
         debug_assert_eq!(attachment.seat(), PUBLISHER_SEAT);
         let window = Window::new(attachment.region(), attachment.geometry());
         let event = Event::new(attachment.region(), control::ROOM);
-        Room { window, event, patience: Patience::new(), swept: 0 }
+        Room { window, event, patience: Patience::new(), swept: 0, due: Deadline::Never }
     }
 }
 
@@ -120,6 +122,10 @@ impl Held<'_> {
             self.attachment.sweep_dead();
         }
         let cut = self.room.window.cut(self.writer.next_position(), now);
+        self.room.due = match self.room.window.cut_due() {
+            Some(due) => Deadline::after(Duration::from_nanos(due.saturating_sub(now))),
+            None => Deadline::Never,
+        };
         if cut > 0 {
             log::warn!(
                 target: "shmcomm",
@@ -147,9 +153,7 @@ impl Await for Held<'_> {
     }
 
     fn due(&self) -> Deadline {
-        let Some(due) = self.room.window.cut_due() else { return Deadline::Never };
-        let left = Duration::from_nanos(due.saturating_sub(os::monotonic()));
-        Instant::now().checked_add(left).map_or(Deadline::Never, Deadline::At)
+        self.room.due
     }
 
     fn event(&self) -> Event {

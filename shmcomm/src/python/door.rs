@@ -6,7 +6,7 @@
 //! else got for its own. But before it can, it opens two files by name, first the requests, then the
 //! replies; and where the second is not there, it looks again every 5 ms. So the replies' segment has no
 //! name but its hidden one. The kernel tells when the requests are opened: that is the knock. Old replies
-//! are then overwritten, the name is shown, and taken away when the replies are opened, too.
+//! are then overwritten, the name is shown, and taken away when the replies have been opened, too.
 //!
 //! Neither is quite certain: knocks that come in the same microsecond may count as one, and some tool that looks
 //! at the files opens them, too. So the name stays a little longer than it has to, which does no harm, as the next

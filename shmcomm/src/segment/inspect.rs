@@ -254,38 +254,30 @@ pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch>
 
 /// Whether an end as declared by `spec` can use the slots as they are.
 pub(super) fn fits(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
-    let geometry = &found.geometry;
+    let theirs = &found.geometry;
+    let mismatch = |what, cure| Err(Mismatch { kind: ErrorKind::ChannelMismatch, what, cure });
     // A codec's message takes the room it needs and is refused where that is too much; a fixed one
     // takes the same each time.
-    if spec.format == Format::Fixed && geometry.slot_size < spec.slot_size {
-        return Err(Mismatch {
-            kind: ErrorKind::ChannelMismatch,
-            what: format!(
-                "the slots of the segment hold {} bytes, and this program needs {}",
-                geometry.slot_size, spec.slot_size
-            ),
-            cure: "set the same `slot_size` in both programs",
-        });
+    if spec.format == Format::Fixed && theirs.slot_size < spec.slot_size {
+        let (theirs, ours) = (theirs.slot_size, spec.slot_size);
+        return mismatch(
+            format!("the slots of the segment hold {theirs} bytes, and this program needs {ours}"),
+            "set the same `slot_size` in both programs",
+        );
     }
-    if spec.format == Format::Fixed && geometry.request_size < spec.request_size {
-        return Err(Mismatch {
-            kind: ErrorKind::ChannelMismatch,
-            what: format!(
-                "the segment is for requests of {} bytes, and those of this program take {}",
-                geometry.request_size, spec.request_size
-            ),
-            cure: ONE_DEFINITION,
-        });
+    if spec.format == Format::Fixed && theirs.request_size < spec.request_size {
+        let (theirs, ours) = (theirs.request_size, spec.request_size);
+        return mismatch(
+            format!("the segment is for requests of {theirs} bytes, and those of this program take {ours}"),
+            ONE_DEFINITION,
+        );
     }
-    if geometry.align < spec.align {
-        return Err(Mismatch {
-            kind: ErrorKind::ChannelMismatch,
-            what: format!(
-                "the slots of the segment are aligned to {} bytes, and this program needs {}",
-                geometry.align, spec.align
-            ),
-            cure: ONE_DEFINITION,
-        });
+    if theirs.align < spec.align {
+        let (theirs, ours) = (theirs.align, spec.align);
+        return mismatch(
+            format!("the slots of the segment are aligned to {theirs} bytes, and this program needs {ours}"),
+            ONE_DEFINITION,
+        );
     }
     Ok(())
 }
