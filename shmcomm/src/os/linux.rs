@@ -429,16 +429,16 @@ impl Watch {
     }
 
     /// Blocks until something happens to one of the files, or [`Watch::stop`] is called, or the time is
-    /// over, if there is one. Calls `opened` with the index of a file for each time it was opened; what
-    /// happens twice in a row may count once, but for [`Watch::each`].
-    pub(crate) fn wait(&self, timeout: Option<Duration>, mut opened: impl FnMut(usize)) -> io::Result<()> {
+    /// over, if there is one; false if it was the time. Calls `opened` with the index of a file for each time it
+    /// was opened; what happens twice in a row may count once, but for [`Watch::each`].
+    pub(crate) fn wait(&self, timeout: Option<Duration>, mut opened: impl FnMut(usize)) -> io::Result<bool> {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX as _),
             tv_nsec: timeout.subsec_nanos() as _,
         });
         let mut ready = [PollFd::new(&self.queue, PollFlags::IN)];
         match rustix::event::poll(&mut ready, timeout.as_ref()) {
-            Ok(0) | Err(Errno::INTR) => return Ok(()),
+            Ok(0) | Err(Errno::INTR) => return Ok(false),
             Ok(_) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -452,7 +452,7 @@ impl Watch {
                     }
                 }
                 Ok(_) => {}
-                Err(Errno::WOULDBLOCK) => return Ok(()),
+                Err(Errno::WOULDBLOCK) => return Ok(true),
                 Err(errno) => return Err(errno.into()),
             }
         }

@@ -58,7 +58,7 @@ impl Watch {
         match self {}
     }
 
-    pub(crate) fn wait(&self, _timeout: Option<Duration>, _opened: impl FnMut(usize)) -> io::Result<()> {
+    pub(crate) fn wait(&self, _timeout: Option<Duration>, _opened: impl FnMut(usize)) -> io::Result<bool> {
         match *self {}
     }
 

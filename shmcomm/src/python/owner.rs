@@ -30,6 +30,10 @@ use std::time::Duration;
 
 /// How often the name is looked at where there is no inotify.
 const PERIOD: Duration = Duration::from_millis(20);
+/// How soon it is looked at again after something happened to it, and how long that goes on, four times later each
+/// time.
+const SOON: Duration = Duration::from_millis(1);
+const AT_LAST: Duration = Duration::from_secs(2);
 /// Others can take the name away as often as we can take it back; somebody must give up.
 const TRIES: usize = 100;
 
@@ -188,11 +192,18 @@ impl Drop for Owned {
 
 impl Keeper {
     fn run(&self) {
+        let mut pause = None;
         while self.heal() {
-            let woken = self.watch.as_ref().is_some_and(|watch| watch.wait(None, |_| ()).is_ok());
-            if !woken {
-                std::thread::sleep(PERIOD);
-            }
+            let happened = self.watch.as_ref().map(|watch| watch.wait(pause, |_| ()));
+            pause = match happened {
+                // The kernel tells of it a moment before the name is gone.
+                Some(Ok(true)) => Some(SOON),
+                Some(Ok(false)) => pause.map(|pause| pause * 4).filter(|pause| *pause <= AT_LAST),
+                Some(Err(_)) | None => {
+                    std::thread::sleep(PERIOD);
+                    pause
+                }
+            };
         }
     }
 
