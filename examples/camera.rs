@@ -1,4 +1,4 @@
-//! Full HD frames between two processes, made and looked at in place: nothing is copied.
+//! Full HD frames between two processes, written and read in place: nothing is copied.
 //!
 //! `cargo run --release --example camera`
 
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         header.width = WIDTH;
         header.height = HEIGHT;
         header.encoding = Encoding::Rgb8;
-        // The sensor writes straight into shared memory.
+        // The camera writes straight into shared memory.
         pixels.fill(number as u8);
         frame.send()?;
         std::thread::sleep(Duration::from_millis(5));

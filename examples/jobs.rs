@@ -1,4 +1,4 @@
-//! A queue of tasks and three workers, of which one is killed again and again: every task is done.
+//! A queue of tasks and three workers, one of which is killed again and again: every task is done.
 //!
 //! `cargo run --release --example jobs`
 
@@ -41,7 +41,8 @@ fn work() -> Result<(), Box<dyn std::error::Error>> {
         match tasks.claim_timeout(Duration::from_secs(1)) {
             Ok(task) => {
                 std::thread::sleep(Duration::from_micros(task.effort));
-                // Only now: if this process is killed before, another one gets the task.
+                // The task is acknowledged only now: if this process is killed before, another worker gets
+                // the task.
                 task.done();
             }
             Err(PullTimeoutError::Timeout) => return Ok(()),

@@ -1,4 +1,4 @@
-//! A control loop that acts on the newest setpoint, however many there were since the last round.
+//! A control loop that acts on the newest setpoint, however many setpoints arrived since the last round.
 //!
 //! `cargo run --release --example latest-value`
 

@@ -1,7 +1,7 @@
 //! Three channels, a timer and a socket in one thread: `WaitSet`.
 //!
-//! `cargo run --example many-at-once`; the other ends are threads of the same program, to need no second
-//! terminal.
+//! `cargo run --example many-at-once`. The other ends are threads of the same program, so that no second
+//! terminal is needed.
 
 use shmcomm::{Cause, Interest, WaitSet, channel};
 use std::io::{Read, Write};
@@ -9,11 +9,11 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 channel! {
-    /// Where the robot is.
+    /// Position of the robot.
     Pose: PubSub<[f64; 2]> { name: "many-at-once/pose" }
-    /// What it is to do next.
+    /// Orders for the robot.
     Orders: PushPull<u64> { name: "many-at-once/orders" }
-    /// What others want to know of it.
+    /// Battery state, on request.
     Battery: ReqRep<u64, f64> { name: "many-at-once/battery" }
 }
 

@@ -1,8 +1,9 @@
-//! Lists the channels of this user and who takes part in them, once or again and again.
+//! Lists the channels of this user and their participants, once or repeatedly.
 //!
-//! `cargo run --release --example monitoring`, with a number of seconds to repeat after:
+//! `cargo run --release --example monitoring`. With a number of seconds it repeats after that time:
 //! `cargo run --release --example monitoring -- 1`
 
+use shmcomm::Role;
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,20 +33,39 @@ fn show() -> Result<(), shmcomm::Error> {
             segment.slots,
             segment.slot_size,
             segment.size / 1024,
-            if segment.stale { ", stale: nobody is alive" } else { "" },
+            if segment.stale { ", stale: no participant is alive" } else { "" },
         );
-        for who in &segment.participants {
+        if let Some(backlog) = &segment.backlog {
             println!(
-                "    {:?} {} (pid {}){}: {} messages, {} behind, {} lost",
-                who.role,
-                who.process,
-                who.pid,
-                if who.alive { "" } else { ", dead" },
-                who.messages,
-                who.lag.unwrap_or(0),
-                who.lost,
+                "    {} waiting, {} claimed, {} done",
+                backlog.waiting, backlog.claimed, backlog.acknowledged
             );
+        }
+        for who in &segment.participants {
+            print!("    {:?} {} (pid {})", who.role, who.process, who.pid);
+            print!(
+                "{}: {} {}",
+                if who.alive { "" } else { ", dead" },
+                count(who.messages, "message"),
+                verb(who.role)
+            );
+            if let Some(lag) = who.lag {
+                print!(", {lag} behind, {} lost", who.lost);
+            }
+            println!();
         }
     }
     Ok(())
+}
+
+/// Returns a number with its noun: `1 message`, `2 messages`.
+fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+fn verb(role: Role) -> &'static str {
+    match role {
+        Role::Publisher | Role::Pusher | Role::Requester => "sent",
+        _ => "received",
+    }
 }

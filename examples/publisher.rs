@@ -1,14 +1,14 @@
 //! Publishes inertial measurements, a thousand a second, until it is stopped.
 //!
-//! `cargo run --release --example publisher`, and `--example subscriber` in other terminals. Kill it
-//! and start it again: the subscribers go on.
+//! `cargo run --release --example publisher`, and `--example subscriber` in other terminals. Kill the
+//! publisher and start it again: the subscribers continue.
 
 use shmcomm::{ShmString, Timestamp};
-use shmcomm_examples::{Imu, ImuFeed};
+use shmcomm_examples::{Imu, ImuFeed, init_logger};
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    env_logger::init();
+    init_logger();
     let mut imu = ImuFeed::publisher()?;
     println!("publishing on `{}`; stop with ctrl-c", imu.name());
     for number in 0.. {

@@ -1,5 +1,5 @@
-//! Four publishers on one channel: two subscribers see one order, while one publisher is stopped in the
-//! middle of its work and another one killed and started again.
+//! Four publishers on one channel. Two subscribers see one order, while one publisher is stopped in the
+//! middle of its work and another one is killed and started again.
 //!
 //! `cargo run --release --example publishers`
 
@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return report();
     }
     let namespace = format!("publishers-{}", process::id());
-    // Made here, so that the subscribers miss nothing; it has a publisher's seat until it is dropped.
+    // This publisher is opened first, so that the subscribers miss nothing. It keeps a publisher's seat until
+    // it is dropped.
     let first = Reports::open().namespace(&namespace).publisher()?;
     let mut readers = Vec::new();
     for _ in 0..2 {
@@ -57,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// By its place in the order: who sent the report, and what it says.
+/// Reports by position in the order: the sender of the report, and its content.
 type Seen = BTreeMap<u64, (String, String)>;
 
 fn read(mut reports: shmcomm::Subscriber<[f64; 2]>) -> Seen {
@@ -72,14 +73,14 @@ fn read(mut reports: shmcomm::Subscriber<[f64; 2]>) -> Seen {
                 last = Instant::now();
             }
             Err(RecvTimeoutError::Lagged(_) | RecvTimeoutError::Timeout) => {}
-            // Nobody publishes yet, or any more.
+            // No publisher is open yet, or any more.
             Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
     seen
 }
 
-/// A lookout: reports where it has got to, every hundred microseconds.
+/// Reports the position of a lookout every hundred microseconds.
 fn report() -> Result<(), Box<dyn std::error::Error>> {
     let mut reports = Reports::publisher()?;
     let who = f64::from(process::id());

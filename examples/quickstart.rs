@@ -6,7 +6,7 @@ use shmcomm::{RecvError, ShmMessage, ShmString, Timestamp, channel};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-/// A message: the compiler proves that it looks the same in every process.
+/// A message: the compiler proves that its layout is the same in every process.
 #[derive(Clone, Copy, Debug, ShmMessage)]
 #[repr(C)]
 struct Reading {
@@ -17,7 +17,7 @@ struct Reading {
 }
 
 channel! {
-    /// Readings, on a name of this run's own.
+    /// Readings, on a name that only this run uses.
     Readings: PubSub<Reading> { name: "examples/quickstart", slots: 1024 }
 }
 
@@ -56,7 +56,7 @@ fn publish() -> Result<(), Box<dyn std::error::Error>> {
             position: [number as f64, 0.5, -0.5],
             sensor: ShmString::new("wheel_left")?,
         })?;
-        // Ten microseconds between two messages, so that latency is measured, not queueing.
+        // Ten microseconds pass between two messages, so that the figure is latency, not queueing.
         let start = Instant::now();
         while start.elapsed() < Duration::from_micros(10) {
             std::hint::spin_loop();

@@ -1,7 +1,7 @@
 //! Records without loss: one process sends as fast as it can, the other one writes every message down.
 //!
-//! `cargo run --release --example recorder` sends 10 million messages and says how fast that was. With
-//! `-- 1000000 track.bin` it records as many as you like, to a file: 32 bytes a message, one after the other.
+//! `cargo run --release --example recorder` sends 10 million messages and prints the rate. With
+//! `-- 1000000 track.bin` it records that number of messages to a file, 32 bytes per message.
 
 use shmcomm::RecvError;
 use shmcomm_examples::{Track, Waypoint};
@@ -12,7 +12,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Set in the process that records.
+/// Environment variable that is set in the recording process.
 const RECORDER: &str = "SHMCOMM_EXAMPLE_RECORDER";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,11 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     recorder.arg(count.to_string()).args(file).env(RECORDER, "1").env("SHMCOMM_NAMESPACE", &namespace);
     let mut recorder = recorder.spawn()?;
     if !publisher.wait_for_subscribers(1, Duration::from_secs(10)) {
-        return Err("nobody records".into());
+        return Err("no recorder is there".into());
     }
     let start = Instant::now();
     for number in 0..count {
-        // Waits where it would overwrite what is not recorded yet.
+        // This call waits if it would overwrite a message that is not recorded yet.
         publisher.send(&Waypoint { number, position: [number as f64, 0.5, 1.0] })?;
     }
     let took = start.elapsed();
@@ -50,7 +50,7 @@ fn record(count: u64, file: Option<String>) -> Result<(), Box<dyn Error>> {
     for expected in 0..count {
         let waypoint = match track.recv() {
             Ok(waypoint) => waypoint,
-            // What was sent last may be received after the publisher has gone; then there is no more.
+            // The last messages may be received after the publisher has gone; then the channel is empty.
             Err(RecvError::Disconnected) => return Err(format!("the publisher ended at {expected}").into()),
             Err(error) => return Err(error.into()),
         };

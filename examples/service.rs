@@ -1,4 +1,4 @@
-//! A service with three workers, of which one is killed again and again: every request is answered.
+//! A service with three workers, one of which is killed again and again: every request is answered.
 //!
 //! `cargo run --release --example service`
 
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut killed, mut last, mut by) = (0, Instant::now(), HashMap::new());
     for number in 0..TRIPS {
         let to = [f64::from(number), f64::from(number) / 2.0];
-        // Two at a time: there and back.
+        // Two requests at a time: there and back.
         let there = planner.call(&Trip { from: [0.0; 2], to })?;
         let back = planner.call(&Trip { from: to, to: [0.0; 2] })?;
         if last.elapsed() > Duration::from_millis(50) {

@@ -1,13 +1,13 @@
-//! Receives inertial measurements and shows one in a thousand. Outlives its publisher.
+//! Receives inertial measurements and shows one in a thousand. It outlives its publisher.
 //!
 //! `cargo run --release --example subscriber`, with `--example publisher` in another terminal.
 
 use shmcomm::RecvError;
-use shmcomm_examples::ImuFeed;
+use shmcomm_examples::{ImuFeed, init_logger};
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    env_logger::init();
+    init_logger();
     let mut imu = ImuFeed::open().connect_timeout(Duration::from_secs(60)).subscriber()?;
     loop {
         match imu.recv() {
@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 println!("the publisher is gone; waiting for the next one");
                 while !imu.wait_for_publisher(Duration::from_secs(60)) {}
             }
-            Err(error @ (RecvError::Forked | RecvError::Missed { .. })) => return Err(error.into()),
+            Err(error @ (RecvError::Stopped | RecvError::Forked | RecvError::Missed { .. })) => {
+                return Err(error.into());
+            }
         }
     }
 }

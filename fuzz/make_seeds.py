@@ -1,12 +1,21 @@
 """Writes seeds/: small messages as CPython writes them, one file for each kind of thing; layouts, messages of
 fixed layout, names, and changes to segments."""
 
+import array
 import collections
 import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import ipaddress
 import json
 import os
+import pathlib
 import pickle
 import struct
+import uuid
+import zoneinfo
 
 import msgpack
 import numpy as np
@@ -24,6 +33,10 @@ class Slotted:
 
 class Stack(list):
     pass
+
+
+class Color(enum.Enum):
+    RED = "red"
 
 
 Pair = collections.namedtuple("Pair", "left right")
@@ -70,6 +83,22 @@ python = {
     "array_objects": np.array([1, None], dtype=object),
     "scalars": [np.float64(1.5), np.int32(-7), np.bool_(True), np.float16(2), np.complex64(1j)],
     "opaque": ValueError("x"),
+    "datetimes": [datetime.datetime(2024, 1, 2, 3, 4, 5, 6), datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc),
+                  datetime.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC"), fold=1)],
+    "dates": [datetime.date(2024, 1, 2), datetime.time(1, 2, 3, 4, datetime.timezone.utc), datetime.timedelta(-1, 2, 3)],
+    "zones": [datetime.timezone(datetime.timedelta(hours=2), "X"), zoneinfo.ZoneInfo("UTC")],
+    "numbers": [decimal.Decimal("1.50"), decimal.Decimal("NaN"), fractions.Fraction(-1, 3)],
+    "names": [uuid.UUID(int=5), pathlib.PurePosixPath("/a/b"), pathlib.PureWindowsPath("c:/a")],
+    "addresses": [ipaddress.ip_address("1.2.3.4"), ipaddress.ip_address("fe80::1%e"), ipaddress.ip_network("10.0.0.0/8")],
+    "counter": collections.Counter("aab"),
+    "ranges": [range(3), range(10**30, 0, -7), slice(1, None)],
+    "typed_array": [array.array("d", [1.5]), array.array("h", [-1, 2])],
+    "enum": Color.RED,
+    "array_texts": np.array(["ab", "c"]),
+    "array_bytes": np.array([b"ab", b"c"]),
+    "array_nested_records": np.zeros(2, dtype=np.dtype([("p", [("x", "f8")]), ("m", "u1", (2, 2)), ("s", "U2")], align=True)),
+    "array_objects_2d": np.asfortranarray(np.array([[1, "a"], [None, 2.5]], dtype=object)),
+    "timestamp": [msgpack.Timestamp(5, 6), msgpack.ExtType(1, b"x")],
 }
 
 here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "seeds")
@@ -93,6 +122,8 @@ for name, value in plain.items():
 put("msgpack_decode", "keys", msgpack.packb({1: 2, None: 3, b"k": 4}))
 put("msgpack_decode", "floats32", msgpack.packb([1.5, -2.5], use_single_float=True))
 put("msgpack_decode", "extension", msgpack.packb(msgpack.ExtType(1, b"x")))
+put("msgpack_decode", "extensions", msgpack.packb([msgpack.ExtType(n, bytes(n)) for n in (0, 1, 2, 4, 5, 8, 16, 17)]))
+put("msgpack_decode", "timestamps", msgpack.packb([msgpack.Timestamp(5), msgpack.Timestamp(5, 6), msgpack.Timestamp(-5, 6)]))
 
 # Texts as `SCHEMA_JSON` has them, in pairs.
 number = {"size": 8, "type": "<u8"}
@@ -117,6 +148,29 @@ put("schema", "deep", b"[" * 70 + b"]" * 70)
 put("schema", "numbers", b"[-1,0,170141183460469231731687303715884105727,1e5,00]")
 put("schema", "escapes", b'{"na\\u006de":"\\ud83e\\udd80 \\n\\u0000","size":1}')
 
+# A layout as a segment has it, then a message.
+pose = {"size": 48, "name": "Pose", "align": 8, "fields": [
+    {"name": "stamp", "offset": 0, "of": {"size": 8, "type": "<M8[ns]"}},
+    {"name": "xyz", "offset": 8, "of": {"size": 12, "len": 3, "item": {"size": 4, "type": "<f4"}}},
+    {"name": "mode", "offset": 20, "of": {"size": 1, "type": "|u1", "name": "Mode", "enum": {"Idle": 0, "Run": 4}}},
+    {"name": "ok", "offset": 21, "of": {"size": 1, "type": "|b1"}},
+    {"name": "frame", "offset": 22, "of": {"size": 10, "str": 6}},
+    {"name": "more", "offset": 32, "of": {"size": 8, "list": 2, "offset": 4, "item": {"size": 2, "type": "<u2"}}},
+    {"name": "last", "offset": 40, "of": {"size": 8, "option": True, "offset": 4,
+                                          "item": {"size": 4, "type": "<u4", "is": "char"}}}]}
+message = (struct.pack("<q3fBB", 5, 0.5, 1, 2, 4, 1) + struct.pack("<I6s", 3, b"map")
+           + struct.pack("<IHH", 2, 7, 8) + struct.pack("<II", 1, ord("x")))
+for name, layout in {**layouts, "pose": pose, "list": [pose, number]}.items():
+    text = json.dumps(layout, separators=(",", ":")).encode()
+    put("layout_parse", name, text)
+    put("layout_view", name, text + b"\0" + message)
+    put("layout_view", name + "_ones", text + b"\0" + b"\xff" * 48)
+    put("layout_resolve", name, text + b"\0" + text + b"\0" + message)
+    put("layout_encode", name, text + b"\0" + bytes(range(64)))
+    put("layout_encode", name + "_message", text + b"\0" + message)
+put("layout_parse", "deep", b"[" * 70 + b"]" * 70)
+put("layout_parse", "many", b'{"size":0,"len":1000000000000,"item":{"size":0,"type":"|V0"}}')
+
 # `Part` of the target, then `Whole`: what is right, and what is nearly.
 part = struct.pack("<IhBB", ord("x"), 300, 4, 1)
 whole = (struct.pack("<q", 1_700_000_000_000_000_000) + struct.pack("<I", 2) + part * 3 + struct.pack("<I", 1) + part
@@ -132,13 +186,13 @@ put("validate", "option", struct.pack("<IIB", 1, 1, 1))
 put("validate", "parts", part * 2)
 
 for i, name in enumerate(["imu", "robot/imu", "sim1/robot/imu", "a-b_c.d/e", "...", "a%2Fb", "shmcomm2_robot%2Fimu",
-                          "shmcomm2_a%2fb", "shmcomm_pub_pose", "shmcomm~rep_pose", "shmcomm2~1-2", "größe", "x" * 229,
+                          "shmcomm2_a%2fb", "shmcomm_pub_pose", "shmcomm_rep~pose", "shmcomm2~1-2", "größe", "x" * 229,
                           "x/" * 99 + "x", "/", ""]):
     put("names", str(i), name.encode())
 
 # A channel, how many changes come first, then where and what: words of header, seats, slots; then a file as it is.
 places = [0, 8, 24, 64, 128, 192, 256, 320, 384, 448, 512, 1024, 4096, 4104, 4160]
-for channel in range(7):
+for channel in range(11):
     put("attach", f"{channel}_as_it_is", bytes([channel, 0]))
     for before in (0, 99):
         for name, value in (("ones", b"\xff" * 8), ("one", struct.pack("<Q", 1)), ("high", struct.pack("<Q", 1 << 62))):

@@ -1,14 +1,19 @@
-/* The queue ring of push/pull: shmcomm/src/ring/queue, whose invariants are cited by number.
+/* Model of the queue ring of push/pull: shmcomm/src/ring/queue, whose invariants are cited by number. The ring is
+ * based on the bounded MPMC queue (Vyukov).
  *
- * Any participant may be killed at any step (CRASHES), one may be stopped for ever (STOPS), a puller
- * may put a job back (DROPS). Checked at the end, when nothing can move any more: what was accepted was
- * processed and acknowledged; once if nobody died; never more often than that plus deaths and returns;
- * what came again said so; nobody is stuck; every slot is free. On the way: a pusher never meets a free
- * slot of an earlier lap (invariant 4), and the messages of a pusher are taken in order (invariant 8).
+ * Any participant may be killed at any step (CRASHES), a participant may be stopped for ever (STOPS), and a
+ * puller may put a job back (DROPS). The checks at the end, when no process can move any more:
+ * - Every accepted message was processed and acknowledged.
+ * - It was processed once if no participant died, and never more often than that plus deaths and returns.
+ * - A redelivered message is marked as such.
+ * - No participant is stuck, and every slot is free.
+ * The checks on the way: a pusher never meets a free slot of an earlier lap (invariant 4), and the messages
+ * of a pusher are taken in order (invariant 8).
  *
- * One step is one access to shared memory: a read of a word, or a compare-exchange. A retry that can
- * only meet carrying is folded into its compare-exchange. The memory is sequentially consistent here;
- * what weaker memory does is loom's part. Known-wrong variants are chosen with -D; see .ci/spin.
+ * One step is one access to shared memory: a load of a word, or a compare-exchange. If only relocation (the
+ * relocation of a slot to the next lap) can make a compare-exchange fail, the retry is folded into it. The
+ * memory is sequentially consistent here; loom checks weaker memory. Known-wrong variants are selected with
+ * -D; see .ci/spin.
  */
 #ifndef SLOTS
 #define SLOTS 2
@@ -20,7 +25,7 @@
 #define PULLERS 2
 #endif
 #ifndef MESSAGES
-#define MESSAGES 2	/* of each pusher */
+#define MESSAGES 2	/* messages of each pusher */
 #endif
 #ifndef CRASHES
 #define CRASHES 1
@@ -32,7 +37,7 @@
 #define DROPS 0
 #endif
 #if SLOTS > 3
-#error "ROOM looks at three slots"
+#error "ROOM checks three slots"
 #endif
 
 #define PARTIES (PUSHERS + PULLERS)
@@ -44,7 +49,7 @@
 #define READY 2
 #define CLAIMED 3
 
-/* The word of each slot: lap, state, owner (party + 1, or 0), and whether it came back. */
+/* The word of each slot: lap, state, owner (party + 1, or 0), and a flag for redelivery. */
 byte lap[SLOTS], state[SLOTS], owner[SLOTS];
 bool returned[SLOTS];
 byte payload[SLOTS];
@@ -52,9 +57,9 @@ byte payload[SLOTS];
 byte head;
 #endif
 
-/* What happened. */
+/* Record of events, for the checks. */
 byte crashes, stops, drops;
-bool dead[PARTIES], buried[PARTIES], finished[PARTIES];
+bool dead[PARTIES], recovered[PARTIES], finished[PARTIES];
 bool accepted[ALL], acknowledged[ALL];
 byte processed[ALL], due[PUSHERS];
 
@@ -70,7 +75,7 @@ byte processed[ALL], due[PUSHERS];
 #endif
 
 proctype pusher(byte me) {
-	byte next, k, at, i; byte look; bool ok;
+	byte next, k, at, i; byte scan; bool ok;
 	{
 again:	do
 	:: k == MESSAGES -> break
@@ -81,56 +86,56 @@ again:	do
 		(lap[i] == at / SLOTS && state[i] == FREE);
 		d_step { state[i] = WRITING; owner[i] = me + 1; }
 #else
-		d_step {	/* see: 0 open, 1 taken, 2 full, 3 in use on the lap before */
+		d_step {	/* load: 0 open, 1 taken, 2 full, 3 in use on the lap before */
 			i = next % SLOTS; at = next;
 			if
-			:: lap[i] == next / SLOTS && state[i] == FREE -> look = 0
+			:: lap[i] == next / SLOTS && state[i] == FREE -> scan = 0
 			:: lap[i] > next / SLOTS || (lap[i] == next / SLOTS && state[i] != FREE) ->
-				look = 1;	/* invariant 4 */
+				scan = 1;	/* invariant 4 */
 				next = (lap[i] * SLOTS + i + 1) - (state[i] == FREE -> SLOTS : 0)
 			:: lap[i] < next / SLOTS ->
 				assert(state[i] != FREE && lap[i] + 1 == next / SLOTS);
-				look = (state[i] == READY -> 2 : 3)
+				scan = (state[i] == READY -> 2 : 3)
 			fi;
-#ifdef NO_CARRY
-			look = (look == 3 -> 2 : look);
+#ifdef NO_RELOCATION
+			scan = (scan == 3 -> 2 : scan);
 #endif
 			i = 0
 		}
-		do	/* look behind it */
-		:: look == 3 -> d_step {
+		do	/* scan the slots behind it */
+		:: scan == 3 -> d_step {
 			at++;
 			i = at % SLOTS;
 			if
-			:: at == next + SLOTS -> look = 2
+			:: at == next + SLOTS -> scan = 2
 			:: else ->
 				if
-				:: lap[i] == at / SLOTS && state[i] == FREE -> look = 0
-				:: lap[i] + 1 == at / SLOTS && state[i] == READY -> look = 2
+				:: lap[i] == at / SLOTS && state[i] == FREE -> scan = 0
+				:: lap[i] + 1 == at / SLOTS && state[i] == READY -> scan = 2
 				:: lap[i] + 1 == at / SLOTS && state[i] != READY && state[i] != FREE -> skip
-				:: else -> look = 1
+				:: else -> scan = 1
 				fi
 			fi;
 			i = 0
 			}
-		:: look == 0 && next < at -> d_step {	/* carry what is before it */
+		:: scan == 0 && next < at -> d_step {	/* relocate the slots before it to this lap */
 			i = next % SLOTS;
 			if
 			:: lap[i] + 1 == next / SLOTS && state[i] != READY && state[i] != FREE ->
 				lap[i] = next / SLOTS; next++
-			:: else -> look = 1
+			:: else -> scan = 1
 			fi;
 			i = 0
 			}
-		:: look == 1 -> d_step { look = 0; at = 0; } goto again
-		:: look == 2 -> d_step { look = 0; at = 0; }
-#ifdef NO_CARRY
+		:: scan == 1 -> d_step { scan = 0; at = 0; } goto again
+		:: scan == 2 -> d_step { scan = 0; at = 0; }
+#ifdef NO_RELOCATION
 			lap[next % SLOTS] >= next / SLOTS;
 #else
 			ROOM(next);
 #endif
 			goto again
-		:: look == 0 && next == at -> break
+		:: scan == 0 && next == at -> break
 		od; skip;
 		d_step {	/* claim */
 			i = at % SLOTS;
@@ -140,8 +145,8 @@ again:	do
 		if :: !ok -> goto again :: ok -> ok = 0 fi;
 #endif
 		payload[i] = MESSAGE(me, k) + 1;
-		d_step {	/* publish, on whatever lap it was carried to */
-#ifdef IGNORE_CARRY
+		d_step {	/* publish, on the lap to which it was relocated */
+#ifdef IGNORE_RELOCATION
 			lap[i] = at / SLOTS;
 #endif
 			state[i] = READY; owner[i] = 0; accepted[MESSAGE(me, k)] = 1;
@@ -154,18 +159,18 @@ again:	do
 }
 
 proctype puller(byte me) {
-	byte cursor, tail, at, found, m, i; byte look; bool moving, ok;
+	byte cursor, tail, at, found, m, i; byte scan; bool moving, ok;
 	{
 again:	do
-	::	d_step { at = cursor; moving = 1; look = 1; }
-		do	/* look up: 1 go on, 0 nothing, 2 found */
-		:: look == 1 -> d_step {
+	::	d_step { at = cursor; moving = 1; scan = 1; }
+		do	/* scan upwards: 1 continue, 0 nothing, 2 found */
+		:: scan == 1 -> d_step {
 			i = at % SLOTS;
 			if
-			:: at == cursor + SLOTS -> look = 0
-			:: at < cursor + SLOTS && lap[i] == at / SLOTS && state[i] == READY -> look = 2
-			:: at < cursor + SLOTS && lap[i] == at / SLOTS && state[i] == FREE -> look = 0
-			:: at < cursor + SLOTS && lap[i] < at / SLOTS -> look = 0
+			:: at == cursor + SLOTS -> scan = 0
+			:: at < cursor + SLOTS && lap[i] == at / SLOTS && state[i] == READY -> scan = 2
+			:: at < cursor + SLOTS && lap[i] == at / SLOTS && state[i] == FREE -> scan = 0
+			:: at < cursor + SLOTS && lap[i] < at / SLOTS -> scan = 0
 			:: at < cursor + SLOTS && lap[i] == at / SLOTS && state[i] == WRITING ->
 #ifndef PASS_WRITING
 				moving = 0;
@@ -176,7 +181,7 @@ again:	do
 #ifdef NO_HELP
 				moving = 0;
 #endif
-				/* Done, and so is all up to a lap below where the word is: invariant 4. */
+				/* This position is done, and so are all positions up to a lap below that of the word: invariant 4. */
 				m = lap[i] * SLOTS + i + 1;
 				found = SLOTS + (state[i] == FREE -> SLOTS : 0);
 				at = (moving && m > at + 1 + found -> m - found : at + 1);
@@ -187,12 +192,12 @@ again:	do
 			}
 		:: else -> break
 		od; skip;
-#ifndef NO_SECOND_LOOK
+#ifndef NO_VALIDATION
 		d_step {
-			if :: look == 2 -> found = at; at = cursor :: else -> found = 0 fi
+			if :: scan == 2 -> found = at; at = cursor :: else -> found = 0 fi
 		}
-		do	/* what was passed while it was written may have become ready first: invariant 8 */
-		:: look == 2 && at < found -> d_step {
+		do	/* a slot that was passed while it was written may have become ready first: invariant 8 */
+		:: scan == 2 && at < found -> d_step {
 			i = at % SLOTS;
 			if
 			:: lap[i] == at / SLOTS && state[i] == READY -> found = at; at = cursor
@@ -203,26 +208,26 @@ again:	do
 		:: else -> break
 		od; skip;
 #endif
-#ifndef NO_LOOK_DOWN
+#ifndef NO_SCAN_DOWN
 		d_step {
 			if
-			:: look == 0 ->
-				look = 1; moving = 1;
+			:: scan == 0 ->
+				scan = 1; moving = 1;
 				tail = (cursor > tail + SLOTS -> cursor - SLOTS : tail);
 				at = tail
 			:: else
 			fi
 		}
 		do
-		:: look == 1 -> d_step {
+		:: scan == 1 -> d_step {
 			i = at % SLOTS;
 			if
-			:: at >= cursor -> look = 0
-			:: at < cursor && lap[i] == at / SLOTS && state[i] == READY -> look = 2
+			:: at >= cursor -> scan = 0
+			:: at < cursor && lap[i] == at / SLOTS && state[i] == READY -> scan = 2
 			:: at < cursor && lap[i] > at / SLOTS -> at++
 			:: else -> at++; moving = 0
 			fi;
-			tail = (moving && look == 1 -> at : tail);
+			tail = (moving && scan == 1 -> at : tail);
 			i = 0
 			}
 		:: else -> break
@@ -230,11 +235,11 @@ again:	do
 #endif
 		d_step { moving = 0; found = 0; }
 		if
-		:: look == 0 -> at = 0; SOMETHING; goto again
-		:: look == 2
+		:: scan == 0 -> at = 0; SOMETHING; goto again
+		:: scan == 2
 		fi;
 		d_step {	/* take */
-			i = at % SLOTS; look = 0;
+			i = at % SLOTS; scan = 0;
 			ok = (lap[i] == at / SLOTS && state[i] == READY);
 			if
 			:: ok ->
@@ -268,11 +273,11 @@ progress:	d_step {
 	} unless { dead[me] }
 }
 
-/* Whoever holds the lock of a dead one's seat. */
-proctype reaper() {
+/* The process that recovers a dead participant: it holds the lock of that participant's seat. */
+proctype recovery() {
 	byte d, i;
 	do
-	:: atomic { d = 0; do :: d < PARTIES && !(dead[d] && !buried[d]) -> d++ :: else -> break od; skip }
+	:: atomic { d = 0; do :: d < PARTIES && !(dead[d] && !recovered[d]) -> d++ :: else -> break od; skip }
 		if
 		:: d < PARTIES ->
 			i = 0;
@@ -290,25 +295,25 @@ proctype reaper() {
 				i++
 			:: else -> break
 			od; skip;
-			d_step { buried[d] = 1; i = 0; }
+			d_step { recovered[d] = 1; i = 0; }
 		:: else ->
 			d = 0;
-			((dead[0] && !buried[0]) || (dead[1] && !buried[1])
+			((dead[0] && !recovered[0]) || (dead[1] && !recovered[1])
 #if PUSHERS + PULLERS > 2
-			|| (dead[2] && !buried[2])
+			|| (dead[2] && !recovered[2])
 #endif
 #if PUSHERS + PULLERS > 3
-			|| (dead[3] && !buried[3])
+			|| (dead[3] && !recovered[3])
 #endif
 			)
 		fi
 	od
 }
 
-/* The last party, a puller, always lives: somebody has to do the work. */
+/* The last party, a puller, is never killed, so that the work gets done. */
 #define MORTAL(d) (!dead[d] && !finished[d])
 #define KILL(d) d_step { crashes < CRASHES && MORTAL(d) -> dead[d] = 1; crashes++; }
-#define STOP(d) d_step { stops < STOPS && MORTAL(d) -> dead[d] = 1; buried[d] = 1; stops++; }
+#define STOP(d) d_step { stops < STOPS && MORTAL(d) -> dead[d] = 1; recovered[d] = 1; stops++; }
 
 proctype fate() {
 	do
@@ -334,7 +339,7 @@ proctype judge() {
 		:: n < SLOTS ->
 			if
 			:: state[n] != FREE ->
-				/* Only with one that is stopped. */
+				/* Only a stopped participant can leave a slot in use. */
 				assert(stops > 0 && owner[n] != 0 && dead[owner[n] - 1]);
 				held++;
 			:: else
@@ -364,6 +369,6 @@ init {
 	atomic {
 		do :: n < PUSHERS -> run pusher(n); n++ :: else -> break od;
 		do :: n < PARTIES -> run puller(n); n++ :: else -> break od;
-		run reaper(); run fate(); run judge();
+		run recovery(); run fate(); run judge();
 	}
 }

@@ -1,20 +1,21 @@
-/* Request/reply in one slot: shmcomm/src/ring/queue, whose invariants are cited by number.
+/* Model of request/reply in one slot: shmcomm/src/ring/queue, whose invariants are cited by number.
  *
- * Any requester or replier may be killed at any step (CRASHES), the last replier excepted; a requester may
- * give a request up in any state. With REDELIVER a dead replier's request goes to another one, without it
- * its requester is told. A requester that waits looks at the bell, and now and then at the word: that is
- * all that the heirs of a dead replier write. (So the death of an heir is not modelled: it leaves nothing.)
- * Checked: every reply belongs to its request, and stays whole while it is read; where the word says that
- * there is a reply, the bell does; PeerDied comes only after a death, and never with REDELIVER; and at
- * the end, when nothing can move any more, every requester that lives has an answer to all that it asked,
- * and every slot is free.
+ * Any requester or replier may be killed at any step (CRASHES), except the last replier. A requester may give
+ * a request up in any state. With REDELIVER a dead replier's request goes to another replier; without it, its
+ * requester is told. A waiting requester polls the status word of the reply, and from time to time
+ * the word of the slot: the successors of a dead replier (the processes that recover it) write only that word. (So
+ * the death of a successor is not modelled: it leaves nothing.) The checks:
+ * - Every reply belongs to its request, and stays whole while it is read.
+ * - If the word of the slot says that there is a reply, the status word does too.
+ * - PeerDied occurs only after a death, and never with REDELIVER.
+ * - At the end, when no process can move any more, every living requester has an answer to each request, and
+ *   every slot is free.
  *
- * One step is one access to shared memory. The lap is left out: it orders requests, and tells nobody
- * whose they are (invariant 7). It is not needed to find out whether a slot is still one's own, either:
- * a word that is CLAIMED by a replier which is about to leave it, or by a dead one, can have gone and
- * come back only if that one had taken it again meanwhile; and a requester's word says its name until it
- * has freed it. So the comparisons below are of state, sender, receiver and flag alone. Known-wrong
- * variants are chosen with -D; see .ci/spin.
+ * One step is one access to shared memory. The lap is left out: it orders requests, and identifies no owner
+ * (invariant 7). It is also not needed to find out if a slot still belongs to the process. A word that is
+ * CLAIMED by a replier about to leave it, or by a dead replier, recurs only if that replier has taken the slot
+ * again meanwhile. A requester's word names the requester until the requester has freed it. So the comparisons
+ * below are of state, sender, receiver and flag alone. Known-wrong variants are selected with -D; see .ci/spin.
  */
 #ifndef SLOTS
 #define SLOTS 1
@@ -26,7 +27,7 @@
 #define SERVERS 2
 #endif
 #ifndef REQUESTS
-#define REQUESTS 2	/* of each requester */
+#define REQUESTS 2	/* requests of each requester */
 #endif
 #ifndef CRASHES
 #define CRASHES 2
@@ -46,23 +47,23 @@
 #define UNANSWERED 5
 #define DIED 6
 
-/* The bell. */
-#define SILENT 0
-#define REPLY 1		/* and its length */
-#define NO_REPLY 2	/* the word says why, now or soon; so a requester goes on waiting */
+/* Values of the status word of a reply. */
+#define PENDING 0
+#define REPLY 1		/* a reply, with its length */
+#define NO_REPLY 2	/* the word gives the reason, now or soon; so a requester continues to wait */
 
 /* The word of each slot; sender and receiver are party + 1, or 0. */
 byte state[SLOTS], sender[SLOTS], receiver[SLOTS];
 bool cancelled[SLOTS], returned[SLOTS];
-/* Its payload: the request, and behind it the bell and the reply. */
-byte asked[SLOTS], bell[SLOTS], answer[SLOTS];
+/* The payload of each slot: the request, and behind it the status word and the reply. */
+byte asked[SLOTS], status[SLOTS], answer[SLOTS];
 #ifdef REPLY_OVER_REQUEST
 #define ANSWER asked
 #else
 #define ANSWER answer
 #endif
 
-/* What happened. */
+/* Record of events, for the checks. */
 byte crashes;
 bool dead[PARTIES], finished[CLIENTS], server_died;
 
@@ -81,7 +82,7 @@ inline free(i) {
 #define CLAIMED_BY(i, p) (state[i] == CLAIMED && receiver[i] == (p) + 1)
 
 proctype client(byte me) {
-	byte k, i, got; bool ok, heard;
+	byte k, i, got; bool ok, replied;
 	{
 	do
 	:: k == REQUESTS -> break
@@ -99,19 +100,19 @@ proctype client(byte me) {
 		:: !ok -> i = 0
 		:: ok ->
 			asked[i] = REQUEST(me, k);
-#ifndef BELL_RINGS_ON
-			bell[i] = SILENT;
+#ifndef STATUS_STAYS
+			status[i] = PENDING;
 #endif
 			d_step { assert(state[i] == WRITING); state[i] = READY; }
 			if
-			:: true ->	/* Wait for the bell or the word, for as long as it takes. */
-#ifdef HEARS_ONLY_THE_BELL
-				bell[i] != SILENT;
+			:: true ->	/* Wait for the status word or the word of the slot, without a time limit. */
+#ifdef POLL_STATUS_ONLY
+				status[i] != PENDING;
 #endif
 				if
-				:: bell[i] == REPLY -> ok = 1
+				:: status[i] == REPLY -> ok = 1
 				:: sender[i] == me + 1 && state[i] == REPLIED ->
-					assert(bell[i] == REPLY);
+					assert(status[i] == REPLY);
 					ok = 1
 				:: sender[i] == me + 1 && state[i] == UNANSWERED -> ok = 0
 				:: sender[i] == me + 1 && state[i] == DIED ->
@@ -127,18 +128,18 @@ proctype client(byte me) {
 					assert(got == 100 + REQUEST(me, k));
 				:: else
 				fi
-			:: true	/* Give it up, in whatever state it is by then. */
+			:: true	/* Give the request up, in its current state. */
 			fi;
-			heard = (bell[i] == REPLY);
+			replied = (status[i] == REPLY);
 			d_step {	/* close */
 				assert(sender[i] == me + 1 && !cancelled[i]);
 				if
 #ifndef CANCEL_FREES_CLAIMED
-				:: state[i] == CLAIMED && !heard -> cancelled[i] = 1; sender[i] = 0
+				:: state[i] == CLAIMED && !replied -> cancelled[i] = 1; sender[i] = 0
 #endif
 				:: else -> free(i)
 				fi;
-				k++; i = 0; got = 0; ok = 0; heard = 0;
+				k++; i = 0; got = 0; ok = 0; replied = 0;
 			}
 		fi
 	od;
@@ -169,23 +170,23 @@ progress:		got = asked[i];
 			if
 			:: ANSWER[i] = 0;	/* half of the reply */
 				ANSWER[i] = 100 + got;
-#ifndef BELL_TOO_LATE
-				bell[i] = REPLY;
+#ifndef STATUS_TOO_LATE
+				status[i] = REPLY;
 #endif
 				d_step {	/* reply */
 #ifndef REPLY_WITHOUT_CHECK
 					wanted = !cancelled[i];
 #endif
 					if
-					:: !CLAIMED_BY(i, me)	/* It was heard, and the slot freed. */
+					:: !CLAIMED_BY(i, me)	/* The requester has read the reply and freed the slot. */
 					:: CLAIMED_BY(i, me) && wanted -> state[i] = REPLIED; receiver[i] = 0
 					:: CLAIMED_BY(i, me) && !wanted -> free(i)
 					fi
 				}
-#ifdef BELL_TOO_LATE
-				bell[i] = REPLY
+#ifdef STATUS_TOO_LATE
+				status[i] = REPLY
 #endif
-			:: bell[i] = NO_REPLY;
+			:: status[i] = NO_REPLY;
 				d_step {	/* decline */
 #ifndef REPLY_WITHOUT_CHECK
 					assert(CLAIMED_BY(i, me));
@@ -203,40 +204,40 @@ progress:		got = asked[i];
 	} unless { dead[me] }
 }
 
-/* Whoever holds the lock of a dead one's seat. */
+/* The process that recovers a dead participant d: it holds the lock of that participant's seat. */
 #define AS_SEEN (CLAIMED_BY(i, d) && cancelled[i] == given_up)
 
-proctype heir(byte d) {
-	byte i, rung; bool ok, given_up;
+proctype successor(byte d) {
+	byte i, seen; bool ok, given_up;
 	dead[d];
 	do
 	:: i < SLOTS ->
-		/* its work as a replier */
-look:		skip;
-		d_step { ok = CLAIMED_BY(i, d); given_up = (ok && cancelled[i]); rung = SILENT; }
+		/* recover its work as a replier */
+scan:		skip;
+		d_step { ok = CLAIMED_BY(i, d); given_up = (ok && cancelled[i]); seen = PENDING; }
 		if
 		:: ok ->
-#ifndef REAP_HEARS_NO_BELL
-			rung = bell[i];
+#ifndef RECOVERY_IGNORES_STATUS
+			seen = status[i];
 #endif
-#ifdef REAP_RINGS_BLINDLY
-			/* By now this may be the bell of another request. */
+#ifdef RECOVERY_STORES_STATUS
+			/* By now this can be the status word of another request. */
 			if
-			:: !given_up && rung != REPLY -> bell[i] = NO_REPLY
+			:: !given_up && seen != REPLY -> status[i] = NO_REPLY
 			:: else
 			fi;
 #endif
-			/* If the word is the same, the bell was that of its request, and nobody rang it since. */
+			/* If the word is unchanged, the status word was that of its request, and was not stored to since. */
 			d_step {
 				ok = AS_SEEN;
 				if
 				:: ok && given_up -> free(i)
-				:: ok && !given_up && rung == REPLY -> state[i] = REPLIED; receiver[i] = 0
-				:: ok && !given_up && rung != REPLY ->
+				:: ok && !given_up && seen == REPLY -> state[i] = REPLIED; receiver[i] = 0
+				:: ok && !given_up && seen != REPLY ->
 #ifdef REDELIVER
 					state[i] = READY; receiver[i] = 0; returned[i] = 1
 #else
-#ifndef NOT_TOLD
+#ifndef NO_PEER_DIED
 					state[i] = DIED; receiver[i] = 0
 #else
 					skip
@@ -247,14 +248,14 @@ look:		skip;
 			}
 			if
 			:: ok
-			:: else -> goto look
+			:: else -> goto scan
 			fi
 		:: else
 		fi;
-		d_step {	/* its requests */
+		d_step {	/* recover its requests */
 			if
 			:: sender[i] == d + 1 && state[i] == CLAIMED ->
-#ifndef REAP_FORGETS_CLAIMED
+#ifndef RECOVERY_FORGETS_CLAIMED
 				cancelled[i] = 1; sender[i] = 0
 #else
 				skip
@@ -262,13 +263,13 @@ look:		skip;
 			:: sender[i] == d + 1 && state[i] != CLAIMED -> free(i)
 			:: else
 			fi;
-			i++; ok = 0; given_up = 0; rung = SILENT
+			i++; ok = 0; given_up = 0; seen = PENDING
 		}
 	:: else -> break
 	od
 }
 
-/* The last party, a replier, always lives: somebody has to answer. */
+/* The last party, a replier, is never killed, so that requests get answered. */
 #define KILL(d) d_step { crashes < CRASHES && !dead[d] && !(d < CLIENTS && finished[(d < CLIENTS -> d : 0)]) -> \
 	dead[d] = 1; crashes++; if :: d >= CLIENTS -> server_died = 1 :: else fi }
 
@@ -300,7 +301,7 @@ init {
 		do :: n < CLIENTS -> run client(n); n++ :: else -> break od;
 		do :: n < PARTIES -> run server(n); n++ :: else -> break od;
 		n = 0;
-		do :: n < PARTIES - 1 -> run heir(n); n++ :: else -> break od;
+		do :: n < PARTIES - 1 -> run successor(n); n++ :: else -> break od;
 		run fate(); run judge();
 	}
 }

@@ -1,9 +1,9 @@
-//! The same work through shmcomm and through what one would use instead, in one run.
+//! Benchmarks that do the same work through shmcomm and through its alternatives, in one run.
 //!
 //! `cargo run --release --manifest-path benches-compare/Cargo.toml -- all`
 //!
-//! Owns the command line. How a figure comes about is in `rig`, what is done in `work`, with what in
-//! `peer`, and what becomes of it in `report`. See the README of this folder for how to read it.
+//! Owns the command line. `rig` measures a figure, `work` defines the workloads, `peer` the libraries under
+//! comparison, and `report` the output. The README of this folder explains how to read it.
 
 mod peer;
 mod report;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// What a run takes where nothing is said.
+/// Default duration of a run in minutes.
 const MINUTES: f64 = 12.0;
 
 struct Options {
@@ -91,7 +91,7 @@ fn run(args: Vec<String>) -> Result<()> {
     let until = Instant::now() + Duration::from_secs_f64(60.0 * options.minutes);
     let (mut all, mut left) = (Vec::new(), cases.len() as u32);
     for case in cases {
-        // What one case did not need is for the others.
+        // The other cases share the time that a case did not need.
         let time = until.saturating_duration_since(Instant::now()) / left;
         let budget = if options.quick { Budget::Quick } else { Budget::Time(time) };
         let ways = rig::lead(&case, budget, &mut log)?;

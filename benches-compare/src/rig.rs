@@ -1,9 +1,9 @@
-//! Two processes, each on a processor of its own, that do the work of a case together.
+//! Two processes, each on its own processor, that do the work of a case together.
 //!
-//! Owns the second process, the order of the bursts and their clock. The leading process tells the
-//! following one through its standard input which burst comes, and hears through its standard output
-//! that it is ready and when it was through; nothing of that is timed. Every round runs one burst of
-//! every way, so that all meet the same disturbances; the first round is not counted.
+//! Owns the second process, the order of the bursts and their clock. The leading process announces each burst
+//! to the following process through its standard input. The following process answers through its standard
+//! output: when it is ready, and when it has finished. None of this is timed. Every round runs one burst of
+//! every way, so that all meet the same disturbances. The first round is not counted.
 //!
 //! Never waits for a process that is gone: if either fails, both end.
 
@@ -18,19 +18,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// The first argument of the following process.
+/// First argument of the following process.
 pub const FOLLOW: &str = "--follow";
 
-/// No more rounds than this, however much time there is: medians do not change any more.
+/// Maximum number of rounds, however much time is left: the medians are stable by then.
 const ROUNDS: usize = 60;
 const ROUNDS_AT_LEAST: usize = 5;
 
-/// How much there is to measure.
+/// Amount of measuring.
 #[derive(Clone, Copy)]
 pub enum Budget {
-    /// Two rounds of short bursts, for a first look.
+    /// Two rounds of short bursts, for a first impression.
     Quick,
-    /// As many rounds as fit.
+    /// All rounds that fit into the time.
     Time(Duration),
 }
 
@@ -50,7 +50,7 @@ impl Budget {
     }
 }
 
-/// Runs `case` with a process that follows, and says what came out.
+/// Runs `case` with a following process, and returns the figures.
 pub fn lead(case: &Case, budget: Budget, log: &mut Log) -> Result<Vec<Measured>> {
     let run = std::process::id().to_string();
     let folder = Folder::create(&run)?;
@@ -110,7 +110,7 @@ pub fn lead(case: &Case, budget: Budget, log: &mut Log) -> Result<Vec<Measured>>
     Ok(measured)
 }
 
-/// The other process.
+/// Runs the following process.
 pub fn follow(case: Case, run: &str) -> Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let mut ways = open(&case, run, false)?;
@@ -155,7 +155,7 @@ fn decode(line: &str) -> Result<Ended> {
     Ok(Ended { at, lost, value: (!value.is_nan()).then_some(value), samples })
 }
 
-/// All ways, in the same order in both processes: some wait for their other end.
+/// Opens all ways, in the same order in both processes: some wait for their other end.
 fn open(case: &Case, run: &str, leads: bool) -> Result<Vec<Box<dyn Way>>> {
     case.ways
         .iter()
@@ -167,8 +167,8 @@ fn open(case: &Case, run: &str, leads: bool) -> Result<Vec<Box<dyn Way>>> {
         .collect()
 }
 
-/// Keeps this thread, and those that it starts, on one processor. Threads that a peer has started run
-/// where they like.
+/// Keeps this thread, and the threads that it starts, on one processor. Threads that a peer has started
+/// before are not affected.
 pub fn pin(cpu: usize) {
     let mut set = rustix::thread::CpuSet::new();
     set.set(cpu);
@@ -177,16 +177,16 @@ pub fn pin(cpu: usize) {
     }
 }
 
-/// So that the next process does not inherit one processor.
+/// Removes the restriction, so that the next process does not inherit one processor.
 fn unpin() {
     let mut set = rustix::thread::CpuSet::new();
     (0..rustix::thread::CpuSet::MAX_CPU).for_each(|cpu| set.set(cpu));
     let _ = rustix::thread::sched_setaffinity(None, &set);
 }
 
-/// Ends the run where a burst does not end: two ends that wait for each other would poll for ever.
+/// Ends the run if a burst does not end: two ends that wait for each other would poll for ever.
 struct Patience {
-    /// The way whose burst runs, and how many began before.
+    /// Index of the way whose burst runs, and number of bursts that have begun.
     state: Arc<(AtomicUsize, AtomicUsize)>,
 }
 
@@ -200,7 +200,7 @@ impl Patience {
         std::thread::spawn(move || {
             let (mut bursts, mut since) = (0, Instant::now());
             while let Some(state) = watched.upgrade() {
-                // Relaxed, both: a guess of who is at fault is enough.
+                // Relaxed, both: the blamed way is only a guess.
                 let now = state.1.load(Ordering::Relaxed);
                 if now != bursts {
                     (bursts, since) = (now, Instant::now());
@@ -219,13 +219,13 @@ impl Patience {
     }
 
     fn renew(&self, way: usize) {
-        // Relaxed, both: see above.
+        // Relaxed, both: only the watching thread reads them, for a guess.
         self.state.0.store(way, Ordering::Relaxed);
         self.state.1.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Where peers put their files and sockets; gone with the run.
+/// Folder for the files and sockets of peers; removed with the run.
 struct Folder(std::path::PathBuf);
 
 impl Folder {

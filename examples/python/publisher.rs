@@ -1,7 +1,7 @@
 //! A publisher in Rust, a subscriber in Python.
 //!
-//! `pip install shm-comm`, then `cargo run --example python-publisher`. It starts
-//! `examples/python/subscriber.py` itself, with `python3` or what `PYTHON` names.
+//! `pip install shm-comm`, then `cargo run -p shmcomm-examples-python --example python-publisher`. It starts
+//! `examples/python/subscriber.py` itself, with `python3` or the program that `PYTHON` names.
 
 use serde::Serialize;
 use shmcomm::codec::Pickle;
@@ -18,8 +18,8 @@ struct Pose {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut publisher = Publisher::<Pose, Pickle>::open(Options::pubsub("example-pose"))?;
-    let mut python = shmcomm_examples::python("subscriber.py")?;
-    // Python gives no sign of having subscribed: publish until it has had time to.
+    let mut python = shmcomm_examples_python::python("subscriber.py")?;
+    // Python does not signal that it has subscribed: publish until it has had time to.
     for step in 0..20 {
         let angle = f64::from(step) / 10.0;
         publisher.send(&Pose { frame: "map", x: angle.cos(), y: angle.sin() })?;

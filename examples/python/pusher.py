@@ -1,4 +1,4 @@
-"""Pushes the jobs of `cargo run --example python-workers`."""
+"""Pushes the jobs of `cargo run -p shmcomm-examples-python --example python-workers`."""
 import time
 
 from shm_comm import Pusher
@@ -6,7 +6,7 @@ from shm_comm import Pusher
 with Pusher("example-jobs") as pusher:
     for number in range(1000):
         pusher.send({"number": number})
-    # Python's pusher throws away on leaving what nobody has taken by then.
+    # When Python's pusher leaves, it discards messages that no puller has taken.
     while pusher.stats()["used_slots"] > 0:
         time.sleep(0.01)
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Asks the service of `cargo run --example python-service`."""
+"""Asks the service of `cargo run -p shmcomm-examples-python --example python-service`."""
 from shm_comm import Requester
 
 with Requester("example-planner") as requester:

@@ -1,7 +1,7 @@
 //! A service in Rust that is called from Python, more than fifteen times.
 //!
-//! `pip install shm-comm`, then `cargo run --example python-service`. It starts
-//! `examples/python/requester.py` itself, with `python3` or what `PYTHON` names.
+//! `pip install shm-comm`, then `cargo run -p shmcomm-examples-python --example python-service`. It starts
+//! `examples/python/requester.py` itself, with `python3` or the program that `PYTHON` names.
 
 use serde::{Deserialize, Serialize};
 use shmcomm::codec::Pickle;
@@ -22,7 +22,7 @@ struct Plan {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut service = Replier::<Request, Plan, Pickle>::open(Options::reqrep("example-planner"))?;
-    let mut python = shmcomm_examples::python("requester.py")?;
+    let mut python = shmcomm_examples_python::python("requester.py")?;
     while python.try_wait()?.is_none() {
         match service.recv_timeout(Duration::from_millis(100)) {
             Ok(Request { start, goal }) => {

@@ -1,4 +1,4 @@
-"""Prints the poses that `cargo run --example python-publisher` publishes."""
+"""Prints the poses that `cargo run -p shmcomm-examples-python --example python-publisher` publishes."""
 from shm_comm import Subscriber
 
 with Subscriber("example-pose") as subscriber:

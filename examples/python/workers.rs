@@ -1,7 +1,7 @@
 //! Workers in Rust that a pusher in Python feeds.
 //!
-//! `pip install shm-comm`, then `cargo run --example python-workers`. It starts
-//! `examples/python/pusher.py` itself, with `python3` or what `PYTHON` names.
+//! `pip install shm-comm`, then `cargo run -p shmcomm-examples-python --example python-workers`. It starts
+//! `examples/python/pusher.py` itself, with `python3` or the program that `PYTHON` names.
 
 use serde::Deserialize;
 use shmcomm::codec::Pickle;
@@ -14,7 +14,7 @@ struct Job {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut python = shmcomm_examples::python("pusher.py")?;
+    let mut python = shmcomm_examples_python::python("pusher.py")?;
     let workers = [(); 3].map(|()| {
         std::thread::spawn(|| -> Result<(u64, u64), shmcomm::Error> {
             let mut jobs = Puller::<Job, Pickle>::open(Options::pushpull("example-jobs"))?;

@@ -1,8 +1,10 @@
-//! The messages and channels that the example programs share: in a project of yours this is the
-//! library crate that both programs depend on.
+//! The messages and channels that the example programs share. In your project this is the library crate that
+//! both programs depend on.
 
+mod logger;
 mod worker;
 
+pub use logger::init_logger;
 pub use worker::Worker;
 
 use shmcomm::{Pad, ShmMessage, ShmString, Timestamp, channel};
@@ -11,35 +13,35 @@ use shmcomm::{Pad, ShmMessage, ShmString, Timestamp, channel};
 #[derive(Clone, Copy, Debug, Default, ShmMessage)]
 #[repr(C)]
 pub struct Imu {
-    /// When it was measured.
+    /// Time of the measurement.
     pub stamp: Timestamp,
-    /// Counts the samples.
+    /// Number of the sample.
     pub number: u64,
     /// Acceleration, m/s².
     pub acceleration: [f32; 3],
     /// Angular velocity, rad/s.
     pub angular_velocity: [f32; 3],
-    /// The frame of reference.
+    /// Frame of reference.
     pub frame: ShmString<20>,
 }
 
-/// What stands before the pixels of a frame.
+/// Header in front of the pixels of a frame.
 #[derive(Clone, Copy, Debug, Default, ShmMessage)]
 #[repr(C)]
 pub struct FrameHeader {
-    /// When it was taken.
+    /// Time of the exposure.
     pub stamp: Timestamp,
     /// Pixels in a row.
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// How a pixel is stored.
+    /// Format of a pixel.
     pub encoding: Encoding,
-    /// Room up to the alignment of `stamp`.
+    /// Padding up to the alignment of `stamp`.
     pub _pad: Pad<7>,
 }
 
-/// How a pixel is stored.
+/// Format of a pixel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ShmMessage)]
 #[repr(u8)]
 pub enum Encoding {
@@ -54,19 +56,19 @@ pub enum Encoding {
 #[derive(Clone, Copy, Debug, Default, ShmMessage)]
 #[repr(C)]
 pub struct Waypoint {
-    /// Counts the points.
+    /// Number of the point.
     pub number: u64,
-    /// Metres.
+    /// Position in metres.
     pub position: [f64; 3],
 }
 
-/// What a controller is to do.
+/// Target of a controller.
 #[derive(Clone, Copy, Debug, Default, ShmMessage)]
 #[repr(C)]
 pub struct Setpoint {
-    /// Counts the settings.
+    /// Number of the setpoint.
     pub number: u64,
-    /// m/s.
+    /// Velocity in m/s.
     pub velocity: f64,
 }
 
@@ -74,38 +76,38 @@ pub struct Setpoint {
 #[derive(Clone, Copy, Debug, Default, ShmMessage)]
 #[repr(C)]
 pub struct Task {
-    /// Counts the tasks.
+    /// Number of the task.
     pub number: u64,
-    /// How long it takes, in microseconds.
+    /// Duration in microseconds.
     pub effort: u64,
 }
 
-/// From where to where a robot is to find its way.
+/// Start and goal for which a robot needs a way.
 #[derive(Clone, Copy, Debug, Default, ShmMessage)]
 #[repr(C)]
 pub struct Trip {
-    /// Metres east, metres north.
+    /// Start: metres east, metres north.
     pub from: [f64; 2],
-    /// Metres east, metres north.
+    /// Goal: metres east, metres north.
     pub to: [f64; 2],
 }
 
-/// A way that was found.
+/// A planned way.
 #[derive(Clone, Copy, Debug, Default, ShmMessage)]
 #[repr(C)]
 pub struct Way {
-    /// Metres.
+    /// Length in metres.
     pub length: f64,
-    /// Which process found it.
+    /// Process ID of the planner.
     pub planner: u32,
-    /// How many of `points` are used.
+    /// Number of `points` that are used.
     pub count: u32,
-    /// Metres east, metres north.
+    /// Points of the way: metres east, metres north.
     pub points: [[f64; 2]; 16],
 }
 
 channel! {
-    /// Plans ways. To plan one twice does no harm, so another planner does it if one dies.
+    /// Plans ways. To plan a way twice does no harm, so another planner does it if one dies.
     pub Planner: ReqRep<Trip, Way> { name: "examples/planner", slots: 16, redeliver: true }
 
     /// Positions that several lookouts report: metres east, metres north.
@@ -117,19 +119,12 @@ channel! {
     /// Inertial measurements, 1 kHz.
     pub ImuFeed: PubSub<Imu> { name: "examples/imu", slots: 256 }
 
-    /// Frames of a camera, up to full HD in colour, made and looked at in place.
+    /// Frames of a camera, up to full HD in colour, written and read in place.
     pub Camera: PubSub<FrameHeader, [u8]> { name: "examples/camera", slots: 8, max_len: 1920 * 1080 * 3 }
 
-    /// Where it has been: every single point is recorded.
+    /// Past positions: every single point is recorded.
     pub Track: PubSub<Waypoint> { name: "examples/track", slots: 1024, overflow: Wait, patience: 60s }
 
-    /// What the controller is to do now: only the newest counts.
+    /// Current target of the controller: only the newest one counts.
     pub Command: PubSub<Setpoint> { name: "examples/command", slots: 4 }
-}
-
-/// Starts a program of `examples/python/` with `python3`, or what the environment variable `PYTHON` names.
-pub fn python(program: &str) -> std::io::Result<std::process::Child> {
-    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(program);
-    std::process::Command::new(python).arg(path).spawn()
 }

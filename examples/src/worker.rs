@@ -1,9 +1,9 @@
-//! [`Worker`]: another process of an example, ended with it.
+//! [`Worker`]: another process of an example, which ends with it.
 
 use std::io;
 use std::process::{Child, Command};
 
-/// A process of the same program in another role; killed when it is dropped.
+/// A process of the same program in another role. Dropping it kills the process.
 pub struct Worker(Child);
 
 impl Worker {

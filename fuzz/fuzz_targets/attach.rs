@@ -10,11 +10,13 @@
 use libfuzzer_sys::fuzz_target;
 use shmcomm::codec::Bytes;
 use shmcomm::python::{self, Options};
-use shmcomm::{Opener, PubSub, PushPull, ReqRep, channel};
+use shmcomm::{Opener, PubSub, PushPull, ReqRep, WaitSet, Waitable, channel};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 channel! {
@@ -22,6 +24,10 @@ channel! {
     Large: PubSub<[u64; 600]> { name: "large", slots: 4, seats: 4 }
     Jobs: PushPull<[u64; 4]> { name: "jobs", slots: 4, seats: 4 }
     Calls: ReqRep<u64, [u64; 2]> { name: "calls", slots: 4, seats: 4, redeliver: true }
+    Several: PubSub<[u64; 4]> { name: "several", slots: 4, seats: 6, publishers: 2 }
+    SeveralLarge: PubSub<[u64; 600]> { name: "several-large", slots: 4, seats: 4, publishers: 2 }
+    Waits: PubSub<[u64; 4]> { name: "waits", slots: 4, seats: 4, overflow: Wait, patience: 1ms }
+    WaitsLarge: PubSub<[u64; 600]> { name: "waits-large", slots: 4, seats: 4, overflow: Wait, patience: 1ms }
 }
 
 const SHORT: Duration = Duration::from_micros(200);
@@ -36,7 +42,7 @@ struct Subject {
 static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
     let native = |name: &str| format!("shmcomm2_{}%2F{name}", namespace());
     let python = |kind: &str| format!("shmcomm_{kind}_{}", namespace());
-    let subjects: [(String, fn(&mut dyn FnMut())); 7] = [
+    let subjects: [(String, fn(&mut dyn FnMut())); 11] = [
         (native("small"), small),
         (native("large"), large),
         (native("jobs"), jobs),
@@ -44,11 +50,18 @@ static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
         (python("pub"), python_pubsub),
         (python("push"), python_pushpull),
         (python("req"), python_reqrep),
+        (native("several"), several),
+        (native("several-large"), several_large),
+        (native("waits"), waits),
+        (native("waits-large"), waits_large),
     ];
     let images = subjects.into_iter().map(|(file, run)| {
         let path = Path::new("/dev/shm").join(file);
         let mut image = Vec::new();
-        run(&mut || image = fs::read(&path).expect("the ends are there"));
+        // A service hides its requests from Python while it lets a requester in; the second name stays.
+        let second = PathBuf::from(path.to_string_lossy().replace("shmcomm_req_", "shmcomm_req~"));
+        let read = || fs::read(&path).or_else(|_| fs::read(&second));
+        run(&mut || image = read().expect("the ends are there"));
         clear();
         Subject { path, image, run }
     });
@@ -74,21 +87,58 @@ fn here<P: ?Sized>(opener: Opener<P>) -> Opener<P> {
     opener.namespace(namespace()).connect_timeout(Duration::ZERO)
 }
 
+/// Makes two sets of the ends of one channel. The second has a descriptor, so another thread sleeps for it.
+fn sets(ends: &[&dyn Waitable]) -> [WaitSet<usize>; 2] {
+    let mut sets = [WaitSet::new(), WaitSet::new()];
+    for set in &mut sets {
+        for (key, end) in ends.iter().enumerate() {
+            let _ = set.add(key, *end);
+        }
+    }
+    let _ = sets[1].fd();
+    sets
+}
+
+/// Checks the sets, with a short sleep and without.
+fn check(sets: &mut [WaitSet<usize>; 2]) {
+    for set in sets {
+        let _ = set.wait_timeout(SHORT).map(|ready| ready.len());
+        let _ = set.try_wait();
+    }
+}
+
+/// Polls a task a few times: each poll ends, whatever the ring says.
+fn poll<F: Future>(task: F) -> Option<F::Output> {
+    let mut task = pin!(task);
+    let mut context = Context::from_waker(Waker::noop());
+    (0..3).find_map(|_| match task.as_mut().poll(&mut context) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    })
+}
+
 /// One message and all that can be done with it, again and again, with `change` between.
 fn pubsub<const N: usize>(open: fn() -> Opener<PubSub<[u64; N]>>, change: &mut dyn FnMut()) {
     let mut early = here(open()).subscriber();
     let mut publisher = here(open()).publisher();
+    // Refused where one publishes at a time.
+    let mut second = here(open()).publisher();
     let mut late = here(open()).history(3).subscriber();
+    let subscribers = [&early, &late].into_iter().flatten();
+    let mut sets = sets(&subscribers.map(|end| end as &dyn Waitable).collect::<Vec<_>>());
     for round in 0..6 {
-        if let Ok(publisher) = &mut publisher {
-            let _ = publisher.send(&[round; N]);
-            if let Ok(mut loan) = publisher.loan() {
+        check(&mut sets);
+        for publisher in [&mut publisher, &mut second].into_iter().flatten() {
+            let _ = publisher.send_timeout(&[round; N], SHORT);
+            let _ = publisher.try_send(&[round; N]);
+            let _ = poll(publisher.send_async(&[round; N]));
+            if let Ok(mut loan) = publisher.try_loan() {
                 loan[0] = round;
                 if round % 2 == 0 {
                     let _ = loan.send();
                 }
             }
-            let _ = publisher.stats();
+            let _ = (publisher.stats(), publisher.wait_for_room(Duration::ZERO), publisher.subscribers());
         }
         for subscriber in [&mut early, &mut late].into_iter().flatten() {
             let _ = subscriber.try_recv();
@@ -97,6 +147,7 @@ fn pubsub<const N: usize>(open: fn() -> Opener<PubSub<[u64; N]>>, change: &mut d
             }
             let _ = subscriber.recv_timeout(SHORT);
             let _ = subscriber.latest();
+            let _ = (poll(subscriber.recv_async()), subscriber.publisher());
             let _ = (subscriber.stats(), subscriber.lag(), subscriber.is_connected());
         }
         if round == 2 {
@@ -114,17 +165,38 @@ fn large(change: &mut dyn FnMut()) {
     pubsub(Large::open, change);
 }
 
+fn several(change: &mut dyn FnMut()) {
+    pubsub(Several::open, change);
+}
+
+fn several_large(change: &mut dyn FnMut()) {
+    pubsub(SeveralLarge::open, change);
+}
+
+fn waits(change: &mut dyn FnMut()) {
+    pubsub(Waits::open, change);
+}
+
+fn waits_large(change: &mut dyn FnMut()) {
+    pubsub(WaitsLarge::open, change);
+}
+
 fn jobs(change: &mut dyn FnMut()) {
     let open = || -> Opener<PushPull<[u64; 4]>> { here(Jobs::open()) };
     let (mut pusher, mut puller, mut other) = (open().pusher(), open().puller(), open().puller());
+    let ends =
+        [pusher.as_ref().ok().map(|end| end as &dyn Waitable), puller.as_ref().ok().map(|end| end as _)];
+    let mut sets = sets(&ends.into_iter().flatten().collect::<Vec<_>>());
     for round in 0..6 {
+        check(&mut sets);
         if let Ok(pusher) = &mut pusher {
             let _ = pusher.send_timeout(&[round; 4], SHORT);
             let _ = pusher.try_send(&[round; 4]);
+            let _ = poll(pusher.send_async(&[round; 4]));
             let _ = (pusher.stats(), pusher.flush(Duration::ZERO));
         }
         if let Ok(puller) = &mut puller {
-            let _ = puller.try_recv();
+            let _ = (puller.try_recv(), poll(puller.recv_async()));
             if let Ok(job) = puller.try_claim() {
                 std::hint::black_box(job.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word)));
                 if round % 2 == 0 { job.done() } else { job.put_back() }
@@ -142,8 +214,15 @@ fn jobs(change: &mut dyn FnMut()) {
 fn calls(change: &mut dyn FnMut()) {
     let open = || -> Opener<ReqRep<u64, [u64; 2]>> { here(Calls::open()) };
     let (requester, mut replier) = (open().requester(), open().replier());
+    let ends =
+        [requester.as_ref().ok().map(|end| end as &dyn Waitable), replier.as_ref().ok().map(|end| end as _)];
+    let mut sets = sets(&ends.into_iter().flatten().collect::<Vec<_>>());
     for round in 0..4 {
         let mut call = requester.as_ref().ok().and_then(|requester| requester.call(&round).ok());
+        if let Some(call) = &call {
+            sets.iter_mut().for_each(|set| _ = set.add(9, call));
+        }
+        check(&mut sets);
         if let Ok(replier) = &mut replier {
             if let Ok(request) = replier.recv_timeout(SHORT) {
                 let asked = *request;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
-use shmcomm::codec::{EncodeError, NdArray, Value, msgpack};
+use shmcomm::codec::{DateTime, EncodeError, Ext, MsgpackTimestamp, NdArray, Value, msgpack};
 
 #[derive(Deserialize)]
 #[allow(dead_code)]
@@ -33,6 +33,8 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = msgpack::from_slice::<Vec<Command>>(bytes);
     let _ = msgpack::from_slice::<Vec<Vec<Option<i64>>>>(bytes);
     let _ = msgpack::from_slice::<NdArray>(bytes);
+    let _ = msgpack::from_slice::<Vec<Ext>>(bytes);
+    let _ = msgpack::from_slice::<(Option<DateTime>, Option<MsgpackTimestamp>)>(bytes);
     if let Ok(value) = msgpack::from_slice::<Value>(bytes) {
         let mut slot = vec![0; 1 << 20];
         match msgpack::to_slice(&value, &mut slot) {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 use shmcomm::codec::pickle::{self, DecodeOptions};
-use shmcomm::codec::{EncodeError, NdArray, Value};
+use shmcomm::codec::{DateTime, EncodeError, NdArray, ObjectArray, Records, Value};
 
 #[derive(Deserialize)]
 #[allow(dead_code)]
@@ -16,6 +16,20 @@ enum Command {
     Speed(f32),
     Move(i32, i128),
     Look { at: [f64; 3], image: NdArray },
+}
+
+/// Types into which dates, decimals, addresses and records are read.
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Order {
+    at: Option<DateTime>,
+    unix: Option<f64>,
+    whole: Option<i64>,
+    took: Option<std::time::Duration>,
+    from: Option<std::net::IpAddr>,
+    records: Option<Records>,
+    objects: Option<ObjectArray>,
+    rows: Option<Vec<HashMap<String, Value>>>,
 }
 
 #[derive(Deserialize)]
@@ -34,14 +48,18 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = pickle::from_slice::<Vec<Command>>(bytes);
     let _ = pickle::from_slice::<Vec<Vec<Option<i64>>>>(bytes);
     let _ = pickle::from_slice::<NdArray>(bytes);
+    let _ = pickle::from_slice::<Order>(bytes);
+    let _ = pickle::from_slice::<Vec<f64>>(bytes);
+    let _ = pickle::from_slice::<Vec<String>>(bytes);
     let _ = DecodeOptions::new().opaque(true).max_depth(256).decode::<Value>(bytes);
-    if let Ok(value) = pickle::from_slice::<Value>(bytes) {
+    if let Ok(value) = DecodeOptions::new().enums(["__main__.Color"]).decode::<Value>(bytes) {
         let mut slot = vec![0; 1 << 20];
         match pickle::to_slice(&value, &mut slot) {
             Ok(n) => {
                 assert_eq!(pickle::to_vec(&value).as_deref(), Ok(&slot[..n]));
                 // Deeper by the levels that an instance adds, and without bounds of its own.
                 let options = DecodeOptions::new().max_depth(256).max_memory(1 << 30).max_int_bytes(1 << 20);
+                let options = options.enums(["__main__.Color"]);
                 let back: Value = options.decode(&slot[..n]).expect("what was written can be read");
                 // As text, because NaN differs from itself.
                 assert_eq!(format!("{back:?}"), format!("{value:?}"));

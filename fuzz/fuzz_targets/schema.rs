@@ -1,4 +1,4 @@
-//! Any two texts as the layouts of a channel: the difference is a short sentence, whoever wrote them.
+//! Any two texts as the layouts of a channel: the difference is a short sentence for texts of any origin.
 
 #![no_main]
 

@@ -1,27 +1,33 @@
-//! Collects errors, so that one compilation shows all of them, and places those of constant evaluation.
+//! Collects errors, so that one compilation shows all of them, and places the errors of constant evaluation.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::Error;
 
 #[derive(Default)]
-pub struct Errors(Option<Error>);
+pub struct Errors(Option<Error>, usize);
 
 impl Errors {
     pub fn push(&mut self, error: Error) {
+        self.1 += 1;
         match &mut self.0 {
             Some(all) => all.combine(error),
             None => self.0 = Some(error),
         }
     }
 
-    /// An error that underlines all of `tokens`.
+    /// Adds an error that underlines all of `tokens`.
     pub fn at(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.push(Error::new_spanned(tokens, message));
     }
 
     pub fn at_span(&mut self, span: Span, message: impl std::fmt::Display) {
         self.push(Error::new(span, message));
+    }
+
+    /// Returns the number of errors so far.
+    pub fn count(&self) -> usize {
+        self.1
     }
 
     pub fn is_empty(&self) -> bool {
@@ -33,7 +39,7 @@ impl Errors {
     }
 }
 
-/// The entry of `known` that `word` was probably meant to be.
+/// Returns the entry of `known` that `word` was probably meant to be.
 pub fn did_you_mean<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = |a: &str, b: &str| {
         let (a, b): (Vec<_>, Vec<_>) =
@@ -58,7 +64,7 @@ pub fn did_you_mean<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, k)| k)
 }
 
-/// `a`, `b` and `c`.
+/// Returns the words as a list: `a`, `b` and `c`.
 pub fn list(words: &[&str], and: &str) -> String {
     let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     match words.split_last() {
@@ -68,8 +74,8 @@ pub fn list(words: &[&str], and: &str) -> String {
     }
 }
 
-/// `function(arguments)`, underlined from the first token of `function` to `end`: where a check that fails
-/// during constant evaluation shows its error.
+/// Generates `function(arguments)`, underlined from the first token of `function` to `end`. A check that
+/// fails during constant evaluation shows its error there.
 pub fn call(function: TokenStream, arguments: TokenStream, end: Span) -> TokenStream {
     let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
     arguments.set_span(end);

@@ -1,6 +1,6 @@
-//! [`Counts`]: what an end of a queue has done, as its seat shows it to others.
+//! [`Counts`]: the activity counters of an end of a queue, which its seat shows to other processes.
 //!
-//! Owns the figures of an end from its first message until they are added to those of the channel. Never
+//! Owns the counters of an end from its first message until they are added to those of the channel. Never
 //! decides anything by them.
 
 use crate::layout::{Geometry, Region, control, seat};
@@ -8,7 +8,7 @@ use crate::segment::{Attachment, Role};
 use crate::sync::Ordering;
 use core::fmt::Display;
 
-/// What an end has done. Mirrored in its seat.
+/// Activity counters of an end. Mirrored in its seat.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     messages: u64,
@@ -18,12 +18,12 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts a message, and shows the counts in the seat.
+    /// Counts a message, and stores the counters in the seat.
     #[inline]
     pub(crate) fn message(&mut self, len: usize, redelivered: bool, attachment: &Attachment) {
         self.messages += 1;
         self.bytes += len as u64;
-        // Relaxed, all: figures for others, written by this end alone.
+        // Relaxed, all: counters for other processes; only this end writes them.
         attachment.seat_word(seat::MESSAGES).store(self.messages, Ordering::Relaxed);
         attachment.seat_word(seat::BYTES).store(self.bytes, Ordering::Relaxed);
         if redelivered {
@@ -32,20 +32,32 @@ impl Counts {
         }
     }
 
-    /// Counts a message that turned out not to be one.
+    /// Counts and logs a message whose bytes are not valid.
     #[cold]
     pub(crate) fn refused(&mut self, why: &impl Display, attachment: &Attachment) {
+        self.invalid(attachment);
+        log_refused(why, attachment);
+    }
+
+    /// Counts a message whose bytes are not valid.
+    #[cold]
+    pub(crate) fn invalid(&mut self, attachment: &Attachment) {
         self.invalid += 1;
-        // Relaxed: as above.
+        // Relaxed: a counter for other processes; only this end writes it.
         attachment.seat_word(seat::INVALID).store(self.invalid, Ordering::Relaxed);
-        log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
     }
 }
 
-/// Adds the counts of seat `index`, whose end is gone, to those of the channel. The caller holds the seat.
+/// Logs a message whose bytes are not valid.
+#[cold]
+pub(crate) fn log_refused(why: &impl Display, attachment: &Attachment) {
+    log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
+}
+
+/// Adds the counters of seat `index`, whose end is gone, to those of the channel. The caller holds the seat.
 pub(crate) fn bury(region: &Region, geometry: &Geometry, index: u32) {
     let at = geometry.seat(index);
-    // Relaxed, all: figures. Whoever sweeps holds the seat.
+    // Relaxed, all: counters. The caller, which recovers the seat, holds it.
     let role = region.u32(at + seat::ROLE).load(Ordering::Relaxed);
     let is = |roles: [Role; 2]| roles.into_iter().any(|one| one as u32 == role);
     let hand_over = |from, to| {

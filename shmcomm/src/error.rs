@@ -1,13 +1,13 @@
-//! What can go wrong when a channel is set up: one opaque [`Error`] that knows its kind, its channel
-//! and its cause.
+//! Errors of setting up a channel: one opaque [`Error`] that knows its kind, its channel and its cause.
 //!
-//! Owns that type. Errors of single operations (send, receive) are small enums beside the operation.
-//! Never formats on the path of a message.
+//! Owns that type, and the macro for the errors of single operations (send, receive), which are small enums
+//! beside the operation. Never formats on the path of a message.
 
+use crate::escape::Escaped;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What kind of failure an [`Error`] is; match on it, show the error itself to people.
+/// Kind of failure of an [`Error`]. Match on the kind; show the error itself to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -17,7 +17,7 @@ pub enum ErrorKind {
     InvalidName,
     /// The requested number or size of slots, or of seats, cannot be used.
     InvalidGeometry,
-    /// There is a file of that name, but it is no segment, or a damaged one.
+    /// A file of that name exists, but it is not a segment, or it is damaged.
     NotASegment,
     /// The segment has another version of the format, such as version 1 of the Python library.
     Version,
@@ -29,19 +29,21 @@ pub enum ErrorKind {
     AlreadyPublished,
     /// All seats for participants are taken.
     NoSeat,
-    /// The segment belongs to another user, or others may write to it, or the system refused.
+    /// The segment belongs to another user, other users may write to it, or the system refused access.
     Permission,
-    /// The file system for shared memory has not enough room.
+    /// The file system for shared memory does not have enough free space.
     NoSpace,
-    /// This operating system lacks something.
+    /// The [`StopHandle`](crate::StopHandle) was stopped while the end waited for its channel.
+    Stopped,
+    /// This operating system lacks a feature that the crate needs.
     Unsupported,
     /// Any other refusal of the operating system; see `source()`.
     Os,
 }
 
-/// Why a channel could not be set up, listed or removed.
+/// Reason why a channel could not be set up, listed or removed.
 ///
-/// `Display` says what happened, with the numbers, and what to do about it.
+/// `Display` says what happened, with the numbers, and how to fix it.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -65,12 +67,14 @@ impl Error {
         self
     }
 
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The full name of the channel, namespace included, or of the segment if no channel is known.
+    /// Returns the full name of the channel, namespace included, or of the segment if no channel is known. It
+    /// is the name as it was given, so it can hold any character; the error's own text escapes control
+    /// characters.
     pub fn channel(&self) -> &str {
         &self.0.channel
     }
@@ -78,7 +82,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "channel `{}`: {}", self.0.channel, self.0.message)
+        // The channel name and the message can both contain names and texts of other processes.
+        write!(f, "channel `{}`: {}", Escaped(&self.0.channel), Escaped(&self.0.message))
     }
 }
 
@@ -98,3 +103,45 @@ impl std::error::Error for Error {
         self.0.source.as_ref().map(|s| &**s as _)
     }
 }
+/// Defines the errors of one operation in its blocking, non-blocking and timed form.
+///
+/// `common` lists the variants that all of them have. A unit variant before the `;` belongs to one error alone.
+/// `<- Base { A => B }` defines the conversion from the error `Base`, whose own variant `A` becomes `B`.
+/// A tuple variant names its field: `Lagged(lost: u64)`.
+macro_rules! operation_errors {
+    (common $common:tt $(
+        $(#[$doc:meta])* $Name:ident $own:tt $(<- $Base:ident $map:tt)?
+    )+) => {$(
+        $crate::error::operation_errors!(@enum [$(#[$doc])*] $Name $own $common);
+        $($crate::error::operation_errors!(@from $Name $Base $map $common);)?
+    )+};
+    (@enum [$(#[$doc:meta])*] $Name:ident { $($(#[$own_attr:meta])* $Own:ident,)* } {$(
+        $(#[$attr:meta])*
+        $Variant:ident $(($bind:ident: $Tuple:ty))?
+        $({ $($(#[$field_attr:meta])* $field:ident: $Field:ty,)+ })?,
+    )*}) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, ::thiserror::Error)]
+        pub enum $Name {
+            $($(#[$own_attr])* $Own,)*
+            $($(#[$attr])* $Variant $(($Tuple))? $({ $($(#[$field_attr])* $field: $Field,)+ })?,)*
+        }
+    };
+    (@from $Name:ident $Base:ident { $($from:ident => $to:ident),* } {$(
+        $(#[$attr:meta])*
+        $Variant:ident $(($bind:ident: $Tuple:ty))?
+        $({ $($(#[$field_attr:meta])* $field:ident: $Field:ty,)+ })?,
+    )*}) => {
+        impl From<$Base> for $Name {
+            fn from(error: $Base) -> Self {
+                match error {
+                    $($Base::$Variant $(($bind))? $({ $($field),+ })? => {
+                        $Name::$Variant $(($bind))? $({ $($field),+ })?
+                    })*
+                    $($Base::$from => $Name::$to,)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use operation_errors;

@@ -1,9 +1,9 @@
-//! What fuzz targets reach that nobody else needs. Compiled under `cfg(fuzzing)` only, which `cargo fuzz`
+//! Private functions for fuzz targets. Compiled under `cfg(fuzzing)` only, which `cargo fuzz`
 //! sets.
 //!
 //! Owns nothing; hands on the two ways between the names of channels and the names of files.
 
-use crate::layout::python::Kind;
+use crate::layout::v1::Kind;
 use crate::segment;
 
 /// The file of a native channel.

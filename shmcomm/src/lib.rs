@@ -44,60 +44,65 @@
 //! # });
 //! ```
 //!
-//! The declaration is best put into a library that both programs use. A message is whatever
-//! [`ShmMessage`] can be derived for; what cannot work between processes is a compile error that says
-//! what to write instead. [`channel!`] has the keys and their ranges.
+//! Put the declaration into a library that both programs use. A message is any type for which [`ShmMessage`]
+//! can be derived. A type that cannot work between processes is a compile error, which says what to write
+//! instead. [`channel!`] lists the keys and their ranges.
 //!
 //! # Which pattern
 //!
 //! | | [`PubSub`] | [`PushPull`] | [`ReqRep`] |
 //! |---|---|---|---|
 //! | a message goes to | every subscriber | one of the pullers | one of the repliers, and its reply back |
-//! | senders, receivers | one, many | many, many | many, many |
+//! | senders, receivers | one (up to 32 with `publishers`), many | many, many | many, many |
 //! | for | measurements, frames, states | jobs | questions, services |
-//! | full | the oldest is overwritten; who missed it is told how many. With `overflow: Wait` the sender waits, or is told | senders wait, or are told | requesters wait, or are told |
-//! | empty | receivers wait, or are told | receivers wait, or are told | repliers wait, or are told |
-//! | sender dies | `Disconnected` until one is back | nothing: what it sent stays | its requests are withdrawn |
-//! | receiver dies | nothing | its job goes to another one, marked as redelivered | its requester is told; with `redeliver: true` another one gets the request |
-//! | nobody is left | the channel is removed | it stays until its jobs are done | the channel is removed |
+//! | full | the oldest message is overwritten; a subscriber that missed messages is told how many. With `overflow: Wait` the publisher waits, or returns an error | pushers wait, or return an error | requesters wait, or return an error |
+//! | empty | receivers wait, or return an error | receivers wait, or return an error | repliers wait, or return an error |
+//! | sender dies | `Disconnected` until a publisher is back | nothing: the messages that it sent stay | its requests are withdrawn |
+//! | receiver dies | nothing | its job goes to another puller, marked as redelivered | its requester is told; with `redeliver: true` another replier gets the request |
+//! | no end is left | the channel is removed | the channel stays until its jobs are done | the channel is removed |
 //! | ends | [`Publisher`], [`Subscriber`] | [`Pusher`], [`Puller`] | [`Requester`], [`Replier`] |
 //!
-//! Fixed layouts are the plain case. Other formats: a header with a tail of varying length
-//! (`PubSub<Header, [Item]>`), and messages that [`codec`]s encode (`PubSub<Report, Msgpack>`). With
+//! A fixed layout is the default format. There are two other formats: a header with a tail of variable length
+//! (`PubSub<Header, [Item]>`), and messages that a [`codec`] encodes (`PubSub<Report, Msgpack>`). With
 //! `wire: Python` the other end is a process of the Python library.
 //!
 //! # What is guaranteed
 //!
-//! * A receiver never sees a message torn or invented. A subscriber sees none twice or out of order, and
-//!   what it missed is counted exactly.
-//! * A job or a request is with one receiver at a time. Another one gets it only if the first died or
-//!   left with it, or a puller put it back, and is told so.
-//! * A reply comes to the call that asked, or to nobody, however late it is. Who waits for one learns
-//!   within 50 ms that its replier died with the request.
-//! * `kill -9` of any process at any instruction: nobody hangs, and nothing leaks but what the next
-//!   start takes up again. A publisher that is started again carries on in the same segment, and its
-//!   subscribers with it.
-//! * A publisher never waits for a subscriber. No step of a send depends on how many there are.
-//! * An end that waits sleeps in the kernel, and is woken by the send. In an async program its task sleeps,
-//!   not a thread: `recv_async`, with the feature `async`. A [`WaitSet`] waits for many ends at once.
-//! * A full file system, a foreign file, a damaged or hostile header, another type of message: a clear
-//!   error before any data is touched.
-//! * Sending and receiving messages of fixed layout allocates nothing.
+//! * A receiver never sees a message torn or invented. A subscriber sees no message twice or out of order,
+//!   and the number of messages that it missed is exact.
+//! * A job or a request is with one receiver at a time. Another receiver gets it only if the first receiver
+//!   died or left with it, or a puller put it back; the message says so.
+//! * A reply reaches only the call that sent the request, however late the reply is. A call that waits for a
+//!   reply learns within 50 ms that its replier died with the request.
+//! * After `kill -9` of any process at any instruction, no other process hangs. Anything that leaks is
+//!   recovered at the next start. A restarted publisher continues in the same segment, and its subscribers
+//!   continue with it.
+//! * A publisher never waits for a subscriber, unless the channel declares
+//!   [`overflow: Wait`](Overflow::Wait). No step of a send that overwrites depends on the number of
+//!   subscribers.
+//! * An end that waits sleeps in the kernel, and the send wakes it. In an async program its task sleeps, not
+//!   a thread: `recv_async`, with the feature `async`. A [`WaitSet`] waits for many ends at once. A
+//!   [`StopHandle`] ends any blocking call, from another thread or from a signal handler.
+//! * A full file system, a foreign file, a damaged or hostile header, and another type of message each return
+//!   a clear error before any data is touched.
+//! * Sending and receiving messages of fixed layout does not allocate.
 //!
 //! # What is not
 //!
-//! * One machine, one user. Nothing is encrypted or authenticated beyond the permissions of a file.
-//! * The processes of a channel are trusted not to be *malicious*: one that may write to the segment can
-//!   falsify messages, and end others by truncating the file (SIGBUS). Through the receives that copy it
-//!   cannot make them touch memory out of bounds; receives in place also trust it to keep to the protocol.
-//! * Messages are in memory alone: nothing survives a reboot.
-//! * A subscriber that is too slow loses messages, unless the channel says [`overflow: Wait`](Overflow::Wait).
-//!   A job for one of many belongs on [`PushPull`].
+//! * All processes run on one machine, for one user. Nothing is encrypted or authenticated beyond the
+//!   permissions of a file.
+//! * The processes of a channel are trusted not to be *malicious*. A process that may write to the segment
+//!   can falsify messages, and can end other processes by truncating the file (SIGBUS). It cannot make a
+//!   receive that copies touch memory out of bounds. A receive in place also trusts the other processes to
+//!   keep to the protocol.
+//! * Messages are stored in memory only: no message survives a reboot.
+//! * A subscriber that is too slow loses messages, unless the channel declares
+//!   [`overflow: Wait`](Overflow::Wait). Use [`PushPull`] for jobs that exactly one receiver must get.
 //!
 //! # How it works
 //!
-//! A **segment** is a file in `/dev/shm`: a header that says what it is, a table of participants, and
-//! **slots**, one message each. It gets its name when it is complete.
+//! A **segment** is a file in `/dev/shm`. It contains a header that identifies it, a table of participants,
+//! and **slots** of one message each. The file gets its name when it is complete.
 //!
 //! ```text
 //!              identity │ control │ seats │ schema │ slot 0 │ slot 1 │ … │ slot n-1
@@ -106,31 +111,34 @@
 //!     subscriber:  waits for "done 7" ── payload ── is the stamp still the same?
 //! ```
 //!
-//! * Messages have positions, 0, 1, 2 and so on; position `p` is in slot `p mod n`. A subscriber looks at
-//!   the stamp of the position it expects. A later stamp there means that it was overtaken.
-//! * Messages up to 4096 bytes are copied in and out between two looks at the stamp, so reader and writer
-//!   need no lock and no locked instruction. A small message is one cache line that moves.
-//! * Larger ones are made and looked at in place: a bit for each reader keeps the slot, and the publisher
-//!   passes a slot that is kept.
-//! * In a queue the owner and the lap of a slot are in one word, so that whoever dies leaves a slot that
-//!   says who had it. A reply lies behind its request, in the same slot.
-//! * Who waits looks for some microseconds, then sleeps in a futex of the segment. A sender looks for
-//!   sleepers only if there ever was one.
-//! * Who is alive is told by locks on bytes of the file that the kernel drops with a process's mapping.
-//!   Whoever wants to clean up after a dead one has to get that lock first.
-//! * The layout of the message is in the segment as a number and as text. Programs whose numbers differ do
-//!   not exchange messages; the text says which field is another.
+//! * Messages have positions 0, 1, 2 and so on; position `p` is in slot `p mod n`. A subscriber polls the
+//!   stamp of the position that it expects. A later stamp there means that the publisher has overtaken the
+//!   subscriber.
+//! * Messages up to 4096 bytes are copied in and out between two loads of the stamp (a sequence lock). Reader
+//!   and writer need no lock and no locked instruction. A small message moves one cache line.
+//! * Larger messages are written and read in place: each reader sets a bit that pins the slot, and the
+//!   publisher skips a pinned slot.
+//! * In a queue, one word holds the owner and the lap of a slot. A process that dies therefore leaves a slot
+//!   that names its owner. A reply follows its request, in the same slot.
+//! * An end that waits polls for some microseconds, then sleeps in a futex of the segment. A sender checks
+//!   for waiters only if a participant has registered as a possible sleeper.
+//! * Locks on bytes of the file tell which participants are alive; the kernel drops them with the mapping of
+//!   a process. Before a process recovers a dead participant, it must acquire that participant's lock.
+//! * The segment stores the layout of the message as a fingerprint and as text. A reader whose layout differs
+//!   converts each message by the names of its fields, or fails to open with an error that names the field.
 //!
-//! The bytes, the locks and the order of steps are in `docs/format.md` of the repository, so that other
-//! languages can take part. Beside it are pages on getting started, on channels, on the patterns and what
-//! they do when somebody dies, on Python at the other end, on troubleshooting with each error, and on
-//! performance.
+//! The page `docs/format.md` of the repository specifies the bytes, the locks and the order of steps, so that
+//! other languages can take part. The same folder has pages for users: getting started, messages, channels and
+//! settings, each pattern with its behaviour when a process dies, waiting, and operation. Further pages cover
+//! Python at the other end, every error with its remedy, and performance with its benchmarks.
 //!
 //! # Platforms
 //!
-//! Linux, from kernel 3.15 on, with `/dev/shm` and `/proc`, in containers too. Tested on x86-64; builds for
-//! aarch64. On macOS and Windows the crate builds, and every channel refuses to open, with
-//! [`ErrorKind::Unsupported`] and the reason.
+//! The crate runs on Linux 3.15 or later, with `/dev/shm` and `/proc`, also in containers, and on Windows 10 or
+//! later. It is tested on x86-64, in part on an emulated aarch64, and for Windows under wine. On Windows there are
+//! no channels with Python and no file descriptors in a [`WaitSet`]. On macOS and other systems the crate builds, and
+//! opening a channel returns [`ErrorKind::Unsupported`] and the reason. The page `docs/platforms.md` of the
+//! repository lists the differences.
 //!
 //! # Features
 //!
@@ -139,9 +147,10 @@
 //! | `derive` | yes | `#[derive(ShmMessage)]` and [`channel!`] |
 //! | `python` | yes | the module `python`: channels with a process of the Python library shm-comm 1.0.0 |
 //! | `async` | | `recv_async` and its like, streams; for any executor |
-//! | `serde` | | `Serialize` and `Deserialize` for [`ShmString`] and the like |
+//! | `serde` | | `Serialize` and `Deserialize` for [`ShmString`] and the like, and for [`schema::Value`], `Serialize` for [`Stats`] and [`SegmentInfo`] |
+//! | `json` | | conversions between [`schema::Value`] and `serde_json::Value`; it includes `serde` |
 //! | `pickle`, `msgpack` | | messages in Python's pickle, and in MessagePack; they include `serde` |
-//! | `zerocopy` | | types of other crates in messages, if they implement zerocopy's traits |
+//! | `zerocopy`, `bytemuck` | | types of other crates in messages, if they implement the traits of that crate; these traits for the inline types |
 //! | `trace-slots` | | a log record for each slot that is written or read |
 //!
 //! # Compared
@@ -149,12 +158,12 @@
 //! | | shmcomm | iceoryx2 | ZeroMQ | ROS 2 | Unix sockets |
 //! |---|---|---|---|---|---|
 //! | between machines | no | by a tunnel | yes | yes | no |
-//! | languages | Rust; Python through its own library | Rust, C, C++, Python and others | most | C++, Python and others | most |
-//! | systems | Linux | Linux, macOS, Windows and others | most | Linux, macOS, Windows | all Unix |
-//! | publishers of one channel | 1 | many | many | many | |
+//! | languages | Rust, Python | Rust, C, C++, Python and others | most | C++, Python and others | most |
+//! | systems | Linux, Windows | Linux, macOS, Windows and others | most | Linux, macOS, Windows | all Unix |
+//! | publishers of one channel | up to 32 | many | many | many | |
 //! | async, `poll` | futures for any executor, [`WaitSet`] and its file descriptor | events and file descriptors | yes | executors | yes |
 //! | access control | file permissions | file permissions | keys | keys and policies | file permissions, credentials of the peer |
-//! | recording, viewers, tools | `list_segments` | some | few | many | few |
+//! | recording, viewers, tools | a command line, `list_segments` | some | few | many | few |
 //! | in use since | 2026 | 2023 | 2007 | 2017 | 1983 |
 //! | message passes the kernel | only a wake does | only a wake does | yes | unless by shared memory | yes |
 //! | large message in place | yes | yes | no | with some middleware | no |
@@ -162,10 +171,10 @@
 //! | compared when connecting | each field | name, size and alignment of the type | nothing | names and hashes of types | nothing |
 //! | messages are defined in | Rust; padding is refused | Rust, C, C++ | bytes | interface files | bytes |
 //!
-//! Where a row says less than you need, take another one.
+//! If a row says less than you need, use another library: the page `DESIGN.md` of the repository says which.
 
 #![deny(unsafe_code)]
-// The models use a part of it.
+// The models use only a part of the crate.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 #[cfg(test)]
@@ -177,17 +186,26 @@ pub mod codec;
 #[cfg(not(loom))]
 mod counts;
 #[cfg(not(loom))]
+mod debug;
+#[cfg(not(loom))]
+mod dynamic;
+#[cfg(not(loom))]
 mod error;
+mod escape;
 mod fault;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz;
+#[cfg(not(loom))]
+mod generic;
 #[allow(unsafe_code)]
 mod layout;
 pub mod message;
 #[cfg(not(loom))]
 #[cfg_attr(not(feature = "python"), allow(dead_code, reason = "verbs of the Python wire"))]
 mod os;
+#[cfg_attr(loom, allow(dead_code))]
+mod plural;
 #[cfg(not(loom))]
 mod pubsub;
 #[cfg(not(loom))]
@@ -195,11 +213,22 @@ mod pushpull;
 #[cfg(all(feature = "python", not(loom)))]
 pub mod python;
 #[cfg(not(loom))]
+mod queue_end;
+#[cfg(not(loom))]
+mod records;
+#[cfg(loom)]
+#[path = "segment/registration.rs"]
+mod registration;
+#[cfg(not(loom))]
 mod reqrep;
 mod ring;
 #[cfg(not(loom))]
+pub mod schema;
+#[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod segment;
+#[cfg(all(feature = "serde", not(loom)))]
+mod serialize;
 #[cfg(not(loom))]
 mod stats;
 #[cfg_attr(not(feature = "python"), allow(unused_imports, reason = "words of the Python wire"))]
@@ -211,40 +240,57 @@ mod waitset;
 #[cfg(not(loom))]
 pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep};
 #[cfg(not(loom))]
+pub use dynamic::{
+    Content, Declaration, Description, DynError, DynMessage, DynPublisher, DynPuller, DynPusher, DynReplier,
+    DynRequest, DynRequester, DynSample, DynSubscriber, Observed, ObservedMessage, Observer, ValueError,
+    Wire, describe,
+};
+#[cfg(not(loom))]
 pub use error::{Error, ErrorKind};
+#[cfg(not(loom))]
+pub use generic::{OperationError, Receive, Transmit};
+#[cfg(not(loom))]
+pub use layout::{Discipline, Format as MessageFormat, Pattern};
 pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
-#[cfg(all(feature = "async", not(loom)))]
-pub use pubsub::MessageStream;
 #[cfg(not(loom))]
 pub use pubsub::{
     Filter, Iter, Loan, Publisher, PublisherId, RecvError, RecvTimeoutError, Sample, SendError,
-    SendTimeoutError, Subscriber, TailLoan, TailSample, TryRecvError, TrySendError,
+    SendTimeoutError, Subscriber, TailLoan, TailSample, TryIter, TryRecvError, TrySendError,
 };
 #[cfg(all(feature = "async", not(loom)))]
-pub use pushpull::JobStream;
+pub use pubsub::{MessageStream, OwnedMessageStream};
 #[cfg(not(loom))]
 pub use pushpull::{
-    FlushError, Job, PullError, PullTimeoutError, Puller, PushError, PushLoan, PushTimeoutError, Pusher,
-    TryPullError, TryPushError,
+    FlushError, Job, JobIter, JobTryIter, PullError, PullTimeoutError, Puller, PushError, PushLoan,
+    PushTimeoutError, Pusher, TryPullError, TryPushError,
 };
+#[cfg(all(feature = "async", not(loom)))]
+pub use pushpull::{JobStream, OwnedJobStream};
 #[cfg(all(feature = "async", not(loom)))]
 pub use reqrep::Answer;
 #[cfg(not(loom))]
 pub use reqrep::{
-    Call, CallError, Replier, ReplyError, Request, RequestError, RequestTimeoutError, Requester, ServeError,
-    ServeTimeoutError, StopHandle, TryServeError,
+    Call, CallError, Replier, Reply, ReplyError, Request, RequestError, RequestLoan, RequestTimeoutError,
+    Requester, ServeError, ServeTimeoutError, TryServeError,
 };
 #[cfg(not(loom))]
-pub use segment::{Participant, Role, SegmentInfo, force_unlink, list_segments};
+pub use schema::Resolution;
 #[cfg(not(loom))]
-pub use stats::{Backlog, Stats};
+pub use segment::{
+    Backlog, Cleanup, CounterValues, Counters, Participant, Role, SegmentInfo, SpareReason, Spared,
+    find_segment, force_unlink, list_segments, list_segments_in, remove_stale, remove_stale_segment,
+};
+#[cfg(not(loom))]
+pub use stats::Stats;
+#[cfg(not(loom))]
+pub use wait::StopHandle;
 #[cfg(not(loom))]
 pub use waitset::{Cause, Interest, Ready, WaitSet, Waitable};
 
 #[cfg(feature = "derive")]
 pub use shmcomm_derive::ShmMessage;
 
-/// What macro expansions call. Not public API.
+/// Items that macro expansions use. Not public API.
 #[doc(hidden)]
 pub mod __private {
     #[cfg(all(shmcomm_fault, not(loom)))]

@@ -4,11 +4,20 @@
 //! runs the very code that users run.
 
 #[cfg(not(loom))]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(unused_imports, reason = "the tables of `os` on Linux have pointers")
+)]
 pub(crate) use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
 };
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
 
 #[cfg(not(loom))]
 pub(crate) use core::hint::spin_loop;
@@ -23,15 +32,15 @@ pub(crate) fn compiler_fence(_: Ordering) {}
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) fn load_own(word: &AtomicU64) -> u64 {
-    // Relaxed: nobody else's store is to be seen.
+    // Relaxed: no other thread stores here.
     word.load(Ordering::Relaxed)
 }
 
-/// Loom checks that there is no other, and does not take it for an event: an ordinary load would keep
-/// it from trying the other order of a later store and an earlier load of somebody else.
+/// Loom checks that no other thread stores here, and does not count the load as an event. With an ordinary
+/// load, loom would not try the other order of a later store and an earlier load of another thread.
 #[cfg(loom)]
 #[allow(unsafe_code)]
 pub(crate) fn load_own(word: &AtomicU64) -> u64 {
-    // SAFETY: loom reports whoever stores at the same time.
+    // SAFETY: loom reports a concurrent store.
     unsafe { word.unsync_load() }
 }

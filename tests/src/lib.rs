@@ -1,20 +1,24 @@
-//! What the tests of this package share: self-proving messages on their channels, [`Peer`], a process
-//! that is ended with its test, [`stage`], where a test program plays other processes,
-//! and the Python environment. Each test is a file in `tests/`.
+//! Shared parts of the tests of this package: self-proving messages with their channels, [`Peer`], [`stage`],
+//! and the Python environment. A `Peer` is a process that ends with its test; `stage` runs a test program as
+//! another process. A folder in `tests/` is one test program with a module for each file. A test has a program to
+//! itself if it changes what its whole process shares: the allocator, the logger, functions of the C library.
 
+pub mod canon;
+pub mod executor;
 mod peer;
 mod proof;
 pub mod python;
 pub mod stage;
+pub mod wire;
 
-pub use peer::{Namespace, Peer, namespace};
+pub use peer::{Namespace, Peer, namespace, program, remove_queue_locks};
 pub use proof::{
     Jobs, Large, LargeFeed, PatientService, Proof, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed,
     TailFeed, word,
 };
 pub use stage::say;
 
-/// The Rust code on the pages for users compiles, and what can run runs.
+/// Compiles the Rust code on the pages for users, and runs it if possible.
 #[cfg(doctest)]
 mod pages {
     macro_rules! pages {
@@ -26,8 +30,17 @@ mod pages {
         readme "../../README.md",
         getting_started "../../docs/getting-started.md",
         channels "../../docs/channels.md",
+        messages "../../docs/messages.md",
+        settings "../../docs/settings.md",
+        publish_subscribe "../../docs/publish-subscribe.md",
+        in_place "../../docs/in-place.md",
+        queues "../../docs/queues.md",
+        operation "../../docs/operation.md",
         python "../../docs/python.md",
         patterns "../../docs/patterns.md",
         waiting "../../docs/waiting.md",
+        from_iceoryx2 "../../docs/migrating/from-iceoryx2.md",
+        from_zeromq "../../docs/migrating/from-zeromq.md",
+        from_shm_comm "../../docs/migrating/from-shm-comm.md",
     }
 }

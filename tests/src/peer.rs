@@ -1,5 +1,6 @@
 //! [`Peer`]: another process, for one test.
 
+use std::ffi::OsStr;
 use std::fmt::{self, Display, Formatter};
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::ops::Deref;
@@ -7,11 +8,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
 
-/// A namespace of a test's own: names of parallel tests, of other runs and of a user's programs
-/// never meet. What is left in it, by processes that were killed, is removed when it is dropped.
+/// A namespace for one test: its names never collide with those of parallel tests, of other runs and of a
+/// user's programs. When it is dropped, it removes the segments that killed processes left in it.
 pub struct Namespace(String);
 
-/// The namespace of the test of that name.
+/// Returns a namespace for the test of that name.
 pub fn namespace(test: &str) -> Namespace {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     Namespace(format!("test-{}-{}-{test}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
@@ -39,6 +40,37 @@ impl Drop for Namespace {
                 let _ = shmcomm::force_unlink(&segment.channel);
             }
         }
+        remove_queue_locks(self);
+    }
+}
+
+/// Removes the lock files of queues with Python whose names start with `prefix`. A puller leaves its file, because
+/// another process may hold the lock.
+pub fn remove_queue_locks(prefix: &str) {
+    let prefix = format!("shmcomm_shmcomm_push_{prefix}");
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(".lock"))
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Returns the command that runs the program at `path`. The variable `SHMCOMM_TEST_RUNNER` may give an
+/// emulator with its arguments; the command then starts with it.
+///
+/// Cargo starts a test program for another processor under its `runner`. The kernel cannot start the
+/// processes of such a test without the emulator.
+pub fn program(path: impl AsRef<OsStr>) -> Command {
+    let runner = std::env::var("SHMCOMM_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    match words.next() {
+        None => Command::new(path),
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(path);
+            command
+        }
     }
 }
 
@@ -46,14 +78,14 @@ impl Drop for Namespace {
 pub struct Peer {
     child: Child,
     input: ChildStdin,
-    /// Gone if it goes elsewhere.
+    /// `None` if a thread forwards the lines.
     output: Option<Lines<BufReader<ChildStdout>>>,
 }
 
 impl Peer {
     /// Starts the program at `path` (`env!("CARGO_BIN_EXE_peer")`) with a role and its arguments.
     pub fn start(path: &str, namespace: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(path);
+        let mut command = program(path);
         command.args(arguments).env("SHMCOMM_NAMESPACE", namespace);
         Self::spawn(command)
     }
@@ -67,11 +99,11 @@ impl Peer {
         Peer { child, input, output }
     }
 
-    /// Like [`Peer::start`]; its lines go to `sink` as they come.
+    /// Starts a peer like [`Peer::start`]; its lines go to `sink` as they arrive.
     pub fn start_into(path: &str, namespace: &str, arguments: &[&str], sink: Sender<String>) -> Self {
         let mut peer = Self::start(path, namespace, arguments);
         if let Some(output) = peer.output.take() {
-            // Ends with the process, or with the receiver.
+            // The thread ends with the process, or with the receiver.
             std::thread::spawn(move || {
                 for line in output.map_while(Result::ok) {
                     if sink.send(line).is_err() {
@@ -83,19 +115,20 @@ impl Peer {
         peer
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The next line it prints.
+    /// Returns the next line that it prints.
     #[track_caller]
     pub fn line(&mut self) -> String {
         let output = self.output.as_mut().expect("its lines come here");
         output.next().expect("the peer prints another line").expect("the line is text")
     }
 
-    /// The next line that it [`say`](crate::say)s, whatever else it prints; empty if it ends first.
+    /// Returns the next line that it [`say`](crate::say)s and skips its other output. Returns an empty string
+    /// if it ends first.
     pub fn said(&mut self) -> String {
         let output = self.output.as_mut().expect("its lines come here");
         let mut said =
@@ -103,35 +136,35 @@ impl Peer {
         said.next().unwrap_or_default()
     }
 
-    /// Waits for it to print `expected`.
+    /// Waits until it prints `expected`.
     #[track_caller]
     pub fn expect(&mut self, expected: &str) {
         assert_eq!(self.line(), expected);
     }
 
-    /// Says something to it.
+    /// Writes a line to its input.
     pub fn say(&mut self, line: &str) {
         writeln!(self.input, "{line}").expect("the peer listens");
     }
 
-    /// Whether it has ended by itself.
+    /// Returns `true` if it has ended by itself.
     pub fn ended(&mut self) -> bool {
         self.child.try_wait().expect("the peer is ours").is_some()
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Kills it (SIGKILL, on Windows TerminateProcess), and waits until it has ended.
     pub fn kill(mut self) {
         self.child.kill().expect("the peer was running");
         self.child.wait().expect("the peer is ours");
     }
 
-    /// Sends it a signal by number, such as 19 (SIGSTOP) or 18 (SIGCONT).
+    /// Sends it a signal by number, such as 19 (SIGSTOP) or 18 (SIGCONT). Windows has no signals.
     #[cfg(unix)]
     pub fn signal(&self, signal: i32) {
         let pid = rustix::process::Pid::from_child(&self.child);
         let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
         rustix::process::kill_process(pid, signal).expect("the peer is running");
-        // The call returns before the other process has stopped: it may do a lot meanwhile.
+        // The call returns before the other process has stopped, so this call waits for that.
         let state = || {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
             stat.rsplit(") ").next().and_then(|rest| rest.chars().next())
@@ -141,7 +174,7 @@ impl Peer {
         }
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub fn finish(mut self) -> ExitStatus {
         self.child.wait().expect("the peer is ours")
     }

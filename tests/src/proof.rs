@@ -2,27 +2,27 @@
 
 use shmcomm::{ShmMessage, channel};
 
-/// A message whose every word follows from its number: a tear, a mixture or an invention shows.
+/// A message whose words all follow from its number, so that a torn, mixed or invented message is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ShmMessage)]
 #[repr(C)]
 pub struct Proof<const WORDS: usize> {
-    /// Counts the messages of one publisher, from 0.
+    /// Index among the messages of one publisher, from 0.
     pub number: u64,
     words: [u64; WORDS],
 }
 
 impl<const WORDS: usize> Proof<WORDS> {
-    /// The message of that number.
+    /// Returns the message of that number.
     pub fn new(number: u64) -> Self {
         Proof { number, words: std::array::from_fn(|i| word(number, i)) }
     }
 
-    /// Whether every word is the number's own.
+    /// Returns `true` if every word follows from the number.
     pub fn is_whole(&self) -> bool {
         self.words.iter().enumerate().all(|(i, found)| *found == word(self.number, i))
     }
 
-    /// Panics unless every word is the number's own.
+    /// Panics unless every word follows from the number.
     #[track_caller]
     pub fn check(&self) {
         for (i, found) in self.words.iter().enumerate() {
@@ -31,7 +31,7 @@ impl<const WORDS: usize> Proof<WORDS> {
     }
 }
 
-/// A different word for every place of every message (the finalizer of splitmix64).
+/// Returns a different word for every index of every message (the finalizer of splitmix64).
 pub fn word(number: u64, place: usize) -> u64 {
     let mut z = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(place as u64);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -41,23 +41,23 @@ pub fn word(number: u64, place: usize) -> u64 {
 
 /// 64 bytes: copied.
 pub type Small = Proof<7>;
-/// 16 KiB: held in place.
+/// 16 KiB: read in place.
 pub type Large = Proof<2047>;
 
 channel! {
     /// Messages that are copied into and out of their slots.
     pub SmallFeed: PubSub<Small> { name: "small", slots: 64 }
-    /// Messages that readers hold in place.
+    /// Messages that readers pin in place.
     pub LargeFeed: PubSub<Large> { name: "large", slots: 8 }
-    /// Small messages of four publishers: the high half of a number is the publisher's.
+    /// Small messages of four publishers; the high half of a number belongs to the publisher.
     pub SharedFeed: PubSub<Small> { name: "shared", slots: 4096, publishers: 4 }
-    /// Large ones.
+    /// Large messages of four publishers.
     pub SharedLargeFeed: PubSub<Large> { name: "shared-large", slots: 8, publishers: 4 }
     /// Jobs, each for one worker.
     pub Jobs: PushPull<Small> { name: "jobs", slots: 128 }
-    /// Requests of which each is answered with the message of the complementary number.
+    /// Requests, each answered with the message of the complementary number.
     pub Service: ReqRep<Small, Small> { name: "service", slots: 16 }
-    /// The same, where a dead replier's request goes to another one.
+    /// The same service, with redelivery of a dead replier's request.
     pub PatientService: ReqRep<Small, Small> { name: "patient-service", slots: 16, redeliver: true }
     /// A header and words behind it.
     pub TailFeed: PubSub<Small, [u64]> { name: "tail", slots: 8, max_len: 4096 }

@@ -1,8 +1,8 @@
-//! A real CPython with the real packages, for tests that talk to one.
+//! A real CPython with the real packages, for tests that exchange messages with it.
 //!
-//! Owns the virtual environments under `target/python/`: made once, by whichever test comes first,
-//! under a file lock that the others wait for. Calls `python3` and, the first time, PyPI. Where
-//! either is missing, the tests that need it say so and pass; with `CI=true` they fail.
+//! Owns the virtual environments under `target/python/`: the first test makes them, under a file lock that
+//! the other tests wait for. Calls `python3` and, the first time, PyPI. If either is missing, the tests that
+//! need it print that and pass; with `CI=true` they fail.
 //!
 //! ```no_run
 //! let Some(python) = shmcomm_tests::python::latest() else { return };
@@ -14,26 +14,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Python's side of the tests: shm-comm as published, msgpack, and one numpy.
+/// Python interpreter of the tests: shm-comm as published, msgpack, and one numpy.
 #[derive(Debug)]
 pub struct Python {
     exe: PathBuf,
 }
 
-/// CPython with shm-comm 1.0.0, msgpack and numpy 2.
+/// Returns CPython with shm-comm 1.0.0, msgpack and numpy 2.
 pub fn latest() -> Option<&'static Python> {
     static PYTHON: OnceLock<Option<Python>> = OnceLock::new();
     PYTHON.get_or_init(|| prepare("numpy2", &["shm-comm==1.0.0", "msgpack", "numpy>=2,<3"])).as_ref()
 }
 
-/// The same with numpy 1.26.
+/// Returns the same environment with numpy 1.26.
 pub fn with_numpy_1() -> Option<&'static Python> {
     static PYTHON: OnceLock<Option<Python>> = OnceLock::new();
     PYTHON.get_or_init(|| prepare("numpy1", &["shm-comm==1.0.0", "msgpack", "numpy==1.26.4"])).as_ref()
 }
 
 impl Python {
-    /// The interpreter, to be started with whatever arguments.
+    /// Returns the command of the interpreter, without arguments.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.exe);
@@ -41,7 +41,8 @@ impl Python {
         command
     }
 
-    /// The interpreter with a program, and arguments in `sys.argv[1:]` to be added.
+    /// Returns the command of the interpreter with a program. The caller may add arguments, which are in
+    /// `sys.argv[1:]`.
     #[must_use]
     pub fn program(&self, code: &str) -> Command {
         let mut command = self.command();
@@ -53,7 +54,7 @@ impl Python {
     ///
     /// # Panics
     ///
-    /// Where it fails, with what it said.
+    /// Panics if the program fails, with its error output.
     pub fn run(&self, code: &str, stdin: &[u8]) -> Vec<u8> {
         let mut child = self
             .program(code)
@@ -73,7 +74,8 @@ impl Python {
     }
 }
 
-/// Makes the environment if it is not there yet. Python itself takes the lock, as it is needed anyway.
+/// Program that makes the environment if it does not exist. Python itself takes the lock, because it is
+/// needed anyway.
 const PREPARE: &str = r#"
 import fcntl, os, shutil, subprocess, sys
 home, packages = sys.argv[1], sys.argv[2:]
@@ -115,7 +117,7 @@ fn prepare(name: &str, packages: &[&str]) -> Option<Python> {
     None
 }
 
-/// `target/`, found from the test that runs: `target/debug/deps/name`.
+/// Returns `target/`, found from the running test: `target/debug/deps/name`.
 fn target_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a test knows its own path");
     exe.ancestors().nth(3).map_or_else(std::env::temp_dir, Path::to_path_buf)

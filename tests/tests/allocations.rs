@@ -145,7 +145,7 @@ fn requests_and_replies_allocate_nothing() {
             replier.try_recv().unwrap().reply(&Small::new(!number)).unwrap();
             assert_eq!(call.wait(), Ok(Small::new(!number)));
             if number == 1000 {
-                // Long enough for both ends to look for the dead again.
+                // Long enough for another liveness check of both ends.
                 std::thread::sleep(std::time::Duration::from_millis(50));
             }
         }

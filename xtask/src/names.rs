@@ -1,24 +1,24 @@
-//! The names of the fault points, as they stand in the sources.
+//! Names of the fault points, read from the sources.
 //!
-//! Owns the search for `fault_point!("…")` below `shmcomm/src`. Never keeps a list.
+//! Owns the search for `fault_point!("…")` below `shmcomm/src`. Never stores a list.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The repository.
+/// Path of the repository.
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Names of the models alone begin with this.
+/// Prefix of the names that only the models have.
 const MODEL: &str = "model.";
 
-/// The names that the program was built with, if it was told.
-#[allow(dead_code, reason = "the one that looks into its own build has fault points")]
+/// Returns the names that the program was built with, if they were given.
+#[allow(dead_code, reason = "the command that searches its own build has fault points")]
 pub fn built_in() -> Option<Vec<String>> {
     option_env!("SHMCOMM_FAULT_NAMES").map(|names| names.split(',').map(str::to_owned).collect())
 }
 
-/// The name of every fault point that a process can come to, in order, each once.
+/// Returns the name of every fault point that a process can reach, in order, each once.
 pub fn all() -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let mut names = Vec::new();
     search(&Path::new(ROOT).join("shmcomm/src"), &mut names)?;

@@ -1,5 +1,5 @@
-//! The floor: shared memory and nothing else. Not a library: it trusts both ends, recovers from
-//! nothing, and knows one sender and one receiver.
+//! The lower bound: shared memory and nothing else. This is not a library: it trusts both ends, recovers from
+//! nothing, and supports one sender and one receiver.
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
 use crate::Result;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 struct Shared(MmapRaw);
 
 impl Shared {
-    /// Both create it: whoever comes second finds it as long as it has to be.
+    /// Maps the file in both processes. Both create it: the second process finds it with its full size.
     fn open(name: &str, size: usize) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path(name))?;
         file.set_len(size as u64)?;
@@ -28,18 +28,18 @@ impl Shared {
 
     #[inline(always)]
     fn word(&self, at: usize) -> &AtomicU64 {
-        // SAFETY: in bounds and aligned, mapped as long as `self` lives, never accessed but as an atomic.
+        // SAFETY: in bounds and aligned, mapped as long as `self` lives, and only accessed as an atomic.
         unsafe { AtomicU64::from_ptr(self.at(at, 8).cast()) }
     }
 
     #[inline(always)]
     fn half(&self, at: usize) -> &AtomicU32 {
-        // SAFETY: as above; nobody takes these four bytes for part of a longer word.
+        // SAFETY: as in `word`; no access takes these four bytes for part of a longer word.
         unsafe { AtomicU32::from_ptr(self.at(at, 4).cast()) }
     }
 }
 
-/// Two counters, each on a line of its own: the least that a round trip can be.
+/// Two counters, each on its own cache line: the minimum of a round trip.
 pub struct Line {
     shared: Shared,
     mine: usize,
@@ -94,12 +94,12 @@ impl Answerer for Line {
     }
 }
 
-/// How far the receiver has come, on a line of its own.
+/// Offset of the position that the receiver has reached, on its own cache line.
 const TAIL: usize = 0;
-/// What a receiver sleeps on.
+/// Offset of the word on which a receiver sleeps.
 const FUTEX: usize = 128;
 const SLOTS: usize = 4096;
-/// Of a slot, behind its stamp.
+/// Offset of the payload in a slot, behind its stamp.
 const PAYLOAD: usize = 8;
 
 /// A minimal ring, one to one, lossless: a slot is a stamp and the message behind it.
@@ -107,10 +107,10 @@ pub struct Ring<const N: usize> {
     shared: Shared,
     slots: u64,
     next: u64,
-    /// The tail when last looked at.
+    /// Tail at the last load.
     tail: u64,
     wait: Wait,
-    /// How many a message wakes.
+    /// Number of receivers that a message wakes.
     wakes: u32,
     touch: Touch,
 }
@@ -124,7 +124,7 @@ impl<const N: usize> Ring<N> {
         Ok(Ring { shared, slots: slots as u64, next: 0, tail: 0, wait, wakes: 1, touch })
     }
 
-    /// For so many receivers that sleep.
+    /// Sets the number of sleeping receivers that a message wakes.
     pub fn waking(self, receivers: u32) -> Self {
         Ring { wakes: receivers, ..self }
     }
@@ -134,11 +134,11 @@ impl<const N: usize> Ring<N> {
         SLOTS + (self.next & (self.slots - 1)) as usize * Self::STRIDE
     }
 
-    /// Without a look for room, as one does that may overwrite.
+    /// Writes a message without a check for room; the caller may overwrite.
     #[inline]
     pub fn put(&mut self, number: u64) {
         let slot = self.slot();
-        // SAFETY: in bounds and aligned; the receiver has left the slot, and comes to it by the stamp.
+        // SAFETY: in bounds and aligned; the receiver has left the slot, and returns to it only by the stamp.
         let words = unsafe { &mut *self.shared.at(slot + PAYLOAD, 8 * N).cast::<[u64; N]>() };
         self.touch.write(words, number);
         self.next += 1;
@@ -188,7 +188,7 @@ impl<const N: usize> Receiver for Ring<N> {
                 Wait::Blocking => self.sleep(stamp),
             }
         }
-        // SAFETY: in bounds and aligned; the stamp says that the sender is through with it.
+        // SAFETY: in bounds and aligned; the stamp says that the sender has finished writing.
         let words = unsafe { &*self.shared.at(slot + PAYLOAD, 8 * N).cast::<[u64; N]>() };
         let number = self.touch.read(words);
         self.next += 1;
@@ -197,7 +197,7 @@ impl<const N: usize> Receiver for Ring<N> {
     }
 }
 
-/// A ring whose sender looks at nobody: for as many receivers as there are, who keep up.
+/// A ring whose sender checks no receiver: for any number of receivers, which must keep up.
 pub struct Overwriting<const N: usize>(pub Ring<N>);
 
 impl<const N: usize> Sender for Overwriting<N> {

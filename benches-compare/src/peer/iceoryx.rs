@@ -1,5 +1,5 @@
-//! iceoryx2, as its own benchmarks use it: samples loaned uninitialised. Blocking, a notifier and a
-//! listener of its events go beside each publisher and subscriber.
+//! iceoryx2, as its own benchmarks use it: samples loaned uninitialised. For blocking, each publisher and
+//! subscriber also has a notifier and a listener of its events.
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait};
 use crate::Result;
@@ -9,23 +9,23 @@ use iceoryx2::service::port_factory::{event, publish_subscribe, request_response
 
 type Service<const N: usize> = publish_subscribe::PortFactory<ipc::Service, [u64; N], ()>;
 
-/// What a service is declared with; both ends have to say the same.
+/// Settings of a service; both ends must declare the same.
 #[derive(Clone, Copy)]
 pub struct Settings {
     pub subscribers: usize,
-    /// Samples that a subscriber may be behind; none said, none set.
+    /// Samples that a subscriber may be behind; `None` leaves the default.
     pub buffer: Option<usize>,
-    /// Whether the oldest is overwritten; else the publisher waits.
+    /// `true` if the oldest sample is overwritten; otherwise the publisher waits.
     pub overflow: bool,
     pub wait: Wait,
 }
 
 impl Settings {
-    /// As declared by somebody who says nothing.
+    /// Default settings of the library.
     pub const BY_DEFAULT: Self =
         Settings { subscribers: 8, buffer: None, overflow: true, wait: Wait::Polling };
 
-    /// A buffer of one, overwritten.
+    /// Returns the settings of a buffer of one sample, which is overwritten.
     pub fn latest(wait: Wait) -> Self {
         Settings { subscribers: 1, buffer: Some(1), overflow: true, wait }
     }
@@ -74,8 +74,8 @@ pub struct Publisher<const N: usize> {
 impl<const N: usize> Publisher<N> {
     pub fn open(name: &str, touch: Touch, settings: Settings) -> Result<Self> {
         let service = service(name, settings)?;
-        // Where nothing is overwritten, `send` says that there was no room. (It can also wait by itself,
-        // `RetryUntilDelivered`; then messages went missing here, at 1 KiB and more.)
+        // Without overwriting, `send` reports that there is no room. It can also wait by itself
+        // (`RetryUntilDelivered`); messages then went missing here, at 1 KiB and more.
         let strategy = BackpressureStrategy::DiscardData;
         let publisher = service.publisher_builder().backpressure_strategy(strategy).create()?;
         let notifier = match settings.wait {
@@ -91,10 +91,10 @@ impl<const N: usize> Sender for Publisher<N> {
     fn send(&mut self, number: u64) -> Result<()> {
         loop {
             let mut sample = self.publisher.loan_uninit()?;
-            // SAFETY: memory of the sample, from the shared segment, in which any words are a value.
+            // SAFETY: memory of the sample, from the shared segment; any bits are valid words.
             let words = unsafe { &mut *sample.payload_mut().as_mut_ptr() };
             self.touch.write(words, number);
-            // SAFETY: as above.
+            // SAFETY: as above, any bits are valid words.
             let receivers = unsafe { sample.assume_init() }.send()?;
             if receivers > 0 || !self.lossless {
                 break;

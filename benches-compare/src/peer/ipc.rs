@@ -1,4 +1,4 @@
-//! ipc-channel: its channel of bytes, whose other end is handed over through its one-shot server.
+//! ipc-channel: its channel of bytes, whose other end is transferred through its one-shot server.
 
 use super::{Touch, Wait, path};
 use crate::Result;
@@ -14,7 +14,7 @@ pub struct Sender<const N: usize> {
 }
 
 impl<const N: usize> Sender<N> {
-    /// Waits until the receiver has said where its server is.
+    /// Waits until the receiver has published the name of its server.
     pub fn open(name: &str) -> Result<Self> {
         let (path, began) = (path(name), Instant::now());
         let server = loop {
@@ -34,7 +34,7 @@ impl<const N: usize> super::Sender for Sender<N> {
     #[inline]
     fn send(&mut self, number: u64) -> Result<()> {
         Touch::All.write(&mut self.words, number);
-        // SAFETY: words without padding, taken for bytes.
+        // SAFETY: words without padding, read as bytes.
         let bytes: &[u8] = unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), 8 * N) };
         Ok(self.sender.send(bytes)?)
     }
@@ -46,7 +46,7 @@ pub struct Receiver<const N: usize> {
 }
 
 impl<const N: usize> Receiver<N> {
-    /// Waits until the sender comes.
+    /// Waits until the sender connects.
     pub fn open(name: &str, wait: Wait) -> Result<Self> {
         let (server, address) = IpcOneShotServer::<IpcBytesReceiver>::new()?;
         let (half, whole) = (path(&format!("{name}-half")), path(name));

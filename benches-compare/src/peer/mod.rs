@@ -1,7 +1,7 @@
-//! With what the work is done: one file for each peer, each as its own benchmark does it.
+//! The libraries under comparison: one file for each peer, used as in its own benchmark.
 //!
-//! An end sends or receives messages of `N` words that all have the message's number. What an end
-//! does with the bytes is part of what is timed: see [`Touch`].
+//! An end sends or receives messages of `N` words, each of which holds the message's number. The time that an
+//! end spends on the bytes is part of the figure: see [`Touch`].
 
 pub mod bare;
 #[cfg(feature = "iceoryx2")]
@@ -22,43 +22,43 @@ use std::path::{Path, PathBuf};
 
 /// An end that sends.
 pub trait Sender {
-    /// Sends message `number`; waits for room where nothing may be lost.
+    /// Sends message `number`; waits for room if no message may be lost.
     fn send(&mut self, number: u64) -> Result<()>;
 }
 
 /// An end that receives.
 pub trait Receiver {
-    /// Waits for the next message, looks at its bytes, and says its number.
+    /// Waits for the next message, reads its bytes, and returns its number.
     fn recv(&mut self) -> Result<u64>;
 }
 
-/// An end that asks.
+/// An end that sends requests.
 pub trait Caller {
-    /// Sends request `number`, waits for the reply, and says its number.
+    /// Sends request `number`, waits for the reply, and returns its number.
     fn call(&mut self, number: u64) -> Result<u64>;
 }
 
-/// An end that answers.
+/// An end that replies.
 pub trait Answerer {
-    /// Waits for the next request, answers it with the same number, and says it.
+    /// Waits for the next request, replies with the same number, and returns it.
     fn answer(&mut self) -> Result<u64>;
 }
 
-/// How an end waits.
+/// Kind of waiting of an end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// In a loop that never gives the processor away.
+    /// Polls in a loop that never yields the processor.
     Polling,
-    /// As the peer does it, at last asleep in the kernel.
+    /// Waits as the peer does by default, and finally sleeps in the kernel.
     Blocking,
 }
 
-/// What is done with the bytes of a message.
+/// Access to the bytes of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Touch {
-    /// All are written before it is sent, and summed when it is received.
+    /// All bytes are written before the message is sent, and summed when it is received.
     All,
-    /// The first eight, as by one who looks at little of what is there.
+    /// Only the first eight bytes are accessed, as by a receiver that needs little of the message.
     Eight,
 }
 
@@ -71,7 +71,7 @@ impl Touch {
         }
     }
 
-    /// The number of the message, or one that no message has if not all of its words are the same.
+    /// Returns the number of the message, or an impossible number if its words are not all the same.
     #[inline(always)]
     pub fn read(self, words: &[u64]) -> u64 {
         let first = words[0];
@@ -85,7 +85,7 @@ impl Touch {
     }
 }
 
-/// The number of a message of `N` words that came as bytes, which need not be aligned; as [`Touch::read`].
+/// Returns the number of a message of `N` words in bytes, which need not be aligned; as [`Touch::read`].
 fn read_bytes<const N: usize>(bytes: &[u8]) -> Result<u64> {
     if bytes.len() != 8 * N {
         return Err("a message of another length".into());
@@ -96,18 +96,18 @@ fn read_bytes<const N: usize>(bytes: &[u8]) -> Result<u64> {
     Ok(if sum == first.wrapping_mul(N as u64) { first } else { u64::MAX })
 }
 
-/// Where the files and sockets of a run are.
+/// Returns the folder for the files and sockets of a run.
 pub fn folder(run: &str) -> PathBuf {
     PathBuf::from(format!("/dev/shm/benches-compare-{run}"))
 }
 
-/// The file or socket of an end, by its [name](crate::work::Place::name), which begins with the run.
+/// Returns the file or socket of an end, by its [name](crate::work::Place::name), which begins with the run.
 pub fn path(name: &str) -> PathBuf {
     folder(name.split('-').next().unwrap_or(name)).join(name)
 }
 
-/// Bytes of all shared memory with this name, and of what iceoryx2 has made anywhere (it names its
-/// files by hashes).
+/// Returns the bytes of all shared memory with this name. Includes everything that iceoryx2 has made
+/// anywhere, because iceoryx2 names its files by hashes.
 pub fn occupied(name: &str) -> Result<u64> {
     fn walk(folder: &Path, belongs: &dyn Fn(&str) -> bool, within: bool) -> u64 {
         let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
@@ -127,21 +127,21 @@ pub fn occupied(name: &str) -> Result<u64> {
     Ok(walk(Path::new("/dev/shm"), &ours, false) + walk(Path::new("/tmp/iceoryx2"), &ours, true))
 }
 
-/// Bytes of memory that this process has in use.
+/// Returns the resident memory of this process in bytes.
 pub fn resident() -> Result<u64> {
     let sizes = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = sizes.split(' ').nth(1).ok_or("no resident pages")?.parse()?;
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-/// A thousand channels are a thousand descriptors in each process.
+/// Raises the limit of open files: a thousand channels are a thousand descriptors in each process.
 pub fn allow_many_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Says loudly which peers this build is without; an error where a table with gaps is none.
+/// Prints which peers this build lacks. Returns an error if a table with gaps is not acceptable.
 pub fn report_missing() -> Result<()> {
     let peers = [
         (

@@ -1,7 +1,7 @@
-//! shm-comm 1.0.0, the library in Python: a process of its own at each end, told by ours what to do.
+//! shm-comm 1.0.0, the library in Python: a Python process at each end, controlled by ours.
 //!
-//! Owns the virtual environment under this workspace's `target/`, made by the first run. Where there is
-//! no Python, or no network the first time, the rows are left out, loudly.
+//! Owns the virtual environment under this workspace's `target/`, made by the first run. Without Python, or
+//! without a network the first time, the rows are left out, with a message.
 
 use crate::Result;
 use crate::work::{Burst, Ended, Entry, Outcome, Place, Way};
@@ -17,7 +17,7 @@ const PACKAGE: &str = "shm-comm==1.0.0";
 pub struct Venv(PathBuf);
 
 impl Venv {
-    /// None where it cannot be had.
+    /// Returns the interpreter, or `None` if it cannot be set up.
     pub fn get() -> Option<&'static Venv> {
         static VENV: OnceLock<Option<Venv>> = OnceLock::new();
         VENV.get_or_init(|| {
@@ -48,7 +48,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Starts it in a role of `ends.py`, and waits until its end is open.
+    /// Starts the process in a role of `ends.py`, and waits until its end is open.
     pub fn start(venv: &Venv, place: &Place, role: &str) -> Result<Self> {
         let mut child = Command::new(&venv.0)
             .args(["-c", include_str!("ends.py"), role, &place.name, if place.leads { "0" } else { "1" }])
@@ -62,7 +62,7 @@ impl Script {
         Ok(script)
     }
 
-    /// Has it do a burst, and returns what it says: nanoseconds of each message, or nothing.
+    /// Runs a burst in the process, and returns its output: nanoseconds of each message, or nothing.
     pub fn ask(&mut self, burst: Burst) -> Result<Vec<u64>> {
         writeln!(self.tell, "{} {}", burst.from, burst.count)?;
         self.answer()
@@ -79,13 +79,13 @@ impl Script {
 
 impl Drop for Script {
     fn drop(&mut self) {
-        // It leaves at the end of its input, which an empty line stands for, and takes its segment along.
+        // The process ends at the end of its input, which an empty line stands for, and removes its segment.
         let _ = writeln!(self.tell);
         let _ = self.child.wait();
     }
 }
 
-/// Publish/subscribe to and fro, as it waits by itself.
+/// Makes the entry of publish/subscribe round trips, with the waiting of the library itself.
 pub fn echo_entry(burst: u64) -> Option<Entry> {
     let venv = Venv::get()?;
     Some(Entry::new("Python shm-comm", burst, move |place| {

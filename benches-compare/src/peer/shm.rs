@@ -1,4 +1,4 @@
-//! shmcomm, as its documentation shows it: small messages by value, large ones in place.
+//! shmcomm, used as in its documentation: small messages by value, large messages in place.
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait};
 use crate::Result;
@@ -7,9 +7,9 @@ use shmcomm::{
 };
 use std::hint::spin_loop;
 
-/// Messages of this many words and more are made and looked at in place.
+/// Number of words from which messages are written and read in place.
 pub const LARGE: usize = 512;
-/// Messages of more words do not fit on the stack, and are never passed by value.
+/// Maximum number of words that fit on the stack; larger messages are never passed by value.
 pub const HUGE: usize = 8192;
 
 fn pubsub<const N: usize>(name: &str) -> Result<shmcomm::Opener<PubSub<[u64; N]>>> {
@@ -26,12 +26,12 @@ impl<const N: usize> Publisher<N> {
         Ok(Publisher { publisher: pubsub(name)?.slots(slots).publisher()?, touch })
     }
 
-    /// As by somebody who says nothing.
+    /// Opens a publisher with default settings.
     pub fn by_default(name: &str) -> Result<Self> {
         Ok(Publisher { publisher: pubsub(name)?.publisher()?, touch: Touch::All })
     }
 
-    /// One that waits for its subscribers instead of overwriting.
+    /// Opens a publisher that waits for its subscribers instead of overwriting.
     pub fn waiting(name: &str, slots: usize) -> Result<Self> {
         let publisher = pubsub(name)?.slots(slots).overflow(Overflow::Wait).publisher()?;
         Ok(Publisher { publisher, touch: Touch::All })
@@ -60,7 +60,7 @@ pub struct Subscriber<const N: usize> {
     subscriber: shmcomm::Subscriber<[u64; N]>,
     wait: Wait,
     touch: Touch,
-    /// Whether messages may be lost.
+    /// `true` if messages may be lost.
     tolerant: bool,
 }
 
@@ -69,7 +69,7 @@ impl<const N: usize> Subscriber<N> {
         Ok(Subscriber { subscriber: pubsub(name)?.subscriber()?, wait, touch, tolerant: false })
     }
 
-    /// One that goes on where messages were lost.
+    /// Makes a subscriber that continues after lost messages.
     pub fn tolerant(self) -> Self {
         Subscriber { tolerant: true, ..self }
     }
@@ -127,7 +127,7 @@ impl<const N: usize> Sender for Pusher<N> {
     fn send(&mut self, number: u64) -> Result<()> {
         if self.in_place || N > HUGE {
             loop {
-                match self.pusher.loan() {
+                match self.pusher.try_loan() {
                     Ok(mut loan) => {
                         loan.fill(number);
                         return Ok(loan.send()?);

@@ -1,4 +1,4 @@
-//! shmem-ipc: its shared ring, whose three descriptors go to the other end through a Unix socket.
+//! shmem-ipc: its shared ring, whose three descriptors are sent to the other end through a Unix socket.
 
 use super::{Wait, unix};
 use crate::Result;
@@ -12,13 +12,13 @@ use shmem_ipc::sharedring;
 use std::fs::File;
 use std::mem::MaybeUninit;
 
-/// Descriptors of a ring.
+/// Number of descriptors of a ring.
 const FILES: usize = 3;
 
 pub struct Sender<const N: usize>(sharedring::Sender<u64>);
 
 impl<const N: usize> Sender<N> {
-    /// Makes the ring, and waits until the receiver takes its end.
+    /// Makes the ring, and waits until the receiver opens its end.
     pub fn open(name: &str, slots: usize) -> Result<Self> {
         let ring = sharedring::Sender::<u64>::new(slots * N)?;
         let socket = unix::Socket::<1>::listen(name)?;
@@ -38,10 +38,10 @@ impl<const N: usize> super::Sender for Sender<N> {
     fn send(&mut self, number: u64) -> Result<()> {
         let mut left = N;
         while left > 0 {
-            // SAFETY: the receiver takes no words but those that are counted as sent.
+            // SAFETY: the receiver reads only words that are counted as sent.
             let status = unsafe {
                 self.0.send_trusted(|words| {
-                    // The ring is as long as its pages, so a message may lie at its end and its start.
+                    // The ring is as long as its pages, so a message may wrap around its end.
                     let count = left.min(words.len());
                     words[..count].fill(number);
                     left -= count;
@@ -86,7 +86,7 @@ impl<const N: usize> super::Receiver for Receiver<N> {
         let (mut first, mut sum, mut left) = (0, 0u64, N);
         while left > 0 {
             let before = left;
-            // SAFETY: the sender writes no words that are counted as sent.
+            // SAFETY: the sender writes only words that are not counted as sent.
             let status = unsafe {
                 self.ring.receive_trusted(|words| {
                     let count = left.min(words.len());

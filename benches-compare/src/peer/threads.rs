@@ -8,8 +8,7 @@ use std::hint::{black_box, spin_loop};
 use std::sync::mpsc;
 use std::time::Instant;
 
-/// A ring between two threads of the leading process, on the two processors. The other process has
-/// nothing to do.
+/// A ring between two threads of the leading process, on the two processors. The other process is idle.
 pub struct Rtrb<const N: usize>(Option<Threads<N>>);
 
 struct Threads<const N: usize> {
@@ -63,7 +62,7 @@ impl<const N: usize> Way for Rtrb<N> {
     }
 }
 
-/// A copy of `N` words from one place to another, in the cache as far as it has room.
+/// A copy of `N` words within the process, in the cache as far as it has room.
 pub struct Memcpy<const N: usize>(Vec<u64>, Vec<u64>);
 
 impl<const N: usize> Memcpy<N> {

@@ -1,4 +1,4 @@
-//! Unix sockets that keep messages apart: `SEQPACKET`.
+//! Unix sockets that preserve message boundaries: `SEQPACKET`.
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
 use crate::Result;
@@ -22,7 +22,7 @@ pub struct Socket<const N: usize> {
 }
 
 impl<const N: usize> Socket<N> {
-    /// Waits until the other end comes.
+    /// Waits until the other end connects.
     pub fn listen(name: &str) -> Result<Self> {
         let listener = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None)?;
         bind(&listener, &SocketAddrUnix::new(path(name))?)?;
@@ -60,7 +60,7 @@ impl<const N: usize> Sender for Socket<N> {
     #[inline]
     fn send(&mut self, number: u64) -> Result<()> {
         Touch::All.write(&mut self.words[..], number);
-        // SAFETY: words without padding, taken for bytes.
+        // SAFETY: words without padding, read as bytes.
         let bytes = unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), 8 * N) };
         send(&self.fd, bytes, SendFlags::NOSIGNAL)?;
         Ok(())
@@ -74,7 +74,7 @@ impl<const N: usize> Receiver for Socket<N> {
             Wait::Polling => RecvFlags::DONTWAIT,
             Wait::Blocking => RecvFlags::empty(),
         };
-        // SAFETY: words that any bytes may be written to.
+        // SAFETY: any bytes may be written to words.
         let bytes: &mut [u8] =
             unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), 8 * N) };
         loop {

@@ -1,5 +1,5 @@
-//! ZeroMQ over `ipc:`, as its own `local_thr` and `local_lat` use it: one context with one I/O thread
-//! in each process, the high-water marks as they are, a message object for each message.
+//! ZeroMQ over `ipc:`, used as in its own `local_thr` and `local_lat`. Each process has one context with one
+//! I/O thread, default high-water marks, and a message object for each message.
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
 use crate::Result;
@@ -15,19 +15,19 @@ pub struct Socket<const N: usize> {
 }
 
 impl<const N: usize> Socket<N> {
-    /// The end of a queue that binds, and sends.
+    /// Opens the sending end of a queue, which binds.
     pub fn push(name: &str) -> Result<Self> {
         Self::open(name, zmq::PUSH, true, Wait::Blocking)
     }
 
-    /// The end of a queue that connects, and receives.
+    /// Opens the receiving end of a queue, which connects.
     pub fn pull(name: &str) -> Result<Self> {
         Self::open(name, zmq::PULL, false, Wait::Blocking)
     }
 
-    /// The same, for all of those that bind.
+    /// Opens a receiving end that connects to all binding ends.
     pub fn pull_from(names: &[String]) -> Result<Self> {
-        let (first, others) = names.split_first().ok_or("nobody to pull from")?;
+        let (first, others) = names.split_first().ok_or("no pusher to pull from")?;
         let socket = Self::pull(first)?;
         for name in others {
             socket.socket.connect(&format!("ipc://{}", path(name).display()))?;
@@ -37,7 +37,7 @@ impl<const N: usize> Socket<N> {
 
     fn open(name: &str, kind: SocketType, binds: bool, wait: Wait) -> Result<Self> {
         let socket = Context::new().socket(kind)?;
-        // What is left at the end is of no use to anybody.
+        // Messages left at the end have no use.
         socket.set_linger(0)?;
         let address = format!("ipc://{}", path(name).display());
         if binds {
@@ -53,7 +53,7 @@ impl<const N: usize> Sender for Socket<N> {
     #[inline]
     fn send(&mut self, number: u64) -> Result<()> {
         Touch::All.write(&mut self.words[..], number);
-        // SAFETY: words without padding, taken for bytes.
+        // SAFETY: words without padding, read as bytes.
         let bytes: &[u8] = unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), 8 * N) };
         Ok(self.socket.send(bytes, 0)?)
     }
@@ -69,8 +69,8 @@ impl<const N: usize> Receiver for Socket<N> {
                 Ok(()) => break,
                 Err(zmq::Error::EAGAIN) if self.wait == Wait::Polling => {
                     looks += 1;
-                    // Both ends polling leave no processor to the threads that carry its messages: on two of
-                    // them a burst may then take for ever.
+                    // When both ends poll, they leave no processor to the threads that carry the messages. On
+                    // two processors a burst may then take for ever.
                     if looks.is_multiple_of(64) {
                         std::thread::yield_now();
                     }
@@ -86,12 +86,12 @@ impl<const N: usize> Receiver for Socket<N> {
 pub struct Duplex<const N: usize>(Socket<N>);
 
 impl<const N: usize> Duplex<N> {
-    /// Two of a kind.
+    /// Opens a pair of sockets of the same kind.
     pub fn open(place: &Place, wait: Wait) -> Result<Self> {
         Ok(Duplex(Socket::open(&place.name, zmq::PAIR, !place.leads, wait)?))
     }
 
-    /// One who asks (it leads) and one who answers.
+    /// Opens the requester, in the leading process, or the replier.
     pub fn calls(place: &Place, wait: Wait) -> Result<Self> {
         let kind = if place.leads { zmq::REQ } else { zmq::REP };
         Ok(Duplex(Socket::open(&place.name, kind, !place.leads, wait)?))

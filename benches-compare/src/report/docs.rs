@@ -1,15 +1,14 @@
-//! What a full run writes into the documentation, between its markers: the summary, the bounds, and
-//! every table.
+//! Update of the documentation by a full run: the summary, the bounds, and every table.
 //!
-//! A marker is a line `<!-- comparison: NAME -->`; what is between it and the next line
-//! `<!-- comparison: end -->` is replaced, and nothing else. Never writes a file without its markers.
+//! A marker is a line `<!-- comparison: NAME -->`. Only the text between it and the next line
+//! `<!-- comparison: end -->` is replaced. Never writes a file without its markers.
 
 use super::{Done, count, plot, reach};
 use crate::Result;
 use std::fmt::Write;
 use std::path::Path;
 
-/// The ways of the summary, by the name that they have in most cases.
+/// The implementations of the summary, by the name that they have in most cases.
 const WAYS: &[&str] = &[
     "slot ring",
     "shmcomm",
@@ -22,11 +21,10 @@ const WAYS: &[&str] = &[
     "Python shm-comm",
 ];
 
-/// What a figure of a way says in the summary.
+/// Conversion of a measured figure to the text of a cell.
 type Cell = fn(&super::Measured) -> String;
 
-/// The columns of the summary: what it is called, its case, what comes after the name of a way there,
-/// and the figure.
+/// The columns of the summary: heading, case, suffix of the implementation's name in that case, and figure.
 const COLUMNS: &[(&str, &str, &str, Cell)] = &[
     ("64 B one way, polling, ns", "latency-64", "", |way| count(way.at(0.5))),
     ("64 B one way, asleep, µs", "asleep-64", "", |way| format!("{:.1}", way.at(0.5) / 1e3)),
@@ -36,16 +34,17 @@ const COLUMNS: &[(&str, &str, &str, Cell)] = &[
     ("round trip, polling, ns", "call-64", "", |way| count(way.at(0.5))),
 ];
 
-/// Replaces what stands between the markers of README and `docs/performance.md`, and the charts.
+/// Replaces the text between the markers of README, `docs/performance.md` and `docs/benchmarks.md`, and the charts.
 pub fn write(all: &[Done], machine: &str) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no folder above")?;
     let summary = summary(all)?;
     plot::write(all, &root.join("docs/plots"))?;
-    let page = root.join("docs/performance.md");
+    let page = root.join("docs/benchmarks.md");
     replace(&page, "machine", &format!("{machine}.\n"))?;
     replace(&page, "reach", &reach::table(all)?)?;
     replace(&page, "summary", &summary)?;
     replace(&page, "tables", &tables(all)?)?;
+    replace(&root.join("docs/performance.md"), "summary", &summary)?;
     replace(&root.join("README.md"), "summary", &summary)
 }
 

@@ -1,7 +1,7 @@
-//! What comes out: medians of ratios, percentiles, Markdown tables, raw results as JSON lines.
+//! Output: medians of ratios, percentiles, Markdown tables, raw results as JSON lines.
 //!
-//! Owns the figures of a case, its table and the log. Bounds are in [`reach`], charts in [`plot`], and
-//! what is written into the documentation in [`docs`]. Never measures.
+//! Owns the figures of a case, its table and the log. Bounds are in [`reach`], charts in [`plot`], and the
+//! update of the documentation in [`docs`]. Never measures.
 
 pub mod docs;
 pub mod plot;
@@ -18,12 +18,12 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What was measured of one way.
+/// Measured figures of one way (implementation).
 pub struct Measured {
     pub name: String,
     pub x: f64,
-    /// One entry for each round: nanoseconds a message, the median where there are samples; or what
-    /// else the figures of the case are.
+    /// One entry for each round: nanoseconds per message, or the median if there are samples. For cases with
+    /// other figures, those figures.
     rounds: Vec<f64>,
     samples: Histogram<u64>,
     sent: u64,
@@ -65,12 +65,12 @@ impl Measured {
         Ok(())
     }
 
-    /// The median of the rounds.
+    /// Returns the median of the rounds.
     pub fn median(&self) -> f64 {
         median(self.rounds.clone())
     }
 
-    /// A percentile of all messages; the median of the rounds where there are no samples.
+    /// Returns a percentile of all messages, or the median of the rounds if there are no samples.
     pub fn at(&self, quantile: f64) -> f64 {
         if self.samples.is_empty() { self.median() } else { self.samples.value_at_quantile(quantile) as f64 }
     }
@@ -79,7 +79,7 @@ impl Measured {
         self.bytes
     }
 
-    /// The median of the ratios, round by round.
+    /// Returns the median of the ratios, round by round.
     fn beside(&self, other: &Measured) -> f64 {
         median(self.rounds.iter().zip(&other.rounds).map(|(a, b)| a / b).collect())
     }
@@ -101,7 +101,7 @@ impl Done {
         self.ways.iter().find(|way| way.name == name)
     }
 
-    /// The figures as a Markdown table.
+    /// Returns the figures as a Markdown table.
     pub fn table(&self) -> Result<String> {
         let mut out = String::new();
         let (Some(first), ways) = (self.ways.first(), &self.ways) else { return Ok(out) };
@@ -166,7 +166,7 @@ impl Done {
     }
 }
 
-/// A number with its thousands apart.
+/// Returns a number with separated thousands.
 fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut out = String::new();
@@ -183,7 +183,7 @@ fn kib(bytes: f64) -> String {
     format!("{} KiB", count(bytes / 1024.0))
 }
 
-/// What the tables that follow were measured on.
+/// Describes the machine on which the following tables were measured.
 pub fn machine(quick: bool) -> String {
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = processor
@@ -196,7 +196,7 @@ pub fn machine(quick: bool) -> String {
     format!("{processor}, {processors} processors, Linux {}{quick}", system.trim())
 }
 
-/// Every burst, as a line of JSON.
+/// Log of every burst, as lines of JSON.
 pub struct Log {
     file: BufWriter<File>,
     path: PathBuf,
@@ -215,7 +215,7 @@ impl Log {
         &self.path
     }
 
-    /// Notes the last burst of `way`. Names are our own: they need no escapes.
+    /// Writes the last burst of `way` to the log. Names are our own: they need no escapes.
     pub fn burst(&mut self, case: &Case, way: &Measured, round: usize, count: u64) -> Result<()> {
         let (id, name, value) = (&case.id, &way.name, way.rounds.last().copied().unwrap_or(f64::NAN));
         writeln!(

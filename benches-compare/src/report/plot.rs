@@ -1,6 +1,7 @@
-//! Charts of what was measured, as SVG that needs no font of this system.
+//! Charts of the figures, as SVG that needs no font of this system.
 //!
-//! A chart has a line for each way, a point for each case or entry. Never measures, never rounds.
+//! A chart has a line for each implementation, and a point for each case or entry. Never measures, never
+//! rounds.
 
 use super::{Done, Measured};
 use crate::Result;
@@ -13,7 +14,7 @@ type Series = BTreeMap<String, Vec<(f64, f64)>>;
 
 const SIZES: [usize; 6] = [8, 64, 1 << 10, 64 << 10, 1 << 20, 4 << 20];
 
-/// Writes all charts for which there is something.
+/// Writes all charts that have data.
 pub fn write(all: &[Done], folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let p50: fn(&Measured) -> f64 = |way| way.at(0.5);
@@ -72,7 +73,7 @@ pub fn write(all: &[Done], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A case for each size.
+/// Collects the series of a work, with a case for each size.
 fn by_case(all: &[Done], sizes: &[usize], work: &str, figure: impl Fn(&Measured) -> f64) -> Series {
     let mut series = Series::new();
     for bytes in sizes {
@@ -84,7 +85,8 @@ fn by_case(all: &[Done], sizes: &[usize], work: &str, figure: impl Fn(&Measured)
     series
 }
 
-/// One case, whose ways are called after what they are, a comma, and their place in the chart.
+/// Collects the series of one case. The name of a way has a comma between its series and its position in the
+/// chart.
 fn by_entry(all: &[Done], id: &str, figure: impl Fn(&Measured) -> f64) -> Series {
     let mut series = Series::new();
     for way in all.iter().filter(|done| done.case.id == id).flat_map(|done| &done.ways) {
@@ -146,7 +148,7 @@ fn draw(path: &Path, title: &str, x: &str, y: &str, series: &Series) -> Result<(
         chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
         ends.push((chart.backend_coord(&last), name, *colour));
     }
-    // Names stand beside the last points, from the top down, none upon another.
+    // Names stand beside the last points, from the top down, without overlap.
     ends.sort_by_key(|((_, y), ..)| *y);
     let mut free = 0;
     for ((_, y), name, colour) in ends {
@@ -158,7 +160,7 @@ fn draw(path: &Path, title: &str, x: &str, y: &str, series: &Series) -> Result<(
     Ok(())
 }
 
-/// A number in few characters.
+/// Returns a number in few characters.
 fn short(value: f64) -> String {
     match value {
         v if v >= 1e9 => format!("{:.0}G", v / 1e9),

@@ -1,10 +1,10 @@
-//! Bounds: what a way is to reach, beside another one or by itself, and whether it did.
+//! Bounds: the required figure of a way, absolute or relative to another way, and the verdict.
 
 use super::Done;
 use crate::Result;
 use std::fmt::Write;
 
-/// What one way is to reach.
+/// Required figure of one way.
 pub struct Target {
     way: String,
     limit: Limit,
@@ -12,15 +12,15 @@ pub struct Target {
 }
 
 enum Limit {
-    /// Times as long, at most.
+    /// Maximum ratio of the times.
     AtMost(f64),
-    /// The same of a percentile of all messages.
+    /// Maximum ratio of the times at a percentile of all messages.
     AtMostAt(f64, f64),
-    /// Times the throughput, at least.
+    /// Minimum ratio of the throughputs.
     AtLeast(f64),
-    /// Times the throughput, or so many million a second.
+    /// Minimum ratio of the throughputs, or minimum throughput in millions per second.
     AtLeastOr(f64, f64),
-    /// The figure itself, in a unit of so much and a name.
+    /// Maximum of the figure itself: bound, unit in the figure's own unit, and name of the unit.
     Figure(f64, f64, &'static str),
 }
 
@@ -29,32 +29,32 @@ impl Target {
         Target { way: way.into(), limit, beside: beside.into() }
     }
 
-    /// `way` is to take at most `factor` times as long as `beside`.
+    /// Requires that `way` takes at most `factor` times as long as `beside`.
     pub fn at_most(way: &str, factor: f64, beside: &str) -> Self {
         Self::new(way, Limit::AtMost(factor), beside)
     }
 
-    /// The same for a quantile.
+    /// Requires that at `quantile` `way` takes at most `factor` times as long as `beside`.
     pub fn at_most_at(quantile: f64, way: &str, factor: f64, beside: &str) -> Self {
         Self::new(way, Limit::AtMostAt(quantile, factor), beside)
     }
 
-    /// `way` is to have at least `factor` times the throughput of `beside`.
+    /// Requires that `way` has at least `factor` times the throughput of `beside`.
     pub fn at_least(way: &str, factor: f64, beside: &str) -> Self {
         Self::new(way, Limit::AtLeast(factor), beside)
     }
 
-    /// The same, or so many million messages a second.
+    /// Requires at least `factor` times the throughput of `beside`, or `millions` of messages per second.
     pub fn at_least_or(way: &str, factor: f64, beside: &str, millions: f64) -> Self {
         Self::new(way, Limit::AtLeastOr(factor, millions), beside)
     }
 
-    /// The figure of `way`, in `name`s of `unit` each, is to be at most `bound`.
+    /// Requires that the figure of `way`, in `name`s of `unit` each, is at most `bound`.
     pub fn figure(way: &str, bound: f64, unit: f64, name: &'static str) -> Self {
         Self::new(way, Limit::Figure(bound, unit, name), "")
     }
 
-    /// Way, bound, what was measured, and whether that is within it.
+    /// Returns the way, the bound, the measured figure, and whether the figure is within the bound.
     fn judge(&self, done: &Done) -> Option<(String, String, String, bool)> {
         let way = done.way(&self.way)?;
         if let Limit::Figure(bound, unit, name) = self.limit {
@@ -86,7 +86,7 @@ impl Target {
     }
 }
 
-/// All bounds of the cases that ran, as a Markdown table.
+/// Returns all bounds of the cases that ran, as a Markdown table.
 pub fn table(all: &[Done]) -> Result<String> {
     let mut out = String::from("| work | | bound | measured | |\n|---|---|--:|--:|---|\n");
     let head = out.len();

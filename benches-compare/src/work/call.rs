@@ -1,4 +1,4 @@
-//! Request/reply: how long a round trip takes.
+//! Request/reply: duration of a round trip.
 
 use super::latency::NAP;
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check};
@@ -72,7 +72,7 @@ fn peers(burst: u64, wait: Wait) -> Vec<Entry> {
     ]
 }
 
-/// The end of a service that belongs in this process.
+/// Opens the end of a service that belongs in this process.
 fn calls<C: Caller + 'static, A: Answerer + 'static>(
     place: &Place,
     wait: Wait,

@@ -1,5 +1,5 @@
-//! Publish/subscribe: how long until the last of many subscribers has a message, and what a `send`
-//! costs that wakes them all.
+//! Publish/subscribe: the time until the last of many subscribers has a message, and the cost of a `send`
+//! that wakes them all.
 
 use super::fanout::SLOTS;
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check};
@@ -14,11 +14,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const N: usize = 8;
-/// Long enough for all sleepers to have the last message, and to be asleep again.
+/// Time that is long enough for all sleepers to receive the last message and to sleep again.
 const NAP: Duration = Duration::from_millis(1);
 const SLEEPERS: usize = 16;
 
-/// Subscribers that poll, in one process, in turn.
+/// Makes the cases with polling subscribers, which share one process and one thread.
 pub fn last() -> Vec<Case> {
     const BURST: u64 = 2_000;
     let mut ways = Vec::new();
@@ -97,7 +97,7 @@ impl<R: Receiver> Way for Receives<R> {
     }
 }
 
-/// Subscribers that sleep, each a thread.
+/// Makes the cases with sleeping subscribers, one thread each.
 pub fn wake() -> Vec<Case> {
     const BURST: u64 = 25;
     #[allow(unused_mut, reason = "peers are optional")]
@@ -153,7 +153,7 @@ fn sleepers<S: Sender + 'static, R: Receiver + 'static>(
     let threads = (0..SLEEPERS).map(|_| {
         let (name, opened, received) = (place.name.clone(), opened.clone(), received.clone());
         std::thread::spawn(move || {
-            // Opened here: the ends of some peers cannot be sent to another thread.
+            // The end is opened here: the ends of some peers cannot be sent to another thread.
             let mut receiver = match receiver(&name) {
                 Ok(receiver) => receiver,
                 Err(error) => {
@@ -161,7 +161,7 @@ fn sleepers<S: Sender + 'static, R: Receiver + 'static>(
                     return;
                 }
             };
-            // The processor that the process is pinned to later.
+            // This is the processor to which the process is pinned later.
             crate::rig::pin(1);
             let _ = opened.send(Ok(()));
             while receiver.recv().is_ok_and(|number| number != LAST) {
@@ -177,7 +177,7 @@ fn sleepers<S: Sender + 'static, R: Receiver + 'static>(
     Ok(Box::new(Sleepers { threads, received, expected: 0 }))
 }
 
-/// Ends the sleepers. (Messages count from 1.)
+/// Number of the message that ends the sleepers; messages count from 1.
 const LAST: u64 = 0;
 
 struct Wakes<S: Sender>(S);

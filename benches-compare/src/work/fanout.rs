@@ -1,8 +1,8 @@
-//! Publish/subscribe: what a call of `send` costs the publisher while so many subscribers poll.
+//! Publish/subscribe: cost of a `send` for the publisher while several subscribers poll.
 //!
-//! The subscribers are in the other process, which looks at them in turn. The publisher sends half a
-//! ring, times that, and waits until all have it: so nothing is overwritten, and subscribers are there
-//! when the next half comes.
+//! The subscribers share the other process, which polls them in turn. The publisher sends half a ring, times
+//! that, and waits until all subscribers have it. Nothing is therefore overwritten, and the subscribers are
+//! ready when the next half comes.
 
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check, now, size, spelled};
 use crate::Result;
@@ -13,7 +13,7 @@ pub const SLOTS: usize = 64;
 const SUBSCRIBERS: [usize; 3] = [1, 4, 16];
 
 pub fn cases() -> Vec<Case> {
-    // A ring of blocks has room for as many as are held, and some.
+    // The larger ring has room for the blocks that the subscribers hold, and some more.
     vec![of::<8>(6_400, SLOTS), of::<8192>(160, 32)]
 }
 
@@ -53,7 +53,7 @@ fn of<const N: usize>(burst: u64, slots: usize) -> Case {
     }
 }
 
-/// A publisher, or so many subscribers, and the line on which the last one says that it has all.
+/// Opens a publisher, or `count` subscribers. A line reports that the last subscriber has everything.
 fn ends<S: Sender + 'static, R: Receiver + 'static>(
     place: &Place,
     batch: u64,

@@ -1,4 +1,4 @@
-//! Publish/subscribe: how long a message is on its way, as half of a round trip.
+//! Publish/subscribe: latency of a message, as half of a round trip.
 
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Two, Way, check, size, spelled};
 use crate::Result;
@@ -7,15 +7,15 @@ use crate::report::Target;
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
-/// Slots of the rings: as few as do for large messages, which would not stay in the cache otherwise.
+/// Returns the number of slots of the rings. Large messages get the minimum, to stay in the cache.
 const fn slots(words: usize) -> usize {
     if words < 8192 { 8 } else { 2 }
 }
 
-/// Long enough for both sides to be asleep.
+/// Time that is long enough for both sides to be asleep.
 pub const NAP: Duration = Duration::from_micros(200);
 
-/// Every byte written and summed, both sides polling.
+/// Makes the cases in which every byte is written and summed, with both sides polling.
 pub fn busy() -> Vec<Case> {
     vec![
         polling::<1>(10_000),
@@ -27,7 +27,7 @@ pub fn busy() -> Vec<Case> {
     ]
 }
 
-/// The same, with both sides asleep before every message.
+/// Makes the cases in which every byte is written and summed, with both sides asleep before every message.
 pub fn asleep() -> Vec<Case> {
     vec![
         blocking::<1>(80),
@@ -39,7 +39,7 @@ pub fn asleep() -> Vec<Case> {
     ]
 }
 
-/// Eight bytes touched of a large message in place.
+/// Makes the cases of large messages in place, of which eight bytes are accessed.
 pub fn touched() -> Vec<Case> {
     vec![in_place::<8192>(), in_place::<131_072>(), in_place::<524_288>()]
 }
@@ -93,7 +93,7 @@ fn in_place<const N: usize>() -> Case {
         Entry::new("shmcomm", BURST, |place| pubsub::<N>(place, Wait::Polling, Touch::Eight)),
     ];
     if N > 8192 {
-        // Whether the time grows with the size.
+        // This entry shows if the time grows with the size.
         ways.push(Entry::new("shmcomm, 64 KiB", BURST, |place| {
             pubsub::<8192>(place, Wait::Polling, Touch::Eight)
         }));
@@ -112,9 +112,9 @@ fn in_place<const N: usize>() -> Case {
     }
 }
 
-/// All that can pass a message and have every byte touched.
+/// Makes the entries of all peers that can pass a message and have every byte accessed.
 fn ways<const N: usize>(burst: u64, wait: Wait) -> Vec<Entry> {
-    // Ways through the kernel take longer: fewer of them in a burst.
+    // Peers through the kernel take longer, so their bursts have fewer messages.
     let few = burst.min(1000);
     let mut ways = vec![
         Entry::new("slot ring", burst, move |place| ring::<N>(place, wait, Touch::All)),
@@ -125,7 +125,7 @@ fn ways<const N: usize>(burst: u64, wait: Wait) -> Vec<Entry> {
         let sender = |name: &str| shmem::Sender::<N>::open(name, slots(N));
         Ok(echo(wait, place.both(sender, |name| shmem::Receiver::<N>::open(name, slots(N), wait))?))
     }));
-    // As long as a datagram may be, and then some.
+    // A message of 1 MiB is too long for a datagram.
     if N <= 8192 {
         ways.push(Entry::new("Unix socket", few, move |place| {
             Ok(echo(wait, unix::Duplex::<N>::open(place, wait)?))

@@ -1,7 +1,7 @@
-//! Latency under load: messages come when they are due, whether the last one has arrived or not, and
-//! each is timed from when it was due. A sender that falls behind makes all that follow late, as in life.
+//! Latency under load: messages are sent when they are due, even if the last message has not arrived. Each is
+//! timed from its due time. A sender that falls behind makes all following messages late, as in practice.
 //!
-//! The first burst, which does not count, finds the maximum rate: with both sides reading the clock for
+//! The first burst, which does not count, measures the maximum rate, with both sides reading the clock for
 //! every message. A burst is no longer than the ring, so that nothing is lost.
 
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, now};
@@ -82,13 +82,13 @@ fn ends<S: Sender + 'static, R: Receiver + 'static>(
 struct Paced<S> {
     sender: S,
     share: f64,
-    /// Nanoseconds from one message to the next; not known yet in the first burst.
+    /// Nanoseconds from one message to the next; not yet known in the first burst.
     interval: Option<f64>,
 }
 
 impl<S: Sender> Way for Paced<S> {
     fn lead(&mut self, burst: Burst) -> Result<Outcome> {
-        // In the first burst all are due at once.
+        // In the first burst all messages are due at once.
         let (began, interval) = (now(), self.interval.unwrap_or(0.0));
         for index in 0..burst.count {
             let due = began + (index as f64 * interval) as u64;

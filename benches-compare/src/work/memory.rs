@@ -1,5 +1,5 @@
-//! What a channel of 64-byte messages occupies, as declared by somebody who says nothing about sizes:
-//! measured, as the files that appear and the pages that the sender gains.
+//! Memory of a channel of 64-byte messages with default sizes. Measured as the files that appear and the
+//! pages that the sender gains.
 
 use super::{Burst, Case, Entry, Figure, Outcome, Place, Way};
 use crate::Result;
@@ -7,7 +7,7 @@ use crate::peer::{Receiver, Sender, Touch, Wait, bare, occupied, resident, shm};
 use crate::report::Target;
 
 const N: usize = 8;
-/// More than any of them keeps.
+/// Number of messages that exceeds the capacity of every peer.
 const LAP: u64 = 300;
 
 pub fn cases() -> Vec<Case> {
@@ -57,7 +57,7 @@ fn channel<S: Sender + 'static, R: Receiver + 'static>(
 
 struct Occupies<S> {
     name: String,
-    /// Before the channel was there.
+    /// Bytes of the files before the channel existed.
     files: u64,
     pages: u64,
     _end: S,

@@ -1,8 +1,8 @@
-//! What is done: the workloads, each as a list of cases, each case with its ways.
+//! Workloads: each is a list of cases, each case with its ways.
 //!
-//! A case is one kind of work at one size; its ways do the same work with different means. A way is
-//! opened in both processes, and then runs bursts: the leading process times them, the following one
-//! is its partner.
+//! A case is one kind of work at one size. A way is an implementation under comparison; all ways of a case do
+//! the same work. A way is opened in both processes, and then runs bursts: the leading process times them,
+//! the following process is its partner.
 
 pub mod call;
 pub mod deliver;
@@ -19,7 +19,7 @@ use crate::Result;
 use crate::report::Target;
 use hdrhistogram::Histogram;
 
-/// A number of messages, counted on from burst to burst so that none is like another.
+/// A number of messages. Numbers continue from burst to burst, so that no two messages are the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Burst {
     pub from: u64,
@@ -32,21 +32,21 @@ impl Burst {
     }
 }
 
-/// What the leading process knows after a burst.
+/// Knowledge of the leading process after a burst.
 pub enum Outcome {
     /// Nanoseconds of each message.
     Samples(Histogram<u64>),
-    /// When it began; the other process knows when it ended.
+    /// Start time; the other process knows the end time.
     Began(u64),
-    /// Nanoseconds of all of it.
+    /// Nanoseconds of the whole burst.
     Took(u64),
     /// A figure, and bytes of memory beside it.
     Value(f64, u64),
-    /// The other process knows all.
+    /// The other process has all figures.
     Theirs,
 }
 
-/// What the following process knows after a burst.
+/// Knowledge of the following process after a burst.
 pub struct Ended {
     pub at: u64,
     /// Messages that did not arrive.
@@ -63,20 +63,20 @@ impl Ended {
     }
 }
 
-/// One end of a way to do the work, in one of the two processes.
+/// One end of an implementation under comparison, in one of the two processes.
 pub trait Way {
     fn lead(&mut self, burst: Burst) -> Result<Outcome>;
 
-    /// The other process's part. Nothing, where one process does all of it.
+    /// Runs the part of the other process. Does nothing if one process does all of the work.
     fn follow(&mut self, _: Burst) -> Result<Ended> {
         Ok(Ended::now())
     }
 
-    /// In the leading process, after the burst that does not count: nanoseconds a message.
+    /// Passes the nanoseconds per message to the leading process, after the burst that does not count.
     fn calibrate(&mut self, _ns: f64) {}
 }
 
-/// Opens one end of a way.
+/// Constructor of one end of a way.
 pub type Open = Box<dyn Fn(&Place) -> Result<Box<dyn Way>>>;
 
 /// A way of a case.
@@ -84,7 +84,7 @@ pub struct Entry {
     pub name: String,
     /// Messages in a burst.
     pub burst: u64,
-    /// Where it stands in a chart of its case.
+    /// Position in a chart of its case.
     pub x: f64,
     pub open: Open,
 }
@@ -103,18 +103,18 @@ impl Entry {
     }
 }
 
-/// What the figures of a case are.
+/// Figure of a case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
-    /// Nanoseconds a message, with percentiles; less is better.
+    /// Nanoseconds per message, with percentiles; less is better.
     Latency,
-    /// Messages a second of so many bytes; more is better.
+    /// Messages per second, of `bytes` bytes each; more is better.
     Throughput { bytes: u64 },
-    /// The same, and messages may be lost.
+    /// Messages per second, of `bytes` bytes each; messages may be lost.
     Lossy { bytes: u64 },
-    /// Nanoseconds a call, without percentiles; less is better.
+    /// Nanoseconds per call, without percentiles; less is better.
     Cost,
-    /// Nanoseconds a message, and bytes of memory.
+    /// Nanoseconds per message, and bytes of memory.
     Scale,
     /// Bytes of a segment, and bytes of the process.
     Memory,
@@ -124,11 +124,11 @@ pub enum Figure {
 
 /// One kind of work at one size.
 pub struct Case {
-    /// `work-size`, where `work` is what the command line takes.
+    /// Identifier `work-size`; `work` is the argument of the command line.
     pub id: String,
     pub title: String,
     pub figure: Figure,
-    /// The first one is what the others are compared with.
+    /// Ways of the case. The first one is the reference for the others.
     pub ways: Vec<Entry>,
     pub targets: Vec<Target>,
 }
@@ -139,7 +139,7 @@ impl Case {
     }
 }
 
-/// A work by its name.
+/// A work with its name.
 type Work = (&'static str, fn() -> Vec<Case>);
 
 /// The works, in the order in which they run.
@@ -160,7 +160,7 @@ pub const WORKS: &[Work] = &[
     ("python", python::cases),
 ];
 
-/// All cases that this build can run.
+/// Returns all cases that this build can run.
 pub fn all() -> Vec<Case> {
     WORKS.iter().flat_map(|(_, cases)| cases()).collect()
 }
@@ -171,17 +171,17 @@ pub fn find(id: &str) -> Option<Case> {
     cases().into_iter().find(|case| case.id == id)
 }
 
-/// Where both ends of a way meet.
+/// Meeting place of both ends of a way.
 pub struct Place {
-    /// Whether this is the leading process.
+    /// `true` in the leading process.
     pub leads: bool,
-    /// Different for each run and way; letters, digits and `-`.
+    /// Name, different for each run and way; letters, digits and `-`.
     pub name: String,
 }
 
 impl Place {
-    /// An end for each direction: a sender from here, and a receiver of what comes. Both processes open
-    /// the direction from the leading one first, so that neither waits for the other for ever.
+    /// Opens an end for each direction: a sender from here, and a receiver for the answers. Both processes
+    /// open the direction from the leading process first, so that neither waits for the other for ever.
     pub fn both<S, R>(
         &self,
         sender: impl Fn(&str) -> Result<S>,
@@ -201,7 +201,7 @@ impl Place {
 /// An end for each direction.
 pub struct Two<S, R>(pub S, pub R);
 
-/// A number of bytes, as cases are named.
+/// Returns a number of bytes, as in the names of cases.
 pub fn size(bytes: usize) -> String {
     match bytes {
         0..1024 => bytes.to_string(),
@@ -210,7 +210,7 @@ pub fn size(bytes: usize) -> String {
     }
 }
 
-/// A number of bytes, as titles say it.
+/// Returns a number of bytes, as in titles.
 pub fn spelled(bytes: usize) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
@@ -219,13 +219,13 @@ pub fn spelled(bytes: usize) -> String {
     }
 }
 
-/// The time by a clock that both processes share, in nanoseconds.
+/// Returns the time in nanoseconds, by a clock that both processes share.
 pub fn now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Fails unless `got` is the number that was to come.
+/// Fails unless `got` is the expected number.
 pub fn check(got: u64, number: u64) -> Result<()> {
     if got == number { Ok(()) } else { Err(format!("message {number} was to come, {got} came").into()) }
 }

@@ -1,4 +1,4 @@
-//! Wire version 1: a publisher in Python, a subscriber in Rust, and the part of the way that is Rust's.
+//! Wire version 1: a publisher in Python, a subscriber in Rust, and the share of Rust in the latency.
 
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Way, now};
 use crate::Result;
@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use shmcomm::codec::Pickle;
 use shmcomm::python::{Options, Subscriber, TryRecvError};
 
-/// None where there is no Python with shm-comm 1.0.0.
+/// Makes the cases; none without a Python that has shm-comm 1.0.0.
 pub fn cases() -> Vec<Case> {
     let Some(venv) = Venv::get() else { return vec![] };
     vec![Case {
@@ -43,8 +43,8 @@ impl Way for Subscribes {
         Err("a subscriber follows".into())
     }
 
-    /// A message is the time at which Python called `send`. Rust's part is the call that brought it; what
-    /// came before was Python's, or nobody's.
+    /// Times the receives. A message holds the time at which Python called `send`. The share of Rust is the
+    /// call that received it; the time before is Python's, or idle.
     fn follow(&mut self, burst: Burst) -> Result<Ended> {
         let mut samples = Histogram::new(3)?;
         let mut shares = Vec::new();
@@ -54,7 +54,7 @@ impl Way for Subscribes {
             let (sent, came) = match self.0.try_recv() {
                 Ok(sent) => (sent, now()),
                 Err(TryRecvError::Empty) => continue,
-                // Somebody else had this processor for a while.
+                // Another process had this processor for a while.
                 Err(TryRecvError::Lagged(count)) => {
                     (left, lost) = (left.saturating_sub(count), lost + count);
                     continue;

@@ -1,5 +1,5 @@
-//! Push/pull among many: three pushers in one process, four pullers in the other, each a thread with an
-//! end of its own, each message to exactly one puller. One to one is `throughput`.
+//! Push/pull with many ends: three pushers in one process, four pullers in the other. Each is a thread with
+//! its own end, and each message goes to exactly one puller. One to one is `throughput`.
 
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, now};
 use crate::Result;
@@ -10,7 +10,7 @@ const N: usize = 8;
 const SLOTS: usize = 1024;
 const PUSHERS: u64 = 3;
 const PULLERS: u64 = 4;
-/// Tells a puller that one of the pushers has finished. (Messages count from 1.)
+/// Number of the message that tells a puller that one of the pushers has finished; messages count from 1.
 const LAST: u64 = 0;
 
 pub fn cases() -> Vec<Case> {
@@ -30,12 +30,13 @@ pub fn cases() -> Vec<Case> {
         }),
     ];
     #[cfg(feature = "zeromq")]
-    // So few that no pipe is ever full: then a pusher deals them out in turn, and each puller is told the end.
+    // The burst is small, so that no pipe is ever full. A pusher then deals messages out in turn, and each
+    // puller gets the end message.
     ways.push(Entry::new("ZeroMQ", BURST / 2, |place| {
         use crate::peer::zeromq::Socket;
         let names: Vec<_> = (0..PUSHERS).map(|i| format!("{}-{i}", place.name)).collect();
         let way = many(place, |i| Socket::<N>::push(&names[i as usize]), |_| Socket::<N>::pull_from(&names));
-        // A pusher deals its messages out to those that are connected: all have to be.
+        // A pusher deals its messages out to the connected pullers, so all of them must be connected.
         std::thread::sleep(std::time::Duration::from_millis(300));
         way
     }));
@@ -60,7 +61,7 @@ fn many<S: Sender + Send + 'static, R: Receiver + Send + 'static>(
     })
 }
 
-/// What a thread says: errors of peers need not be fit to be sent.
+/// Result of a thread as text: errors of peers may not be `Send`.
 type Said<T> = std::result::Result<T, String>;
 
 fn joined<T>(threads: Vec<std::thread::ScopedJoinHandle<'_, Said<T>>>) -> Result<Vec<T>> {
@@ -78,7 +79,8 @@ impl<S: Sender + Send> Way for Pushers<S> {
                     for number in burst.numbers().skip(i).step_by(PUSHERS as usize) {
                         sender.send(number).map_err(|error| error.to_string())?;
                     }
-                    // One for each puller: where messages are dealt out in turn, each gets one.
+                    // One end message for each puller: if messages are dealt out in turn, each puller gets
+                    // one.
                     for _ in 0..PULLERS {
                         sender.send(LAST).map_err(|error| error.to_string())?;
                     }

@@ -1,4 +1,4 @@
-//! What a message costs as everything grows: subscribers, slots, the message, the channels of a process.
+//! Cost of a message as a quantity grows: subscribers, slots, the message size, the channels of a process.
 
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check, now, spelled};
 use crate::Result;
@@ -15,7 +15,7 @@ fn case(work: &str, title: &str, ways: Vec<Entry>) -> Case {
     Case { id, title, figure: Figure::Scale, ways, targets: vec![] }
 }
 
-/// Subscribers that exist, and neither read nor sleep.
+/// Makes the case of subscribers that exist, and neither read nor sleep.
 fn subscribers() -> Case {
     let ways = [0usize, 1, 4, 16, 64, 256].map(|count| {
         Entry::new(format!("{count} subscribers"), 20_000, move |place| {
@@ -82,7 +82,7 @@ impl<R> Way for Idle<R> {
     }
 }
 
-/// Messages go to and fro, each on the next of so many channels in each direction.
+/// Sends messages to and fro, each on the next of several channels in each direction.
 fn passes<const N: usize>(
     place: &Place,
     slots: usize,

@@ -1,11 +1,11 @@
-//! How many messages a second go from one process to another: none lost, or as many as come.
+//! Messages per second from one process to another: without loss, or with loss.
 
 use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check, now, size, spelled};
 use crate::Result;
 use crate::peer::{Receiver, Sender, Touch, Wait, bare, ipc, pipe, shm, shmem, threads, unix};
 use crate::report::Target;
 
-/// Nothing is lost: whoever sends waits for room.
+/// Makes the cases without loss: the sender waits for room.
 pub fn lossless() -> Vec<Case> {
     vec![
         lossless_of::<8>(50_000, 1024),
@@ -21,7 +21,8 @@ fn lossless_of<const N: usize>(burst: u64, slots: usize) -> Case {
     let in_place = N >= shm::LARGE;
     let mut ways = vec![
         Entry::new("slot ring", burst, move |place| stream(place, open, open)),
-        // One to one is publish/subscribe whose publisher waits; push/pull is for many at either end.
+        // One to one is publish/subscribe with a publisher that waits; push/pull is for many ends at either
+        // side.
         Entry::new("shmcomm", burst, move |place| {
             stream(
                 place,
@@ -38,7 +39,7 @@ fn lossless_of<const N: usize>(burst: u64, slots: usize) -> Case {
             queue::<N>(place, slots, Wait::Blocking, false)
         }));
     }
-    // More would not lie on the stack.
+    // Larger messages would not fit on the stack.
     if in_place && N <= shm::HUGE {
         ways.push(Entry::new("shmcomm push/pull, by value", burst, move |place| {
             queue::<N>(place, slots, Wait::Polling, false)
@@ -105,7 +106,7 @@ fn lossless_of<const N: usize>(burst: u64, slots: usize) -> Case {
     }
 }
 
-/// The sender waits for nobody; what comes too late is lost, and counted.
+/// Makes the cases with loss: the sender waits for no receiver; messages that are overwritten count as lost.
 pub fn lossy() -> Vec<Case> {
     vec![
         lossy_of::<8>(50_000, 1024),
@@ -158,7 +159,7 @@ pub fn queue<const N: usize>(
     )
 }
 
-/// The end of a stream that belongs in this process.
+/// Opens the end of a stream that belongs in this process.
 fn stream<S: Sender + 'static, R: Receiver + 'static>(
     place: &Place,
     sender: impl Fn(&str) -> Result<S>,
@@ -198,7 +199,7 @@ impl<R: Receiver> Way for Sink<R> {
     }
 }
 
-/// Receives what there is until the last message, which nothing overwrites, and counts the rest.
+/// Receives available messages until the last message, which nothing overwrites, and counts the lost ones.
 struct Survivor<R>(R);
 
 impl<R: Receiver> Way for Survivor<R> {

@@ -1,17 +1,17 @@
-//! The patterns and the keys of a channel: one table each.
+//! Tables of the patterns and of the keys of a channel.
 
-/// A pattern, with what its expansion needs.
+/// A pattern, with the data that its expansion needs.
 pub struct Pattern {
     pub word: &'static str,
-    /// As its author would write it.
+    /// Spelling that an author would use.
     pub shape: &'static str,
-    /// How many types of messages.
+    /// Number of message types.
     pub messages: usize,
-    /// Whether the second type may be a tail of items.
+    /// `true` if the second type may be a tail of items.
     pub tail: bool,
-    /// For the documentation.
+    /// Title for the documentation.
     pub title: &'static str,
-    /// With Python: its constructor of `Options`, its slots and their size.
+    /// Values for Python: the constructor of `Options`, the number of slots, and the slot size in bytes.
     pub python: (&'static str, usize, usize),
     pub ends: &'static [End],
 }
@@ -20,7 +20,7 @@ pub struct Pattern {
 pub struct End {
     pub constructor: &'static str,
     pub ty: &'static str,
-    /// Which of the messages it receives.
+    /// Index of the message type that this end receives.
     pub receives: Option<usize>,
     pub doc: &'static str,
 }
@@ -71,26 +71,28 @@ pub const PATTERNS: [Pattern; 3] = [
 /// Formats that need no import.
 pub const FORMATS: [&str; 4] = ["Fixed", "Msgpack", "Pickle", "Bytes"];
 
-/// What the other end of a channel may be.
+/// Kind of the other end of a channel.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Wire {
     Native,
-    /// PyPI's `shm-comm`.
+    /// The library `shm-comm` on PyPI.
     Python,
 }
 
-/// By their words.
+/// Wires by the word that selects them.
 pub const WIRES: [(&str, Wire); 2] = [("Native", Wire::Native), ("Python", Wire::Python)];
 
-/// What a publisher does at a slot that was not read: the variants of `shmcomm::Overflow`.
+/// Behaviour of a publisher at a slot that was not read: the variants of `shmcomm::Overflow`.
 pub const OVERFLOWS: [&str; 2] = ["Overwrite", "Wait"];
 
 pub struct Key {
     pub word: &'static str,
+    /// Value that an author could write.
+    pub example: &'static str,
     pub of: Of,
 }
 
-/// Which channels take a key.
+/// Channels that take a key.
 pub enum Of {
     All,
     Native,
@@ -99,17 +101,17 @@ pub enum Of {
 }
 
 pub const KEYS: [Key; 11] = [
-    Key { word: "name", of: Of::All },
-    Key { word: "slots", of: Of::All },
-    Key { word: "slot_size", of: Of::All },
-    Key { word: "max_len", of: Of::Tails },
-    Key { word: "seats", of: Of::Native },
-    Key { word: "publishers", of: Of::Pattern("PubSub") },
-    Key { word: "wire", of: Of::All },
-    Key { word: "overflow", of: Of::Pattern("PubSub") },
-    Key { word: "patience", of: Of::Pattern("PubSub") },
-    Key { word: "expect_every", of: Of::Pattern("PubSub") },
-    Key { word: "redeliver", of: Of::Pattern("ReqRep") },
+    Key { word: "name", example: "\"robot/imu\"", of: Of::All },
+    Key { word: "slots", example: "64", of: Of::All },
+    Key { word: "slot_size", example: "4096", of: Of::All },
+    Key { word: "max_len", example: "4096", of: Of::Tails },
+    Key { word: "seats", example: "128", of: Of::Native },
+    Key { word: "publishers", example: "2", of: Of::Pattern("PubSub") },
+    Key { word: "wire", example: "Python", of: Of::All },
+    Key { word: "overflow", example: "Wait", of: Of::Pattern("PubSub") },
+    Key { word: "patience", example: "2s", of: Of::Pattern("PubSub") },
+    Key { word: "expect_every", example: "10ms", of: Of::Pattern("PubSub") },
+    Key { word: "redeliver", example: "true", of: Of::Pattern("ReqRep") },
 ];
 
 impl Key {
@@ -122,7 +124,7 @@ impl Key {
         }
     }
 
-    /// What takes it.
+    /// Returns the channels that take the key, in words.
     pub fn whose(&self) -> String {
         let shape = |word| PATTERNS.iter().find(|p| p.word == word).map_or("", |p| p.shape);
         match self.of {

@@ -1,50 +1,85 @@
-//! Values that are more than an expression: words of a list, and durations like `10ms`.
+//! Values that are not plain expressions: words of a list, and durations like `10ms`.
 
 use super::keys::OVERFLOWS;
 use crate::errors::{Errors, did_you_mean, list};
-use proc_macro2::{TokenStream, TokenTree};
-use quote::quote_spanned;
-use syn::Lit;
-use syn::spanned::Spanned;
+use crate::spans::located;
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{Expr, ExprLit, Lit, UnOp};
 
 /// Units of a duration, and the constructors of `Duration` that take them.
 const UNITS: [(&str, &str); 4] =
     [("ns", "from_nanos"), ("us", "from_micros"), ("ms", "from_millis"), ("s", "from_secs")];
 
-/// The expression that the value of `key` stands for; nothing if it stands for none.
-pub fn value(key: &str, value: TokenStream, errors: &mut Errors) -> Option<TokenStream> {
+/// Returns the expression that the value of `key` stands for, or nothing if it stands for none.
+pub fn value(key: &str, value: Expr, krate: &TokenStream, errors: &mut Errors) -> Option<TokenStream> {
     match key {
-        "overflow" => overflow(value, errors),
-        "patience" | "expect_every" => duration(value, errors),
-        _ => Some(value),
+        "overflow" => overflow(&value, krate, errors),
+        "patience" | "expect_every" => duration(&value, krate, errors),
+        _ => Some(value.into_token_stream()),
     }
 }
 
-fn overflow(value: TokenStream, errors: &mut Errors) -> Option<TokenStream> {
-    let word = value.to_string();
-    if OVERFLOWS.contains(&word.as_str()) {
-        return Some(quote_spanned!(value.span()=> __shm::Overflow::#value));
+/// Returns the expression inside the invisible groups that fragments of `macro_rules!` leave.
+pub fn peel(value: &Expr) -> &Expr {
+    match value {
+        Expr::Group(group) => peel(&group.expr),
+        Expr::Paren(paren) => peel(&paren.expr),
+        _ => value,
     }
-    let hint = did_you_mean(&word, &OVERFLOWS).map_or(String::new(), |w| format!("; did you mean `{w}`?"));
+}
+
+/// Returns the value if it is a single word.
+pub fn word(value: &Expr) -> Option<&Ident> {
+    match peel(value) {
+        Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
+        _ => None,
+    }
+}
+
+/// Takes one of the words, or any expression. A word in the form of a variant is meant to be one of the words.
+fn overflow(value: &Expr, krate: &TokenStream, errors: &mut Errors) -> Option<TokenStream> {
+    let shown = match (word(value), peel(value)) {
+        (Some(word), _) => {
+            let text = word.to_string();
+            if OVERFLOWS.contains(&text.as_str()) {
+                let path = located(quote!(#krate::__private::channel::Overflow), word.span());
+                return Some(quote!(#path::#word));
+            }
+            let constant = !text.contains(|c: char| c.is_lowercase());
+            if constant {
+                return Some(value.to_token_stream());
+            }
+            text
+        }
+        (None, Expr::Lit(literal)) => literal.to_token_stream().to_string(),
+        (None, _) => return Some(value.to_token_stream()),
+    };
+    let hint = did_you_mean(&shown, &OVERFLOWS).map_or(String::new(), |w| format!("; did you mean `{w}`?"));
     let words = list(&OVERFLOWS, "or");
-    errors.at(value, format_args!("`{word}` is not what a publisher can do{hint}\nuse {words}"));
+    errors.at(
+        value,
+        format_args!(
+            "`{shown}` is not what a publisher can do{hint}\nuse {words}, or an expression of type `Overflow`"
+        ),
+    );
     None
 }
 
-/// A literal with a unit. Anything that is no literal is an expression of type `Duration`.
-fn duration(value: TokenStream, errors: &mut Errors) -> Option<TokenStream> {
-    let mut trees = value.clone().into_iter();
-    let (Some(TokenTree::Literal(literal)), None) = (trees.next(), trees.next()) else {
-        return Some(value);
+/// Takes a literal with a unit. A value that is not a literal is an expression of type `Duration`.
+fn duration(value: &Expr, krate: &TokenStream, errors: &mut Errors) -> Option<TokenStream> {
+    let shown = match peel(value) {
+        Expr::Lit(ExprLit { lit, .. }) => {
+            if let Some(duration) = with_unit(lit, krate) {
+                return Some(duration);
+            }
+            lit.to_token_stream().to_string()
+        }
+        Expr::Unary(unary) if matches!((&unary.op, peel(&unary.expr)), (UnOp::Neg(_), Expr::Lit(_))) => {
+            format!("-{}", unary.expr.to_token_stream())
+        }
+        _ => return Some(value.to_token_stream()),
     };
-    let (span, shown) = (literal.span(), literal.to_string());
-    if let Lit::Int(number) = Lit::new(literal)
-        && let Some((_, make)) = UNITS.iter().find(|(unit, _)| *unit == number.suffix())
-        && let Ok(number) = number.base10_digits().parse::<u64>()
-    {
-        let make = proc_macro2::Ident::new(make, span);
-        return Some(quote_spanned!(span=> __shm::Duration::#make(#number)));
-    }
     errors.at(
         value,
         format_args!(
@@ -53,4 +88,17 @@ fn duration(value: TokenStream, errors: &mut Errors) -> Option<TokenStream> {
         ),
     );
     None
+}
+
+fn with_unit(lit: &Lit, krate: &TokenStream) -> Option<TokenStream> {
+    let Lit::Int(number) = lit else { return None };
+    let (_, make) = UNITS.iter().find(|(unit, _)| *unit == number.suffix())?;
+    let number = number.base10_digits().parse::<u64>().ok()?;
+    let make = quote::format_ident!("{make}");
+    Some(
+        located(quote!(#krate::__private::channel::Duration::#make), lit.span())
+            .into_iter()
+            .chain(located(quote!((#number)), lit.span()))
+            .collect(),
+    )
 }

@@ -1,10 +1,11 @@
 //! Checks of a channel's declaration, made while the caller compiles.
 //!
-//! Each is `#[track_caller]`, so that the error shows the tokens the macro gave the call. `who` is
-//! the channel, as its author calls it.
+//! Owns these checks. Calls `message::check`; never touches a segment. Each check is `#[track_caller]`, so
+//! that the error points at the tokens that the macro gave the call. The parameter `who` is the channel, as
+//! its author calls it.
 
 use super::Overflow;
-use super::pattern::Carries;
+use super::pattern::MessageInfo;
 use crate::layout;
 use crate::message::check;
 use crate::message::text::Text;
@@ -16,7 +17,7 @@ const MAX_SLOT_SIZE: usize = layout::MAX_SLOT_SIZE as usize;
 const MAX_SEATS: usize = layout::MAX_SEATS as usize;
 const MAX_PUBLISHERS: usize = layout::MAX_PUBLISHERS as usize;
 
-/// A name of parts that are neither empty nor `.` nor `..`, made of plain characters.
+/// Checks that no part of the name is empty, `.` or `..`, and that all characters are allowed.
 #[track_caller]
 pub const fn name(who: &str, name: &str) {
     let bytes = name.as_bytes();
@@ -39,7 +40,11 @@ pub const fn name(who: &str, name: &str) {
                 end += 1;
             }
             let odd = name.split_at(end).0.split_at(at).1;
-            (text.str("'").str(odd).str("' is not allowed"), fixed.as_str())
+            let text = text.str("'").str(odd).str("' is not allowed");
+            match bytes[at] {
+                b'{' | b'}' => (text.str(PARAMETERS), ""),
+                _ => (text, fixed.as_str()),
+            }
         }
     };
     let text = text.str("\nuse letters, digits, `_`, `-` and `.`, in parts joined by `/`, at most 200 bytes");
@@ -47,15 +52,18 @@ pub const fn name(who: &str, name: &str) {
     text.panic();
 }
 
+/// Explanation for a brace in a name.
+const PARAMETERS: &str = "; `channel!` takes parameters in a literal only: `name: \"robot/{id}/imu\"`";
+
 enum Fault {
     Length,
     EmptyPart,
     Dots,
-    /// The first byte of a character that is not allowed.
+    /// A character that is not allowed; the index of its first byte.
     Odd(usize),
 }
 
-/// The first fault of a name.
+/// Returns the first fault of a name.
 const fn fault(name: &[u8]) -> Option<Fault> {
     if name.is_empty() || name.len() > MAX_NAME {
         return Some(Fault::Length);
@@ -80,7 +88,7 @@ const fn plain(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.')
 }
 
-/// `name` without empty parts, and with `_` for each run of characters that are not allowed.
+/// Returns `name` without empty parts, and with `_` for each run of characters that are not allowed.
 const fn suggestion(mut fixed: Text, name: &[u8]) -> Text {
     let (mut i, mut slash) = (0, false);
     while i < name.len() {
@@ -137,7 +145,7 @@ pub const fn expect_every(who: &str, period: Duration) {
         Text::new()
             .str("`expect_every` of channel ")
             .code(who)
-            .str(" must not be zero\nleave it out if messages come when they come")
+            .str(" must not be zero\nleave it out if messages have no period")
             .panic();
     }
 }
@@ -157,7 +165,7 @@ pub const fn publishers(who: &str, publishers: usize) {
     }
 }
 
-/// Only one publisher can wait for its subscribers.
+/// Checks that a publisher that waits for its subscribers is the only publisher.
 #[track_caller]
 pub const fn one_waits(who: &str, publishers: usize, overflow: Overflow) {
     if publishers > 1 && matches!(overflow, Overflow::Wait) {
@@ -172,7 +180,7 @@ pub const fn one_waits(who: &str, publishers: usize, overflow: Overflow) {
     }
 }
 
-/// There is a seat for a subscriber beside those of the publishers.
+/// Checks that a seat for a subscriber is left beside the seats of the publishers.
 #[track_caller]
 pub const fn seats_beside(who: &str, publishers: usize, seats: usize) {
     if publishers >= seats {
@@ -188,9 +196,9 @@ pub const fn seats_beside(who: &str, publishers: usize, seats: usize) {
     }
 }
 
-/// The first message of `carries`, called `message` by its author, is one, and fits into slots at all.
+/// Checks that the first message of `carries` is sound and fits into the largest slot. `message` is its name.
 #[track_caller]
-pub const fn message(who: &str, message: &str, carries: Carries) {
+pub const fn message(who: &str, message: &str, carries: MessageInfo) {
     if let Some(size) = carries.first.longest
         && size > MAX_SLOT_SIZE
     {
@@ -230,10 +238,18 @@ const fn too_large(who: &str, size: usize) -> ! {
         .panic()
 }
 
-/// There is nothing between the header and its tail.
+/// Checks that there is no padding between the header and its tail.
 #[track_caller]
-pub const fn tail(header: &str, item: &str, carries: Carries) {
+pub const fn tail(header: &str, item: &str, carries: MessageInfo) {
     let Some((head, items)) = carries.tail() else { return };
+    if items.size == 0 {
+        Text::new()
+            .str("an item of a tail takes at least one byte, and ")
+            .code(item)
+            .str(" takes none: no receiver could count the items\nsend their number as a field of ")
+            .code(header)
+            .panic();
+    }
     let gap = head.size.next_multiple_of(items.align) - head.size;
     if gap > 0 {
         Text::new()
@@ -253,9 +269,9 @@ pub const fn tail(header: &str, item: &str, carries: Carries) {
     }
 }
 
-/// The first message of `carries` fits into slots of that size.
+/// Checks that the first message of `carries` fits into slots of `slot_size` bytes.
 #[track_caller]
-pub const fn fits(who: &str, message: &str, carries: Carries, slot_size: usize) {
+pub const fn fits(who: &str, message: &str, carries: MessageInfo, slot_size: usize) {
     if slot_size == 0 {
         Text::new().str("`slot_size` of channel ").code(who).str(" must not be zero").panic();
     }
@@ -290,9 +306,9 @@ pub const fn fits(who: &str, message: &str, carries: Carries, slot_size: usize) 
     }
 }
 
-/// A header with `max_len` items fits into slots of that size.
+/// Checks that a header with `max_len` items fits into slots of `slot_size` bytes.
 #[track_caller]
-pub const fn tail_fits(who: &str, carries: Carries, max_len: usize, slot_size: usize) {
+pub const fn tail_fits(who: &str, carries: MessageInfo, max_len: usize, slot_size: usize) {
     let size = carries.size_with(max_len);
     if size > MAX_SLOT_SIZE {
         too_large(who, size);
@@ -314,9 +330,9 @@ pub const fn tail_fits(who: &str, carries: Carries, max_len: usize, slot_size: u
     }
 }
 
-/// The slots get a size: from the message, or from the declaration.
+/// Checks that the message or the declaration determines the slot size.
 #[track_caller]
-pub const fn has_slot_size(who: &str, message: &str, carries: Carries) {
+pub const fn has_slot_size(who: &str, message: &str, carries: MessageInfo) {
     if carries.first.size().is_none() {
         Text::new()
             .str("channel ")

@@ -1,10 +1,11 @@
-//! What an expansion of `channel!` calls. Not public API.
+//! Items that an expansion of `channel!` uses. Not public API.
 
 pub use super::check::{
     expect_every, fits, has_max_len, has_slot_size, message, name, one_waits, publishers, seats,
     seats_beside, slots, tail, tail_fits,
 };
-pub use super::pattern::Carries;
+pub use super::message_words::*;
+pub use super::pattern::MessageInfo;
 pub use super::{Carry, Channel, FixedMessage, Opener, Overflow, PubSub, PushPull, ReqRep, TailItem};
 pub use crate::codec::Bytes;
 #[cfg(feature = "msgpack")]
@@ -14,7 +15,7 @@ pub use crate::codec::Pickle;
 pub use crate::message::Fixed;
 pub use crate::{Error, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
 pub use core::clone::Clone;
-pub use core::fmt::Debug;
+pub use core::fmt::{Debug, Display};
 pub use core::marker::Copy;
 pub use core::primitive;
 pub use core::result::Result;
@@ -29,18 +30,19 @@ pub use crate::__shmcomm_with_python as with_python;
 pub use crate::python;
 
 use super::Settings;
+use crate::segment::Requested;
 use core::marker::PhantomData;
 
-/// Carries nothing: the feature `pickle` of this crate is off.
+/// Placeholder codec that carries no message, because the feature `pickle` of this crate is off.
 #[cfg(not(feature = "pickle"))]
 pub enum Pickle {}
 
-/// Carries nothing: the feature `msgpack` of this crate is off.
+/// Placeholder codec that carries no message, because the feature `msgpack` of this crate is off.
 #[cfg(not(feature = "msgpack"))]
 pub enum Msgpack {}
 
-/// How long an encoded `M` gets: `BYTES`, known if the compiler prefers the constant of the type to
-/// that of the trait [`Unknown`], which it does where `M` is a [`ShmMessage`](crate::ShmMessage).
+/// Maximum encoded size of an `M` in bytes. `BYTES` is known if `M` is a [`ShmMessage`](crate::ShmMessage):
+/// the compiler then prefers the inherent constant to the constant of the trait [`Unknown`].
 pub struct Longest<M: ?Sized, C: ?Sized>(PhantomData<M>, PhantomData<C>);
 
 #[cfg(feature = "msgpack")]
@@ -53,41 +55,41 @@ impl<M: crate::ShmMessage> Longest<M, Pickle> {
     pub const BYTES: Option<usize> = Pickle::max_size::<M>();
 }
 
-/// See [`Longest`].
+/// Fallback of [`Longest`] for a type whose encoded size is unknown.
 pub trait Unknown {
     const BYTES: Option<usize> = None;
 }
 impl<M: ?Sized, C: ?Sized> Unknown for Longest<M, C> {}
 
-/// Messages that a codec encodes, and how long they get.
-pub const fn at_most(encoded: Carries, longest: Option<usize>) -> Carries {
+/// Returns `encoded` with the maximum encoded size of its messages.
+pub const fn at_most(encoded: MessageInfo, longest: Option<usize>) -> MessageInfo {
     encoded.at_most(longest)
 }
 
-/// A header and its items.
-pub const fn with_tail(header: Carries, item: Carries) -> Carries {
+/// Returns the message description of a header with a tail of items.
+pub const fn with_tail(header: MessageInfo, item: MessageInfo) -> MessageInfo {
     header.with_tail(item)
 }
 
-/// A request and its reply.
-pub const fn exchange(request: Carries, reply: Carries) -> Carries {
+/// Returns the message description of a request with its reply.
+pub const fn exchange(request: MessageInfo, reply: MessageInfo) -> MessageInfo {
     request.and(reply)
 }
 
-/// What the slots hold if the declaration does not say.
-pub const fn slot_size(carries: Carries) -> usize {
+/// Returns the default slot size in bytes.
+pub const fn slot_size(carries: MessageInfo) -> usize {
     match carries.size() {
         Some(0) | None => 1,
         Some(size) => size,
     }
 }
 
-/// What the slots hold if the declaration says how long a tail may be.
-pub const fn tail_size(carries: Carries, max_len: usize) -> usize {
+/// Returns the default slot size in bytes for a tail of at most `max_len` items.
+pub const fn tail_size(carries: MessageInfo, max_len: usize) -> usize {
     carries.size_with(max_len)
 }
 
-/// The descriptor of a channel whose parts are checked one by one, each under its own tokens.
+/// Makes the descriptor of a channel. The macro checks each part separately, under its own tokens.
 pub const fn declare<P: ?Sized>(
     name: &'static str,
     slots: usize,
@@ -95,13 +97,61 @@ pub const fn declare<P: ?Sized>(
     seats: usize,
     publishers: usize,
     redeliver: bool,
-    carries: Carries,
+    carries: MessageInfo,
 ) -> Channel<P> {
     let settings = Settings { slots, slot_size, seats, publishers, redeliver, ..Settings::of(&carries) };
     Channel::with(name, settings, carries)
 }
 
-/// How publisher and subscribers of a channel get on with each other, checked elsewhere.
+/// Records in the channel which keys its declaration contains.
+pub const fn asked<P: ?Sized>(mut channel: Channel<P>, keys: &[&str]) -> Channel<P> {
+    let mut i = 0;
+    while i < keys.len() {
+        let key = match keys[i].as_bytes() {
+            b"slots" => Requested::SLOTS,
+            b"slot_size" | b"max_len" => Requested::SLOT_SIZE,
+            b"seats" => Requested::SEATS,
+            b"publishers" => Requested::PUBLISHERS,
+            b"overflow" => Requested::OVERFLOW,
+            b"patience" => Requested::PATIENCE,
+            _ => Requested::NOTHING,
+        };
+        channel.settings.asked = channel.settings.asked.and(key);
+        i += 1;
+    }
+    channel
+}
+
+/// A channel whose name has parameters.
+#[derive(Clone, Copy)]
+pub struct Named<P: ?Sized>(Channel<P>);
+
+/// Makes the descriptor of a channel whose name has parameters.
+pub const fn named<P: ?Sized>(channel: Channel<P>) -> Named<P> {
+    Named(channel)
+}
+
+impl<P: ?Sized> Named<P> {
+    /// Returns an opener of the channel `name`, with all settings of the declaration.
+    pub fn open(self, name: String) -> Opener<P> {
+        Opener::new(name.into(), self.0.settings, self.0.carries)
+    }
+}
+
+/// Returns the name that the parameters give.
+pub fn instance_name(texts: &[&str], parameters: &[&dyn Display]) -> String {
+    let mut name = String::new();
+    for (i, text) in texts.iter().enumerate() {
+        name.push_str(text);
+        if let Some(parameter) = parameters.get(i) {
+            // A `String` accepts any text.
+            let _ = core::fmt::Write::write_fmt(&mut name, format_args!("{parameter}"));
+        }
+    }
+    name
+}
+
+/// Sets the flow control between publisher and subscribers. The caller has checked the values.
 pub const fn between<M: ?Sized, F: ?Sized>(
     mut channel: Channel<PubSub<M, F>>,
     overflow: Overflow,
@@ -114,5 +164,17 @@ pub const fn between<M: ?Sized, F: ?Sized>(
     channel
 }
 
-/// What a subscriber's patience is if the declaration does not say.
+/// Default number of slots of a publish/subscribe or push/pull channel.
+pub const SLOTS: usize = Settings::SLOTS;
+
+/// Default number of slots of a request/reply channel.
+pub const REQUESTS: usize = Settings::REQUESTS;
+
+/// Default number of ends that may be open at one time.
+pub const SEATS: usize = Settings::SEATS;
+
+/// Default number of publishers that may be open at one time.
+pub const PUBLISHERS: usize = Settings::PUBLISHERS;
+
+/// Default stall timeout of a subscriber.
 pub const PATIENCE: Duration = Settings::PATIENCE;

@@ -1,17 +1,17 @@
-//! From a channel to its ends.
+//! Constructors of the ends of a channel.
 
 use super::{Channel, Opener, PubSub, PushPull, ReqRep};
 use crate::layout::Pattern;
 use crate::{Error, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
-    /// Opens the sending end: creates the channel, or carries on where a publisher that ended or died
-    /// left it. Does not wait.
+    /// Opens the sending end: creates the channel, or continues where a publisher that ended or died left it.
+    /// Does not wait.
     ///
     /// # Errors
     ///
-    /// [`AlreadyPublished`](crate::ErrorKind::AlreadyPublished) while another publisher lives; wrong
-    /// settings; what the system refuses: see [`ErrorKind`](crate::ErrorKind).
+    /// Returns [`AlreadyPublished`](crate::ErrorKind::AlreadyPublished) while another publisher lives. Also
+    /// fails on wrong settings and on errors of the system: see [`ErrorKind`](crate::ErrorKind).
     pub fn publisher(self) -> Result<Publisher<M, F>, Error> {
         Publisher::open(self.spec(Pattern::PubSub)?)
     }
@@ -20,9 +20,9 @@ impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) after the connect timeout;
-    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages there have another layout: the
-    /// error names the first field that differs; others see [`ErrorKind`](crate::ErrorKind).
+    /// Returns [`NotFound`](crate::ErrorKind::NotFound) after the connect timeout. Returns
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages of the channel have another layout:
+    /// the error names the first field that differs. For other errors see [`ErrorKind`](crate::ErrorKind).
     pub fn subscriber(self) -> Result<Subscriber<M, F>, Error> {
         Subscriber::open(self.spec(Pattern::PubSub)?)
     }
@@ -45,8 +45,8 @@ impl<M: ?Sized, F: ?Sized> Opener<PushPull<M, F>> {
     ///
     /// # Errors
     ///
-    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages there have another layout;
-    /// wrong settings; what the system refuses: see [`ErrorKind`](crate::ErrorKind).
+    /// Returns [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages of the channel have another
+    /// layout. Also fails on wrong settings and on errors of the system: see [`ErrorKind`](crate::ErrorKind).
     pub fn pusher(self) -> Result<Pusher<M, F>, Error> {
         Pusher::open(self.spec(Pattern::PushPull)?)
     }
@@ -55,7 +55,7 @@ impl<M: ?Sized, F: ?Sized> Opener<PushPull<M, F>> {
     ///
     /// # Errors
     ///
-    /// As [`pusher`](Self::pusher).
+    /// Returns the errors of [`pusher`](Self::pusher).
     pub fn puller(self) -> Result<Puller<M, F>, Error> {
         Puller::open(self.spec(Pattern::PushPull)?)
     }
@@ -73,38 +73,38 @@ impl<M: ?Sized, F: ?Sized> Channel<PushPull<M, F>> {
     }
 }
 
-impl<Q: ?Sized, R, F: ?Sized> Opener<ReqRep<Q, R, F>> {
-    /// Opens an asking end; creates the channel if this is its first end. Does not wait.
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Opener<ReqRep<Q, R, F>> {
+    /// Opens a requester; creates the channel if this is its first end. Does not wait.
     ///
     /// # Errors
     ///
-    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages there have another layout;
-    /// wrong settings; what the system refuses: see [`ErrorKind`](crate::ErrorKind).
+    /// Returns [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages of the channel have another
+    /// layout. Also fails on wrong settings and on errors of the system: see [`ErrorKind`](crate::ErrorKind).
     pub fn requester(self) -> Result<Requester<Q, R, F>, Error> {
         Requester::open(self.spec(Pattern::ReqRep)?)
     }
 }
 
-impl<Q, R: ?Sized, F: ?Sized> Opener<ReqRep<Q, R, F>> {
-    /// Opens an answering end; creates the channel if this is its first end. Does not wait.
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Opener<ReqRep<Q, R, F>> {
+    /// Opens a replier; creates the channel if this is its first end. Does not wait.
     ///
     /// # Errors
     ///
-    /// As [`requester`](Self::requester).
+    /// Returns the errors of [`requester`](Self::requester).
     pub fn replier(self) -> Result<Replier<Q, R, F>, Error> {
         Replier::open(self.spec(Pattern::ReqRep)?)
     }
 }
 
-impl<Q: ?Sized, R, F: ?Sized> Channel<ReqRep<Q, R, F>> {
-    /// Opens an asking end: see [`Opener::requester`].
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
+    /// Opens a requester: see [`Opener::requester`].
     pub fn requester(&self) -> Result<Requester<Q, R, F>, Error> {
         self.open().requester()
     }
 }
 
-impl<Q, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
-    /// Opens an answering end: see [`Opener::replier`].
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
+    /// Opens a replier: see [`Opener::replier`].
     pub fn replier(&self) -> Result<Replier<Q, R, F>, Error> {
         self.open().replier()
     }

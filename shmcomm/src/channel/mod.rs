@@ -1,8 +1,7 @@
-//! Channels: what two programs have to agree on, in one constant.
+//! Channels: everything that two programs must agree on, in one constant.
 //!
-//! Owns the descriptor [`Channel`] that [`channel!`](crate::channel!) expands to, the [`Opener`] that
-//! turns it into an end, and the checks made while it compiles. Calls the patterns; never touches a
-//! segment.
+//! Owns the descriptor [`Channel`] that [`channel!`](crate::channel!) expands to, the [`Opener`] that opens
+//! an end from it, and the checks that run at compile time. Calls the patterns; never touches a segment.
 //!
 //! # With the macro
 //!
@@ -26,7 +25,7 @@
 //! assert_eq!((ImuFeed::SLOTS, ImuFeed::SLOT_SIZE), (256, 32));
 //! ```
 //!
-//! # Without it
+//! # Without the macro
 //!
 //! ```
 //! use shmcomm::{Channel, PubSub};
@@ -40,6 +39,8 @@ pub(crate) mod check;
 #[doc(hidden)]
 pub mod declare;
 mod ends;
+#[doc(hidden)]
+pub mod message_words;
 mod opener;
 mod pattern;
 #[cfg(feature = "python")]
@@ -49,16 +50,17 @@ pub mod wire;
 pub use opener::Opener;
 pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, TailItem};
 
+use crate::segment::Requested;
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
-use pattern::Carries;
+use pattern::MessageInfo;
 
-/// The descriptor of a channel: everything that two programs have to agree on, in one `const`.
+/// Descriptor of a channel: everything that two programs must agree on, in one `const`.
 ///
-/// Best put into a library crate that both programs depend on. [`channel!`](crate::channel!) makes one,
-/// with constructors to it; [`Channel::new`] is the way without the macro. What is wrong with it is a
-/// compile error.
+/// Put it into a library crate that both programs depend on. [`channel!`](crate::channel!) makes a descriptor
+/// together with its constructors; [`Channel::new`] makes one without the macro. A wrong value is a compile
+/// error.
 ///
 /// ```compile_fail
 /// use shmcomm::{Channel, PubSub};
@@ -67,44 +69,49 @@ use pattern::Carries;
 pub struct Channel<P: ?Sized> {
     name: &'static str,
     settings: Settings,
-    carries: Carries,
+    carries: MessageInfo,
     pattern: PhantomData<fn(&P)>,
 }
 
-/// What the creator of a segment decides.
+/// Settings that the creator of a segment decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     slots: usize,
-    /// 0 if it follows from nothing yet.
+    /// Bytes per slot; 0 if neither the message nor the declaration determines the size.
     slot_size: usize,
     seats: usize,
     publishers: usize,
     redeliver: bool,
     overflow: Overflow,
     patience: Duration,
-    /// Zero: not at all.
+    /// Expected period between two messages; zero if there is none.
     expect_every: Duration,
+    /// Settings that the program gave itself.
+    asked: Requested,
 }
 
-/// What a publisher does when a slot is needed again that subscribers have not read: key `overflow` of a
+/// Behaviour of a publisher that needs a slot which subscribers have not read yet: key `overflow` of a
 /// publish/subscribe channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Overflow {
-    /// It overwrites the oldest message; who has not received it is told how many were lost.
+    /// The publisher overwrites the oldest message. A subscriber that missed messages is told how many it
+    /// lost.
     #[default]
     Overwrite,
-    /// It waits until all subscribers have received it.
+    /// The publisher waits until all subscribers have received the message.
     Wait,
 }
 
 impl Settings {
     pub(crate) const SLOTS: usize = 64;
-    /// Of request/reply: what is asked at one time, and so few that they stay in the nearest cache.
+    /// Slots of a request/reply channel: enough for the outstanding requests, and few enough to stay in the
+    /// L1 cache.
     pub(crate) const REQUESTS: usize = 16;
     pub(crate) const SEATS: usize = 128;
+    pub(crate) const PUBLISHERS: usize = 1;
     pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-    const fn of(carries: &Carries) -> Self {
+    const fn of(carries: &MessageInfo) -> Self {
         let slot_size = match carries.size() {
             Some(0) => 1,
             Some(size) => size,
@@ -114,23 +121,25 @@ impl Settings {
             slots: if carries.is_exchange() { Self::REQUESTS } else { Self::SLOTS },
             slot_size,
             seats: Self::SEATS,
-            publishers: 1,
+            publishers: Self::PUBLISHERS,
             redeliver: false,
             overflow: Overflow::Overwrite,
             patience: Self::PATIENCE,
             expect_every: Duration::ZERO,
+            asked: Requested::NOTHING,
         }
     }
 }
 
 impl<P: Pattern + ?Sized> Channel<P> {
-    /// A channel of 64 slots, or 16 for request/reply, each as large as its message, with 128 seats.
+    /// Makes a channel of 64 slots, or 16 for request/reply, each as large as its message, with 128 seats.
     ///
     /// # Panics
     ///
-    /// In a `const`, where this belongs, a compile error: if `name` is not made of 1 to 200 bytes, in
-    /// parts of letters, digits, `_`, `-` and `.`, joined by `/`; or if a generic message has padding.
-    /// For names known only at run time there is [`try_new`](Channel::try_new), which never panics.
+    /// Panics if `name` is not a valid name, or if a generic message has padding. In a `const`, which is the
+    /// usual place, this is a compile error. A name has 1 to 200 bytes, in parts of letters, digits, `_`, `-`
+    /// and `.`, joined by `/`. For names known only at run time there is [`try_new`](Channel::try_new), which
+    /// never panics.
     #[track_caller]
     pub const fn new(name: &'static str) -> Self {
         check::name("", name);
@@ -138,7 +147,7 @@ impl<P: Pattern + ?Sized> Channel<P> {
         Self::with(name, Settings::of(&P::CARRIES), P::CARRIES)
     }
 
-    /// A channel whose name is known only at run time.
+    /// Makes a channel whose name is known only at run time.
     ///
     /// ```
     /// # use shmcomm::{Channel, PubSub};
@@ -150,135 +159,144 @@ impl<P: Pattern + ?Sized> Channel<P> {
     ///
     /// # Errors
     ///
-    /// [`InvalidName`](crate::ErrorKind::InvalidName).
-    pub fn try_new(name: impl Into<std::borrow::Cow<'static, str>>) -> Result<Opener<P>, crate::Error> {
+    /// Returns [`InvalidName`](crate::ErrorKind::InvalidName) if the name is not valid.
+    pub fn try_new(
+        name: impl Into<std::borrow::Cow<'static, str>>,
+    ) -> Result<Opener<P>, crate::error::Error> {
         const { check_messages("", P::CARRIES) };
         let name = name.into();
-        crate::segment::Place::new(&name)?;
+        crate::segment::ChannelPath::new(&name)?;
         Ok(Opener::new(name, Settings::of(&P::CARRIES), P::CARRIES))
     }
 }
 
-/// What can be wrong with messages where their parameters are known.
+/// Checks everything about the messages that is known only once their type parameters are.
 #[track_caller]
-const fn check_messages(who: &str, carries: Carries) {
-    let Carries { first, second, .. } = carries;
+const fn check_messages(who: &str, carries: MessageInfo) {
+    let MessageInfo { first, second, .. } = carries;
     check::message(who, first.name(), carries);
     if let Some(second) = second {
-        check::message(who, second.name(), Carries { first: second, ..carries });
+        check::message(who, second.name(), MessageInfo { first: second, ..carries });
         check::tail(first.name(), second.name(), carries);
     }
 }
 
 impl<P: ?Sized> Channel<P> {
-    const fn with(name: &'static str, settings: Settings, carries: Carries) -> Self {
+    const fn with(name: &'static str, settings: Settings, carries: MessageInfo) -> Self {
         Channel { name, settings, carries, pattern: PhantomData }
     }
 
-    /// How many messages the channel holds: a power of two from 2 to 1,048,576.
+    /// Sets the number of messages that the channel holds: a power of two from 2 to 1,048,576.
     ///
     /// # Panics
     ///
-    /// On any other number, which in a `const` is a compile error.
+    /// Panics on any other number; in a `const` this is a compile error.
     #[track_caller]
     pub const fn slots(mut self, slots: usize) -> Self {
         check::slots(self.name, slots);
         self.settings.slots = slots;
+        self.settings.asked = self.settings.asked.and(Requested::SLOTS);
         self
     }
 
-    /// How many bytes a message may take: as many as the message has, or more; at most 2 GiB.
+    /// Sets the maximum size of a message in bytes: at least the size of the message type, at most 2 GiB.
     ///
     /// # Panics
     ///
-    /// On any other number, which in a `const` is a compile error.
+    /// Panics on any other number; in a `const` this is a compile error.
     #[track_caller]
     pub const fn slot_size(mut self, bytes: usize) -> Self {
-        let Carries { first, second, .. } = self.carries;
+        let MessageInfo { first, second, .. } = self.carries;
         check::fits(self.name, first.name(), self.carries, bytes);
         if let (Some(second), None) = (second, self.carries.tail()) {
-            check::fits(self.name, second.name(), Carries { first: second, ..self.carries }, bytes);
+            check::fits(self.name, second.name(), MessageInfo { first: second, ..self.carries }, bytes);
         }
         self.settings.slot_size = bytes;
+        self.settings.asked = self.settings.asked.and(Requested::SLOT_SIZE);
         self
     }
 
-    /// How many ends may be open at one time, 2 to 4096.
+    /// Sets the number of ends that may be open at one time, 2 to 4096.
     ///
     /// # Panics
     ///
-    /// On any other number, which in a `const` is a compile error.
+    /// Panics on any other number; in a `const` this is a compile error.
     #[track_caller]
     pub const fn seats(mut self, seats: usize) -> Self {
         check::seats(self.name, seats);
         self.settings.seats = seats;
+        self.settings.asked = self.settings.asked.and(Requested::SEATS);
         self
     }
 
-    /// The name, without namespace.
+    /// Returns the name, without namespace.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The channel with other settings than declared, and the way to its ends.
+    /// Returns an opener, which can change settings for this run of the program and opens the ends.
     pub fn open(&self) -> Opener<P> {
         Opener::new(std::borrow::Cow::Borrowed(self.name), self.settings, self.carries)
     }
 }
 
 impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
-    /// How many publishers there may be at a time, 1 to 32; 1 if not said.
+    /// Sets the number of publishers that may be open at one time, 1 to 32. The default is 1.
     ///
-    /// With more than one, all subscribers see the messages of all publishers in one order, which keeps the
-    /// order of each, and a message says who sent it:
-    /// [`Subscriber::publisher`](crate::Subscriber::publisher). Each publisher has slots of its own, so the
-    /// segment takes that many times the memory.
+    /// With more than one publisher, all subscribers see all messages in one order. This order keeps the
+    /// order of each publisher. A message carries its sender: see
+    /// [`Subscriber::publisher`](crate::Subscriber::publisher). Each publisher has its own slots, so the
+    /// memory of the segment grows by the number of publishers.
     ///
     /// # Panics
     ///
-    /// On any other number, which in a `const` is a compile error.
+    /// Panics on any other number; in a `const` this is a compile error.
     #[track_caller]
     pub const fn publishers(mut self, publishers: usize) -> Self {
         check::publishers(self.name, publishers);
         self.settings.publishers = publishers;
+        self.settings.asked = self.settings.asked.and(Requested::PUBLISHERS);
         self
     }
 }
 
 impl<H, T> Channel<PubSub<H, [T]>> {
-    /// How many items a tail may have; the size of the slots follows.
+    /// Sets the number of items that a tail may have; the size of the slots follows.
     ///
     /// # Panics
     ///
-    /// If that is more than 2 GiB; in a `const`, a compile error.
+    /// Panics if that is more than 2 GiB; in a `const` this is a compile error.
     #[track_caller]
     pub const fn max_len(mut self, items: usize) -> Self {
         check::tail_fits(self.name, self.carries, items, usize::MAX);
         self.settings.slot_size = self.carries.size_with(items);
+        self.settings.asked = self.settings.asked.and(Requested::SLOT_SIZE);
         self
     }
 }
 
 impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
-    /// Whether the publisher waits for its subscribers or overwrites what they have not read. It overwrites if
-    /// not said.
+    /// Sets whether the publisher waits for its subscribers or overwrites messages that they have not read.
+    /// It overwrites by default.
     pub const fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.overflow = overflow;
+        self.settings.asked = self.settings.asked.and(Requested::OVERFLOW);
         self
     }
 
-    /// How long a subscriber may hold up a publisher that waits, without receiving anything: see
-    /// [`Opener::patience`]. 5 seconds if not said.
+    /// Sets the time for which a subscriber that receives nothing may hold up a publisher that waits (the
+    /// stall timeout): see [`Opener::patience`]. The default is 5 seconds.
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
+        self.settings.asked = self.settings.asked.and(Requested::PATIENCE);
         self
     }
 
-    /// How often subscribers expect a message: see [`Opener::expect_every`].
+    /// Sets the period within which subscribers expect a message: see [`Opener::expect_every`].
     ///
     /// # Panics
     ///
-    /// If the period is zero, which in a `const` is a compile error.
+    /// Panics if the period is zero; in a `const` this is a compile error.
     #[track_caller]
     pub const fn expect_every(mut self, period: Duration) -> Self {
         check::expect_every(self.name, period);
@@ -288,8 +306,8 @@ impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
 }
 
 impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
-    /// Whether a request whose replier died goes to another one. If not, and not if not said, its
-    /// requester gets an error: the dead replier may have done half of what was asked.
+    /// Sets whether a request whose replier died goes to another replier. By default it does not, and its
+    /// requester gets an error: the dead replier may have done half of the work.
     pub const fn redeliver(mut self, redeliver: bool) -> Self {
         self.settings.redeliver = redeliver;
         self
@@ -312,11 +330,12 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 
 /// Declares typed channels.
 ///
-/// Each is `name: Pattern<Message> { key: value, … }`, with documentation, attributes and visibility in
-/// front, and becomes a unit struct: constants `NAME`, `SLOTS`, `SLOT_SIZE` and `CHANNEL` (the
-/// [`Channel`]), constructors for both ends, and `open()` for settings that differ at run time. The
-/// patterns need no import here. Values are any constant expression; what is wrong with one is a
-/// compile error under its tokens.
+/// Each declaration has the form `name: Pattern<Message> { key: value, … }`. Documentation, attributes and
+/// visibility stand in front of it. It becomes a unit struct with constants `NAME`, `SLOTS`, `SLOT_SIZE` and
+/// `CHANNEL` (the [`Channel`]). The struct has constructors for both ends, and `open()` for settings that
+/// differ at run time. The patterns need no import here. A value is any constant expression, or one of the
+/// words of its key. A wrong value is a compile error that points at its tokens. Attributes such as `#[cfg]`,
+/// `#[allow]` and `#[deprecated]` apply to all items of the channel.
 ///
 /// | pattern | constructors |
 /// |---|---|
@@ -326,17 +345,17 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 ///
 /// | key | of | meaning |
 /// |---|---|---|
-/// | `name` | all | 1 to 200 bytes: parts of letters, digits, `_`, `-`, `.`, joined by `/` |
-/// | `slots` | all | how many messages the channel holds: a power of two from 2 to 1,048,576; 64 if not said, 16 of `ReqRep` |
-/// | `slot_size` | all | bytes a message may take; as many as it has if not said |
-/// | `max_len` | `PubSub<Header, [Item]>` | how many items a tail may have; `slot_size` follows |
-/// | `seats` | all | how many ends may be open at one time, 2 to 4096; 128 if not said |
-/// | `publishers` | `PubSub` | how many publishers there may be at one time, 1 to 32; 1 if not said |
+/// | `name` | all | 1 to 200 bytes: parts of letters, digits, `_`, `-`, `.`, joined by `/`; `{id}` in a literal is a parameter |
+/// | `slots` | all | number of messages that the channel holds: a power of two from 2 to 1,048,576; default 64, or 16 for `ReqRep` |
+/// | `slot_size` | all | maximum size of a message in bytes; default the size of the message |
+/// | `max_len` | `PubSub<Header, [Item]>` | maximum number of items in a tail; `slot_size` follows |
+/// | `seats` | all | number of ends that may be open at one time, 2 to 4096; default 128 |
+/// | `publishers` | `PubSub` | number of publishers that may be open at one time, 1 to 32; default 1 |
 /// | `wire` | all | `Python` if the other end is, or may be, a process of the Python library shm-comm 1.0.0 |
-/// | `overflow` | `PubSub` | `Wait` if the publisher waits for its subscribers; `Overwrite` if not said |
-/// | `patience` | `PubSub` | how long a subscriber that receives nothing may hold up a publisher that waits: `2s`, `500ms` or any `Duration`; `5s` if not said |
-/// | `expect_every` | `PubSub` | how often subscribers expect a message: `10ms` or any `Duration`; they are told when none came |
-/// | `redeliver` | `ReqRep` | whether a request whose replier died goes to another one; `false` if not said |
+/// | `overflow` | `PubSub` | `Wait` if the publisher waits for its subscribers, or any `Overflow`; default `Overwrite` |
+/// | `patience` | `PubSub` | stall timeout, after which a publisher that waits evicts a subscriber that receives nothing: `2s`, `500ms` or any `Duration`; default `5s` |
+/// | `expect_every` | `PubSub` | period within which subscribers expect a message: `10ms` or any `Duration`; they are told when none came |
+/// | `redeliver` | `ReqRep` | `true` if a request whose replier died goes to another replier; default `false` |
 ///
 /// ```
 /// use shmcomm::{ShmMessage, Timestamp, channel};
@@ -360,24 +379,62 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// assert_eq!(sim.full_name(), "sim1/robot/odometry");
 /// ```
 ///
+/// # Names with parameters
+///
+/// A declaration can stand for several channels with the same settings. The parameters are arguments of
+/// `instance`, which returns an [`Opener`] with all settings. `{id}` takes any `Display`, `{id: u8}` that type. The
+/// struct has no `CHANNEL`, no `open()` and no constructors. A value that makes the name invalid is an
+/// [`InvalidName`](crate::ErrorKind::InvalidName) when an end is opened.
+///
+/// ```
+/// use shmcomm::channel;
+///
+/// channel! {
+///     pub Imu: PubSub<[f32; 6]> { name: "robot/{id: u8}/imu", slots: 256 }
+/// }
+///
+/// let imu = Imu::instance(7).namespace("sim1");
+/// assert_eq!(imu.full_name(), "sim1/robot/7/imu");
+/// ```
+///
+/// # Common mistakes
+///
+/// A number that is no power of two:
+///
+/// ```compile_fail
+/// shmcomm::channel! { Feed: PubSub<u64> { name: "feed", slots: 100 } }
+/// ```
+///
+/// A message that holds a type of the heap; use [`ShmString`](crate::ShmString), or a codec:
+///
+/// ```compile_fail
+/// shmcomm::channel! { Names: PubSub<String> { name: "names" } }
+/// ```
+///
+/// A name that is made at run time; use parameters, or [`Channel::try_new`]:
+///
+/// ```compile_fail
+/// shmcomm::channel! { Feed: PubSub<u64> { name: format!("feed{}", 7) } }
+/// ```
+///
 /// # Messages that serde encodes
 ///
-/// A codec in the place of the format admits any message that serde can handle, in up to `slot_size` bytes:
-/// `Jobs: PushPull<Job, Msgpack> { name: "jobs", slot_size: 4096 }`. The codecs `Msgpack`, `Pickle` (features of this
-/// crate) and `Bytes` need no import here.
+/// A codec in the place of the format admits any message that serde can encode, in up to `slot_size` bytes:
+/// `Jobs: PushPull<Job, Msgpack> { name: "jobs", slot_size: 4096 }`. The codecs `Msgpack`, `Pickle` (features
+/// of this crate) and `Bytes` need no import here.
 ///
 /// # With Python
 ///
-/// `Pose: PubSub<PoseDict, Pickle> { name: "pose", wire: Python }` has the ends of `shmcomm::python`, and in place of
-/// `open()` a function `options()`, which returns what they are opened with. Slots, unless said, are as many and as
-/// large as Python makes them; names are plain, without `/`.
+/// `Pose: PubSub<PoseDict, Pickle> { name: "pose", wire: Python }` has the ends of `shmcomm::python`. In
+/// place of `open()` it has a function `options()`, which returns the options that open the ends. By default
+/// the number and the size of the slots are those of the Python library. Names are plain, without `/`.
 #[cfg(feature = "derive")]
 #[macro_export]
 macro_rules! channel {
     ($($input:tt)*) => { $crate::__private::channel::channel! { [$crate] $($input)* } };
 }
 
-/// Passes on what an expansion of [`channel!`](crate::channel!) has for a channel with Python.
+/// Expands to its input: the items that [`channel!`](crate::channel!) generates for a channel with Python.
 #[cfg(feature = "python")]
 #[doc(hidden)]
 #[macro_export]

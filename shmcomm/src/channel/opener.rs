@@ -1,121 +1,222 @@
-//! [`Opener`]: a channel about to be opened, with what differs at run time.
+//! [`Opener`]: a channel about to be opened, with the settings that differ at run time.
 //!
-//! Owns those differences and the step to a [`Spec`]. Nothing is checked before the end that it opens.
+//! Owns those settings and the step to a [`Spec`]. Checks nothing before an end is opened.
 
-use super::pattern::{Carries, Part};
+use super::pattern::{MessageInfo, TypeInfo};
 use super::{Overflow, PubSub, ReqRep, Settings};
+use crate::error::{Error, ErrorKind};
 use crate::layout::{self, Format, Pattern};
-use crate::segment::Spec;
-use crate::{Error, ErrorKind};
+use crate::message::json;
+use crate::plural::count;
+use crate::schema::resolve::ChannelTypes;
+use crate::segment::{Requested, Resolve, Spec};
+use crate::wait::StopHandle;
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 use std::borrow::Cow;
+use std::sync::Arc;
 
-/// Environment variable with the namespace of channels that are given none.
+/// Environment variable with the namespace of channels that set none themselves.
 const NAMESPACE_VARIABLE: &str = "SHMCOMM_NAMESPACE";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A channel about to be opened, with what differs from its declaration in this run of the program.
+/// A channel about to be opened, with the settings that differ from its declaration in this run of the
+/// program.
 ///
-/// Made by [`Channel::open`](super::Channel::open), or by [`Channel::try_new`](super::Channel::try_new)
-/// where the name is known only at run time. Wrong values are no panic: whatever opens an end returns
-/// them as an [`Error`].
+/// [`Channel::open`](super::Channel::open) makes it, or [`Channel::try_new`](super::Channel::try_new) if the
+/// name is known only at run time. A wrong value does not panic: the call that opens an end returns an
+/// [`Error`].
 #[must_use = "opens nothing before an end is asked for"]
 pub struct Opener<P: ?Sized> {
     name: Cow<'static, str>,
     namespace: Option<String>,
+    /// Namespaces inside of that one, outermost first.
+    sub_namespaces: Vec<String>,
     settings: Settings,
-    carries: Carries,
+    carries: MessageInfo,
     connect_timeout: Duration,
     history: usize,
+    stop: Option<StopHandle>,
     pattern: PhantomData<fn(&P)>,
 }
 
 impl<P: ?Sized> Opener<P> {
-    pub(super) fn new(name: Cow<'static, str>, settings: Settings, carries: Carries) -> Self {
+    pub(super) fn new(name: Cow<'static, str>, settings: Settings, carries: MessageInfo) -> Self {
         let (namespace, connect_timeout, pattern) = (None, CONNECT_TIMEOUT, PhantomData);
-        Opener { name, namespace, settings, carries, connect_timeout, history: 0, pattern }
+        let sub_namespaces = Vec::new();
+        Opener {
+            name,
+            namespace,
+            sub_namespaces,
+            settings,
+            carries,
+            connect_timeout,
+            history: 0,
+            stop: None,
+            pattern,
+        }
     }
 
-    /// Puts the channel under `namespace/`, apart from those of the same name elsewhere: tests,
-    /// simulators and robots on one machine do not meet. `""` is no namespace.
+    /// Puts the channel under `namespace/`, apart from channels of the same name elsewhere. Tests, simulators
+    /// and robots on one machine then do not meet. `""` is no namespace.
     ///
-    /// Without this, the environment variable `SHMCOMM_NAMESPACE` decides, if it is set.
+    /// Without this call, the environment variable `SHMCOMM_NAMESPACE` decides, if it is set.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// How long the end waits for a channel that is not there yet. Five seconds if not said;
-    /// [`Duration::ZERO`] looks once.
+    /// Puts the channel under another namespace *inside* of the namespace that applies otherwise: the one of the
+    /// environment, or the one of [`namespace`](Opener::namespace). Several calls nest, each inside of the one before.
+    /// `""` changes nothing.
+    ///
+    /// ```
+    /// # use shmcomm::{Channel, PubSub};
+    /// const IMU: Channel<PubSub<[f32; 6]>> = Channel::new("imu");
+    /// // With `SHMCOMM_NAMESPACE=test`, the first name would be `test/robot7/imu`.
+    /// assert!(IMU.open().sub_namespace("robot7").full_name().ends_with("robot7/imu"));
+    /// assert_eq!(IMU.open().namespace("sim").sub_namespace("robot7").full_name(), "sim/robot7/imu");
+    /// ```
+    pub fn sub_namespace(mut self, namespace: impl Into<String>) -> Self {
+        let namespace = namespace.into();
+        if !namespace.is_empty() {
+            self.sub_namespaces.push(namespace);
+        }
+        self
+    }
+
+    /// Opens the channel under another name, with the settings of the declaration. So one declaration serves many
+    /// channels of a kind. The name is relative to the namespace, like the declared one.
+    ///
+    /// A name that is not valid makes the call that opens an end return
+    /// [`InvalidName`](crate::ErrorKind::InvalidName). The rules are those of [`Channel::new`](super::Channel::new).
+    ///
+    /// ```
+    /// # use shmcomm::ErrorKind;
+    /// # unsafe { std::env::set_var("SHMCOMM_NAMESPACE", format!("doc-name-{}", std::process::id())) };
+    /// use shmcomm::channel;
+    ///
+    /// channel! {
+    ///     pub ImuFeed: PubSub<[f32; 6]> { name: "robot/imu", slots: 256 }
+    /// }
+    ///
+    /// for id in 0..3 {
+    ///     let publisher = ImuFeed::open().name(format!("robot{id}/imu")).publisher()?;
+    ///     assert!(publisher.name().ends_with(&format!("robot{id}/imu")));
+    ///     assert_eq!(publisher.stats().slots, 256);
+    /// }
+    /// let error = ImuFeed::open().name("robot 7/imu").publisher().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidName);
+    /// # Ok::<(), shmcomm::Error>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the time for which the end waits for a channel that does not exist yet. The default is five
+    /// seconds; [`Duration::ZERO`] checks once.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How many messages the channel holds: a power of two from 2 to 1,048,576. Only whoever creates the
-    /// channel decides.
+    /// Gives the end this handle. Its [`stop`](StopHandle::stop) ends the blocking calls of the end, and the
+    /// wait while it opens. One handle may be given to any number of ends.
+    ///
+    /// Without this call, each end has its own handle: `stop_handle()`.
+    pub fn stop(mut self, handle: &StopHandle) -> Self {
+        self.stop = Some(handle.clone());
+        self
+    }
+
+    /// Sets the number of messages that the channel holds: a power of two from 2 to 1,048,576. The end that
+    /// creates the channel decides; another end takes the segment as it is, with a warning.
     pub fn slots(mut self, slots: usize) -> Self {
         self.settings.slots = slots;
+        self.settings.asked = self.settings.asked.and(Requested::SLOTS);
         self
     }
 
-    /// How many bytes a message may take, at most 2 GiB. Only whoever creates the channel decides.
+    /// Sets the maximum size of a message in bytes, at most 2 GiB. The end that creates the channel decides;
+    /// another end takes the segment as it is, with a warning.
     pub fn slot_size(mut self, bytes: usize) -> Self {
         self.settings.slot_size = bytes;
+        self.settings.asked = self.settings.asked.and(Requested::SLOT_SIZE);
         self
     }
 
-    /// How many ends may be open at one time, 2 to 4096. Only whoever creates the channel decides.
+    /// Sets the number of ends that may be open at one time, 2 to 4096. The end that creates the channel
+    /// decides; another end takes the segment as it is, with a warning.
     pub fn seats(mut self, seats: usize) -> Self {
         self.settings.seats = seats;
+        self.settings.asked = self.settings.asked.and(Requested::SEATS);
         self
     }
 
-    /// The full name: namespace, `/`, name.
+    /// Returns the full name: namespaces and name, joined by `/`.
     pub fn full_name(&self) -> String {
-        let namespace = match &self.namespace {
+        let outer = match &self.namespace {
             Some(namespace) => namespace.into(),
             None => std::env::var_os(NAMESPACE_VARIABLE).unwrap_or_default().to_string_lossy().into_owned(),
         };
-        if namespace.is_empty() { self.name.clone().into() } else { format!("{namespace}/{}", self.name) }
+        let outer = Some(outer).filter(|namespace| !namespace.is_empty());
+        let namespaces = outer.iter().chain(&self.sub_namespaces).map(String::as_str);
+        namespaces.chain([&*self.name]).collect::<Vec<_>>().join("/")
     }
 
     pub(super) fn spec(self, pattern: Pattern) -> Result<Spec, Error> {
-        let (name, Carries { format, first, second }) = (self.full_name(), self.carries);
-        let Settings { slots, slot_size, seats, publishers, redeliver, overflow, patience, expect_every } =
-            self.settings;
+        let (name, MessageInfo { format, first, second }) = (self.full_name(), self.carries);
+        let Settings {
+            slots,
+            slot_size,
+            seats,
+            publishers,
+            redeliver,
+            overflow,
+            patience,
+            expect_every,
+            asked,
+        } = self.settings;
         let invalid = |message| Err(Error::new(ErrorKind::InvalidGeometry, name.clone(), message));
         if publishers > 1 && overflow == Overflow::Wait {
             return invalid(format!(
-                "{publishers} publishers, and `overflow: Wait`; only one can wait for its subscribers: \
-                 take `publishers` 1, or `overflow: Overwrite`"
+                "{publishers}, and `overflow: Wait`; only one can wait for its subscribers: \
+                 take `publishers` 1, or `overflow: Overwrite`",
+                publishers = count(publishers, "publisher")
             ));
         }
         if slot_size == 0 {
             return invalid(match format {
-                Format::Tail => "how long may a tail be? give it a `max_len`".into(),
-                _ => "how long may a message be? give it a `slot_size`, in bytes".into(),
+                Format::Tail => "the longest tail is not set; give the channel a `max_len`".into(),
+                _ => "the longest message is not set; give the channel a `slot_size`, in bytes".into(),
             });
         }
-        for Part { schema, .. } in
+        for TypeInfo { schema, .. } in
             [Some(first), second.filter(|_| format != Format::Tail)].into_iter().flatten()
         {
             if let Some(schema) = schema.filter(|schema| schema.size > slot_size) {
                 let (message, size) = (schema.name, schema.size);
                 return invalid(format!(
-                    "message `{message}` takes {size} bytes, but the slots hold {slot_size}; \
-                     make `slot_size` {size} or more"
+                    "message `{message}` takes {size_bytes}, but the slots hold {slot_size}; \
+                     make `slot_size` {size} or more",
+                    size_bytes = count(size, "byte")
                 ));
             }
         }
         let parts = [Some(first), second].into_iter().flatten();
-        let parts: Vec<_> = parts.map(|part| part.json).filter(|json| !json.is_empty()).collect();
+        let parts: Vec<_> = parts.filter_map(|part| part.schema).map(json::text).collect();
         let (request_size, slot_size) = match pattern {
             Pattern::ReqRep => self.carries.exchange(slot_size),
             Pattern::PubSub | Pattern::PushPull => (0, slot_size),
         };
+        let schema = format!("[{}]", parts.join(","));
+        let resolve = first.schema.map(|first| {
+            let second = second.and_then(|part| part.schema);
+            Arc::new(ChannelTypes { pattern, format, first, second, texts: schema.clone() })
+                as Arc<dyn Resolve>
+        });
         Ok(Spec {
             pattern,
             format,
@@ -132,56 +233,64 @@ impl<P: ?Sized> Opener<P> {
             },
             fingerprint: first.fingerprint(),
             fingerprint2: second.map_or(0, |part| part.fingerprint()),
-            schema: format!("[{}]", parts.join(",")).into(),
+            schema: schema.into(),
             difference: crate::message::schema::first_difference,
+            resolve,
             connect_timeout: self.connect_timeout,
             history: self.history as u64,
             patience,
             expect_every: Some(expect_every).filter(|period| !period.is_zero()),
+            stop: self.stop,
+            asked,
             name,
         })
     }
 }
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
-    /// How many messages from before its joining a subscriber receives, as far as they are still there.
-    /// None if not said.
+    /// Sets the number of earlier messages that a new subscriber receives, if the segment still has them. The
+    /// default is 0.
     pub fn history(mut self, messages: usize) -> Self {
         self.history = messages;
         self
     }
 
-    /// How many publishers there may be at a time, 1 to 32: see
-    /// [`Channel::publishers`](super::Channel::publishers). Only whoever creates the channel decides.
+    /// Sets the number of publishers that may be open at one time, 1 to 32: see
+    /// [`Channel::publishers`](super::Channel::publishers). The end that creates the channel decides; another
+    /// end takes the segment as it is, with a warning.
     pub fn publishers(mut self, publishers: usize) -> Self {
         self.settings.publishers = publishers;
+        self.settings.asked = self.settings.asked.and(Requested::PUBLISHERS);
         self
     }
 
-    /// Whether the publisher waits for its subscribers or overwrites what they have not read. The publisher
-    /// decides; subscribers do as they find it.
+    /// Sets whether the publisher waits for its subscribers or overwrites messages that they have not read.
+    /// The publisher decides; subscribers adapt to the setting of the segment.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.overflow = overflow;
+        self.settings.asked = self.settings.asked.and(Requested::OVERFLOW);
         self
     }
 
-    /// How long this subscriber may hold up a publisher that waits, without receiving anything, before the
-    /// publisher goes on without it. It is then told `Lagged(n)`, and waited for again from its next receive
-    /// on. A publisher that waits in `send` goes on when that time is over; one that calls `try_send`, with its
-    /// next call.
+    /// Sets the stall timeout of this subscriber. A publisher that waits evicts a subscriber that has
+    /// received nothing for this time. The evicted subscriber is told `Lagged(n)`. The publisher waits for it
+    /// again from its next receive on. A publisher that waits in `send` evicts when the time is over; a
+    /// publisher that calls `try_send` evicts in its next call.
     ///
-    /// [`Duration::MAX`] is for ever: where not a single message may be lost, rather than the publisher getting
-    /// on. [`Duration::ZERO`] is an onlooker for whom the publisher does not wait at all: one that asks for the
-    /// [`latest`](crate::Subscriber::latest) now and then, or shows what it can.
+    /// [`Duration::MAX`] disables eviction: the publisher waits for ever, and not a single message is lost.
+    /// [`Duration::ZERO`] makes this subscriber an observer, for which the publisher never waits. It suits a
+    /// subscriber that asks for the [`latest`](crate::Subscriber::latest) now and then, or shows what it can.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
+        self.settings.asked = self.settings.asked.and(Requested::PATIENCE);
         self
     }
 
-    /// How often this subscriber expects a message. When a period passes without one, a receive answers
-    /// `Missed`: see [`TryRecvError::Missed`](crate::TryRecvError::Missed). [`Duration::ZERO`]: not at all.
+    /// Sets the deadline of this subscriber: the period within which it expects a message. When a period
+    /// passes without a message, a receive returns `Missed`: see
+    /// [`TryRecvError::Missed`](crate::TryRecvError::Missed). [`Duration::ZERO`] disables the deadline.
     ///
-    /// It takes a look at the clock a message, some 25 ns.
+    /// The deadline costs one clock read per message, about 25 ns.
     pub fn expect_every(mut self, period: Duration) -> Self {
         self.settings.expect_every = period;
         self
@@ -189,16 +298,17 @@ impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
 }
 
 impl<H, T> Opener<PubSub<H, [T]>> {
-    /// How many items a tail may have; the size of the slots follows. Only whoever creates the channel
-    /// decides.
+    /// Sets the number of items that a tail may have; the size of the slots follows. The end that creates the
+    /// channel decides; another end takes the segment as it is, with a warning.
     pub fn max_len(mut self, items: usize) -> Self {
         self.settings.slot_size = self.carries.size_with(items);
+        self.settings.asked = self.settings.asked.and(Requested::SLOT_SIZE);
         self
     }
 }
 
 impl<Q: ?Sized, R: ?Sized, F: ?Sized> Opener<ReqRep<Q, R, F>> {
-    /// Whether a request whose replier died goes to another one: see
+    /// Sets whether a request whose replier died goes to another replier: see
     /// [`Channel::redeliver`](super::Channel::redeliver).
     pub fn redeliver(mut self, redeliver: bool) -> Self {
         self.settings.redeliver = redeliver;
@@ -208,8 +318,9 @@ impl<Q: ?Sized, R: ?Sized, F: ?Sized> Opener<ReqRep<Q, R, F>> {
 
 impl<P: ?Sized> Clone for Opener<P> {
     fn clone(&self) -> Self {
-        let (name, namespace) = (self.name.clone(), self.namespace.clone());
-        Opener { name, namespace, ..*self }
+        let (name, stop) = (self.name.clone(), self.stop.clone());
+        let (namespace, sub_namespaces) = (self.namespace.clone(), self.sub_namespaces.clone());
+        Opener { name, namespace, sub_namespaces, stop, ..*self }
     }
 }
 

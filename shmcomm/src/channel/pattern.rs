@@ -1,10 +1,8 @@
-//! Patterns and formats: the types that say how messages are passed on, and what their bytes are.
+//! Patterns and formats: the types that say how messages are delivered and encoded.
 //!
-//! Owns the types and [`Carries`], which is what is left of them when a channel is opened.
+//! Owns the types and [`MessageInfo`] (message information), which remains of them when a channel is opened.
 
-#[cfg(any(feature = "msgpack", feature = "pickle"))]
-use crate::codec::Decode;
-use crate::codec::{self, Codec, Encode};
+use crate::codec::{self, Codec, Decode, Encode};
 use crate::layout::{Discipline, Exchange, Format};
 use crate::message::{Fixed, Schema, ShmMessage};
 use core::marker::PhantomData;
@@ -21,7 +19,7 @@ pub struct PushPull<M: ?Sized, F: ?Sized = Fixed>(PhantomData<M>, PhantomData<F>
 /// Request/reply: every request `Q` gets one reply `R`.
 pub struct ReqRep<Q: ?Sized, R: ?Sized, F: ?Sized = Fixed>(PhantomData<Q>, PhantomData<R>, PhantomData<F>);
 
-/// A pattern together with messages that can travel on it.
+/// A pattern together with messages that it can deliver.
 #[diagnostic::on_unimplemented(
     message = "a message of `{Self}` has no fixed layout, which a channel needs unless it names a codec",
     label = "not all of its messages are `ShmMessage`s",
@@ -30,22 +28,23 @@ pub struct ReqRep<Q: ?Sized, R: ?Sized, F: ?Sized = Fixed>(PhantomData<Q>, Phant
 )]
 pub trait Pattern: sealed::Sealed {
     #[doc(hidden)]
-    const CARRIES: Carries;
+    const CARRIES: MessageInfo;
 }
 
-/// A format that can carry an `M`.
+/// A format that can encode an `M`.
 #[diagnostic::on_unimplemented(
     message = "`{M}` cannot travel as `{Self}`",
     label = "needs what `{Self}` asks for",
     note = "`Msgpack` and `Pickle` ask for serde's `Serialize` and `Deserialize`, and are features of `shmcomm`",
-    note = "`Fixed` asks for `#[derive(ShmMessage)]`; `Bytes` asks for `AsRef<[u8]>`"
+    note = "`Fixed` asks for `#[derive(ShmMessage)]`; `Bytes` asks for `[u8]`, `str`, \
+            or a type with `AsRef<[u8]>` and `TryFrom<Vec<u8>>`"
 )]
 pub trait Carry<M: ?Sized> {
     #[doc(hidden)]
-    const CARRIES: Carries;
+    const CARRIES: MessageInfo;
 }
 
-/// A [`ShmMessage`] in a place that takes nothing else: the words of the error about others.
+/// A [`ShmMessage`] when only a fixed layout is possible: the text of the compile error about other types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no fixed layout, which a channel needs unless it names a codec",
     label = "not a `ShmMessage`",
@@ -54,14 +53,14 @@ pub trait Carry<M: ?Sized> {
 )]
 pub trait FixedMessage {
     #[doc(hidden)]
-    const CARRIES: Carries;
+    const CARRIES: MessageInfo;
 }
 #[diagnostic::do_not_recommend]
 impl<M: ShmMessage> FixedMessage for M {
-    const CARRIES: Carries = Carries::fixed::<M>();
+    const CARRIES: MessageInfo = MessageInfo::fixed::<M>();
 }
 
-/// As [`FixedMessage`], for the items of a tail.
+/// A [`ShmMessage`] as an item of a tail: the text of the compile error about other types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no fixed layout, so it cannot be an item of a tail",
     label = "not a `ShmMessage`",
@@ -69,40 +68,40 @@ impl<M: ShmMessage> FixedMessage for M {
 )]
 pub trait TailItem {
     #[doc(hidden)]
-    const CARRIES: Carries;
+    const CARRIES: MessageInfo;
 }
 #[diagnostic::do_not_recommend]
 impl<M: ShmMessage> TailItem for M {
-    const CARRIES: Carries = Carries::fixed::<M>();
+    const CARRIES: MessageInfo = MessageInfo::fixed::<M>();
 }
 
 #[diagnostic::do_not_recommend]
 impl<M: ShmMessage> Carry<M> for Fixed {
-    const CARRIES: Carries = Carries::fixed::<M>();
+    const CARRIES: MessageInfo = MessageInfo::fixed::<M>();
 }
 
 #[diagnostic::do_not_recommend]
 impl<H: ShmMessage, T: ShmMessage> Carry<H> for [T] {
-    const CARRIES: Carries = Carries::fixed::<H>().with_tail(Carries::fixed::<T>());
+    const CARRIES: MessageInfo = MessageInfo::fixed::<H>().with_tail(MessageInfo::fixed::<T>());
 }
 
 #[diagnostic::do_not_recommend]
 impl<M: ?Sized> Carry<M> for codec::Bytes
 where
-    codec::Bytes: Encode<M>,
+    codec::Bytes: Encode<M> + Decode<M>,
 {
-    const CARRIES: Carries = Carries::encoded::<codec::Bytes>();
+    const CARRIES: MessageInfo = MessageInfo::encoded::<codec::Bytes>();
 }
 
 macro_rules! serde_codecs {
     ($($feature:literal $Codec:ident),*) => {$(
         #[cfg(feature = $feature)]
         #[diagnostic::do_not_recommend]
-        impl<M> Carry<M> for codec::$Codec
+        impl<M: ?Sized> Carry<M> for codec::$Codec
         where
             codec::$Codec: Encode<M> + Decode<M>,
         {
-            const CARRIES: Carries = Carries::encoded::<codec::$Codec>();
+            const CARRIES: MessageInfo = MessageInfo::encoded::<codec::$Codec>();
         }
     )*};
 }
@@ -110,17 +109,17 @@ serde_codecs!("msgpack" Msgpack, "pickle" Pickle);
 
 #[diagnostic::do_not_recommend]
 impl<M: ?Sized, F: Carry<M> + ?Sized> Pattern for PubSub<M, F> {
-    const CARRIES: Carries = F::CARRIES;
+    const CARRIES: MessageInfo = F::CARRIES;
 }
 
 #[diagnostic::do_not_recommend]
 impl<M: ?Sized, F: Carry<M> + ?Sized> Pattern for PushPull<M, F> {
-    const CARRIES: Carries = F::CARRIES;
+    const CARRIES: MessageInfo = F::CARRIES;
 }
 
 #[diagnostic::do_not_recommend]
 impl<Q: ?Sized, R: ?Sized, F: Carry<Q> + Carry<R> + ?Sized> Pattern for ReqRep<Q, R, F> {
-    const CARRIES: Carries = <F as Carry<Q>>::CARRIES.and(<F as Carry<R>>::CARRIES);
+    const CARRIES: MessageInfo = <F as Carry<Q>>::CARRIES.and(<F as Carry<R>>::CARRIES);
 }
 
 mod sealed {
@@ -130,52 +129,51 @@ mod sealed {
     impl<Q: ?Sized, R: ?Sized, F: ?Sized> Sealed for super::ReqRep<Q, R, F> {}
 }
 
-/// What the messages of a channel are, without their types.
+/// Description of the messages of a channel, without their types.
 #[derive(Clone, Copy, Debug)]
-pub struct Carries {
+pub struct MessageInfo {
     pub(super) format: Format,
     /// The message, the request, or the header.
-    pub(super) first: Part,
+    pub(super) first: TypeInfo,
     /// The reply, or an item of the tail.
-    pub(super) second: Option<Part>,
+    pub(super) second: Option<TypeInfo>,
 }
 
-/// One type of message. Nothing is known of it here if a codec encodes it.
+/// Description of one message type. It is empty if a codec encodes the type.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(super) struct TypeInfo {
     pub(super) schema: Option<&'static Schema>,
-    pub(super) json: &'static str,
-    /// Bytes that an encoded one takes at most, where that is known.
+    /// Maximum encoded size in bytes, if it is known.
     pub(super) longest: Option<usize>,
 }
 
-impl Carries {
+impl MessageInfo {
     pub(super) const fn fixed<M: ShmMessage>() -> Self {
-        let first = Part { schema: Some(M::SCHEMA), json: M::SCHEMA_JSON, longest: None };
-        Carries { format: Format::Fixed, first, second: None }
+        let first = TypeInfo { schema: Some(M::SCHEMA), longest: None };
+        MessageInfo { format: Format::Fixed, first, second: None }
     }
 
     const fn encoded<C: Codec>() -> Self {
         let Some(format) = Format::from_u32(C::ID) else {
             panic!("each codec is a format");
         };
-        Carries { format, first: Part { schema: None, json: "", longest: None }, second: None }
+        MessageInfo { format, first: TypeInfo { schema: None, longest: None }, second: None }
     }
 
-    /// The same, known to take at most so many bytes.
+    /// Returns the description with the maximum encoded size in bytes.
     pub(super) const fn at_most(self, longest: Option<usize>) -> Self {
-        Carries { first: Part { longest, ..self.first }, ..self }
+        MessageInfo { first: TypeInfo { longest, ..self.first }, ..self }
     }
 
-    pub(super) const fn with_tail(self, items: Carries) -> Self {
-        Carries { format: Format::Tail, second: Some(items.first), ..self }
+    pub(super) const fn with_tail(self, items: MessageInfo) -> Self {
+        MessageInfo { format: Format::Tail, second: Some(items.first), ..self }
     }
 
-    pub(super) const fn and(self, reply: Carries) -> Self {
-        Carries { second: Some(reply.first), ..self }
+    pub(super) const fn and(self, reply: MessageInfo) -> Self {
+        MessageInfo { second: Some(reply.first), ..self }
     }
 
-    /// Bytes of the longest message; `None` if it has none of its own.
+    /// Returns the size of the longest message in bytes; `None` for a tail or an unknown encoded size.
     pub(super) const fn size(&self) -> Option<usize> {
         if matches!(self.format, Format::Tail) {
             return None;
@@ -190,12 +188,13 @@ impl Carries {
         }
     }
 
-    /// Whether each message has another one for a reply.
+    /// Returns `true` if each message has a reply.
     pub(super) const fn is_exchange(&self) -> bool {
         self.second.is_some() && !matches!(self.format, Format::Tail)
     }
 
-    /// Bytes of the longest request, and of a slot for it with its reply, where one message takes `slot_size`.
+    /// Returns the maximum size of a request, and the slot size for a request with its reply, both in bytes.
+    /// A message takes `slot_size` bytes unless its layout is fixed.
     pub(super) fn exchange(&self, slot_size: usize) -> (usize, usize) {
         let sizes = (self.first.schema, self.second.and_then(|second| second.schema));
         let (request, reply) = match sizes {
@@ -207,7 +206,7 @@ impl Carries {
         (request, slot.max(slot_size))
     }
 
-    /// Where a slot has to start for its message to be aligned.
+    /// Returns the alignment of the messages in bytes.
     pub(super) const fn align(&self) -> usize {
         let first = self.first.align();
         match &self.second {
@@ -216,15 +215,15 @@ impl Carries {
         }
     }
 
-    /// Header and item, where there is a tail.
+    /// Returns the schemas of header and item if the format has a tail.
     pub(super) const fn tail(&self) -> Option<(&'static Schema, &'static Schema)> {
         match (self.format, self.first.schema, self.second) {
-            (Format::Tail, Some(header), Some(Part { schema: Some(item), .. })) => Some((header, item)),
+            (Format::Tail, Some(header), Some(TypeInfo { schema: Some(item), .. })) => Some((header, item)),
             _ => None,
         }
     }
 
-    /// Bytes of a header with `max_len` items; the header itself where there is no tail.
+    /// Returns the size in bytes of a header with `max_len` items; 0 if there is no tail.
     pub(super) const fn size_with(&self, max_len: usize) -> usize {
         match self.tail() {
             Some((header, item)) => {
@@ -235,8 +234,8 @@ impl Carries {
     }
 }
 
-impl Part {
-    /// As its author calls it; nothing if a codec encodes it.
+impl TypeInfo {
+    /// Returns the name that the author gave the type; empty if a codec encodes it.
     pub(super) const fn name(&self) -> &'static str {
         match self.schema {
             Some(schema) => schema.name,
@@ -244,7 +243,7 @@ impl Part {
         }
     }
 
-    /// Bytes of the longest message of this type, if they are known.
+    /// Returns the size of the longest message of this type in bytes, if it is known.
     pub(super) const fn size(&self) -> Option<usize> {
         match self.schema {
             Some(schema) => Some(schema.size),

@@ -1,23 +1,37 @@
-//! What an expansion of `channel!` with `wire: Python` calls. Not public API.
+//! Items that an expansion of `channel!` with `wire: Python` uses. Not public API.
 
+pub use std::string::String;
 pub use std::vec::Vec;
 
-use super::pattern::Carries;
+use super::pattern::MessageInfo;
 use crate::message::text::Text;
 use crate::python::{self, Options};
 
-/// Bytes of a slot that are the length of its message.
+/// Bytes of the length prefix of a slot.
 const PREFIX: usize = 4;
 const MAX: usize = u32::MAX as usize;
 
-/// A name that Python can use.
+/// Checks that Python can use the name.
 #[track_caller]
 pub const fn name(who: &str, name: &str) {
     if let Some(problem) = python::name_problem(name) {
-        let text =
-            Text::new().code(who).str(": \"").str(name).str("\" is no name of a channel with Python: ");
-        text.str(problem).str("\nuse letters, digits, `_`, `-` and `.`, at most 243 bytes").panic();
+        refuse(who, name, problem, 243);
     }
+}
+
+/// Checks that Python can use the name for a queue.
+#[track_caller]
+pub const fn queue_name(who: &str, name: &str) {
+    if let Some(problem) = python::queue_name_problem(name) {
+        refuse(who, name, problem, 229);
+    }
+}
+
+#[track_caller]
+const fn refuse(who: &str, name: &str, problem: &str, most: usize) -> ! {
+    let text = Text::new().code(who).str(": \"").str(name).str("\" is no name of a channel with Python: ");
+    let text = text.str(problem).str("\nuse letters, digits, `_`, `-` and `.`, at most ");
+    text.bytes(most).panic()
 }
 
 #[track_caller]
@@ -28,9 +42,9 @@ pub const fn slots(who: &str, slots: usize) {
     }
 }
 
-/// The first message of `carries` fits into slots of that size.
+/// Checks that the first message of `carries` fits into slots of `slot_size` bytes.
 #[track_caller]
-pub const fn fits(who: &str, message: &str, carries: Carries, slot_size: usize) {
+pub const fn fits(who: &str, message: &str, carries: MessageInfo, slot_size: usize) {
     if slot_size <= PREFIX {
         let text = Text::new().str("a slot of channel ").code(who).str(" takes at least 5 bytes, not ");
         text.num(slot_size).str("\n4 of them are the length of its message").panic();
@@ -53,9 +67,10 @@ pub const fn fits(who: &str, message: &str, carries: Carries, slot_size: usize) 
     }
 }
 
-/// What a slot takes if the declaration does not say: what its message takes, or what Python has. If a
-/// codec encodes the message, what Python has is enough unless the longest needs more.
-pub const fn slot_size(carries: Carries, of_python: usize) -> usize {
+/// Returns the default slot size in bytes: the size of the message with its prefix, or the default of the
+/// Python library. If a codec encodes the message, the default of Python applies unless the longest message
+/// needs more.
+pub const fn slot_size(carries: MessageInfo, of_python: usize) -> usize {
     match carries.size() {
         Some(size) if carries.first.schema.is_none() && size.saturating_add(PREFIX) <= of_python => of_python,
         Some(size) => size.saturating_add(PREFIX),
@@ -63,7 +78,7 @@ pub const fn slot_size(carries: Carries, of_python: usize) -> usize {
     }
 }
 
-/// What the ends of a declared channel are opened with.
+/// Returns the options that open the ends of a declared channel.
 pub fn options(defaults: Options, slots: usize, slot_size: usize) -> Options {
     Options { slots: slots as u64, slot_size: slot_size as u64, ..defaults }
 }

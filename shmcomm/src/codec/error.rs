@@ -3,24 +3,25 @@
 //! Owns their wording, in Python's names for things, because one end of the wire is often Python.
 //! Calls nothing; never carries more than a short excerpt of the message.
 
+use crate::plural::count;
 use std::fmt;
 
-/// Why a message was not encoded.
+/// Reason why a message was not encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The encoded message does not fit into the slot.
     TooLong {
-        /// Bytes that the encoded message takes, exactly.
+        /// Exact number of bytes that the encoded message takes.
         needed: usize,
-        /// Bytes that there was room for.
+        /// Number of bytes that the slot holds.
         capacity: usize,
     },
     /// The format, or Python at the other end, cannot hold this message.
     Refused {
-        /// The way to the value, such as `.poses[3].x`; empty for the message itself.
+        /// Path to the value, such as `.poses[3].x`; empty for the message itself.
         path: String,
-        /// What is wrong with it, and what to do instead.
+        /// Fault of the value, and the remedy.
         reason: String,
     },
 }
@@ -29,7 +30,11 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { needed, capacity } => {
-                write!(f, "the encoded message takes {needed} bytes, but there is room for {capacity}")
+                write!(
+                    f,
+                    "the encoded message takes {needed}, but there is room for {capacity}",
+                    needed = count(*needed, "byte")
+                )
             }
             Self::Refused { path, reason } if path.is_empty() => f.write_str(reason),
             Self::Refused { path, reason } => write!(f, "{path}: {reason}"),
@@ -39,7 +44,7 @@ impl fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-/// What kind of fault a [`DecodeError`] reports.
+/// Kind of fault that a [`DecodeError`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
@@ -49,17 +54,19 @@ pub enum DecodeErrorKind {
     Trailing,
     /// The bytes are not what the format allows.
     Malformed,
-    /// The message is well formed, but needs code, or a type this crate does not read.
+    /// The bytes are a message in another format than the declared one, which the error names.
+    Mismatch,
+    /// The message is well formed, but needs code, or a type that this crate does not read.
     Unsupported,
     /// The message is nested too deep, or would grow too large in memory.
     Limit,
     /// The message contains itself.
     Cyclic,
-    /// The message is fine, but is not of the type that was asked for.
+    /// The message is well formed, but is not of the requested type.
     Type,
 }
 
-/// Why bytes were not decoded into a message.
+/// Reason why bytes were not decoded into a message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DecodeError(pub(super) Box<Inner>);
 
@@ -72,25 +79,42 @@ pub(super) struct Inner {
 }
 
 impl DecodeError {
-    /// What kind of fault it is.
+    /// Makes the error of bytes that are not UTF-8 from `offset` on.
+    pub(super) fn not_text(offset: usize) -> Self {
+        let reason = "the bytes are no UTF-8 text".to_owned();
+        Self(Box::new(Inner {
+            kind: DecodeErrorKind::Malformed,
+            path: String::new(),
+            reason,
+            offset: Some(offset),
+        }))
+    }
+
+    /// Makes the error of `len` bytes that do not make an `M`.
+    pub(super) fn other_type<M>(len: usize) -> Self {
+        let reason = format!("{len}: no `{}`", core::any::type_name::<M>(), len = count(len, "byte"));
+        Self(Box::new(Inner { kind: DecodeErrorKind::Type, path: String::new(), reason, offset: None }))
+    }
+
+    /// Returns the kind of fault.
     #[must_use]
     pub fn kind(&self) -> DecodeErrorKind {
         self.0.kind
     }
 
-    /// The way to the value that is wrong, such as `.poses[3].x`; empty for the message itself.
+    /// Returns the path to the wrong value, such as `.poses[3].x`; empty for the message itself.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.0.path
     }
 
-    /// What is wrong, without the path.
+    /// Returns the text of the fault, without the path. Control characters of the message are escaped.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.0.reason
     }
 
-    /// The byte of the message at which the fault shows, where that is known.
+    /// Returns the index of the byte at which the fault shows, if it is known.
     #[must_use]
     pub fn offset(&self) -> Option<usize> {
         self.0.offset

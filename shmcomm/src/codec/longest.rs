@@ -1,21 +1,22 @@
-//! How long an encoded message gets at most, from the schema of its type.
+//! Maximum size of an encoded message, from the schema of its type.
 //!
-//! Owns what each kind of value takes in msgpack and in pickle, which it has from `guard` and `ser`:
-//! whoever changes what they write changes it here. Calls [`Schema`]; never looks at a value.
+//! Owns the size of each kind of value in msgpack and in pickle. `guard` and `ser` define these sizes: a
+//! change of their output needs a change here. Calls [`Schema`]; never reads a value.
 //!
-//! It is a bound for what serde's derives write. They can be told to write something else, so a type
-//! whose derive saw such words (`Schema::encoded_otherwise`) has no bound, nor has what contains it.
+//! The result is a bound for the output of serde's derives. Attributes can change this output. A type whose
+//! derive saw such attributes (`Schema::encoded_otherwise`) therefore has no bound, nor has a type that
+//! contains it.
 
 use crate::message::{Kind, Prim, Schema, ShmMessage};
 
 #[cfg(feature = "msgpack")]
 impl super::Msgpack {
-    /// Bytes that an encoded `M` takes at most, if its type tells: one made of numbers, arrays, inline
-    /// types and structs of these, whose `Serialize` is derived.
+    /// Returns the maximum size of an encoded `M` in bytes, if its type determines it. Such a type consists
+    /// of numbers, arrays, inline types and structs of these, with a derived `Serialize`.
     ///
-    /// `None` for a type, or one that contains a type, with `#[serde(…)]` or `#[shm(rename = "…")]`
-    /// attributes, since it is encoded in another form or under other names. What a `Serialize`
-    /// written by hand makes of its type is beyond what this can know.
+    /// Returns `None` for a type with `#[serde(…)]` or `#[shm(rename = "…")]` attributes, or a type that
+    /// contains one. Such a type is encoded in another form or under other names. A hand-written `Serialize`
+    /// is beyond this analysis.
     ///
     /// ```
     /// use shmcomm::{ShmMessage, ShmString, codec::Msgpack};
@@ -37,13 +38,14 @@ impl super::Msgpack {
 
 #[cfg(feature = "pickle")]
 impl super::Pickle {
-    /// Bytes that an encoded `M` takes at most, if its type tells: as [`Msgpack::max_size`].
+    /// Returns the maximum size of an encoded `M` in bytes, if its type determines it: as
+    /// [`Msgpack::max_size`].
     ///
     /// [`Msgpack::max_size`]: crate::codec::Msgpack
     #[must_use]
     pub const fn max_size<M: ShmMessage>() -> Option<usize> {
         match longest(M::SCHEMA, Form::Pickle, false) {
-            // The number of the protocol and the frame before it, the end behind it.
+            // The prefix is the protocol number and the frame; the suffix is the end.
             Some(size) => Some(size.saturating_add(11 + 1)),
             None => None,
         }
@@ -57,7 +59,7 @@ enum Form {
     Pickle,
 }
 
-/// A value, in a list of the message or not: there, pickle remembers the names of fields.
+/// Returns the maximum size of a value. In a list of the message, pickle memoizes the names of fields.
 const fn longest(schema: &Schema, form: Form, in_list: bool) -> Option<usize> {
     if schema.is_encoded_otherwise() {
         return None;
@@ -67,7 +69,7 @@ const fn longest(schema: &Schema, form: Form, in_list: bool) -> Option<usize> {
         Kind::Timestamp => Some(number(Prim::I64, form)),
         Kind::Bool | Kind::Pad => Some(1),
         Kind::Char => Some(text(4, form)),
-        Kind::Opaque { .. } => None,
+        Kind::Opaque { .. } | Kind::Choice { .. } | Kind::Std(_) => None,
         Kind::Str { capacity } => Some(text(*capacity, form)),
         Kind::Enum { variants, .. } => {
             let (mut most, mut i) = (0, 0);
@@ -81,14 +83,14 @@ const fn longest(schema: &Schema, form: Form, in_list: bool) -> Option<usize> {
         Kind::Array { item, len } => {
             let around = match (form, *len) {
                 (Form::Msgpack, len) => head(len),
-                // Up to three items collect themselves; more are marked, too.
+                // Up to three items need one opcode; more items also need a mark.
                 (Form::Pickle, ..=3) => 1,
                 (Form::Pickle, _) => 2,
             };
             items(item, *len, around, form, in_list)
         }
         Kind::List { item, capacity, .. } => items(item, *capacity, around(*capacity, form), form, true),
-        // A value needs a byte at least, and `None` one at most.
+        // A value needs at least one byte, and `None` at most one.
         Kind::Maybe { item, .. } => longest(item, form, in_list),
         Kind::Struct { fields } => {
             let (mut size, mut i) = (around(fields.len(), form), 0);
@@ -109,16 +111,16 @@ const fn items(item: &Schema, len: usize, around: usize, form: Form, in_list: bo
     }
 }
 
-/// What stands around the items of a list or a dict.
+/// Returns the bytes around the items of a list or a dict.
 const fn around(len: usize, form: Form) -> usize {
     match form {
         Form::Msgpack => head(len),
-        // One opcode makes it, two more mark and collect what it holds.
+        // One opcode makes the container, two more mark and collect the items.
         Form::Pickle => 3,
     }
 }
 
-/// The head of a container in msgpack.
+/// Returns the size of the head of a container in msgpack.
 const fn head(len: usize) -> usize {
     match len {
         ..16 => 1,
@@ -133,7 +135,7 @@ const fn number(prim: Prim, form: Form) -> usize {
         (Form::Pickle, Prim::U8) => 2,
         (Form::Pickle, Prim::U16) => 3,
         (Form::Pickle, Prim::I8 | Prim::I16 | Prim::I32) => 5,
-        // What is no `i32` has a length, and a byte more than it if it has no sign.
+        // A number beyond `i32` is written with its length; an unsigned number has one byte more.
         (Form::Pickle, Prim::U32) => 2 + 5,
         (Form::Pickle, Prim::I64) => 2 + 8,
         (Form::Pickle, Prim::U64) => 2 + 9,
@@ -151,7 +153,7 @@ const fn text(len: usize, form: Form) -> usize {
     len.saturating_add(head)
 }
 
-/// The name of a field. In a list of pickle it is remembered, with a byte more, and then referred to.
+/// Returns the size of a field name. A list of pickle memoizes it, with one byte more, and then refers to it.
 const fn name(len: usize, form: Form, in_list: bool) -> usize {
     let text = text(len, form);
     match (form, in_list) {

@@ -1,11 +1,10 @@
-//! Codecs: how a message becomes the bytes of a slot where it has no fixed layout.
+//! Codecs: conversion of messages without fixed layout to the bytes of a slot.
 //!
-//! Owns the traits [`Codec`], [`Encode`] and [`Decode`] that the patterns call, the marker types
-//! that name a codec in a channel's type, and (by feature) the two formats an unmodified Python
-//! process speaks. Calls nothing of this crate but the schemas of messages, to know how long they get: it
-//! sees byte slices, never a slot or a segment.
-//! Never executes or imports what a message names, never trusts a length, never recurses deeper
-//! than a stated limit.
+//! Owns the traits [`Codec`], [`Encode`] and [`Decode`] that the patterns call, and the marker types that
+//! name a codec in a channel's type. Also owns (by feature) the two formats that an unmodified Python process
+//! reads. Of this crate it calls only the schemas of messages, for their maximum size: it sees byte slices,
+//! never a slot or a segment. Never executes or imports a name from a message, never trusts a length, never
+//! recurses deeper than a stated limit.
 //!
 //! | marker | bytes | feature |
 //! |---|---|---|
@@ -13,13 +12,17 @@
 //! | `Msgpack` | MessagePack as `msgpack.unpackb` reads it | `msgpack` |
 //! | `Pickle` | pickle protocol 5, as `pickle.dumps` writes it | `pickle` |
 //!
-//! Encoding writes straight into the slot and goes on counting where the slot ends, so that
-//! [`EncodeError::TooLong`] can say what would have been enough. Decoding expects a private copy:
-//! its input must not change under it.
+//! Encoding writes straight into the slot, and continues to count bytes beyond the end of the slot, so that
+//! [`EncodeError::TooLong`] can state the sufficient size. Decoding expects a private copy: its input must
+//! not change meanwhile.
 
 mod error;
+#[cfg(not(loom))]
+mod format;
 #[cfg(any(feature = "pickle", feature = "msgpack"))]
 mod longest;
+#[cfg(any(feature = "pickle", feature = "msgpack"))]
+pub(crate) mod mismatch;
 #[cfg(any(feature = "pickle", feature = "msgpack"))]
 mod report;
 #[cfg(any(feature = "pickle", feature = "msgpack"))]
@@ -27,23 +30,31 @@ mod sink;
 #[cfg(any(feature = "pickle", feature = "msgpack"))]
 mod value;
 
+use core::borrow::Borrow;
+
 #[cfg(feature = "msgpack")]
 pub mod msgpack;
 #[cfg(feature = "pickle")]
 pub mod pickle;
 
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
+#[cfg(not(loom))]
+pub use format::{Incoming, Outgoing};
+#[cfg(not(loom))]
+pub(crate) use format::{Room, View};
 #[cfg(any(feature = "pickle", feature = "msgpack"))]
 pub use value::{
-    BigInt, DType, Dict, Element, Endian, NdArray, NdView, Object, Opaque, ParseBigIntError, Scalar,
-    ShapeError, TimeUnit, Value, ValueIndex, WrongType,
+    BigInt, DType, Date, DateTime, Decimal, DefaultDict, Deque, Dict, Element, Endian, EnumMember, Ext,
+    Factory, FieldType, Fraction, Ip, IpClass, MsgpackTimestamp, NdArray, NdView, NoSuchValue, Object,
+    ObjectArray, Opaque, ParseBigIntError, PathClass, PyPath, Range, RecordField, RecordType, Records,
+    Scalar, ShapeError, Time, TimeDelta, TimeUnit, TimeZone, TypedArray, Uuid, Value, ValueIndex, WrongType,
 };
 
-/// A way to write messages as bytes, known by a number in the segment's header.
+/// A codec: a way to write messages as bytes, identified by a number in the segment's header.
 pub trait Codec {
-    /// The number in the segment's header. 0 is a fixed layout, which needs no codec.
+    /// Number in the segment's header. 0 is a fixed layout, which needs no codec.
     const ID: u32;
-    /// The name in error messages and listings.
+    /// Name in error messages and listings.
     const NAME: &'static str;
 }
 
@@ -53,24 +64,32 @@ pub trait Encode<M: ?Sized>: Codec {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::TooLong`] with the exact size where `out` is too short, or
-    /// [`EncodeError::Refused`] where the format cannot hold the message. After an error the
-    /// contents of `out` are unspecified.
+    /// Returns [`EncodeError::TooLong`] with the exact size if `out` is too short. Returns
+    /// [`EncodeError::Refused`] if the format cannot hold the message. After an error the contents of `out`
+    /// are unspecified.
     fn encode(message: &M, out: &mut [u8]) -> Result<usize, EncodeError>;
 }
 
 /// A codec that can read messages of type `M`.
-pub trait Decode<M>: Codec {
+pub trait Decode<M: ?Sized>: Codec {
+    /// Type of a received message: `M` itself if it has a size, otherwise its owned form, such as `Vec<u8>`
+    /// for `[u8]` and `String` for `str`.
+    type Owned: Borrow<M> + Into<Box<M>>;
+
     /// Reads one message that takes all of `bytes`, a private copy.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] where `bytes` is not exactly one well-formed message of type `M`. Hostile
-    /// bytes give an error in bounded time and memory.
-    fn decode(bytes: &[u8]) -> Result<M, DecodeError>;
+    /// Returns a [`DecodeError`] if `bytes` is not exactly one well-formed message of type `M`. Hostile bytes
+    /// return an error in bounded time and memory.
+    fn decode(bytes: &[u8]) -> Result<Self::Owned, DecodeError>;
 }
 
-/// The codec of raw bytes: the message is the payload.
+/// Codec of raw bytes: the message is the payload.
+///
+/// A message is `[u8]`, which is received as a `Vec<u8>`, or `str`, which is received as a `String`. Any
+/// other type that implements `AsRef<[u8]>` and `TryFrom<Vec<u8>>` is a message too: `Vec<u8>`, `Box<[u8]>`,
+/// `Arc<[u8]>`, `[u8; N]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bytes;
 
@@ -91,13 +110,34 @@ impl<M: AsRef<[u8]> + ?Sized> Encode<M> for Bytes {
     }
 }
 
-impl Decode<Vec<u8>> for Bytes {
+impl Decode<[u8]> for Bytes {
+    type Owned = Vec<u8>;
+
     fn decode(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         Ok(bytes.to_vec())
     }
 }
 
-/// The codec of MessagePack, with structs as maps. See [`msgpack`].
+impl Decode<str> for Bytes {
+    type Owned = String;
+
+    fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
+        match core::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(why) => Err(DecodeError::not_text(why.valid_up_to())),
+        }
+    }
+}
+
+impl<M: AsRef<[u8]> + TryFrom<Vec<u8>>> Decode<M> for Bytes {
+    type Owned = M;
+
+    fn decode(bytes: &[u8]) -> Result<M, DecodeError> {
+        M::try_from(bytes.to_vec()).map_err(|_| DecodeError::other_type::<M>(bytes.len()))
+    }
+}
+
+/// Codec of MessagePack, with structs as maps. See [`msgpack`].
 #[cfg(feature = "msgpack")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Msgpack;
@@ -117,12 +157,32 @@ impl<M: serde::Serialize + ?Sized> Encode<M> for Msgpack {
 
 #[cfg(feature = "msgpack")]
 impl<M: serde::de::DeserializeOwned> Decode<M> for Msgpack {
+    type Owned = M;
+
     fn decode(bytes: &[u8]) -> Result<M, DecodeError> {
-        msgpack::from_slice(bytes)
+        msgpack::from_slice(bytes).map_err(|error| mismatch::named::<Self>(error, bytes))
     }
 }
 
-/// The codec of Python's `pickle`: protocol 5 out, protocols 0 to 5 in. See [`pickle`].
+#[cfg(feature = "msgpack")]
+impl<T: serde::de::DeserializeOwned> Decode<[T]> for Msgpack {
+    type Owned = Vec<T>;
+
+    fn decode(bytes: &[u8]) -> Result<Vec<T>, DecodeError> {
+        msgpack::from_slice(bytes).map_err(|error| mismatch::named::<Self>(error, bytes))
+    }
+}
+
+#[cfg(feature = "msgpack")]
+impl Decode<str> for Msgpack {
+    type Owned = String;
+
+    fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
+        msgpack::from_slice(bytes).map_err(|error| mismatch::named::<Self>(error, bytes))
+    }
+}
+
+/// Codec of Python's `pickle`: writes protocol 5, reads protocols 0 to 5. See [`pickle`].
 #[cfg(feature = "pickle")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pickle;
@@ -142,7 +202,27 @@ impl<M: serde::Serialize + ?Sized> Encode<M> for Pickle {
 
 #[cfg(feature = "pickle")]
 impl<M: serde::de::DeserializeOwned> Decode<M> for Pickle {
+    type Owned = M;
+
     fn decode(bytes: &[u8]) -> Result<M, DecodeError> {
-        pickle::from_slice(bytes)
+        pickle::from_slice(bytes).map_err(|error| mismatch::named::<Self>(error, bytes))
+    }
+}
+
+#[cfg(feature = "pickle")]
+impl<T: serde::de::DeserializeOwned> Decode<[T]> for Pickle {
+    type Owned = Vec<T>;
+
+    fn decode(bytes: &[u8]) -> Result<Vec<T>, DecodeError> {
+        pickle::from_slice(bytes).map_err(|error| mismatch::named::<Self>(error, bytes))
+    }
+}
+
+#[cfg(feature = "pickle")]
+impl Decode<str> for Pickle {
+    type Owned = String;
+
+    fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
+        pickle::from_slice(bytes).map_err(|error| mismatch::named::<Self>(error, bytes))
     }
 }

@@ -1,17 +1,17 @@
-//! Where encoders write: a growing vector, or a slot that ends.
+//! Destinations of encoders: a growing vector, or a slot of fixed size.
 //!
-//! Owns the rule that a full slot does not stop an encoder: it goes on counting, so that the error
+//! Owns the rule that a full slot does not stop an encoder: the sink continues to count, so that the error
 //! can give the exact size. Calls nothing, never allocates for a slot.
 
 use super::EncodeError;
 
-/// A place to write encoded bytes to.
+/// Destination of encoded bytes.
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
-    /// Bytes put so far, written or not.
+    /// Returns the number of bytes put so far, written or not.
     #[cfg(feature = "pickle")]
     fn position(&self) -> usize;
-    /// Overwrites bytes that were put before; without effect where they were not written.
+    /// Overwrites bytes that were put before; has no effect on bytes that were not written.
     #[cfg(feature = "pickle")]
     fn patch(&mut self, at: usize, bytes: &[u8]);
 }
@@ -36,7 +36,7 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// A slice to fill from the front. What does not fit is counted and dropped.
+/// A slice that is filled from the front. Bytes that do not fit are counted and dropped.
 pub(crate) struct Bounded<'a> {
     out: &'a mut [u8],
     position: usize,
@@ -47,7 +47,7 @@ impl<'a> Bounded<'a> {
         Self { out, position: 0 }
     }
 
-    /// The number of bytes written, or how many there would have been.
+    /// Returns the number of bytes written, or the number that would have been needed.
     pub(crate) fn finish(self) -> Result<usize, EncodeError> {
         if self.position <= self.out.len() {
             Ok(self.position)

@@ -13,7 +13,7 @@
 //! `@3` acts at the third visit of a point of that name, and no more; `%10` at one visit in ten, by
 //! chance; without either, at every visit. `kill` and `stop` are the signals of these names; `abort`
 //! and `panic` are Rust's; `sleep` is for a millisecond if nothing else is said. All rules that name a
-//! point are looked at, in their order. Chance follows from `seed`, or else from the process id.
+//! point are checked, in their order. Chance follows from `seed`, or else from the process id.
 //!
 //! A plan that cannot be read ends the process: a fault that is never provoked proves nothing.
 
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_says_which_points_do_what_and_when() {
+    fn plan_selects_points_actions_and_visits() {
         let plan: Plan =
             "pub.claimed=kill@3; *=yield%10;seed=7;py.*=sleep:200;segment.left=panic".parse().unwrap();
         let rules: Vec<_> = plan.rules.iter().map(|r| (r.name.as_str(), r.action, r.when)).collect();

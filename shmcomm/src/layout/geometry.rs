@@ -1,78 +1,81 @@
 //! The sizes and offsets of one segment: computed at creation, checked at attach.
 //!
-//! Owns the arithmetic; every sum and product of numbers that come from a file is checked.
-//! Never reads a file or a mapping: it is given an [`Identity`] that was copied out.
+//! Owns the arithmetic; every sum and product of numbers that come from a file is checked. Calls
+//! `exchange`. Never reads a file or a mapping: it takes an [`Identity`] that was copied out.
 
-use super::{Discipline, Exchange, Identity, LINE, PAGE, Pattern, control, seat};
+use super::{Discipline, Exchange, Identity, LINE_PAIR, PAGE, Pattern, control, seat};
+use crate::plural::count;
 
-/// Fewest slots: one to read while the other is written.
+/// Smallest number of slots: one to read while the other is written.
 pub(crate) const MIN_SLOTS: u64 = 2;
-/// Most slots.
+/// Largest number of slots.
 pub(crate) const MAX_SLOTS: u64 = 1 << 20;
-/// Most payload bytes of a slot: the length is a u32, with room to spare.
+/// Largest payload capacity of a slot, in bytes: the length is a u32, with a margin.
 pub(crate) const MAX_SLOT_SIZE: u64 = 1 << 31;
-/// Most participants.
+/// Largest number of participants.
 pub(crate) const MAX_SEATS: u32 = 4096;
-/// Readers of a pinned ring: as many as a slot's state word has bits for.
+/// Largest number of readers of a pinned ring: the number of reader bits in a slot's state word.
 pub(crate) const PINNED_READERS: u32 = 56;
-/// Bytes from one state word of a slot to the next, and from the payload to the first: what different
-/// processes write at the same time.
-pub(crate) const STATE: u64 = LINE as u64;
-/// Bytes of an entry of the shared ring.
+/// Distance in bytes from one state word of a slot to the next, and from the payload to the first. It keeps
+/// apart words that different processes write at the same time.
+pub(crate) const STATE: u64 = LINE_PAIR as u64;
+/// Size of an entry of the multi-producer ring, in bytes.
 pub(crate) const ENTRY: u64 = 8;
-/// Most publishers at a time: as many as an entry of the shared ring can name.
+/// Largest number of publishers at a time: the number that an entry of the multi-producer ring can name.
 pub(crate) const MAX_PUBLISHERS: u32 = 32;
-/// Most bytes of the schema text.
+/// Largest size of the schema text, in bytes.
 pub(crate) const MAX_SCHEMA: u64 = 1 << 20;
 
-/// What is asked of a new segment.
+/// The parameters of a new segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) pattern: Pattern,
     pub(crate) slots: u64,
-    /// Payload bytes a slot holds.
+    /// Payload capacity of a slot, in bytes.
     pub(crate) slot_size: u64,
-    /// Bytes of the longest request, of `ReqRep`; else 0.
+    /// Size in bytes of the longest request, for `ReqRep`; otherwise 0.
     pub(crate) request_size: u64,
-    /// Alignment of the payload: a power of two, at most a page.
+    /// Alignment of the payload in bytes: a power of two, at most a page.
     pub(crate) align: u64,
     pub(crate) seats: u32,
-    /// Publishers at a time; 1 for the patterns that have none.
+    /// Number of publishers at a time; 1 for the patterns that have none.
     pub(crate) publishers: u32,
     pub(crate) schema_len: u64,
 }
 
-/// Where everything is.
+/// The sizes and offsets of a segment.
 ///
 /// Invariants, true of every value that [`Geometry::new`] or [`Geometry::check`] returned:
 /// 1. `slots` is a power of two between 2 and 2^20.
 /// 2. `stride` is a multiple of 64 and of `align`; `payload_offset + slot_size <= state_offset`, and
 ///    `payload_offset` is a multiple of 8 and of `align`. `state_offset + states * STATE <= stride`, and both
-///    are multiples of 128 where there are `states`.
-/// 3. Slot `i < slots_in_all` lies at `slots_offset + i * stride`, within `segment_size`. That is `slots`,
-///    but where several publish `publishers * own_slots`, and publisher `s` has those from `s * own_slots` on.
+///    are multiples of 128 if `states` is not 0.
+/// 3. Slot `i < slots_in_all` lies at `slots_offset + i * stride`, within `segment_size`. With one
+///    publisher `slots_in_all` is `slots`. With several it is `publishers * own_slots`, and publisher `s`
+///    has `own_slots` slots from `s * own_slots` on.
 /// 4. Seat `i < seats` lies at `seats_offset + i * seat::SIZE`, before the schema.
 /// 5. The schema ends before `slots_offset`, which is a multiple of the page.
-/// 6. Where several publish, `publishers < seats`, `slots` entries of 8 bytes lie from `entries_offset`, a
-///    multiple of the page, before `slots_offset`, and `own_slots <= 2 * slots`. Else `publishers` is 1.
-/// 7. Of `ReqRep`, `exchange` lies behind `request_size` bytes of payload, and its reply starts within `slot_size`.
-///    Else `request_size` is 0, and `exchange` is [`Exchange::NONE`].
+/// 6. With several publishers, `publishers < seats` and `own_slots <= 2 * slots`. `slots` entries of 8
+///    bytes lie from `entries_offset`, a multiple of the page, before `slots_offset`. Otherwise
+///    `publishers` is 1.
+/// 7. For `ReqRep`, `exchange` lies behind `request_size` bytes of payload, and its reply starts within
+///    `slot_size`. Otherwise `request_size` is 0, and `exchange` is [`Exchange::NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) discipline: Discipline,
     pub(crate) slots: u64,
     pub(crate) slot_size: u64,
     pub(crate) request_size: u64,
-    /// Where replies are.
+    /// Offsets of the reply and of its status word.
     pub(crate) exchange: Exchange,
     pub(crate) stride: u64,
     pub(crate) payload_offset: u64,
-    /// Where the first state word is, from the start of a slot; the stride, where there is none.
+    /// Offset in bytes of the first state word in a slot; the stride if there is none.
     pub(crate) state_offset: u64,
     pub(crate) slots_offset: u64,
     pub(crate) align: u64,
     pub(crate) publishers: u32,
-    /// Slots that each of several publishers has for itself.
+    /// Number of slots that each of several publishers has for itself.
     pub(crate) own_slots: u64,
     pub(crate) entries_offset: u64,
     pub(crate) seats: u32,
@@ -82,35 +85,34 @@ pub(crate) struct Geometry {
     pub(crate) segment_size: u64,
 }
 
-/// What is wrong with a shape or a header.
+/// The error in a shape or a header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GeometryError {
-    #[error("{0} slots; it takes a power of two from {MIN_SLOTS} to {MAX_SLOTS}")]
+    #[error("{slots}; it takes a power of two from {MIN_SLOTS} to {MAX_SLOTS}", slots = count(*.0, "slot"))]
     Slots(u64),
-    #[error("slots of {0} bytes; it takes 1 to {MAX_SLOT_SIZE}")]
+    #[error("slots of {bytes}; it takes 1 to {MAX_SLOT_SIZE}", bytes = count(*.0, "byte"))]
     SlotSize(u64),
     #[error(
-        "slots of {slot_size} bytes for requests of {request_size}; with its reply a request takes {needed} or more"
-    )]
+        "slots of {slot_size} for requests of {request_size}; with its reply a request takes {needed} or more", slot_size = count(*.slot_size, "byte"))]
     Exchange { request_size: u64, slot_size: u64, needed: u64 },
     #[error("payload alignment {0}; it takes a power of two up to {PAGE}")]
     Align(u64),
-    #[error("{0} seats; it takes 2 to {MAX_SEATS}")]
+    #[error("{seats}; it takes 2 to {MAX_SEATS}", seats = count(*.0, "seat"))]
     Seats(u32),
-    #[error("{0} publishers; it takes 1 to {MAX_PUBLISHERS}")]
+    #[error("{publishers}; it takes 1 to {MAX_PUBLISHERS}", publishers = count(*.0, "publisher"))]
     Publishers(u32),
-    #[error("{publishers} publishers on {seats} seats; it takes one seat more than publishers")]
+    #[error("{publishers} on {seats}; it takes one seat more than publishers", seats = count(*.seats, "seat"), publishers = count(*.publishers, "publisher"))]
     Crowded { publishers: u32, seats: u32 },
-    #[error("a schema of {0} bytes; it may have {MAX_SCHEMA}")]
+    #[error("a schema of {bytes}; it may have {MAX_SCHEMA}", bytes = count(*.0, "byte"))]
     Schema(u64),
-    #[error("`{field}` is {found}, which does not go with the other numbers: they make it {expected}")]
+    #[error("`{field}` is {found}, which contradicts the other fields: they imply {expected}")]
     Inconsistent { field: &'static str, found: u64, expected: u64 },
     #[error("`{field}` has the unknown value {found}")]
     Unknown { field: &'static str, found: u64 },
 }
 
 impl Geometry {
-    /// Lays out a segment.
+    /// Computes the layout of a segment.
     pub(crate) fn new(shape: Shape) -> Result<Self, GeometryError> {
         let large = shape.slot_size > super::COPIED_MAX;
         let discipline = match shape.pattern {
@@ -123,7 +125,7 @@ impl Geometry {
         Self::with(discipline, shape)
     }
 
-    /// Lays out a segment under a given discipline: a broadcast ring may have either.
+    /// Computes the layout of a segment under a given discipline: a broadcast ring may have either.
     pub(crate) fn with(discipline: Discipline, shape: Shape) -> Result<Self, GeometryError> {
         let Shape { pattern, slots, slot_size, request_size, align, seats, publishers, schema_len } = shape;
         if !slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&slots) {
@@ -148,21 +150,23 @@ impl Geometry {
         if publishers >= seats {
             return Err(GeometryError::Crowded { publishers, seats });
         }
-        // A pinned ring has no bit for more readers, and each may hold a slot: so many that two slots
-        // stay free, one to write and one to read. (One reader of two slots leaves one, which does.)
+        // A pinned ring has no bit for more readers, and each reader may pin a slot. Two slots must stay
+        // free, one to write and one to read. (In a ring of two slots one reader leaves one slot free,
+        // which is enough.)
         let seats = if discipline.pins() {
             let readers = PINNED_READERS.min((slots as u32).saturating_sub(2)).max(1);
             seats.min(readers + publishers)
         } else {
             seats
         };
-        // All that entries name, the one that is written, and what readers hold beyond.
+        // All slots that entries name, the slot that is written, and the further slots that readers may
+        // pin.
         let own_slots = match discipline {
             Discipline::SharedCopied => slots + 1,
             Discipline::SharedPinned => slots + 1 + u64::from(seats - publishers),
             _ => 0,
         };
-        // None of this overflows: the largest product is 2^26 slots of 2^31 + 2 pages.
+        // None of these overflows: the largest product is 2^26 slots of 2^31 + 2 pages.
         let payload_offset = (discipline.head() as u64).max(align);
         let end = payload_offset + slot_size;
         let (request_size, exchange) = if pattern == Pattern::ReqRep {
@@ -212,8 +216,8 @@ impl Geometry {
         })
     }
 
-    /// Checks a header that came from a file: every number must be the one that [`Geometry::new`]
-    /// computes from the few that are free.
+    /// Checks a header that came from a file. Every number must equal the number that [`Geometry::new`]
+    /// computes from the few independent numbers.
     pub(crate) fn check(identity: &Identity) -> Result<Self, GeometryError> {
         let unknown = |field, found: u32| GeometryError::Unknown { field, found: found.into() };
         let pattern =
@@ -251,21 +255,21 @@ impl Geometry {
         Ok(computed)
     }
 
-    /// Slots of all publishers together.
+    /// Returns the number of slots of all publishers together.
     pub(crate) fn slots_in_all(&self) -> u64 {
         if self.discipline.shared() { self.own_slots * u64::from(self.publishers) } else { self.slots }
     }
 
-    /// What the identity says of the number of publishers.
+    /// Returns the value of the identity's field for the number of publishers.
     pub(crate) fn publishers_field(&self) -> u32 {
         if self.discipline.shared() { self.publishers } else { 0 }
     }
 
-    /// Where seat `index` starts.
+    /// Returns the offset of seat `index`, in bytes.
     pub(crate) fn seat(&self, index: u32) -> usize {
         debug_assert!(index < self.seats);
         self.seats_offset as usize + index as usize * seat::SIZE
     }
 }
 
-const _: () = assert!(seat::SIZE == LINE);
+const _: () = assert!(seat::SIZE == LINE_PAIR);

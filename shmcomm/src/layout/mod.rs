@@ -1,8 +1,8 @@
 //! The byte layout of a segment, version 2.
 //!
-//! Owns every offset and size that two processes have to agree on (`docs/format.md` is the prose of
-//! this module; a test compares both with a golden dump), the [`Identity`] at the start of a segment,
-//! the arithmetic of [`Geometry`], and [`Region`], the bytes that a ring works on.
+//! Owns every offset and size that two processes must agree on, in these parts: the [`Identity`] at the
+//! start of a segment, the arithmetic of [`Geometry`], and [`Region`], the bytes that a ring works on.
+//! `docs/format.md` is the prose of this module; a test compares both with a golden dump. Calls nothing.
 //!
 //! Never opens, maps, waits or interprets a message.
 //!
@@ -12,16 +12,17 @@
 //!   2048  seats         one entry of 128 bytes for each participant
 //!      …  schema        JSON text of the message layout
 //!      …  entries       of a channel of several publishers; page-aligned, a word for each of `slots`
-//!      …  slots         page-aligned; `slots` times `stride` bytes, or so many for each publisher
+//!      …  slots         page-aligned; `stride` bytes for each of `slots`, or of the slots of each publisher
 //! ```
 //!
-//! All numbers are in the byte order of the machine: a segment never leaves it.
+//! All numbers are in the byte order of the machine, because a segment never leaves it.
 
 mod exchange;
 pub(crate) mod geometry;
-#[cfg(all(feature = "python", not(loom)))]
-pub(crate) mod python;
+mod identity;
 mod region;
+#[cfg(all(feature = "python", not(loom)))]
+pub(crate) mod v1;
 
 pub(crate) use exchange::Exchange;
 pub(crate) use geometry::{
@@ -32,20 +33,23 @@ pub(crate) use geometry::{
 pub(crate) use region::Heap;
 pub(crate) use region::{Line, Region, Words};
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-
-/// `1MMOCMHS` on disk: the magic of version 1 (PyPI `shm-comm`), which old readers look for first.
+/// `1MMOCMHS` on disk: the magic of version 1 (PyPI `shm-comm`), which old readers check first.
 pub(crate) const MAGIC: u64 = 0x5348_4D43_4F4D_4D31;
-/// This format.
+/// The version of this format.
 pub(crate) const VERSION: u64 = 2;
-/// The format of PyPI's `shm-comm` 1.0.0.
+/// The version of the format of PyPI's `shm-comm` 1.0.0.
 pub(crate) const VERSION_PYTHON: u64 = 1;
 
-/// Bytes that no two participants should write alternately: two cache lines, because x86 fetches
-/// them in pairs.
-pub(crate) const LINE: usize = 128;
-/// The unit of mapping that the slots are aligned to.
+/// Size of a cache line, in bytes.
+pub(crate) const CACHE_LINE: usize = 64;
+/// Distance in bytes between words that different participants write: two cache lines, because x86 fetches
+/// lines in pairs.
+pub(crate) const LINE_PAIR: usize = 128;
+/// The unit of mapping, in bytes, to which the slots are aligned.
 pub(crate) const PAGE: usize = 4096;
+
+/// Size of [`control::CHANNEL`], in bytes.
+pub(crate) const CHANNEL_LEN: usize = 200;
 
 /// Control words, as byte offsets into the segment.
 pub(crate) mod control {
@@ -55,31 +59,33 @@ pub(crate) mod control {
     pub(crate) const HEAD: usize = 384;
     /// u64, messages sent by senders that have left (queue).
     pub(crate) const MESSAGES: usize = 392;
-    /// u64, payload bytes published since creation; or, as `MESSAGES`, those of senders that have left. On
-    /// the line of `HEAD`: the same writer.
+    /// u64, payload bytes published since creation; or, like `MESSAGES`, payload bytes of senders that have
+    /// left. On the line of `HEAD`, because it has the same writer.
     pub(crate) const BYTES: usize = 400;
-    /// u64, positions that carry no message, since creation.
+    /// u64, number of positions without a message, since creation.
     pub(crate) const HOLES: usize = 408;
-    /// u64, a hint of the oldest position not acknowledged (queue).
+    /// u64, a hint of the oldest position that is not acknowledged (queue).
     pub(crate) const TAIL: usize = 512;
     /// u64, messages received by participants that have left (queue).
     pub(crate) const RECEIVED: usize = 520;
     /// u64, messages put back for another puller (queue).
     pub(crate) const REDELIVERED: usize = 528;
-    /// Event that receivers sleep on: three u32, see `wait`.
+    /// Event in which receivers sleep: three u32, see `wait`.
     pub(crate) const ITEMS: usize = 640;
-    /// Event that senders sleep on while the queue is full, like `ITEMS`.
+    /// Event in which senders sleep while the queue is full, like `ITEMS`.
     pub(crate) const ROOM: usize = 768;
-    /// Event that requesters sleep on, like `ITEMS`.
+    /// Event in which requesters sleep, like `ITEMS`.
     pub(crate) const REPLIES: usize = 896;
-    /// u64, how often a subscriber has come into the window of a channel whose publisher waits.
+    /// u64, number of times that a subscriber has entered the window of a channel whose publisher waits.
     pub(crate) const JOINS: usize = 1024;
-    /// The end of the control words; what lies between is reserved and zero.
+    /// Full name of the channel, padded with zeros.
+    pub(crate) const CHANNEL: usize = 1280;
+    /// The end of the control words. The bytes between them are reserved and zero.
     pub(crate) const END: usize = 2048;
 
     /// `STATE`: in use.
     pub(crate) const LIVE: u64 = 0;
-    /// `STATE`: another segment has the name now; whoever is attached should look for it.
+    /// `STATE`: another segment has the name now. Every attached participant should re-attach to it.
     pub(crate) const SUPERSEDED: u64 = 1;
 }
 
@@ -87,30 +93,30 @@ pub(crate) mod control {
 pub(crate) mod event {
     /// u32, not 0 while a participant that may sleep is registered.
     pub(crate) const MODE: usize = 0;
-    /// u32, not 0 while somebody sleeps, or is about to.
+    /// u32, not 0 while a participant sleeps, or is about to sleep.
     pub(crate) const WAITERS: usize = 4;
     /// u32, the futex: changes with every wake.
     pub(crate) const FUTEX: usize = 8;
 }
 
-/// A participant's entry, as byte offsets from its start. Only its participant writes it, but for what a
-/// publisher that waits does to [`WINDOW`](seat::WINDOW) and [`CUT`](seat::CUT).
+/// The entry of a participant, as byte offsets from its start. Only its participant writes it, except that
+/// a publisher that waits writes [`FLOW`](seat::FLOW) and [`EVICTIONS`](seat::EVICTIONS).
 pub(crate) mod seat {
-    /// Bytes of an entry.
-    pub(crate) const SIZE: usize = super::LINE;
+    /// Size of an entry, in bytes.
+    pub(crate) const SIZE: usize = super::LINE_PAIR;
     /// u32, 0 or the role: see `segment::Role`.
     pub(crate) const ROLE: usize = 0;
-    /// u32, process id, in the pid namespace of the participant. To show, never to decide with.
+    /// u32, process id, in the pid namespace of the participant. For display, never for a decision.
     pub(crate) const PID: usize = 4;
     /// u32, not 0 if the participant may sleep in an event.
     pub(crate) const MAY_SLEEP: usize = 8;
     /// u32, a futex of this participant's own.
     pub(crate) const FUTEX: usize = 12;
-    /// i64, when it came, in nanoseconds since the Unix epoch.
+    /// i64, time of its join, in nanoseconds since the Unix epoch.
     pub(crate) const JOINED: usize = 16;
     /// Name of the process, UTF-8, padded with zeros.
     pub(crate) const NAME: usize = 24;
-    /// Bytes of the name.
+    /// Size of the name, in bytes.
     pub(crate) const NAME_LEN: usize = 32;
     /// u64, the position it reads next.
     pub(crate) const POSITION: usize = 56;
@@ -120,16 +126,16 @@ pub(crate) mod seat {
     pub(crate) const BYTES: usize = 72;
     /// u64, messages overwritten before they were received.
     pub(crate) const LOST: usize = 80;
-    /// u64, messages passed over on purpose (`latest`).
+    /// u64, messages skipped on purpose (`latest`).
     pub(crate) const SKIPPED: usize = 88;
-    /// u64, messages refused because their bytes are no valid value.
+    /// u64, messages refused because their bytes are not a valid value.
     pub(crate) const INVALID: usize = 96;
-    /// u64, messages received that somebody else had taken before and not acknowledged (queue).
+    /// u64, messages received that another participant had taken before and not acknowledged (queue).
     pub(crate) const REDELIVERED: usize = 104;
-    /// u64, a subscriber's part in the window of a publisher that waits: see `ring::window`.
-    pub(crate) const WINDOW: usize = 112;
-    /// u64, how often the publisher has gone on without this subscriber; the publisher writes it.
-    pub(crate) const CUT: usize = 120;
+    /// u64, a subscriber's word in the flow control of a publisher that waits: see `ring::flow_control`.
+    pub(crate) const FLOW: usize = 112;
+    /// u64, number of times that the publisher has evicted this subscriber; the publisher writes it.
+    pub(crate) const EVICTIONS: usize = 120;
 }
 
 /// A slot, as byte offsets from its start.
@@ -144,9 +150,9 @@ pub(crate) mod slot {
     pub(crate) const EXTRA: usize = 24;
 }
 
-/// Bytes [0, 256) of a segment: what it is. Written before the segment gets its name, constant
-/// from then on; a reader copies it once and believes only the copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+/// Bytes [0, 256) of a segment: its identity. Written before the segment gets its name, constant from then
+/// on. A reader copies it once and trusts only the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Identity {
     pub(crate) magic: u64,
@@ -154,21 +160,21 @@ pub(crate) struct Identity {
     pub(crate) segment_size: u64,
     /// Layout of the message (the request, the header).
     pub(crate) fingerprint: u64,
-    /// Layout of the reply, or of the items of the tail; else 0.
+    /// Layout of the reply, or of the items of the tail; otherwise 0.
     pub(crate) fingerprint2: u64,
     pub(crate) pattern: u32,
     pub(crate) codec: u32,
     pub(crate) discipline: u32,
     pub(crate) flags: u32,
     pub(crate) slots: u64,
-    /// Payload bytes that a slot holds.
+    /// Payload capacity of a slot, in bytes.
     pub(crate) slot_size: u64,
-    /// Bytes from one slot to the next.
+    /// Distance in bytes from one slot to the next.
     pub(crate) stride: u64,
-    /// Where the payload starts in a slot.
+    /// Offset in bytes of the payload in a slot.
     pub(crate) payload_offset: u64,
     pub(crate) slots_offset: u64,
-    /// Alignment of the payload.
+    /// Alignment of the payload, in bytes.
     pub(crate) align: u64,
     pub(crate) seats: u32,
     pub(crate) seat_size: u32,
@@ -178,15 +184,15 @@ pub(crate) struct Identity {
     /// Nanoseconds since the Unix epoch.
     pub(crate) created: i64,
     pub(crate) creator: u32,
-    /// Publishers that there may be at a time, where that is more than one; else 0.
+    /// Maximum number of publishers at a time, if that is more than one; otherwise 0.
     pub(crate) publishers: u32,
-    /// Bytes of the longest request, of `ReqRep`; else 0.
+    /// Size in bytes of the longest request, for `ReqRep`; otherwise 0.
     pub(crate) request_size: u64,
     pub(crate) reserved: [u64; 12],
 }
 
 impl Identity {
-    /// Bytes of the identity.
+    /// Size of the identity, in bytes.
     pub(crate) const SIZE: usize = 256;
 }
 
@@ -202,17 +208,21 @@ const _: () = {
     assert!(offset_of!(Identity, created) == 136);
     assert!(offset_of!(Identity, request_size) == 152);
     assert!(control::STATE == Identity::SIZE);
-    assert!(control::JOINS + LINE <= control::END);
-    assert!(seat::CUT + 8 <= seat::SIZE);
+    assert!(control::JOINS + LINE_PAIR <= control::END);
+    assert!(seat::EVICTIONS + 8 <= seat::SIZE);
     assert!(seat::NAME + seat::NAME_LEN == seat::POSITION);
 };
 
-/// How messages are passed on.
+/// The communication pattern of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u32)]
-pub(crate) enum Pattern {
+pub enum Pattern {
+    /// Publish/subscribe.
     PubSub = 1,
+    /// Push/pull.
     PushPull = 2,
+    /// Request/reply.
     ReqRep = 3,
 }
 
@@ -226,7 +236,8 @@ impl Pattern {
         }
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// Returns the name of the pattern, as in listings: `publish/subscribe`.
+    pub const fn name(self) -> &'static str {
         match self {
             Pattern::PubSub => "publish/subscribe",
             Pattern::PushPull => "push/pull",
@@ -235,19 +246,20 @@ impl Pattern {
     }
 }
 
-/// What the bytes in a slot are.
+/// The encoding of the bytes in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u32)]
-pub(crate) enum Format {
+pub enum Format {
     /// One `ShmMessage`.
     Fixed = 0,
     /// A MessagePack document.
     Msgpack = 1,
     /// A pickle.
     Pickle = 2,
-    /// Bytes without a meaning known here.
+    /// Bytes whose meaning this library does not know.
     Bytes = 3,
-    /// A `ShmMessage`, then items of another one to the end.
+    /// A `ShmMessage`, then items of another type up to the end.
     Tail = 4,
 }
 
@@ -263,7 +275,8 @@ impl Format {
         }
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// Returns the name of the format, as in listings: `fixed layout`.
+    pub const fn name(self) -> &'static str {
         match self {
             Format::Fixed => "fixed layout",
             Format::Msgpack => "msgpack",
@@ -274,23 +287,35 @@ impl Format {
     }
 }
 
-/// How a slot is protected: see `ring`.
+/// The protection of the messages in a segment, and the way in which slots change hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u32)]
-pub(crate) enum Discipline {
-    /// Broadcast; both sides copy. Small messages.
+pub enum Discipline {
+    /// Broadcast. Both sides copy. Small messages.
     Copied = 1,
-    /// Broadcast; readers hold a slot while they look at it. Large messages.
+    /// Broadcast. Readers pin a slot while they read it. Large messages.
     Pinned = 2,
-    /// Each message to one receiver.
+    /// Queue: each message goes to one receiver.
     Queue = 3,
-    /// Broadcast by several publishers; both sides copy.
+    /// Broadcast by several publishers. Both sides copy.
     SharedCopied = 4,
-    /// Broadcast by several publishers; readers hold a slot while they look at it.
+    /// Broadcast by several publishers. Readers pin a slot while they read it.
     SharedPinned = 5,
 }
 
 impl Discipline {
+    /// Returns the name of the discipline: `copied`, `pinned`, `queue`, `copied, several publishers`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Discipline::Copied => "copied",
+            Discipline::Pinned => "pinned",
+            Discipline::Queue => "queue",
+            Discipline::SharedCopied => "copied, several publishers",
+            Discipline::SharedPinned => "pinned, several publishers",
+        }
+    }
+
     pub(crate) const fn from_u32(raw: u32) -> Option<Self> {
         match raw {
             1 => Some(Discipline::Copied),
@@ -302,12 +327,12 @@ impl Discipline {
         }
     }
 
-    /// Whether readers hold the slot that they look at.
+    /// Returns `true` if readers pin the slot that they read.
     pub(crate) const fn pins(self) -> bool {
         matches!(self, Discipline::Pinned | Discipline::SharedPinned)
     }
 
-    /// State words of a slot.
+    /// Returns the number of state words of a slot.
     pub(crate) const fn states(self) -> u64 {
         match self {
             Discipline::Pinned => 2,
@@ -316,7 +341,7 @@ impl Discipline {
         }
     }
 
-    /// Bytes of a slot before its payload, where that asks for no alignment.
+    /// Returns the number of bytes of a slot before its payload, if the payload requires no alignment.
     pub(crate) const fn head(self) -> usize {
         match self {
             Discipline::Copied | Discipline::Pinned => 16,
@@ -324,15 +349,16 @@ impl Discipline {
         }
     }
 
-    /// Whether several publish.
+    /// Returns `true` if several participants publish.
     pub(crate) const fn shared(self) -> bool {
         matches!(self, Discipline::SharedCopied | Discipline::SharedPinned)
     }
 }
 
-/// [`Identity::flags`]: a request whose replier died goes to another one.
+/// [`Identity::flags`]: a request whose replier died goes to another replier.
 pub(crate) const FLAG_REDELIVER: u32 = 1;
-/// [`Identity::flags`]: the publisher waits for its subscribers and overwrites nothing they have not read.
+/// [`Identity::flags`]: the publisher waits for its subscribers and overwrites no message that they have
+/// not read.
 pub(crate) const FLAG_WAIT: u32 = 2;
 
 /// Largest message, in bytes, that a broadcast ring copies instead of pinning. The group "send and

@@ -1,30 +1,31 @@
 //! [`Region`]: the bytes of a segment, as the rings see them.
 //!
-//! Owns the step from an offset to an atomic word or a pointer. Never maps, allocates or frees: it
-//! is a view of memory that its maker keeps alive. Under `cfg(loom)` the same verbs reach loom's
-//! words instead, so that the model checker runs the rings unchanged.
+//! Owns the step from an offset to an atomic word or a pointer. Calls atomics only. Never maps, allocates
+//! or frees: it is a view of memory that its maker keeps alive. Under `cfg(loom)` the same operations
+//! access the words of loom instead, so that the model checker runs the rings unchanged.
 
 #[cfg(not(loom))]
 mod real {
-    use crate::layout::LINE;
+    use crate::layout::LINE_PAIR;
     use crate::sync::{AtomicU32, AtomicU64};
     use core::ptr::NonNull;
 
     /// Bytes shared with other processes.
     ///
     /// Invariants:
-    /// 1. `base` is aligned to a page (to 64 on the heap) and `len` bytes from it are mapped,
-    ///    readable and writable for as long as any copy of this value is used.
-    /// 2. Nobody makes a reference to the bytes, other than to atomics, unless a ring's protocol
-    ///    gives it the slot for itself.
+    /// 1. `base` is aligned to a page (to 64 on the heap) and `len` bytes from it are mapped and
+    ///    readable for as long as any copy of this value is used. They are writable, except in the mapping of
+    ///    an observer, which stores nothing.
+    /// 2. No participant makes a reference to the bytes, other than to atomics, unless the protocol of a
+    ///    ring gives it the slot exclusively.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Region {
         base: NonNull<u8>,
         len: usize,
     }
 
-    // SAFETY: a region is an address; what is behind it is reached through atomics, or through
-    // pointers whose users answer for them (invariant 2).
+    // SAFETY: a region is an address. The bytes behind it are accessed through atomics, or through pointers
+    // whose users guarantee soundness (invariant 2).
     unsafe impl Send for Region {}
     // SAFETY: as for `Send`.
     unsafe impl Sync for Region {}
@@ -36,7 +37,7 @@ mod real {
             Region { base, len }
         }
 
-        /// The word at byte `at`. Panics where the layout is violated, which `Geometry` rules out.
+        /// Returns the word at byte `at`. Panics if the layout is violated, which `Geometry` rules out.
         #[inline]
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
             assert!(at.is_multiple_of(8) && at < self.len && self.len - at >= 8);
@@ -45,7 +46,7 @@ mod real {
             unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(at).cast()) }
         }
 
-        /// The half word at byte `at`.
+        /// Returns the half word at byte `at`.
         #[inline]
         pub(crate) fn u32(&self, at: usize) -> &AtomicU32 {
             assert!(at.is_multiple_of(4) && at < self.len && self.len - at >= 4);
@@ -53,7 +54,7 @@ mod real {
             unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(at).cast()) }
         }
 
-        /// A pointer to `len` bytes at `at`. What it may be used for, the ring says.
+        /// Returns a pointer to `len` bytes at `at`. The protocol of the ring says when it may be used.
         #[inline]
         pub(crate) fn ptr(&self, at: usize, len: usize) -> NonNull<u8> {
             assert!(at <= self.len && self.len - at >= len);
@@ -61,27 +62,27 @@ mod real {
             unsafe { self.base.add(at) }
         }
 
-        /// The words in `N` bytes from byte `at` on.
+        /// Returns the words in `N` bytes from byte `at` on.
         #[inline(always)]
         pub(crate) fn words<const N: usize>(&self, at: usize) -> Words<N> {
             assert!(at.is_multiple_of(8));
             Words(self.ptr(at, N))
         }
 
-        /// The words from byte `at` on, which one participant or one event has for its own.
+        /// Returns the words from byte `at` on that belong to one participant or one event.
         pub(crate) fn line(&self, at: usize) -> Line {
             self.words(at)
         }
     }
 
-    /// Words that are used often: found to be in the region once.
+    /// Words that are used often: their bounds were checked once.
     ///
     /// Invariant: aligned to 8, and `N` bytes from there are in the region, whose invariants hold.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Words<const N: usize>(NonNull<u8>);
 
     /// Words of one participant or one event.
-    pub(crate) type Line = Words<LINE>;
+    pub(crate) type Line = Words<LINE_PAIR>;
 
     // SAFETY: as for `Region`.
     unsafe impl<const N: usize> Send for Words<N> {}
@@ -89,7 +90,7 @@ mod real {
     unsafe impl<const N: usize> Sync for Words<N> {}
 
     impl<const N: usize> Words<N> {
-        /// The word at byte `at`. With a constant nothing is left of the checks.
+        /// Returns the word at byte `at`. For a constant the compiler removes the checks.
         #[inline(always)]
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
             assert!(at.is_multiple_of(8) && at + 8 <= N);
@@ -97,7 +98,7 @@ mod real {
             unsafe { AtomicU64::from_ptr(self.0.as_ptr().add(at).cast()) }
         }
 
-        /// The half word at byte `at`.
+        /// Returns the half word at byte `at`.
         #[inline(always)]
         pub(crate) fn u32(&self, at: usize) -> &AtomicU32 {
             assert!(at.is_multiple_of(4) && at + 4 <= N);
@@ -107,7 +108,7 @@ mod real {
     }
 }
 
-/// The model checker's memory: only the words that a ring touches, each an object of loom.
+/// The memory of the model checker: only the words that a ring touches, each an object of loom.
 #[cfg(loom)]
 mod model {
     use crate::layout::{
@@ -119,7 +120,7 @@ mod model {
     use core::ptr::NonNull;
     use loom::cell::UnsafeCell;
 
-    /// As the real one, over a [`Heap`](super::Heap) that outlives every copy.
+    /// The counterpart of the real region, over a [`Heap`](super::Heap) that outlives every copy.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Region {
         words: NonNull<Memory>,
@@ -130,36 +131,39 @@ mod model {
     // SAFETY: as for `Send`.
     unsafe impl Sync for Region {}
 
-    /// Words in front of the payload: stamp, meta, time, extra.
+    /// Number of words in front of the payload: stamp, meta, time, extra.
     const SLOT_WORDS: usize = slot::EXTRA / 8 + 1;
-    /// State words behind it, at most.
+    /// Largest number of state words behind the payload.
     const STATES: usize = 2;
 
     #[derive(Debug)]
     pub(crate) struct Memory {
         geometry: Geometry,
+        /// `true` if the payload is also in words, which an observer loads while the writer stores.
+        observed: bool,
         /// `HEAD`, `MESSAGES`, `BYTES`, `HOLES`, then `TAIL`, `RECEIVED`, `REDELIVERED`, then `JOINS`.
         control: [AtomicU64; 8],
-        /// For each seat `POSITION`, `WINDOW`, `CUT`.
-        seats: Vec<[AtomicU64; 3]>,
-        /// Of a shared ring.
+        /// `POSITION`, `FLOW`, `EVICTIONS`, `JOINED` of each seat.
+        seats: Vec<[AtomicU64; 4]>,
+        /// The entries of a multi-producer ring.
         entries: Vec<AtomicU64>,
-        /// For each slot its words, its state words, then, where the payload is copied, the payload.
+        /// Of each slot: its words, its state words, then the payload, if the payload is copied or observed.
         slots: Vec<AtomicU64>,
-        /// For each slot the payload, where somebody owns it; loom reports a race on it.
+        /// The payload of each slot, if a participant owns the slot; loom reports a race on it.
         cells: Vec<UnsafeCell<u64>>,
     }
 
     impl Memory {
-        pub(crate) fn new(geometry: &Geometry) -> Self {
+        pub(crate) fn new(geometry: &Geometry, observed: bool) -> Self {
             let copied = matches!(geometry.discipline, Discipline::Copied | Discipline::SharedCopied);
             let payload = (geometry.slot_size as usize).div_ceil(8);
             let slots = geometry.slots_in_all() as usize;
             let entries = if geometry.discipline.shared() { geometry.slots } else { 0 };
-            let words = SLOT_WORDS + STATES + if copied { payload } else { 0 };
+            let words = SLOT_WORDS + STATES + if copied || observed { payload } else { 0 };
             let cells = if copied { 0 } else { payload };
             Memory {
                 geometry: *geometry,
+                observed,
                 control: core::array::from_fn(|_| AtomicU64::new(0)),
                 seats: (0..geometry.seats).map(|_| core::array::from_fn(|_| AtomicU64::new(0))).collect(),
                 entries: (0..entries).map(|_| AtomicU64::new(0)).collect(),
@@ -168,7 +172,7 @@ mod model {
             }
         }
 
-        /// Slot and byte in it, of the byte `at` of the segment.
+        /// Returns the slot, and the offset in it, of the byte `at` of the segment.
         fn split(&self, at: usize) -> (usize, usize) {
             let at = at - self.geometry.slots_offset as usize;
             (at / self.geometry.stride as usize, at % self.geometry.stride as usize)
@@ -183,7 +187,7 @@ mod model {
         }
 
         fn memory(&self) -> &Memory {
-            // SAFETY: the promise of `new`; nobody takes a `&mut`.
+            // SAFETY: the promise of `new`; no code takes a `&mut`.
             unsafe { self.words.as_ref() }
         }
 
@@ -191,7 +195,12 @@ mod model {
             self.memory().geometry.segment_size as usize
         }
 
-        /// The word at byte `at`: one of those that a ring may touch.
+        /// Returns `true` if an observer may load the payload.
+        pub(crate) fn is_observed(&self) -> bool {
+            self.memory().observed
+        }
+
+        /// Returns the word at byte `at`, which must be a word that a ring may touch.
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
             let words = self.memory();
             match at {
@@ -202,8 +211,9 @@ mod model {
                     let at = at - words.geometry.seats_offset as usize;
                     &words.seats[at / seat::SIZE][match at % seat::SIZE {
                         seat::POSITION => 0,
-                        seat::WINDOW => 1,
-                        seat::CUT => 2,
+                        seat::FLOW => 1,
+                        seat::EVICTIONS => 2,
+                        seat::JOINED => 3,
                         byte => panic!("byte {byte} of a seat is no word of a ring"),
                     }]
                 }
@@ -234,7 +244,7 @@ mod model {
             self.words(at)
         }
 
-        /// The 8 bytes of payload at byte `at`, for whoever owns the slot.
+        /// Returns the 8 bytes of payload at byte `at`, for the owner of the slot.
         pub(crate) fn cell(&self, at: usize) -> &UnsafeCell<u64> {
             let words = self.memory();
             let geometry = &words.geometry;
@@ -244,14 +254,14 @@ mod model {
         }
     }
 
-    /// As the real one.
+    /// The counterpart of the real words.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Words<const N: usize> {
         region: Region,
         at: usize,
     }
 
-    pub(crate) type Line = Words<{ crate::layout::LINE }>;
+    pub(crate) type Line = Words<{ crate::layout::LINE_PAIR }>;
 
     impl<const N: usize> Words<N> {
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
@@ -265,8 +275,8 @@ pub(crate) use model::{Line, Region, Words};
 #[cfg(not(loom))]
 pub(crate) use real::{Line, Region, Words};
 
-/// Zeroed memory in the shape of a segment, for tests and models. The maker keeps it alive for as
-/// long as anybody uses a region of it.
+/// Zeroed memory in the shape of a segment, for tests and models. The maker keeps it alive as long as any
+/// region of it is used.
 #[cfg(any(test, loom))]
 #[derive(Debug)]
 pub(crate) struct Heap {
@@ -278,7 +288,7 @@ pub(crate) struct Heap {
     layout: core::alloc::Layout,
 }
 
-// SAFETY: it owns plain memory, which no method reaches but through `Region`.
+// SAFETY: it owns plain memory, which methods access only through `Region`.
 #[cfg(any(test, loom))]
 unsafe impl Send for Heap {}
 // SAFETY: as for `Send`.
@@ -313,7 +323,16 @@ impl Drop for Heap {
 #[cfg(loom)]
 impl Heap {
     pub(crate) fn new(geometry: &super::Geometry) -> Self {
-        let words = Box::leak(Box::new(model::Memory::new(geometry)));
+        Self::with(geometry, false)
+    }
+
+    /// Makes the memory of a ring whose payload an observer may load.
+    pub(crate) fn observed(geometry: &super::Geometry) -> Self {
+        Self::with(geometry, true)
+    }
+
+    fn with(geometry: &super::Geometry, observed: bool) -> Self {
+        let words = Box::leak(Box::new(model::Memory::new(geometry, observed)));
         Heap { words: core::ptr::NonNull::from(words) }
     }
 

@@ -1,12 +1,13 @@
 //! Checks of a message's layout, made while the caller compiles.
 //!
-//! Each is `#[track_caller]`, so that the error shows the tokens the macro gave the call: the caller's
-//! own.
+//! Each check is `#[track_caller]`, so that the error points at the caller's own tokens, which the macro gave
+//! the call.
 
+use super::parts::{gap_after, next_sized};
 use super::schema::{Field, Kind, Schema};
 use super::text::Text;
 
-/// Fails if the type of `schema`, shown as `ty`, is no message after all, and says why.
+/// Fails if the type of `schema`, shown as `ty`, is not sound, and says why.
 #[track_caller]
 pub const fn sound(ty: &str, schema: &Schema) {
     if schema.is_sound() {
@@ -19,7 +20,7 @@ pub const fn sound(ty: &str, schema: &Schema) {
                 no_gap(ty, schema, i, true);
                 i += 1;
             }
-            no_drop(ty, true, fields);
+            dropped(ty);
         }
         Kind::Array { item, .. } => sound(item.name, item),
         Kind::List { item, offset, capacity } => {
@@ -35,7 +36,20 @@ pub const fn sound(ty: &str, schema: &Schema) {
         Kind::Enum { .. } => {
             Text::new().code(ty).str(" has padding: leave `align` out of its `repr`").panic()
         }
-        Kind::Opaque { .. } => no_drop(ty, true, &[]),
+        Kind::Choice { variants, .. } => {
+            let mut i = 0;
+            while i < variants.len() {
+                let fields = variants[i].fields;
+                let mut f = 0;
+                while f < fields.len() {
+                    sound(fields[f].schema.name, fields[f].schema);
+                    f += 1;
+                }
+                i += 1;
+            }
+            dropped(ty);
+        }
+        Kind::Opaque { .. } => dropped(ty),
         _ => {}
     }
 }
@@ -63,47 +77,58 @@ const fn length(ty: &str, capacity: usize) {
     }
 }
 
-/// Fails if the type has drop glue. (The fields are here for the order of errors: if one of them is no
-/// message this is never evaluated, and the compiler says that alone.)
+/// Fails if the type of `schema`, shown as `ty`, has drop glue or an unsound part that is not its field. If a
+/// field is no message, this call is never evaluated, and the compiler reports only that error.
 #[track_caller]
-pub const fn no_drop(ty: &str, drops: bool, _proof_that_fields_are_messages: &[Field]) {
-    if drops {
-        Text::new()
-            .code(ty)
-            .str(" implements `Drop`: every reader would run it for the one value that was sent\n")
-            .str("keep what must be cleaned up outside the message")
-            .panic();
+pub const fn no_drop<T: super::ShmMessage>(ty: &str, _: super::describe::Of<T>) {
+    if core::mem::needs_drop::<T>() {
+        dropped(ty);
     }
-}
-
-/// How many bytes after field `i` belong to no field. Fields without size do not count: those of a
-/// `transparent` struct may be anywhere.
-pub(super) const fn gap_after(size: usize, fields: &[Field], i: usize) -> usize {
-    if fields[i].schema.size == 0 {
-        return 0;
-    }
-    let end = fields[i].offset + fields[i].schema.size;
-    let next = match next_sized(fields, i) {
-        Some(next) => fields[next].offset,
-        None => size,
-    };
-    assert!(next >= end, "the fields are not laid out in the order of their declaration");
-    next - end
-}
-
-const fn next_sized(fields: &[Field], i: usize) -> Option<usize> {
-    let mut next = i + 1;
-    while next < fields.len() {
-        if fields[next].schema.size > 0 {
-            return Some(next);
+    if let Kind::Choice { variants, .. } = &T::SCHEMA.kind {
+        let mut i = 0;
+        while i < variants.len() {
+            let fields = variants[i].fields;
+            let mut f = 0;
+            while f < fields.len() {
+                if fields[f].schema.is_unreported() {
+                    sound(fields[f].schema.name, fields[f].schema);
+                }
+                f += 1;
+            }
+            i += 1;
         }
-        next += 1;
     }
-    None
 }
 
-/// Fails if field `i` is no message, or does not end where the next one, or the struct, continues.
-/// (`named`: the fields have names, so the one to add has one.)
+#[track_caller]
+const fn dropped(ty: &str) {
+    Text::new()
+        .code(ty)
+        .str(" implements `Drop`: every reader would run it for the one value that was sent\n")
+        .str("keep what must be cleaned up outside the message")
+        .panic();
+}
+
+/// Fails if the type has no value whose bytes are all zero.
+#[track_caller]
+pub(super) const fn zero_valid(schema: &Schema) {
+    if !schema.zero_valid {
+        let text = Text::new().code(schema.name).str(" has no value whose bytes are all zero: ");
+        text.str("use `loan_with(value)` for a loan, `message::read_boxed` for a value on the heap").panic();
+    }
+}
+
+/// Fails if some values have bytes that belong to no part.
+#[track_caller]
+pub(super) const fn no_unused(schema: &Schema) {
+    if schema.gaps {
+        let text = Text::new().code(schema.name).str(" has bytes that belong to no part of some values, ");
+        text.str("as an enum with data has: use `message::to_bytes`, which clears them").panic();
+    }
+}
+
+/// Fails if field `i` is not sound, or if padding follows it. `named` is true if the fields have names; the
+/// suggested padding field then has a name too.
 #[track_caller]
 pub const fn no_gap(ty: &str, schema: &Schema, i: usize, named: bool) {
     let Kind::Struct { fields } = &schema.kind else { return };
@@ -122,7 +147,9 @@ pub const fn no_gap(ty: &str, schema: &Schema, i: usize, named: bool) {
     };
     let text = text
         .str("\npadding is never written, so it would show other processes old memory of this one\nfix: ");
-    let text = if matches!(this.schema.kind, Kind::Pad) {
+    let text = if matches!(this.schema.kind, Kind::Pad) && superfluous(schema, fields, i) {
+        text.str("leave ").code(this.name).str(" out").panic()
+    } else if matches!(this.schema.kind, Kind::Pad) {
         text.str("make ").code(this.name).str(" a `shmcomm::Pad<").num(this.schema.size + gap).str(">`")
     } else {
         let text = text.str("add a field after ").code(this.name).str(": `");
@@ -137,7 +164,16 @@ pub const fn no_gap(ty: &str, schema: &Schema, i: usize, named: bool) {
     text.panic();
 }
 
-/// Whether fields sorted by alignment would leave no gap.
+/// Returns `true` if there is no padding without the padding field `i`.
+const fn superfluous(schema: &Schema, fields: &[Field], i: usize) -> bool {
+    let align = match next_sized(fields, i) {
+        Some(next) => fields[next].schema.align,
+        None => schema.align,
+    };
+    fields[i].offset.is_multiple_of(align)
+}
+
+/// Returns `true` if fields sorted by alignment would leave no gap.
 const fn sorted_has_no_gap(fields: &[Field], align: usize) -> bool {
     let (mut sum, mut i) = (0, 0);
     while i < fields.len() {

@@ -1,14 +1,14 @@
-//! What differs between two layouts, in words.
+//! Description of the first difference between two layouts, in words.
 //!
-//! One of the two texts comes from a segment, so from anybody: it is parsed with limits, and what is
-//! shown of it is escaped and cut. Never panics.
+//! One of the two texts comes from a segment, so any process can have written it. It is parsed with limits,
+//! and names from it are shown escaped and cut. Never panics.
 
 use super::parse::{Value, parse};
+use crate::plural::count;
 use std::borrow::Cow;
 
-/// Names the first difference between the layout of a segment and the layout of this program, each
-/// given as the JSON text of [`SCHEMA_JSON`](super::ShmMessage::SCHEMA_JSON), or as an array of such
-/// texts.
+/// Names the first difference between the layouts of a segment and of this program. Each layout is given as
+/// the JSON text of [`SCHEMA_JSON`](super::ShmMessage::SCHEMA_JSON), or as an array of such texts.
 ///
 /// ```
 /// # use shmcomm::{ShmMessage, message::schema::first_difference};
@@ -38,17 +38,17 @@ pub fn first_difference(theirs: &str, ours: &str) -> String {
     difference.unwrap_or_else(|| "the layouts differ in a detail that their texts do not show".into())
 }
 
-/// How two layouts differ.
+/// Difference between two layouts.
 enum Difference {
-    /// They are different types: whoever knows where they are names both.
+    /// The types differ; the caller, which knows their place, names both.
     Type,
-    /// Something within them, in words.
+    /// A detail within the types differs, in words.
     Inside(String),
 }
 
 use Difference::{Inside, Type};
 
-/// The layouts of a channel: of its one message, or of both of its messages.
+/// Compares the layouts of a channel: of its one message, or of both of its messages.
 fn messages(there: &[Value<'_>], here: &[Value<'_>]) -> Option<String> {
     if there.len() != here.len() {
         return Some(format!("there {} message types, here {}", there.len(), here.len()));
@@ -66,7 +66,7 @@ fn message(there: &Value<'_>, here: &Value<'_>) -> Option<String> {
     }
 }
 
-/// The first difference between two layouts at `place`, which is empty at the top.
+/// Returns the first difference between two layouts at `place`, which is empty at the top.
 fn layouts(place: &str, there: &Value<'_>, here: &Value<'_>) -> Option<Difference> {
     let both = |key| match (there.get(key), here.get(key)) {
         (None, None) => Ok(None),
@@ -74,7 +74,7 @@ fn layouts(place: &str, there: &Value<'_>, here: &Value<'_>) -> Option<Differenc
         _ => Err(Type),
     };
     let compare = || -> Result<Option<Difference>, Difference> {
-        // What tells one kind of type from another, and is part of its name.
+        // Keys that tell one kind of type from another, and are part of its name.
         for key in ["type", "is", "len", "str", "list", "option", "tag"] {
             if both(key)?.is_some_and(|(a, b)| a != b) {
                 return Err(Type);
@@ -82,6 +82,20 @@ fn layouts(place: &str, there: &Value<'_>, here: &Value<'_>) -> Option<Differenc
         }
         if let Some((a, b)) = both("enum")? {
             return Ok(variants(a, b).map(|difference| within(place, difference)));
+        }
+        if let Some((a, b)) = both("variants")? {
+            let (a, b) = (a.items().unwrap_or(&[]), b.items().unwrap_or(&[]));
+            if let Some(difference) = cases(place, a, b) {
+                return Ok(Some(difference));
+            }
+        }
+        if let Some((a, b)) = both("selector")?
+            && let Some(difference) = layouts(place, a, b)
+        {
+            return Ok(Some(match difference {
+                Type => within(place, format!("there the tag is `{}`, here `{}`", name(a), name(b))),
+                inside => inside,
+            }));
         }
         if let Some((a, b)) = both("item")?
             && let Some(difference) = layouts(&format!("{place}[]"), a, b)
@@ -102,15 +116,15 @@ fn within(place: &str, difference: String) -> Difference {
     Inside(if place.is_empty() { difference } else { format!("field `{place}`: {difference}") })
 }
 
-/// Sizes and the like, which differ without the type's name showing it.
+/// Compares sizes and similar numbers, which can differ under the same type name.
 fn numbers(there: &Value<'_>, here: &Value<'_>) -> Option<String> {
     let differs =
         |key| (there.number(key) != here.number(key)).then(|| (number(there, key), number(here, key)));
     if let Some((a, b)) = differs("size") {
-        return Some(format!("there {a} bytes in all, here {b}"));
+        return Some(format!("there {a} in all, here {b}", a = count(a, "byte")));
     }
     if let Some((a, b)) = differs("align") {
-        return Some(format!("there aligned to {a} bytes, here to {b}"));
+        return Some(format!("there aligned to {a}, here to {b}", a = count(a, "byte")));
     }
     differs("offset").map(|(a, b)| format!("there the items start at byte {a}, here at byte {b}"))
 }
@@ -152,6 +166,31 @@ fn fields(place: &str, there: &[Value<'_>], here: &[Value<'_>]) -> Option<String
     Some(format!("field `{}` is missing here", path(extra)))
 }
 
+/// Compares the variants of an enum with data.
+fn cases(place: &str, there: &[Value<'_>], here: &[Value<'_>]) -> Option<Difference> {
+    let word = |case: &Value<'_>| shown(case.text("name").unwrap_or("?")).into_owned();
+    let find = |all: &[Value<'_>], case: &Value<'_>| {
+        all.iter().position(|other| other.text("name") == case.text("name"))
+    };
+    for ours in here {
+        let Some(theirs) = find(there, ours).map(|i| &there[i]) else {
+            return Some(within(place, format!("variant `{}` is missing there", word(ours))));
+        };
+        let (a, b) = (number(theirs, "value"), number(ours, "value"));
+        if a != b {
+            return Some(within(place, format!("variant `{}` is {a} there and {b} here", word(ours))));
+        }
+        let a = theirs.get("fields").and_then(Value::items).unwrap_or(&[]);
+        let b = ours.get("fields").and_then(Value::items).unwrap_or(&[]);
+        let place = if place.is_empty() { word(ours) } else { format!("{place}::{}", word(ours)) };
+        if let Some(difference) = fields(&place, a, b) {
+            return Some(Inside(difference));
+        }
+    }
+    let extra = there.iter().find(|case| find(here, case).is_none())?;
+    Some(within(place, format!("variant `{}` is missing here", word(extra))))
+}
+
 fn variants(there: &Value<'_>, here: &Value<'_>) -> Option<String> {
     let (there, here) = (there.entries()?, here.entries()?);
     for (name, ours) in here {
@@ -171,7 +210,7 @@ fn number(value: &Value<'_>, key: &str) -> i128 {
     value.number(key).unwrap_or(0)
 }
 
-/// A layout as a Rust programmer would call it.
+/// Returns the name of a layout in Rust terms.
 fn name(layout: &Value<'_>) -> String {
     let number = |key| number(layout, key);
     let item = || layout.get("item").map_or_else(|| "?".into(), name);
@@ -179,8 +218,8 @@ fn name(layout: &Value<'_>) -> String {
     if layout.get("fields").is_some() {
         return own_name().into_owned();
     }
-    if layout.get("enum").is_some() {
-        return format!("{} (enum, {} bytes)", own_name(), number("size"));
+    if layout.get("enum").is_some() || layout.get("variants").is_some() {
+        return format!("{} (enum, {})", own_name(), count(number("size"), "byte"));
     }
     if let Some(tag) = layout.text("tag") {
         return format!("Foreign<_, {}>", shown(tag));
@@ -201,6 +240,16 @@ fn name(layout: &Value<'_>) -> String {
         return "char".into();
     }
     let code = layout.text("type").unwrap_or("?");
+    if let Some(is) = layout.text("is") {
+        return match is {
+            "duration" => "Duration".into(),
+            "ipv4" => "Ipv4Addr".into(),
+            "ipv6" => "Ipv6Addr".into(),
+            "nonzero" => format!("NonZero, type {}", shown(code)),
+            "nonzero or none" => format!("Option<NonZero>, type {}", shown(code)),
+            other => shown(other).into_owned(),
+        };
+    }
     let little = cfg!(target_endian = "little");
     let (order, kind) = code.split_at_checked(1).unwrap_or(("", code));
     let kind = match kind {
@@ -226,7 +275,7 @@ fn name(layout: &Value<'_>) -> String {
     }
 }
 
-/// A name from outside, fit to be printed.
+/// Returns a name from outside in a form fit to be printed.
 fn shown(name: &str) -> Cow<'_, str> {
     const LONGEST: usize = 80;
     let plain = |c: char| !c.is_control() && c != '`';
@@ -242,7 +291,7 @@ mod tests {
     use super::*;
     use crate::ShmMessage;
 
-    /// The first difference, with `struct` or `enum` written out for both sides.
+    /// Asserts the first difference, with `struct` or `enum` written out for both sides.
     macro_rules! differ {
         ($(#[$m:meta])* $kind:ident { $($theirs:tt)* } { $($ours:tt)* }) => {{
             mod there {
@@ -296,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_into_nested_types_whatever_they_are_called() {
+    fn difference_is_found_in_nested_types() {
         mod there {
             #[derive(crate::ShmMessage)]
             #[repr(C)]
@@ -340,7 +389,7 @@ mod tests {
         assert!(shown.len() < 200 && !shown.contains('\u{1b}'), "{shown}");
     }
 
-    /// Any text at all, and texts a byte away from a true one.
+    /// Tries any text at all, and texts one byte away from a valid text.
     #[test]
     fn never_panics() {
         #[derive(crate::ShmMessage)]

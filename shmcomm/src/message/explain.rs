@@ -1,14 +1,16 @@
-//! Why bytes are no message: the slow path behind a failed check.
+//! Explanation of why bytes are not a message: the slow path behind a failed check.
 //!
-//! Walks the schema over bytes whose length is right and whose content may be anything.
+//! Walks the schema over bytes whose length is right and whose content is arbitrary.
 
 use super::ShmMessage;
-use super::schema::{Kind, Schema};
+use super::parts::tag_at;
+use super::schema::{Kind, Schema, Std};
+use crate::plural::count;
 
-/// Bytes that are no value of the type they should be.
+/// Error for bytes that are not a value of the expected type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid(
-    // Boxed: it is part of the results of all who receive, and those pass through registers then.
+    // Boxed: it is part of the result of every receive, and a small result passes through registers.
     Box<Said>,
 );
 
@@ -19,25 +21,25 @@ struct Said {
 }
 
 impl Invalid {
-    fn new(place: String, problem: String) -> Self {
+    pub(crate) fn new(place: String, problem: String) -> Self {
         Invalid(Box::new(Said { place, problem }))
     }
 
-    /// Which part is wrong: `Imu.mode`, `Path.points[3].x`.
+    /// Returns the path of the wrong part: `Imu.mode`, `Path.points[3].x`.
     pub fn place(&self) -> &str {
         &self.0.place
     }
 
-    /// What is wrong with it: ``9 is no variant of `Mode` ``.
+    /// Returns what is wrong with that part: ``9 is no variant of `Mode` ``.
     pub fn problem(&self) -> &str {
         &self.0.problem
     }
 
-    /// Of an `M` that a codec read: `path` leads to what is wrong.
+    /// Makes the error of an `M` that a codec read: `path` leads to the wrong part.
     #[cold]
-    pub(crate) fn decoded<M>(path: &str, reason: &str) -> Self {
+    pub(crate) fn decoded<M: ?Sized>(path: &str, reason: &str) -> Self {
         let name = core::any::type_name::<M>();
-        // `a::b::Job<c::D>` is `Job<c::D>` to its author.
+        // The author knows `a::b::Job<c::D>` as `Job<c::D>`.
         let generics = name.find('<').unwrap_or(name.len());
         let short = name[..generics].rfind("::").map_or(name, |at| &name[at + 2..]);
         Invalid::new(format!("{short}{path}"), reason.to_owned())
@@ -48,10 +50,10 @@ impl Invalid {
         Self::inside(T::SCHEMA.name.into(), T::SCHEMA, bytes)
     }
 
-    /// Of `len` bytes where a `T` should be.
+    /// Makes the error of `len` bytes when a `T` is expected.
     #[cold]
     pub(crate) fn length<T: ShmMessage>(len: usize) -> Self {
-        let problem = format!("a value has {} bytes, there are {len}", size_of::<T>());
+        let problem = format!("a value has {}, there are {len}", count(size_of::<T>(), "byte"));
         Invalid::new(T::SCHEMA.name.into(), problem)
     }
 
@@ -62,7 +64,11 @@ impl Invalid {
 
     #[cold]
     pub(super) fn ragged<T: ShmMessage>(len: usize) -> Self {
-        let problem = format!("{len} bytes are no whole number of items of {} bytes", size_of::<T>());
+        let problem = format!(
+            "{len}: no whole number of items of {}",
+            count(size_of::<T>(), "byte"),
+            len = count(len, "byte")
+        );
         Invalid::new(format!("[{}]", T::SCHEMA.name), problem)
     }
 
@@ -75,7 +81,7 @@ impl Invalid {
 
     fn inside(mut place: String, schema: &Schema, bytes: &[u8]) -> Self {
         if bytes.len() != schema.size {
-            let problem = format!("a value has {} bytes, there are {}", schema.size, bytes.len());
+            let problem = format!("a value has {}, there are {}", count(schema.size, "byte"), bytes.len());
             return Invalid::new(place, problem);
         }
         let problem = fault(schema, bytes, &mut place).unwrap_or_else(|| "not a valid value".into());
@@ -91,7 +97,7 @@ impl core::fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-/// The first fault in `b`; `place` then leads to it.
+/// Returns the first fault in `b`; `place` then leads to it.
 fn fault(schema: &Schema, b: &[u8], place: &mut String) -> Option<String> {
     match &schema.kind {
         Kind::Prim(_) | Kind::Timestamp | Kind::Pad => None,
@@ -102,10 +108,27 @@ fn fault(schema: &Schema, b: &[u8], place: &mut String) -> Option<String> {
             char::from_u32(raw).is_none().then(|| format!("{raw:#x} is not a char"))
         }
         Kind::Enum { prim, variants } => {
-            let raw = discriminant(b, prim.is_signed());
+            let raw = tag_at(b, *prim);
             (!variants.iter().any(|v| v.value == raw))
                 .then(|| format!("{raw} is no variant of `{}`", schema.name))
         }
+        Kind::Choice { prim, variants } => {
+            let raw = tag_at(b, *prim);
+            match variants.iter().find(|v| v.value == raw) {
+                None => Some(format!("{raw} is no variant of `{}`", schema.name)),
+                Some(v) => v.fields.iter().find_map(|f| {
+                    below(f.schema, f.offset, b, place, format_args!("::{}.{}", v.name, f.name))
+                }),
+            }
+        }
+        Kind::Std(std) => match std {
+            Std::NonZero(_) => b.iter().all(|b| *b == 0).then(|| "0 is not a `NonZero`".into()),
+            Std::Duration => {
+                let nanos = length(&b[8..]);
+                (nanos >= 1_000_000_000).then(|| format!("{nanos} ns are not part of a second"))
+            }
+            _ => None,
+        },
         Kind::Array { item, len } => items(item, *len, b, place),
         Kind::Struct { fields } => {
             fields.iter().find_map(|f| below(f.schema, f.offset, b, place, format_args!(".{}", f.name)))
@@ -155,19 +178,7 @@ fn below(
     fault
 }
 
-/// The `u32` that length prefixes, option tags and chars are.
+/// Reads the `u32` of a length prefix, an option tag or a char.
 fn length(b: &[u8]) -> usize {
     u32::from_ne_bytes([b[0], b[1], b[2], b[3]]) as usize
-}
-
-fn discriminant(b: &[u8], signed: bool) -> i128 {
-    let unsigned = match *b {
-        [a] => u64::from(a),
-        [a, b] => u64::from(u16::from_ne_bytes([a, b])),
-        [a, b, c, d] => u64::from(u32::from_ne_bytes([a, b, c, d])),
-        [a, b, c, d, e, f, g, h] => u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-        _ => 0,
-    };
-    let unused = 64 - 8 * b.len().clamp(1, 8) as u32;
-    if signed { i128::from((unsigned << unused).cast_signed() >> unused) } else { i128::from(unsigned) }
 }

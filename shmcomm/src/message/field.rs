@@ -1,36 +1,26 @@
-//! The words of the error about a field whose type is no message.
+//! Compile errors about a field whose type is no message.
 //!
 //! Each of these traits holds for a type `Self` inside a field of type `W` exactly if both are
-//! [`ShmMessage`]s, and then describes `W`. (They are `unsafe`, so that nobody makes one hold for
-//! another type: the derive relies on them.) The derive guesses from the spelling of a type which words
-//! would help and asks for that trait; a wrong guess costs helpfulness, never correctness.
-//! `do_not_recommend` makes the compiler report the trait that was asked for instead of the
-//! missing `ShmMessage`.
+//! [`ShmMessage`]s. It then describes `W`. Only this crate can make a [`Described`], so no crate makes one of the
+//! traits hold for another type. The derive guesses from the spelling of a type which text would
+//! help, and requires that trait. A wrong guess makes the error less helpful, never incorrect.
+//! `do_not_recommend` makes the compiler report the trait that was required instead of the missing
+//! `ShmMessage`.
 
-use super::{Schema, ShmMessage};
+use super::ShmMessage;
+use super::describe::Described;
 
 macro_rules! wordings {
     ($($Trait:ident: $message:literal, $label:literal, $($note:literal),*;)*) => {$(
-        #[doc = concat!("Words of an error. Not to be implemented. (", $label, ")")]
-        ///
-        /// # Safety
-        ///
-        /// Holds for messages alone, by the one impl here.
+        #[doc = concat!("Text of a compile error. Do not implement it. (", $label, ")")]
         #[diagnostic::on_unimplemented(message = $message, label = $label, $(note = $note),*)]
-        pub unsafe trait $Trait<W = Self> {
+        pub trait $Trait<W = Self> {
             #[doc(hidden)]
-            const LAYOUT: &'static Schema;
-            #[doc(hidden)]
-            fn is_valid_at(bytes: &[u8], offset: usize) -> bool;
+            const LAYOUT: Described<W>;
         }
-        // SAFETY: `T` and `W` are messages, and what is said is about `W`.
         #[diagnostic::do_not_recommend]
-        unsafe impl<T: ShmMessage, W: ShmMessage> $Trait<W> for T {
-            const LAYOUT: &'static Schema = W::SCHEMA;
-            #[inline(always)]
-            fn is_valid_at(bytes: &[u8], offset: usize) -> bool {
-                W::SCHEMA.any_bits || W::is_valid(&bytes[offset..offset + size_of::<W>()])
-            }
+        impl<T: ShmMessage, W: ShmMessage> $Trait<W> for T {
+            const LAYOUT: Described<W> = Described::MESSAGE;
         }
     )*};
 }
@@ -40,7 +30,8 @@ wordings! {
         "`{Self}` has no fixed layout to share between processes",
         "not a `ShmMessage`",
         "if `{Self}` is yours, put `#[derive(ShmMessage)]` and `#[repr(C)]` on it (enums: `#[repr(u8)]`)",
-        "if it comes from another crate, store what readers need of it in plain fields, or let serde encode the whole message: `PubSub<M, Msgpack>`";
+        "if it comes from another crate, wrap it in `shmcomm::message::Foreign<T>` (features `zerocopy`, `bytemuck`), or describe it with a struct that has `#[shm(remote = \"path::to::Type\")]`",
+        "or let serde encode the whole message: `PubSub<M, Msgpack>`";
     InlineItem:
         "`{Self}` has no fixed layout, so `{W}` has none",
         "not a `ShmMessage`",
@@ -67,14 +58,6 @@ wordings! {
         "`{Self}` has 4 bytes in some programs and 8 in others",
         "use `u32`, `u64`, `i32` or `i64`",
         "a message has one size for every program that attaches";
-    PortableInt:
-        "`{Self}` has no counterpart in other languages, and not one alignment in all of Rust's versions",
-        "use `[u64; 2]`",
-        "other programs have to find every field at the same offset";
-    NeverZero:
-        "`{Self}` has a value that it must never take, which other programs do not know of",
-        "use the plain integer",
-        "check for zero where the message is read";
     TaggedOption:
         "`{Self}` has no fixed layout: Rust chooses where to put its tag",
         "use `shmcomm::ShmOption<T>`",

@@ -1,23 +1,24 @@
-//! Messages where they lie: checked once, then borrowed from whatever keeps their bytes still.
+//! Messages in place: checked once, then borrowed from a guard that keeps their bytes stable.
 //!
-//! Owns the step from kept bytes to `&M`, `&mut M`, `(&H, &[T])` and `(&mut H, &mut [T])`. Never
-//! decides who may look at a slot: that is what a [`Keep`] stands for.
+//! Owns the step from guarded bytes to `&M`, `&mut M`, `(&H, &[T])` and `(&mut H, &mut [T])`. Never decides
+//! which thread may access a slot: a [`StableBytes`] (a guard with stable bytes) stands for that right.
 //!
-//! Checking in place trusts the processes that can write to the segment not to write to a slot that
-//! a reader holds (the ring's protocol). Receiving by value trusts nobody: it checks a private copy.
+//! A check in place trusts the processes that can write to the segment. They must not write to a slot that a
+//! reader has pinned (the ring's protocol). Receiving by value needs no such trust: it checks a private copy.
 
+use super::gaps::{clear_in_place, plain_bytes, with_bytes};
 use super::{Invalid, ShmMessage};
-use crate::ring::{Keep, KeepMut};
+use crate::ring::{StableBytes, StableBytesMut};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-/// Room for the bytes of one `M`, not initialised.
-pub(crate) struct Landing<M>(MaybeUninit<M>);
+/// `UninitMessage`: uninitialised memory for the bytes of one `M`.
+pub struct UninitMessage<M>(MaybeUninit<M>);
 
-impl<M: ShmMessage> Landing<M> {
+impl<M: ShmMessage> UninitMessage<M> {
     #[inline(always)]
     pub(crate) const fn new() -> Self {
-        Landing(MaybeUninit::uninit())
+        UninitMessage(MaybeUninit::uninit())
     }
 
     #[inline(always)]
@@ -27,57 +28,57 @@ impl<M: ShmMessage> Landing<M> {
     }
 }
 
-/// The bytes of a message, copied: who gets these does not need the message in memory.
+/// A copy of the bytes of a message, which can stay in registers.
 ///
 /// Invariant: all bytes are those of a valid `M`.
-pub(crate) struct Copied<M>(MaybeUninit<M>);
+pub(crate) struct MessageBytes<M>(MaybeUninit<M>);
 
-impl<M: ShmMessage> Copied<M> {
+impl<M: ShmMessage> MessageBytes<M> {
     #[inline(always)]
     pub(crate) fn of(message: &M) -> Self {
         // SAFETY: valid for reads, and aligned; what is read is bytes, not a second `M`.
-        Copied(unsafe { core::ptr::from_ref(message).cast::<MaybeUninit<M>>().read() })
+        MessageBytes(unsafe { core::ptr::from_ref(message).cast::<MaybeUninit<M>>().read() })
     }
 
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: the invariant; all bytes of an `M` are initialised, and the message stays where it is as
-        // long as it is borrowed.
-        super::as_bytes(unsafe { self.0.assume_init_ref() })
+        // SAFETY: the invariant; all bytes of an `M` without gaps are initialised, and the message stays where
+        // it is as long as it is borrowed.
+        plain_bytes(unsafe { self.0.assume_init_ref() })
     }
 }
 
-/// Reads a message out of bytes that others may be able to write: copies first, then checks.
+/// Reads a message out of bytes that other processes may be able to write: copies first, then checks.
 #[inline]
 pub(crate) fn copy_out<M: ShmMessage>(bytes: &[u8]) -> Result<M, Invalid> {
     if bytes.len() != size_of::<M>() {
         return Err(Invalid::length::<M>(bytes.len()));
     }
     let mut message = MaybeUninit::<M>::uninit();
-    // SAFETY: both have the size of an `M`, and one of them is ours.
+    // SAFETY: both have the size of an `M`, and the destination is ours.
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), message.as_mut_ptr().cast(), bytes.len()) };
     // SAFETY: all bytes were copied in.
     unsafe { super::assume_copied(&mut message) }?;
-    // SAFETY: it was found to be valid.
+    // SAFETY: the check found a valid `M`.
     Ok(unsafe { message.assume_init() })
 }
 
 /// A message in place.
 ///
 /// Invariant: `at` points to the bytes of `keep`, which are a valid, aligned `M`.
-pub(crate) struct InPlace<K, M> {
+pub struct InPlace<K, M: ?Sized> {
     at: NonNull<M>,
     keep: K,
 }
 
-impl<K: Keep, M: ShmMessage> InPlace<K, M> {
-    /// Gives the keeper back if its bytes are no `M`.
+impl<K: StableBytes, M: ShmMessage> InPlace<K, M> {
+    /// Borrows the message; returns the guard if its bytes are not an `M`.
     #[inline(always)]
     pub(crate) fn new(keep: K) -> Result<Self, (Invalid, K)> {
         Self::new_or(keep, |why, keep| (why, keep))
     }
 
-    /// Leaves the keeper to `refuse` if its bytes are no `M`.
+    /// Borrows the message; passes the guard to `refuse` if its bytes are not an `M`.
     #[inline(always)]
     pub(crate) fn new_or<E>(keep: K, refuse: impl FnOnce(Invalid, K) -> E) -> Result<Self, E> {
         match super::view::<M>(keep.bytes()) {
@@ -90,7 +91,21 @@ impl<K: Keep, M: ShmMessage> InPlace<K, M> {
     }
 }
 
-impl<K, M> InPlace<K, M> {
+impl<K: StableBytes, M: ShmMessage> InPlace<K, M> {
+    /// Borrows the `M` that longer bytes start with; returns the guard if they do not start with one.
+    pub(crate) fn prefix(keep: K) -> Result<Self, (Invalid, K)> {
+        let bytes = keep.bytes();
+        match super::view::<M>(bytes.get(..size_of::<M>()).unwrap_or(bytes)) {
+            Ok(message) => {
+                let at = NonNull::from(message);
+                Ok(InPlace { at, keep })
+            }
+            Err(why) => Err((why, keep)),
+        }
+    }
+}
+
+impl<K, M: ?Sized> InPlace<K, M> {
     #[inline(always)]
     pub(crate) fn get(&self) -> &M {
         // SAFETY: the invariant, and `keep` keeps it while `self` is borrowed.
@@ -98,7 +113,7 @@ impl<K, M> InPlace<K, M> {
     }
 
     #[inline]
-    pub(crate) fn keeper(&self) -> &K {
+    pub(crate) fn guard(&self) -> &K {
         &self.keep
     }
 
@@ -116,8 +131,8 @@ pub(crate) struct InPlaceMut<K, M> {
     keep: K,
 }
 
-impl<K: KeepMut, M: ShmMessage> InPlaceMut<K, M> {
-    /// Leaves the bytes as they are where any are a valid `M`; else clears them.
+impl<K: StableBytesMut, M: ShmMessage> InPlaceMut<K, M> {
+    /// Leaves the bytes as they are if every byte pattern is a valid `M`; otherwise clears them.
     #[inline(always)]
     pub(crate) fn new(mut keep: K) -> Self {
         const {
@@ -138,7 +153,7 @@ impl<K: KeepMut, M: ShmMessage> InPlaceMut<K, M> {
     #[inline(always)]
     pub(crate) fn with(mut keep: K, value: M) -> Self {
         let bytes = &mut keep.bytes_mut()[..size_of::<M>()];
-        bytes.copy_from_slice(super::as_bytes(&value));
+        with_bytes(&value, |value| bytes.copy_from_slice(value));
         let at = aligned::<M>(bytes);
         InPlaceMut { at, keep }
     }
@@ -151,13 +166,19 @@ impl<K: KeepMut, M: ShmMessage> InPlaceMut<K, M> {
 
     #[inline(always)]
     pub(crate) fn get_mut(&mut self) -> &mut M {
-        // SAFETY: the invariant, and `self` is borrowed exclusively. Whatever is written through
-        // the reference is an `M`.
+        // SAFETY: the invariant, and `self` is borrowed exclusively. Any value written through the reference
+        // is an `M`.
         unsafe { self.at.as_mut() }
     }
 
+    /// Returns the guard of the finished message. Clears the bytes that belong to no part of it.
     #[inline(always)]
-    pub(crate) fn into_keeper(self) -> K {
+    pub(crate) fn into_keeper(mut self) -> K {
+        if M::SCHEMA.has_gaps() {
+            let bytes = &mut self.keep.bytes_mut()[..size_of::<M>()];
+            // SAFETY: the invariant: the bytes of an `M`.
+            unsafe { clear_in_place::<M>(bytes) };
+        }
         self.keep
     }
 }
@@ -173,7 +194,7 @@ pub(crate) struct TailInPlace<K, H, T> {
     _keep: K,
 }
 
-impl<K: Keep, H: ShmMessage, T: ShmMessage> TailInPlace<K, H, T> {
+impl<K: StableBytes, H: ShmMessage, T: ShmMessage> TailInPlace<K, H, T> {
     #[inline(always)]
     pub(crate) fn new(keep: K) -> Result<Self, Invalid> {
         let bytes = keep.bytes();
@@ -201,9 +222,9 @@ impl<K: Keep, H: ShmMessage, T: ShmMessage> TailInPlace<K, H, T> {
     }
 }
 
-/// A header and room for items, in place, that may be changed.
+/// A header and memory for items, in place, that may be changed.
 ///
-/// Invariant: as for [`TailInPlace`], and nobody else sees the bytes.
+/// Invariant: the invariant of [`TailInPlace`], and no other thread or process accesses the bytes.
 pub(crate) struct TailInPlaceMut<K, H, T> {
     head: NonNull<H>,
     items: NonNull<T>,
@@ -211,8 +232,8 @@ pub(crate) struct TailInPlaceMut<K, H, T> {
     keep: K,
 }
 
-impl<K: KeepMut, H: ShmMessage, T: ShmMessage> TailInPlaceMut<K, H, T> {
-    /// The keeper has room for the header and `len` items: the caller has checked it.
+impl<K: StableBytesMut, H: ShmMessage, T: ShmMessage> TailInPlaceMut<K, H, T> {
+    /// Makes zeroed parts. The caller has checked that the guard has room for the header and `len` items.
     pub(crate) fn new(mut keep: K, len: usize) -> Self {
         const {
             assert!(
@@ -257,18 +278,29 @@ impl<K: KeepMut, H: ShmMessage, T: ShmMessage> TailInPlaceMut<K, H, T> {
         self.len = self.len.min(len);
     }
 
-    /// Bytes of the header and the items.
+    /// Returns the size of the header and the items in bytes.
     pub(crate) fn size(&self) -> usize {
         size_of::<H>() + self.len * size_of::<T>()
     }
 
+    /// Returns the guard of the finished message. Clears the bytes that belong to no part of it.
     #[inline(always)]
-    pub(crate) fn into_keeper(self) -> K {
+    pub(crate) fn into_keeper(mut self) -> K {
+        if H::SCHEMA.has_gaps() || T::SCHEMA.has_gaps() {
+            let size = self.size();
+            let (head, tail) = self.keep.bytes_mut()[..size].split_at_mut(size_of::<H>());
+            // SAFETY: the invariant: the bytes of an `H`.
+            unsafe { clear_in_place::<H>(head) };
+            for item in tail.chunks_exact_mut(size_of::<T>().max(1)) {
+                // SAFETY: the invariant: the bytes of a `T`.
+                unsafe { clear_in_place::<T>(item) };
+            }
+        }
         self.keep
     }
 }
 
-/// The address of `bytes`, which the layout of the segment aligns for an `M`.
+/// Returns the address of `bytes`, which the layout of the segment aligns for an `M`.
 #[inline(always)]
 fn aligned<M: ShmMessage>(bytes: &mut [u8]) -> NonNull<M> {
     let at = NonNull::from(bytes).cast::<M>();
@@ -277,9 +309,9 @@ fn aligned<M: ShmMessage>(bytes: &mut [u8]) -> NonNull<M> {
 }
 
 // SAFETY: as the reference that it stands for; `M` has no interior mutability.
-unsafe impl<K: Send, M: Sync> Send for InPlace<K, M> {}
+unsafe impl<K: Send, M: Sync + ?Sized> Send for InPlace<K, M> {}
 // SAFETY: as for `Send`.
-unsafe impl<K: Sync, M: Sync> Sync for InPlace<K, M> {}
+unsafe impl<K: Sync, M: Sync + ?Sized> Sync for InPlace<K, M> {}
 // SAFETY: as the exclusive reference that it stands for.
 unsafe impl<K: Send, M: Send> Send for InPlaceMut<K, M> {}
 // SAFETY: gives out shared references to `M` only.

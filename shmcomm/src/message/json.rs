@@ -1,26 +1,44 @@
-//! The schema as one line of JSON, written during constant evaluation.
+//! Schema as one line of JSON, written when a channel is opened or, for a program that names it as a constant,
+//! during constant evaluation.
 //!
-//! A generic type cannot size an array by its own parameters, so the text is measured first and then
-//! written into the smallest of a few buffers; only that one reaches the binary.
+//! Constant evaluation of a text takes the compiler milliseconds, so a channel does not need it. A generic type
+//! cannot size an array by its own parameters. A constant text is therefore measured first, and then written into
+//! the smallest sufficient buffer of a list; only that buffer reaches the binary.
 
 use super::ShmMessage;
-use super::schema::{Kind, Prim, Schema};
+use super::schema::{Field, Kind, Prim, Schema};
 use super::text::Digits;
 use core::marker::PhantomData;
 
-/// The text of `M`.
+/// Size of the longest text in bytes.
+const LONGEST: usize = 65536;
+
+/// Text of a schema that would be too long. The fingerprint still tells its type from another.
+const TOO_LONG: &str = r#"{"too_long":true}"#;
+
+/// Returns the text of a schema.
+#[cfg(not(loom))]
+pub(crate) fn text(schema: &Schema) -> String {
+    let mut bytes = vec![0; Writer::measure(schema)];
+    if bytes.len() > LONGEST {
+        return TOO_LONG.into();
+    }
+    Writer::write(&mut bytes, schema);
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// JSON text of the schema of `M`, as a constant.
 pub(crate) struct Text<M>(PhantomData<M>);
 
 macro_rules! buffers {
     ($($name:ident $capacity:literal),*) => {
         impl<M: ShmMessage> Text<M> {
-            const LEN: usize = Writer::<0>::of(M::SCHEMA).len;
+            const LEN: usize = Writer::measure(M::SCHEMA);
             $(const $name: [u8; $capacity] = Self::fill();)*
 
             pub(crate) const JSON: &'static str = match Self::LEN {
                 $(..=$capacity => cut(&Self::$name, Self::LEN),)*
-                // The fingerprint still tells such a type from another; only the words are lost.
-                _ => r#"{"too_long":true}"#,
+                _ => TOO_LONG,
             };
         }
     };
@@ -28,12 +46,13 @@ macro_rules! buffers {
 buffers!(B0 128, B1 256, B2 512, B3 1024, B4 2048, B5 4096, B6 8192, B7 16384, B8 32768, B9 65536);
 
 impl<M: ShmMessage> Text<M> {
-    /// Empty if another buffer is the one to fill.
+    /// Fills the buffer; returns zeros if another buffer fits better.
     const fn fill<const CAPACITY: usize>() -> [u8; CAPACITY] {
-        if Self::LEN > CAPACITY || (CAPACITY > 128 && Self::LEN <= CAPACITY / 2) {
-            return [0; CAPACITY];
+        let mut bytes = [0; CAPACITY];
+        if Self::LEN <= CAPACITY && (CAPACITY <= 128 || Self::LEN > CAPACITY / 2) {
+            Writer::write(&mut bytes, M::SCHEMA);
         }
-        Writer::<CAPACITY>::of(M::SCHEMA).bytes
+        bytes
     }
 }
 
@@ -44,24 +63,25 @@ const fn cut(bytes: &'static [u8], len: usize) -> &'static str {
     }
 }
 
-/// As much as the largest buffer.
-const LONGEST: usize = 65536;
-
-/// Keeps what fits, and counts everything up to [`LONGEST`].
-struct Writer<const CAPACITY: usize> {
-    bytes: [u8; CAPACITY],
+/// Writer that keeps what fits, and counts up to [`LONGEST`] bytes.
+struct Writer<'b> {
+    bytes: &'b mut [u8],
     len: usize,
 }
 
-impl<const CAPACITY: usize> Writer<CAPACITY> {
-    const fn of(schema: &Schema) -> Self {
-        let mut out = Writer { bytes: [0; CAPACITY], len: 0 };
+impl Writer<'_> {
+    const fn measure(schema: &Schema) -> usize {
+        let mut out = Writer { bytes: &mut [], len: 0 };
         out.schema(schema);
-        out
+        out.len
+    }
+
+    const fn write(bytes: &mut [u8], schema: &Schema) {
+        Writer { bytes, len: 0 }.schema(schema);
     }
 
     const fn schema(&mut self, schema: &Schema) {
-        // What is too long already needs no more of the compiler's time.
+        // A text that is already too long needs no more of the compiler's time.
         if self.len > LONGEST {
             return;
         }
@@ -99,6 +119,35 @@ impl<const CAPACITY: usize> Writer<CAPACITY> {
                 }
                 self.put("}");
             }
+            Kind::Choice { prim, variants } => {
+                self.bytes_type(schema.size);
+                self.name(schema.name);
+                self.key("align", schema.align);
+                self.put(",\"selector\":{\"size\":");
+                self.number(prim.size() as i128);
+                self.code(prim.code());
+                self.put("},\"variants\":[");
+                let mut i = 0;
+                while i < variants.len() {
+                    self.put(if i == 0 { "{\"name\":" } else { ",{\"name\":" });
+                    self.string(variants[i].name);
+                    self.put(",\"value\":");
+                    self.number(variants[i].value);
+                    self.fields(variants[i].fields);
+                    self.put("}");
+                    i += 1;
+                }
+                self.put("]");
+            }
+            Kind::Std(std) => {
+                match std.prim() {
+                    Some(prim) => self.code(prim.code()),
+                    None => self.bytes_type(schema.size),
+                }
+                self.put(",\"is\":");
+                self.string(std.word());
+                self.key("align", schema.align);
+            }
             Kind::Array { item, len } => {
                 self.key("len", *len);
                 self.item(item);
@@ -117,24 +166,28 @@ impl<const CAPACITY: usize> Writer<CAPACITY> {
             Kind::Struct { fields } => {
                 self.name(schema.name);
                 self.key("align", schema.align);
-                self.put(",\"fields\":[");
-                let (mut i, mut first) = (0, true);
-                while i < fields.len() {
-                    if !matches!(fields[i].schema.kind, Kind::Pad) {
-                        self.put(if first { "{\"name\":" } else { ",{\"name\":" });
-                        self.string(fields[i].name);
-                        self.key("offset", fields[i].offset);
-                        self.put(",\"of\":");
-                        self.schema(fields[i].schema);
-                        self.put("}");
-                        first = false;
-                    }
-                    i += 1;
-                }
-                self.put("]");
+                self.fields(fields);
             }
         }
         self.put("}");
+    }
+
+    const fn fields(&mut self, fields: &[Field]) {
+        self.put(",\"fields\":[");
+        let (mut i, mut first) = (0, true);
+        while i < fields.len() {
+            if !matches!(fields[i].schema.kind, Kind::Pad) {
+                self.put(if first { "{\"name\":" } else { ",{\"name\":" });
+                self.string(fields[i].name);
+                self.key("offset", fields[i].offset);
+                self.put(",\"of\":");
+                self.schema(fields[i].schema);
+                self.put("}");
+                first = false;
+            }
+            i += 1;
+        }
+        self.put("]");
     }
 
     const fn item(&mut self, item: &Schema) {
@@ -171,7 +224,7 @@ impl<const CAPACITY: usize> Writer<CAPACITY> {
         self.put(digits.as_str());
     }
 
-    /// `text` between quotes, escaped.
+    /// Writes `text` between quotes, escaped.
     const fn string(&mut self, text: &str) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         self.put("\"");
@@ -201,7 +254,8 @@ impl<const CAPACITY: usize> Writer<CAPACITY> {
     }
 
     const fn raw(&mut self, bytes: &[u8]) {
-        if bytes.len() <= CAPACITY && self.len <= CAPACITY - bytes.len() {
+        let capacity = self.bytes.len();
+        if bytes.len() <= capacity && self.len <= capacity - bytes.len() {
             self.bytes.split_at_mut(self.len).1.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
         }
         self.len += bytes.len();

@@ -1,8 +1,8 @@
 //! Messages: types that mean the same bytes in every process.
 //!
 //! Owns the trait [`ShmMessage`], the inline types that replace `String`, `Vec` and `Option` inside a
-//! message, the layout [`Schema`] that travels with a channel, and the checked way from bytes to values.
-//! Calls nothing but `core` and `std`; never touches a segment.
+//! message, and the layout [`Schema`] that travels with a channel. Also owns the checked conversion from
+//! bytes to values. Calls only `core` and `std`; never touches a segment.
 //!
 //! ```
 //! use shmcomm::{message, Pad, ShmMessage, ShmString, Timestamp};
@@ -38,35 +38,56 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod check;
+mod describe;
 mod diff;
+mod evolution;
 mod explain;
 pub mod field;
-#[cfg(feature = "zerocopy")]
+mod fingerprint;
+#[cfg(any(feature = "zerocopy", feature = "bytemuck"))]
 mod foreign;
+pub(crate) mod gaps;
 #[cfg(not(loom))]
 pub(crate) mod in_place;
 mod inline;
 pub(crate) mod json;
-mod parse;
+pub(crate) mod parse;
+mod parts;
 mod primitive;
 pub mod schema;
+mod soundness;
+mod std_types;
 pub(crate) mod text;
 
+pub(crate) use evolution::FieldEvolution;
 pub use explain::Invalid;
-#[cfg(feature = "zerocopy")]
-pub use foreign::{Foreign, foreign_tag};
+#[cfg(feature = "bytemuck")]
+pub use foreign::Bytemuck;
+#[cfg(any(feature = "zerocopy", feature = "bytemuck"))]
+pub use foreign::{Foreign, ForeignType, foreign_tag};
 pub use inline::{CapacityError, Pad, ShmOption, ShmString, ShmVec, Timestamp};
-pub use schema::{Field, Kind, Prim, Schema, Variant};
+pub use schema::{Field, Kind, Prim, Schema, Std, Variant};
 
 use core::mem::MaybeUninit;
 
 /// A type that means the same bytes in every process.
 ///
-/// Derive it. The derive accepts structs with `#[repr(C)]` (or `transparent`, `C, packed`, `C,
-/// align(N)`) and enums without data with `#[repr(u8)]` or another integer of fixed size; fields are
-/// numbers, `bool`, `char`, arrays, other messages, and the inline types [`ShmString`], [`ShmVec`],
-/// [`ShmOption`], [`Timestamp`] and [`Pad`]. Whatever does not fit is a compile error that says what to
-/// write instead.
+/// Derive this trait. The derive accepts structs with `#[repr(C)]` (or `transparent`, `C, packed`,
+/// `C, align(N)`). It also accepts enums, with or without data, with `#[repr(u8)]` or another integer of fixed
+/// size. Fields are:
+///
+/// - numbers, `bool`, `char`, `NonZero` and `Option<NonZero>`, `Wrapping`, `Duration`, IP addresses;
+/// - arrays, other messages, `PhantomData`;
+/// - the inline types [`ShmString`], [`ShmVec`], [`ShmOption`], [`Timestamp`] and [`Pad`];
+/// - types of other crates: see `Foreign` (features `zerocopy` and `bytemuck`) and `#[shm(remote = "…")]`.
+///
+/// Any other type is a compile error, which says what to write instead.
+///
+/// # Private invariants
+///
+/// A derived type gives up its private invariants. A peer can send any bytes that are valid for the types of the
+/// fields. Receivers duplicate values, also of types that are not `Clone`. A value of a type that is not `Send`
+/// reaches other threads. Do not derive this trait for a type whose safety depends on such an invariant.
 ///
 /// ```
 /// use shmcomm::ShmMessage;
@@ -85,13 +106,14 @@ use core::mem::MaybeUninit;
 ///
 /// # Safety
 ///
-/// Of an implementation whose [`Schema::is_sound`] is true, everybody may rely on:
+/// If [`Schema::is_sound`] is true of an implementation, unsafe code may rely on these invariants:
 ///
-/// 1. every byte of a value is initialised: there is no padding;
+/// 1. every byte of a value is initialised, except those after the shorter variants of an enum with data, which
+///    a sender clears: there is no other padding;
 /// 2. a value holds no pointer, handle or interior mutability, and dropping it does nothing;
-/// 3. if [`is_valid`](ShmMessage::is_valid) returns true for `size_of::<Self>()` bytes, they are a
-///    valid value; where the schema says `any_bits` every byte pattern is, where it says `zero_valid` the
-///    one of zeros is;
+/// 3. if [`is_valid`](ShmMessage::is_valid) returns true for `size_of::<Self>()` bytes, they are a valid
+///    value; if the schema says `any_bits`, every byte pattern is one, and if it says `zero_valid`, all zeros
+///    are one;
 /// 4. the schema states the real size, alignment and field offsets.
 ///
 /// There is no supported way to write an implementation by hand: only the derive can make a [`Schema`].
@@ -102,47 +124,130 @@ use core::mem::MaybeUninit;
     note = "if it comes from another crate, store what readers need of it in plain fields, or let serde encode the whole message: `PubSub<M, Msgpack>`"
 )]
 pub unsafe trait ShmMessage: Sized + 'static {
-    /// Size, alignment, fields and fingerprint.
-    const SCHEMA: &'static Schema;
+    /// Schema of the type: size, alignment, fields and fingerprint.
+    const SCHEMA: &'static Schema = &Self::LAYOUT.schema;
 
-    /// The schema as one line of JSON, as stored in a segment. Types follow numpy (`"<f4"`, `"|b1"`,
-    /// `"<M8[ns]"`), so that fifteen lines of Python make a dtype of it.
+    /// Schema as one line of JSON, as stored in a segment. Types follow numpy (`"<f4"`, `"|b1"`,
+    /// `"<M8[ns]"`), so that fifteen lines of Python can make a dtype from it.
     const SCHEMA_JSON: &'static str = json::Text::<Self>::JSON;
 
     #[doc(hidden)]
-    const FIELDS: &'static [Field] = &[];
+    const LAYOUT: describe::Layout<Self>;
 
-    /// Whether `bytes` are exactly `size_of::<Self>()` bytes that form a value.
-    fn is_valid(bytes: &[u8]) -> bool;
+    #[doc(hidden)]
+    const FIELDS: &'static [describe::Part<Self>] = &[];
+
+    #[doc(hidden)]
+    const VARIANTS: &'static [describe::Case<Self>] = &[];
+
+    #[doc(hidden)]
+    const EVOLUTION: evolution::Evolution = evolution::Evolution::NONE;
+
+    /// Returns `true` if `bytes` are exactly `size_of::<Self>()` bytes that form a value.
+    #[inline]
+    fn is_valid(bytes: &[u8]) -> bool {
+        describe::is_valid::<Self>(bytes)
+    }
+
+    /// Returns the value whose bytes are all zero. A type without such a value does not compile here.
+    ///
+    /// ```
+    /// use shmcomm::{ShmMessage, ShmString, Timestamp};
+    ///
+    /// #[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+    /// #[repr(C)]
+    /// struct Status {
+    ///     stamp: Timestamp,
+    ///     errors: u32,
+    ///     text: ShmString<16>,
+    /// }
+    ///
+    /// let status = Status { errors: 2, ..Status::zeroed() };
+    /// assert_eq!((status.errors, status.text.as_str()), (2, ""));
+    /// ```
+    ///
+    /// ```compile_fail
+    /// use shmcomm::ShmMessage;
+    ///
+    /// #[derive(ShmMessage)]
+    /// #[repr(u8)]
+    /// enum Mode { Idle = 1, Run = 2 }
+    ///
+    /// let mode = Mode::zeroed();
+    /// ```
+    fn zeroed() -> Self {
+        const { require_zero_valid::<Self>() };
+        // SAFETY: invariant 3: zeros are a value, as was asserted.
+        unsafe { MaybeUninit::zeroed().assume_init() }
+    }
 }
 
-/// The format of channels whose messages are sent as they are: each a [`ShmMessage`].
+/// Format of channels that send each [`ShmMessage`] as it is in memory.
 #[derive(Clone, Copy, Debug)]
 pub enum Fixed {}
 
-/// Fails to evaluate if `T` is no message after all, which for a generic type shows only where its
-/// parameters are known. Whoever relies on the contract of [`ShmMessage`] evaluates it first.
+/// Fails to evaluate if `T` is not sound. For a generic type this is known only once its parameters are. Code
+/// that relies on the contract of [`ShmMessage`] evaluates this function first.
 pub(crate) const fn require_sound<T: ShmMessage>() {
     check::sound(T::SCHEMA.name, T::SCHEMA);
 }
 
-/// The bytes of a message.
+/// Fails to evaluate if `T` has no value whose bytes are all zero.
+pub(crate) const fn require_zero_valid<T: ShmMessage>() {
+    require_sound::<T>();
+    check::zero_valid(T::SCHEMA);
+}
+
+/// Fails to evaluate if some values of `T` have bytes that belong to no part.
+const fn require_no_gaps<T: ShmMessage>() {
+    require_sound::<T>();
+    check::no_unused(T::SCHEMA);
+}
+
+/// Returns the bytes of a message.
+///
+/// An enum with data has bytes that belong to no part of a shorter variant. A message with such an enum has no
+/// bytes to borrow, and does not compile here: see [`to_bytes`].
 pub const fn as_bytes<T: ShmMessage>(message: &T) -> &[u8] {
-    const { require_sound::<T>() };
+    const { require_no_gaps::<T>() };
     // SAFETY: `ShmMessage` 1 and 2: all bytes are initialised, and none changes while borrowed.
     unsafe { core::slice::from_raw_parts(core::ptr::from_ref(message).cast(), size_of::<T>()) }
 }
 
-/// The bytes of many messages.
+/// Returns a copy of the bytes of a message. Bytes that belong to no part of the message are zeros.
+///
+/// ```
+/// use shmcomm::{ShmMessage, message};
+///
+/// #[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+/// #[repr(u8)]
+/// enum Command {
+///     Stop,
+///     Turn(u8),
+///     Drive { speed: f32 },
+/// }
+///
+/// assert_eq!(message::to_bytes(&Command::Turn(9)), [1, 9, 0, 0, 0, 0, 0, 0]);
+/// let drive = Command::Drive { speed: 1.5 };
+/// assert_eq!(message::read::<Command>(&message::to_bytes(&drive))?, drive);
+/// # Ok::<(), message::Invalid>(())
+/// ```
+pub fn to_bytes<T: ShmMessage>(message: &T) -> Vec<u8> {
+    gaps::with_bytes(message, <[u8]>::to_vec)
+}
+
+/// Returns the bytes of a slice of messages.
+///
+/// Does not compile for the types that [`as_bytes`] refuses.
 pub const fn slice_as_bytes<T: ShmMessage>(messages: &[T]) -> &[u8] {
-    const { require_sound::<T>() };
+    const { require_no_gaps::<T>() };
     // SAFETY: `ShmMessage` 1 and 2, and there is nothing between the items of a slice.
     unsafe { core::slice::from_raw_parts(messages.as_ptr().cast(), size_of_val(messages)) }
 }
 
-/// Whether `bytes` are a `T`; if not, which part of them is wrong.
+/// Checks that `bytes` are a `T`. The error names the part that is wrong.
 ///
-/// No time is spent where every bit pattern is valid.
+/// The check is free for a type of which every bit pattern is valid.
 #[inline]
 pub fn validate<T: ShmMessage>(bytes: &[u8]) -> Result<(), Invalid> {
     const { require_sound::<T>() };
@@ -152,7 +257,7 @@ pub fn validate<T: ShmMessage>(bytes: &[u8]) -> Result<(), Invalid> {
     Err(Invalid::of::<T>(bytes))
 }
 
-/// Whether `bytes` are any number of `T`s; if not, which part of which item is wrong.
+/// Checks that `bytes` are any number of `T`s. The error names the item and the part that is wrong.
 pub fn validate_slice<T: ShmMessage>(bytes: &[u8]) -> Result<(), Invalid> {
     const { require_sound::<T>() };
     let size = size_of::<T>().max(1);
@@ -168,11 +273,12 @@ pub fn validate_slice<T: ShmMessage>(bytes: &[u8]) -> Result<(), Invalid> {
     }
 }
 
-/// Copies a message out of bytes that nobody writes to any more.
+/// Copies a message out of bytes that no process writes to any more.
 ///
 /// # Errors
 ///
-/// The length is wrong, or a part of the bytes is no value of its type: the error names that part.
+/// Fails if the length is wrong, or if a part of the bytes is not a value of its type: the error names that
+/// part.
 #[inline]
 pub fn read<T: ShmMessage>(bytes: &[u8]) -> Result<T, Invalid> {
     validate::<T>(bytes)?;
@@ -180,7 +286,52 @@ pub fn read<T: ShmMessage>(bytes: &[u8]) -> Result<T, Invalid> {
     Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
-/// Checks a message that was copied, byte by byte, to where it shall stay.
+/// Copies a message like [`read`], onto the heap: a large message takes no stack.
+///
+/// # Errors
+///
+/// Returns the errors of [`read`].
+pub fn read_boxed<T: ShmMessage>(bytes: &[u8]) -> Result<Box<T>, Invalid> {
+    validate::<T>(bytes)?;
+    let mut message = Box::<T>::new_uninit();
+    // SAFETY: `validate` checked the length, and the box is new.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), message.as_mut_ptr().cast(), bytes.len()) };
+    // SAFETY: all bytes were copied in, and `validate` checked the value (`ShmMessage` 3).
+    Ok(unsafe { message.assume_init() })
+}
+
+/// Copies a message onto the heap, for example a message that was received in place. A large message takes no
+/// stack, in contrast to `Box::new(message.clone())`.
+///
+/// ```
+/// use shmcomm::message;
+///
+/// let image = message::zeroed_boxed::<[u8; 1 << 20]>();
+/// assert_eq!(message::copy_boxed(&*image), image);
+/// ```
+pub fn copy_boxed<T: ShmMessage>(message: &T) -> Box<T> {
+    const { require_sound::<T>() };
+    let mut copy = Box::<T>::new_uninit();
+    // SAFETY: both have the size of a `T`, and the box is new.
+    unsafe { core::ptr::copy_nonoverlapping(message, copy.as_mut_ptr(), 1) };
+    // SAFETY: the bytes of a `T`; by `ShmMessage` 2, a copy of them is another value.
+    unsafe { copy.assume_init() }
+}
+
+/// Returns a message of zeros on the heap, to be filled field by field and sent by reference: a large message
+/// takes no stack. A type without an all-zero value does not compile here.
+///
+/// If the message is sent only once, a loan saves the copy: see [`Publisher::loan`](crate::Publisher::loan).
+pub fn zeroed_boxed<T: ShmMessage>() -> Box<T> {
+    const { require_zero_valid::<T>() };
+    let mut message = Box::<T>::new_uninit();
+    // SAFETY: the box has the size of a `T`, and is new.
+    unsafe { message.as_mut_ptr().write_bytes(0, 1) };
+    // SAFETY: `ShmMessage` 3: zeros are a value, as was asserted.
+    unsafe { message.assume_init() }
+}
+
+/// Checks a message that was copied, byte by byte, to its final address.
 ///
 /// # Safety
 ///
@@ -194,11 +345,12 @@ pub unsafe fn assume_copied<T: ShmMessage>(message: &mut MaybeUninit<T>) -> Resu
     Ok(unsafe { message.assume_init_mut() })
 }
 
-/// Looks at a message in place.
+/// Borrows a message in place.
 ///
 /// # Errors
 ///
-/// As [`read`], and if the bytes do not start at a multiple of the type's alignment.
+/// Returns the errors of [`read`]. Also fails if the bytes do not start at a multiple of the type's
+/// alignment.
 #[inline]
 pub fn view<T: ShmMessage>(bytes: &[u8]) -> Result<&T, Invalid> {
     validate::<T>(bytes)?;
@@ -207,13 +359,16 @@ pub fn view<T: ShmMessage>(bytes: &[u8]) -> Result<&T, Invalid> {
     Ok(unsafe { &*bytes.as_ptr().cast::<T>() })
 }
 
-/// Looks at many messages in place.
+/// Borrows a slice of messages in place.
 ///
 /// # Errors
 ///
-/// As [`view`], for whichever item is wrong first.
+/// Returns the error of [`view`] for the first item that is wrong.
 pub fn view_slice<T: ShmMessage>(bytes: &[u8]) -> Result<&[T], Invalid> {
     validate_slice::<T>(bytes)?;
+    if bytes.is_empty() {
+        return Ok(&[]);
+    }
     aligned::<T>(bytes)?;
     let count = bytes.len().checked_div(size_of::<T>()).unwrap_or(0);
     // SAFETY: length, values (`ShmMessage` 3) and alignment were checked; `bytes` stays borrowed.
@@ -224,20 +379,17 @@ fn aligned<T: ShmMessage>(bytes: &[u8]) -> Result<(), Invalid> {
     if bytes.as_ptr().cast::<T>().is_aligned() { Ok(()) } else { Err(Invalid::misaligned::<T>(bytes)) }
 }
 
-/// What expansions of the derive call. Not public API.
+/// Items that expansions of the derive use. Not public API.
 #[doc(hidden)]
 pub mod private {
     pub use super::check::{no_drop, no_gap};
+    pub use super::describe::*;
+    pub use super::evolution::{Evolution, FieldEvolution, VariantEvolution};
     pub use super::field::*;
-    pub use super::schema::{enum_schema, struct_schema};
-    pub use super::{Field, Prim, Schema, ShmMessage, Variant};
-    pub use core::mem::{align_of, needs_drop, offset_of, size_of};
-    pub use core::option::Option::Some;
-    pub use core::primitive;
-
-    /// The discriminant of an enum of `SIZE` bytes.
-    #[inline(always)]
-    pub fn raw<const SIZE: usize>(bytes: &[u8]) -> core::option::Option<[u8; SIZE]> {
-        bytes.try_into().ok()
-    }
+    pub use super::gaps::write_default;
+    pub use super::{Prim, ShmMessage};
+    pub use core::clone::Clone;
+    pub use core::convert::{From, Into};
+    pub use core::default::Default;
+    pub use core::option::Option::{None, Some};
 }

@@ -1,18 +1,18 @@
-//! Reads the JSON that schemas are written in, from a source that may be hostile.
+//! Parser of the JSON of schemas, from a source that may be hostile.
 //!
-//! Owns a tree of borrowed values, as deep as [`DEPTH`] and no larger than the text. Numbers are
-//! integers: a schema has no others. Never panics, and never recurses deeper than that.
+//! Owns a tree of borrowed values, as deep as [`DEPTH`] and no larger than the text. Numbers are integers,
+//! because a schema has no other numbers. Never panics, and never recurses deeper than [`DEPTH`].
 
 use core::fmt;
 use std::borrow::Cow;
 
-/// Deepest nesting: a message of that many levels is not written by people.
+/// Maximum nesting depth in levels; no real message nests that deep.
 const DEPTH: usize = 64;
-/// Longest text in bytes.
+/// Maximum length of the text in bytes.
 const LONGEST: usize = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Bool(bool),
     Number(i128),
     Text(Cow<'a, str>),
@@ -21,32 +21,32 @@ pub(super) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn get(&self, key: &str) -> Option<&Value<'a>> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.entries()?.iter().find(|(k, _)| k == key).map(|(_, value)| value)
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         match self.get(key) {
             Some(Value::Text(text)) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn number(&self, key: &str) -> Option<i128> {
+    pub(crate) fn number(&self, key: &str) -> Option<i128> {
         match self.get(key) {
             Some(Value::Number(n)) => Some(*n),
             _ => None,
         }
     }
 
-    pub(super) fn items(&self) -> Option<&[Value<'a>]> {
+    pub(crate) fn items(&self) -> Option<&[Value<'a>]> {
         match self {
             Value::List(items) => Some(items),
             _ => None,
         }
     }
 
-    pub(super) fn entries(&self) -> Option<&[(Cow<'a, str>, Value<'a>)]> {
+    pub(crate) fn entries(&self) -> Option<&[(Cow<'a, str>, Value<'a>)]> {
         match self {
             Value::Map(entries) => Some(entries),
             _ => None,
@@ -54,7 +54,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Numbers as they are; anything else where a schema has a number.
+/// Shows a number; any other value is not a number of a schema.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,8 +64,8 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// `None` if `text` is no JSON, or has numbers with fractions, or exceeds the limits.
-pub(super) fn parse(text: &str) -> Option<Value<'_>> {
+/// Parses `text`. Returns `None` if it is not JSON, has numbers with fractions, or exceeds the limits.
+pub(crate) fn parse(text: &str) -> Option<Value<'_>> {
     if text.len() > LONGEST {
         return None;
     }
@@ -84,7 +84,7 @@ impl<'a> Parser<'a> {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
     }
 
-    /// Takes `token`, if it is next.
+    /// Consumes `token` if it is next.
     fn take(&mut self, token: &str) -> Option<()> {
         self.space();
         self.rest = self.rest.strip_prefix(token)?;
@@ -150,7 +150,7 @@ impl<'a> Parser<'a> {
         self.escaped().map(Cow::Owned)
     }
 
-    /// A string with escapes, after its opening quote.
+    /// Parses a string with escapes, after its opening quote.
     fn escaped(&mut self) -> Option<String> {
         let mut text = String::new();
         loop {
@@ -177,8 +177,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Four hex digits. A half of a surrogate pair stands for nothing here; a schema never escapes that
-    /// way.
+    /// Parses four hex digits. Half of a surrogate pair becomes the replacement character; a schema never
+    /// contains such an escape.
     fn hex(&mut self) -> Option<char> {
         let digits = self.rest.get(..4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
         self.rest = &self.rest[4..];

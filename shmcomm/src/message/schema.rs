@@ -1,67 +1,48 @@
-//! The description of a message that travels with it: a tree of constants.
+//! Description of a message type that travels with its channel: a tree of constants.
 //!
-//! Owns the layout facts, whether they hold together ([`Schema::is_sound`]), and the fingerprint over
-//! them. The text form is made in `json`, compared in `diff`; neither is called from here.
+//! Owns the layout facts, the check that they are consistent ([`Schema::is_sound`]), and the fingerprint over
+//! them (FNV-1a). Never calls `json`, which makes the text form, or `diff`, which compares it.
 
-use super::check;
 pub use super::diff::first_difference;
+pub(crate) use super::fingerprint::Fnv;
+pub(super) use super::soundness::Soundness;
 
-/// What another program has to know about a message type.
+/// Everything that another program must know about a message type.
 #[derive(Debug)]
 pub struct Schema {
-    /// The type's name, without path and parameters. For people: not part of the fingerprint.
+    /// Name of the type, without path and parameters. For people: not part of the fingerprint.
     pub name: &'static str,
-    /// In bytes.
+    /// Size in bytes.
     pub size: usize,
-    /// In bytes, a power of two.
+    /// Alignment in bytes, a power of two.
     pub align: usize,
-    /// What it is made of.
+    /// Kind of the type, with its parts.
     pub kind: Kind,
-    /// FNV-1a over kinds, sizes, alignments, offsets, field names, variant names and values. Not over
-    /// names of Rust types or modules, so that a type may move, be renamed, or be written again
+    /// FNV-1a over kinds, sizes, alignments, offsets, field names, variant names and values. Names of Rust
+    /// types and modules are not part of it, so that a type may move, be renamed, or be written again
     /// elsewhere.
     pub fingerprint: u64,
-    /// Every bit pattern is a value, so that receiving needs no check.
+    /// `true` if every bit pattern is a value, so that receiving needs no check.
     pub any_bits: bool,
-    /// All zeros is a value.
+    /// `true` if all zeros is a value.
     pub zero_valid: bool,
-    /// No padding here or below, no drop glue, nothing aligned beyond what its container can hold.
-    sound: Soundness,
-    /// Its derive saw words to serde, or other names than serde sees.
+    /// `true` if some bytes belong to no part of some values: those after the shorter variants of an enum with
+    /// data. A sender clears these bytes.
+    pub(super) gaps: bool,
+    /// Soundness: no padding here or below, no drop glue, no item aligned beyond what its container holds.
+    pub(super) sound: Soundness,
+    /// `true` if the derive saw serde attributes, or names that differ from serde's.
     #[cfg_attr(
         not(any(feature = "pickle", feature = "msgpack")),
         allow(dead_code, reason = "asked by codecs")
     )]
-    encoded_otherwise: bool,
+    pub(super) encoded_otherwise: bool,
+    /// Declarations for writers of other layouts.
+    pub(super) evolution: super::evolution::Evolution,
 }
 
-/// Whether a type keeps the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Soundness {
-    Sound,
-    /// It does not, and the declaration of it, or of a part of it, is a compile error.
-    Reported,
-    /// It does not, and nobody has said so yet.
-    Unsound,
-}
-
-impl Soundness {
-    const fn unless(fault: bool) -> Self {
-        if fault { Soundness::Unsound } else { Soundness::Sound }
-    }
-
-    /// Of a whole with these two parts. What is reported already is not worth a second error.
-    const fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Soundness::Reported, _) | (_, Soundness::Reported) => Soundness::Reported,
-            (Soundness::Unsound, _) | (_, Soundness::Unsound) => Soundness::Unsound,
-            _ => Soundness::Sound,
-        }
-    }
-}
-
-/// What a [`Schema`] is made of.
-#[derive(Debug)]
+/// Kind of a [`Schema`].
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Kind {
     /// A number.
@@ -74,50 +55,59 @@ pub enum Kind {
     Timestamp,
     /// Bytes without meaning.
     Pad,
-    /// A type from elsewhere, of which only its size, its alignment and a tag are known.
+    /// A type of another crate, of which only the size, the alignment and a tag are known.
     Opaque {
-        /// What its users agreed on; 0 if on nothing.
+        /// Tag that its users agreed on; 0 if none.
         tag: u64,
     },
-    /// One of some numbers.
+    /// An integer with named values.
     Enum {
-        /// The numbers' type.
+        /// Type of the integer.
         prim: Prim,
-        /// In order of declaration.
+        /// Variants in order of declaration.
         variants: &'static [Variant],
     },
+    /// An enum with data: an integer at offset 0 selects the variant, whose fields are at their offsets.
+    Choice {
+        /// Type of the integer.
+        prim: Prim,
+        /// Variants in order of declaration.
+        variants: &'static [Variant],
+    },
+    /// A type of the standard library with one layout in all programs.
+    Std(Std),
     /// `len` items in a row.
     Array {
-        /// One of them.
+        /// Schema of an item.
         item: &'static Schema,
-        /// How many.
+        /// Number of items.
         len: usize,
     },
-    /// Fields in order of declaration.
+    /// A struct with fields.
     Struct {
-        /// Padding fields included.
+        /// Fields in order of declaration, padding fields included.
         fields: &'static [Field],
     },
     /// A `u32` length at offset 0, then `capacity` bytes of UTF-8 from offset 4.
     Str {
-        /// In bytes.
+        /// Capacity in bytes.
         capacity: usize,
     },
     /// A `u32` length at offset 0, then `capacity` items from `offset`.
     List {
-        /// One of them.
+        /// Schema of an item.
         item: &'static Schema,
-        /// How many there can be.
+        /// Maximum number of items.
         capacity: usize,
-        /// Of the first, in bytes.
+        /// Offset of the first item in bytes.
         offset: usize,
     },
-    /// A `u32` tag at offset 0, 0 or 1; the value at `offset`. (Not named `Option`: a second public
-    /// `Option` would make the compiler print `std::option::Option` in everybody's errors.)
+    /// A `u32` tag at offset 0, 0 or 1; the value at `offset`. The variant is not named `Option`. A second
+    /// public `Option` would make the compiler print `std::option::Option` in the errors of every user.
     Maybe {
-        /// The value, if there is one.
+        /// Schema of the value.
         item: &'static Schema,
-        /// Of the value, in bytes.
+        /// Offset of the value in bytes.
         offset: usize,
     },
 }
@@ -138,28 +128,92 @@ pub enum Prim {
     F64,
 }
 
-/// One value of an enum.
-#[derive(Clone, Copy, Debug)]
-pub struct Variant {
-    /// As declared, or renamed.
-    pub name: &'static str,
-    /// As stored.
-    pub value: i128,
+/// A type of the standard library in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Std {
+    /// `NonZero<T>`: any value except zero.
+    NonZero(Prim),
+    /// `Option<NonZero<T>>`: zero is `None`.
+    OptionNonZero(Prim),
+    /// `u128`, in the byte order of the machine.
+    U128,
+    /// `i128`, in the byte order of the machine.
+    I128,
+    /// `Duration`: `u64` seconds at offset 0, `u32` nanoseconds below 1,000,000,000 at offset 8, four zeros.
+    Duration,
+    /// `Ipv4Addr`: four octets.
+    Ipv4Addr,
+    /// `Ipv6Addr`: sixteen octets.
+    Ipv6Addr,
 }
 
-/// One part of a struct.
+/// A variant of an enum.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// Name as declared, or renamed.
+    pub name: &'static str,
+    /// Value as stored.
+    pub value: i128,
+    /// Fields, with offsets from the start of the enum. Empty in an enum without data.
+    pub fields: &'static [Field],
+}
+
+/// A field of a struct.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// As declared, or renamed; `f0`, `f1`, … in a tuple struct.
+    /// Name as declared, or renamed; `f0`, `f1`, … in a tuple struct.
     pub name: &'static str,
-    /// In bytes from the start of the struct.
+    /// Offset in bytes from the start of the struct.
     pub offset: usize,
-    /// Its type.
+    /// Schema of the field's type.
     pub schema: &'static Schema,
+    /// Check of the bytes of the field.
+    pub(super) check: fn(&[u8]) -> bool,
 }
 
 impl Prim {
-    /// In bytes; also the alignment.
+    /// The types of numbers.
+    pub(crate) const ALL: [Prim; 10] = [
+        Prim::U8,
+        Prim::U16,
+        Prim::U32,
+        Prim::U64,
+        Prim::I8,
+        Prim::I16,
+        Prim::I32,
+        Prim::I64,
+        Prim::F32,
+        Prim::F64,
+    ];
+
+    /// Returns the name in Rust: `"f32"`.
+    pub const fn rust(self) -> &'static str {
+        match self {
+            Prim::U8 => "u8",
+            Prim::U16 => "u16",
+            Prim::U32 => "u32",
+            Prim::U64 => "u64",
+            Prim::I8 => "i8",
+            Prim::I16 => "i16",
+            Prim::I32 => "i32",
+            Prim::I64 => "i64",
+            Prim::F32 => "f32",
+            Prim::F64 => "f64",
+        }
+    }
+
+    /// Returns the least and the greatest integer of the type; `None` for `f32` and `f64`.
+    pub const fn range(self) -> Option<(i128, i128)> {
+        let bits = 8 * self.size() as u32;
+        match self {
+            Prim::F32 | Prim::F64 => None,
+            _ if self.is_signed() => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
+            _ => Some((0, (1 << bits) - 1)),
+        }
+    }
+
+    /// Returns the size in bytes; it is also the alignment.
     pub const fn size(self) -> usize {
         match self {
             Prim::U8 | Prim::I8 => 1,
@@ -169,7 +223,7 @@ impl Prim {
         }
     }
 
-    /// numpy's name for it, with the byte order of this machine: `"<f4"`.
+    /// Returns the name in numpy, with the byte order of this machine: `"<f4"`.
     pub const fn code(self) -> &'static str {
         const LITTLE: bool = cfg!(target_endian = "little");
         const fn by_order(little: &'static str, big: &'static str) -> &'static str {
@@ -195,22 +249,24 @@ impl Prim {
 }
 
 impl Schema {
-    /// Whether the type keeps the contract of [`ShmMessage`](super::ShmMessage). Only a generic type can
-    /// fail to where it is used; any other fails to compile where it is declared.
+    /// Returns `true` if the type keeps the contract of [`ShmMessage`](super::ShmMessage). Only a generic
+    /// type can fail at its use; any other type fails to compile at its declaration.
     pub const fn is_sound(&self) -> bool {
         matches!(self.sound, Soundness::Sound)
     }
 
-    /// Whether it is not, and nobody has said so yet.
+    /// Returns `true` if some values have bytes that belong to no part: a sender clears them.
+    pub(crate) const fn has_gaps(&self) -> bool {
+        self.gaps
+    }
+
+    /// Returns `true` if the type is not sound, and no compile error has reported it yet.
     pub(crate) const fn is_unreported(&self) -> bool {
         matches!(self.sound, Soundness::Unsound)
     }
 
-    /// The schema of a type that serde encodes in another form than the schema says, or under other names.
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn encoded_otherwise(self) -> Self {
-        Schema { encoded_otherwise: true, ..self }
+    pub(crate) fn evolution(&self) -> &super::evolution::Evolution {
+        &self.evolution
     }
 
     #[cfg(any(feature = "pickle", feature = "msgpack"))]
@@ -218,7 +274,7 @@ impl Schema {
         self.encoded_otherwise
     }
 
-    const fn new(name: &'static str, size: usize, align: usize, kind: Kind) -> Self {
+    pub(super) const fn new(name: &'static str, size: usize, align: usize, kind: Kind) -> Self {
         let schema = Schema {
             name,
             size,
@@ -227,8 +283,10 @@ impl Schema {
             fingerprint: 0,
             any_bits: true,
             zero_valid: true,
+            gaps: false,
             sound: Soundness::Sound,
             encoded_otherwise: false,
+            evolution: super::evolution::Evolution::NONE,
         };
         Schema { fingerprint: schema.hash(), ..schema }
     }
@@ -245,10 +303,50 @@ impl Schema {
     pub(super) const fn timestamp() -> Self {
         Schema::new("Timestamp", 8, 8, Kind::Timestamp)
     }
+    pub(super) const fn std(name: &'static str, size: usize, align: usize, std: Std) -> Self {
+        let any = !matches!(std, Std::NonZero(_) | Std::Duration);
+        let schema = Schema::new(name, size, align, Kind::Std(std));
+        let zero_valid = !matches!(std, Std::NonZero(_));
+        Schema { any_bits: any, zero_valid, gaps: matches!(std, Std::Duration), ..schema }
+    }
+    /// Returns a copy for a type with the same layout.
+    pub(super) const fn copied(&self) -> Self {
+        let Schema {
+            name,
+            size,
+            align,
+            kind,
+            fingerprint,
+            any_bits,
+            zero_valid,
+            gaps,
+            sound,
+            encoded_otherwise,
+            evolution,
+        } = *self;
+        Schema {
+            name,
+            size,
+            align,
+            kind,
+            fingerprint,
+            any_bits,
+            zero_valid,
+            gaps,
+            sound,
+            encoded_otherwise,
+            evolution,
+        }
+    }
+    /// Makes the schema of a type that was rejected with a compile error.
+    pub(super) const fn rejected(size: usize, align: usize) -> Self {
+        let schema = Schema::new("", size, align, Kind::Pad);
+        Schema { any_bits: false, zero_valid: false, sound: Soundness::Reported, ..schema }
+    }
     pub(super) const fn pad(size: usize) -> Self {
         Schema::new("Pad", size, 1, Kind::Pad)
     }
-    #[cfg(feature = "zerocopy")]
+    #[cfg(any(feature = "zerocopy", feature = "bytemuck"))]
     pub(super) const fn opaque(size: usize, align: usize, tag: u64, drops: bool) -> Self {
         let schema = Schema::new("Foreign", size, align, Kind::Opaque { tag });
         Schema { any_bits: false, zero_valid: false, sound: Soundness::unless(drops), ..schema }
@@ -257,6 +355,7 @@ impl Schema {
         Schema {
             any_bits: item.any_bits || len == 0,
             zero_valid: item.zero_valid || len == 0,
+            gaps: item.gaps,
             sound: item.sound,
             ..Schema::new("array", item.size * len, item.align, Kind::Array { item, len })
         }
@@ -271,6 +370,7 @@ impl Schema {
     pub(super) const fn list(item: &'static Schema, capacity: usize, offset: usize, size: usize) -> Self {
         Schema {
             any_bits: false,
+            gaps: item.gaps,
             sound: item.sound.and(Soundness::unless(item.align > offset || capacity > u32::MAX as usize)),
             ..Schema::new("ShmVec", size, item.align, Kind::List { item, capacity, offset })
         }
@@ -278,6 +378,7 @@ impl Schema {
     pub(super) const fn option(item: &'static Schema, offset: usize, size: usize) -> Self {
         Schema {
             any_bits: false,
+            gaps: item.gaps,
             sound: item.sound.and(Soundness::unless(item.align > offset)),
             ..Schema::new("ShmOption", size, item.align, Kind::Maybe { item, offset })
         }
@@ -301,105 +402,76 @@ impl Schema {
                 }
                 h
             }
+            Kind::Choice { prim, variants } => {
+                let mut h = h.str("choice").str(prim.code()).num(variants.len() as u64);
+                let mut i = 0;
+                while i < variants.len() {
+                    let Variant { name, value, fields } = variants[i];
+                    h = hash_fields(h.str(name).num(value as u64).num(listed(fields)), fields);
+                    i += 1;
+                }
+                h
+            }
+            Kind::Std(std) => h.str(std.word()).str(match std.prim() {
+                Some(prim) => prim.code(),
+                None => "",
+            }),
             Kind::Array { item, len } => h.str("array").num(*len as u64).num(item.fingerprint),
             Kind::Str { capacity } => h.str("str").num(*capacity as u64),
             Kind::List { item, capacity, offset } => {
                 h.str("list").num(*capacity as u64).num(*offset as u64).num(item.fingerprint)
             }
             Kind::Maybe { item, offset } => h.str("option").num(*offset as u64).num(item.fingerprint),
-            Kind::Struct { fields } => {
-                let mut h = h.str("struct");
-                let mut i = 0;
-                while i < fields.len() {
-                    let f = &fields[i];
-                    if !matches!(f.schema.kind, Kind::Pad) {
-                        h = h.str(f.name).num(f.offset as u64).num(f.schema.fingerprint);
-                    }
-                    i += 1;
-                }
-                h
-            }
+            Kind::Struct { fields } => hash_fields(h.str("struct"), fields),
         };
         h.0
     }
 }
 
-/// The schema of a derived struct. (`generic`: its declaration could not be checked by itself.)
-#[doc(hidden)]
-pub const fn struct_schema(
-    name: &'static str,
-    size: usize,
-    align: usize,
-    drops: bool,
-    generic: bool,
-    fields: &'static [Field],
-) -> Schema {
-    let (mut any_bits, mut zero_valid, mut sound) = (true, true, Soundness::unless(drops));
+/// Returns the number of fields without padding.
+const fn listed(fields: &[Field]) -> u64 {
+    let (mut count, mut i) = (0, 0);
+    while i < fields.len() {
+        if !matches!(fields[i].schema.kind, Kind::Pad) {
+            count += 1;
+        }
+        i += 1;
+    }
+    count
+}
+
+/// Adds fields to a fingerprint, without padding.
+const fn hash_fields(mut h: Fnv, fields: &[Field]) -> Fnv {
     let mut i = 0;
     while i < fields.len() {
-        let schema = fields[i].schema;
-        any_bits &= schema.any_bits;
-        zero_valid &= schema.zero_valid;
-        sound = sound.and(schema.sound).and(Soundness::unless(check::gap_after(size, fields, i) > 0));
+        let f = &fields[i];
+        if !matches!(f.schema.kind, Kind::Pad) {
+            h = h.str(f.name).num(f.offset as u64).num(f.schema.fingerprint);
+        }
         i += 1;
     }
-    if !generic && matches!(sound, Soundness::Unsound) {
-        sound = Soundness::Reported;
-    }
-    Schema { any_bits, zero_valid, sound, ..Schema::new(name, size, align, Kind::Struct { fields }) }
+    h
 }
 
-/// The schema of a derived enum.
-#[doc(hidden)]
-pub const fn enum_schema(
-    name: &'static str,
-    size: usize,
-    prim: Prim,
-    variants: &'static [Variant],
-) -> Schema {
-    let mut zero_valid = false;
-    let mut i = 0;
-    while i < variants.len() {
-        zero_valid |= variants[i].value == 0;
-        i += 1;
-    }
-    Schema {
-        any_bits: false,
-        zero_valid,
-        sound: Soundness::unless(size != prim.size()),
-        ..Schema::new(name, size, prim.size(), Kind::Enum { prim, variants })
-    }
-}
-
-/// FNV-1a, 64 bits.
-#[derive(Clone, Copy)]
-pub(crate) struct Fnv(pub(crate) u64);
-
-impl Fnv {
-    pub(crate) const fn new() -> Self {
-        Fnv(0xcbf2_9ce4_8422_2325)
-    }
-    const fn byte(self, b: u8) -> Self {
-        Fnv((self.0 ^ b as u64).wrapping_mul(0x0000_0100_0000_01b3))
-    }
-    pub(crate) const fn num(mut self, n: u64) -> Self {
-        let b = n.to_le_bytes();
-        let mut i = 0;
-        while i < 8 {
-            self = self.byte(b[i]);
-            i += 1;
+impl Std {
+    /// Returns the word for the type in the text of a schema.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Std::NonZero(_) => "nonzero",
+            Std::OptionNonZero(_) => "nonzero or none",
+            Std::U128 => "u128",
+            Std::I128 => "i128",
+            Std::Duration => "duration",
+            Std::Ipv4Addr => "ipv4",
+            Std::Ipv6Addr => "ipv6",
         }
-        self
     }
-    /// Length first, so that neighbouring names cannot run into each other.
-    pub(crate) const fn str(mut self, s: &str) -> Self {
-        self = self.num(s.len() as u64);
-        let b = s.as_bytes();
-        let mut i = 0;
-        while i < b.len() {
-            self = self.byte(b[i]);
-            i += 1;
+
+    /// Returns the type of the number, if there is one.
+    pub(crate) const fn prim(self) -> Option<Prim> {
+        match self {
+            Std::NonZero(prim) | Std::OptionNonZero(prim) => Some(prim),
+            _ => None,
         }
-        self
     }
 }

@@ -30,7 +30,7 @@ impl Text {
         }
     }
 
-    /// `text` between backticks.
+    /// Appends `text` between backticks.
     pub(crate) const fn code(self, text: &str) -> Self {
         self.str("`").str(text).str("`")
     }
@@ -40,7 +40,7 @@ impl Text {
         self.str(digits.as_str())
     }
 
-    /// `1 byte`, `2 bytes`.
+    /// Appends a number of bytes: `1 byte`, `2 bytes`.
     pub(crate) const fn bytes(self, count: usize) -> Self {
         self.num(count).str(if count == 1 { " byte" } else { " bytes" })
     }

@@ -1,6 +1,6 @@
-//! How a process ends or stops itself at a fault point, as if somebody else had done it.
+//! Ends or stops this process at a fault point, as if another process had done it.
 //!
-//! Owns two signals to the own process. There only under `cfg(shmcomm_fault)`.
+//! Owns two signals to the own process. Compiled only under `cfg(shmcomm_fault)`.
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Signal, getpid, kill_process};
@@ -11,7 +11,7 @@ pub(crate) fn kill_self() {
     let _ = kill_process(getpid(), Signal::KILL);
 }
 
-/// Stops this process until somebody continues it.
+/// Stops this process until another process sends SIGCONT.
 #[cfg(target_os = "linux")]
 pub(crate) fn stop_self() {
     let _ = kill_process(getpid(), Signal::STOP);

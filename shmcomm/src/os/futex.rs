@@ -1,10 +1,10 @@
-//! The futex that other processes share, on Linux: one word, or many at once.
+//! Futexes shared between processes, on Linux: one word, or several at once.
 //!
-//! Owns the system calls. Sleepers for many words name them by address ([`FutexAt`]) as the reactor
-//! may outlive a mapping by an instant: only the kernel ever reads what is there, and refuses if
-//! there is nothing.
+//! Owns the system calls. Sleepers on several words name them by address ([`FutexAt`]), because the reactor
+//! may briefly outlive a mapping. Only the kernel reads that address, and it returns an error if nothing is
+//! mapped there.
 
-use super::{FUTEXES, Woken, WokenOf};
+use super::{Woken, WokenOf};
 use crate::sync::AtomicU32;
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Wait, WaitFlags, WaitvFlags};
@@ -13,21 +13,29 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Where a futex is, or was.
+/// Largest number of words that one call can wait for.
+pub(crate) const FUTEXES: usize = 128;
+
+/// Address of a futex, which may be unmapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FutexAt(usize);
 
 impl FutexAt {
-    /// The futex `word`.
+    /// Returns the address of the futex `word`.
     pub(crate) fn new(word: &AtomicU32) -> Self {
-        FutexAt(std::ptr::from_ref(word).expose_provenance())
+        Self::at(word)
+    }
+
+    /// Returns the address of a futex that may not be mapped.
+    pub(super) fn at(word: *const AtomicU32) -> Self {
+        FutexAt(word.expose_provenance())
     }
 
     fn wait(self, expected: u32) -> Wait {
         let mut wait = Wait::new();
         wait.val = expected.into();
         wait.uaddr = std::ptr::with_exposed_provenance_mut::<c_void>(self.0).into();
-        // Not private: wakes come from other processes.
+        // Not private: other processes wake it.
         wait.flags = WaitFlags::SIZE_U32;
         wait
     }
@@ -40,23 +48,23 @@ fn timespec(duration: Duration) -> Timespec {
     }
 }
 
-/// Sleeps while `word` is `expected`, at most `timeout`; wakes come from any process that has the
-/// word mapped.
+/// Sleeps while `word` is `expected`, for at most `timeout`. Any process that has the word mapped can wake
+/// it.
 pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Woken {
     match futex::wait(word, Flags::empty(), expected, Some(&timespec(timeout))) {
         Err(Errno::TIMEDOUT) => Woken::TimedOut,
-        // Whatever else it is, the caller looks for itself.
+        // In every other case the caller checks its own condition.
         _ => Woken::Perhaps,
     }
 }
 
-/// Wakes up to `count` sleepers of `word`, in any process; returns how many there were.
+/// Wakes up to `count` sleepers of `word`, in any process. Returns the number of woken sleepers.
 pub(crate) fn futex_wake(word: &AtomicU32, count: u32) -> usize {
     // The kernel reads the count as signed.
     futex::wake(word, Flags::empty(), count.min(i32::MAX as u32)).unwrap_or(0)
 }
 
-/// Whether this system waits for more than one word at once: Linux 5.16 and later do, unless a
+/// Returns `true` if this system can wait for several words at once. Linux 5.16 and later can, unless a
 /// sandbox forbids it.
 pub(crate) fn waits_for_many() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
@@ -70,13 +78,13 @@ pub(crate) fn waits_for_many() -> bool {
 fn waitv(waits: &[Wait], timeout: Duration) -> Result<usize, Errno> {
     let now = rustix::time::clock_gettime(ClockId::Monotonic);
     let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
-    // This call takes the time at which to give up, not how long to wait.
+    // This call takes an absolute end time, not a duration.
     let end = timespec(now.saturating_add(timeout));
     futex::waitv(waits, WaitvFlags::empty(), Some(&end), ClockId::Monotonic)
 }
 
-/// Sleeps while each word has the value it is listed with, at most `timeout`; no more than
-/// [`FUTEXES`] words. Only where the system [can](waits_for_many).
+/// Sleeps while each word has the value it is listed with, for at most `timeout`. Takes at most [`FUTEXES`]
+/// words. May be called only if [`waits_for_many`] returns `true`.
 pub(crate) fn futex_wait_any(words: &[(FutexAt, u32)], timeout: Duration) -> WokenOf {
     debug_assert!(words.len() <= FUTEXES);
     let mut waits = [const { Wait::new() }; FUTEXES];
@@ -90,10 +98,11 @@ pub(crate) fn futex_wait_any(words: &[(FutexAt, u32)], timeout: Duration) -> Wok
     }
 }
 
-/// Sleeps while the word is `expected`, at most `timeout`: [`futex_wait`] for a word that may be gone.
+/// Sleeps while the word is `expected`, for at most `timeout`: [`futex_wait`] for a word that may be
+/// unmapped.
 pub(crate) fn futex_wait_at(at: FutexAt, expected: u32, timeout: Duration) -> Woken {
     let timeout = timespec(timeout);
-    // SAFETY: the kernel checks the address, and writes nothing there; the timeout lives for the call.
+    // SAFETY: the kernel checks the address and writes nothing there; the timeout outlives the call.
     let result = unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -109,7 +118,7 @@ pub(crate) fn futex_wait_at(at: FutexAt, expected: u32, timeout: Duration) -> Wo
     Woken::Perhaps
 }
 
-/// Whether the word is there and has that value.
+/// Returns `true` if the word is mapped and has that value.
 pub(crate) fn futex_is(at: FutexAt, value: u32) -> bool {
     futex_wait_at(at, value, Duration::ZERO) == Woken::TimedOut
 }

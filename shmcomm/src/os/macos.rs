@@ -4,7 +4,7 @@
 
 pub(crate) use super::unsupported::*;
 
-/// What a port would need: a file that gets its name when it is complete (`O_TMPFILE`), byte locks
-/// that end with a mapping, and a documented wait on an address shared between processes.
+/// A port would need a file that gets its name when it is complete (`O_TMPFILE`), byte locks that end with a
+/// mapping, and a documented wait on an address shared between processes.
 pub(crate) const REASON: &str = "shmcomm needs Linux: macOS has no unnamed files that can be linked, no lock that the kernel \
      drops with a mapping, and no documented futex between processes";

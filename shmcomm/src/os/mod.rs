@@ -1,24 +1,36 @@
-//! What shmcomm asks of the operating system, in the same verbs on each of them.
+//! Operating system interface of the crate: the same functions on each system.
 //!
-//! Owns the choice of the implementation and the plain types that the verbs speak of. Calls nothing
-//! of the crate but `sync`; knows no layout, no name of a channel, no policy. Only this module sees
-//! `rustix`, `libc` and `memmap2`. Every verb that fails returns [`std::io::Error`]; `segment` turns
-//! it into words.
+//! Owns the choice of the implementation and the plain types of the functions. Calls only `sync` of the
+//! crate; knows no layout, no name of a channel, no policy. Only this module uses `rustix` and `libc`. Every
+//! function that fails returns [`std::io::Error`]; `segment` turns it into an error text.
 //!
-//! | verbs | Linux |
-//! |---|---|
-//! | [`create_unnamed`], [`reserve`], [`back`], [`link`] | `O_TMPFILE`, `fallocate`, `linkat` |
-//! | [`open`], [`reopen`], [`stat`], [`stat_path`], [`list`], [`unlink`], [`rename`] | `O_NOFOLLOW`, `/proc/self/fd` |
-//! | [`map`] → [`Map`] | `mmap(MAP_SHARED)`, `MADV_DONTFORK` |
-//! | [`try_lock`], [`unlock`], [`is_locked`] | open-file-description locks on ranges of bytes |
-//! | [`open_lock_file`], [`try_flock`], [`unflock`] | `flock`, the lock that Python's library uses |
-//! | [`watch`] → [`Watch`], [`mapped_files`], [`is_mapped_without`] | inotify, `/proc/*/maps` |
-//! | [`futex_wait`], [`futex_wake`], [`futex_wait_any`] | the futex that other processes share |
-//! | [`Bell`], [`Clock`], [`Poller`] | eventfd, timerfd, epoll |
-//! | [`Lineage`] | a page under `MADV_WIPEONFORK` |
-//! | [`monotonic`], [`monotonic_coarse`], [`wall_clock`], [`pid`], [`process_name`], [`user`] | |
+//! # What every platform provides
 //!
-//! Elsewhere each verb returns [`std::io::ErrorKind::Unsupported`] with the reason.
+//! | items | promise | Linux | Windows |
+//! |---|---|---|---|
+//! | [`default_dir`], [`list`], [`free_bytes`] | the directory of all segments, its names, its free bytes | `/dev/shm` | `%LOCALAPPDATA%\shmcomm` |
+//! | [`File`], [`intact`] | an open file with locks of its own; clones share it, the last one closes it; a forked child has none | a descriptor, in a table of all | a handle |
+//! | [`create_unnamed`], [`reserve`], [`back`], [`link`] | a file that gets its name when it is complete, with memory behind every byte | `O_TMPFILE`, `fallocate`, `linkat` | a temporary name, moved; `SetEndOfFile` |
+//! | [`open`], [`reopen`] | another [`File`] of the same file, which sees the locks of the first one | `O_NOFOLLOW`, `/proc/self/fd` | `ReOpenFile` |
+//! | [`stat`], [`stat_path`], [`id_of_path`], [`is_own`], [`is_mine`], [`is_linked`] | which file it is; whether it is this user's, and another user may write to it | `fstat`, `lstat`; owner and mode | file index; owner and access control list |
+//! | [`read_at`], [`write_at`] | bytes, coherent with mappings | `pread`, `pwrite` | `ReadFile`, `WriteFile` |
+//! | [`take_name`], [`replace_name`], [`unlink`] | what a name stands for, changed while the file is mapped | `unlink`, `rename` | a move aside, a deletion |
+//! | [`map`], [`map_read_only`] → [`Map`] | shared memory that keeps its file, and with it the locks; no child inherits it | `MAP_SHARED`, `MADV_DONTFORK`, `pthread_atfork` | a section of the file; no fork |
+//! | [`try_lock`], [`unlock`], [`is_locked`] | exclusive locks of bytes, beyond the end of the file too, that the system drops when the process ends, however it ends | open-file-description locks | `LockFileEx` from byte 2^62 on |
+//! | [`open_lock_file`], [`try_flock`], [`unflock`] | the lock that Python's library uses | `flock` | refused |
+//! | [`watch`] → [`Watch`], [`mapped_files`], [`mappings`] | what happens to a file, and which process has it mapped | inotify, `/proc/*/maps` | refused |
+//! | [`futex_wait`], [`futex_wake`], [`futex_wait_at`], [`futex_wait_any`], [`futex_is`], [`FutexAt`], [`waits_for_many`], [`FUTEXES`] | sleep in words that other processes share | `futex`, `futex_waitv` | two named events for each word |
+//! | [`EventFd`], [`TimerFd`], [`PollSet`] | a set of descriptors that is one itself | eventfd, timerfd, epoll; a pipe and `poll` if a sandbox refuses them | an event; no files |
+//! | [`open_of_process`], [`holders_of_removed`], [`pid_namespace`], [`descriptor`] | a file without a name, through a process that has it open | `/proc/*/fd`, `/proc/self/ns` | refused |
+//! | [`ForkId`] | tells a process from its forked children in under 1 ns | a page under `MADV_WIPEONFORK`, `pthread_atfork` | no fork |
+//! | [`monotonic`], [`monotonic_coarse`] | nanoseconds, the same for all processes | `CLOCK_MONOTONIC` | `QueryPerformanceCounter` |
+//! | [`process_name`], [`user`], [`block_signals`] | what is shown of a process; no signals for a thread | |  |
+//! | [`file_size_limit`], [`open_files_limit`], [`locked_memory_limit`], [`refusal`], [`advice`], [`may_write`] | limits, why a call was refused, and the cure, for errors | `getrlimit`, `faccessat` | none; error codes |
+//!
+//! [`FOLDS_NAMES`] tells how names of files are made from names of channels. Outside of this module `cfg(unix)` stands
+//! where `waitset` has file descriptors, which do not exist on Windows.
+//!
+//! On other systems each function returns [`std::io::ErrorKind::Unsupported`] with the reason.
 
 #[cfg(unix)]
 pub(crate) use std::os::fd::OwnedFd;
@@ -32,9 +44,32 @@ pub(crate) use linux::*;
 
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
+mod file;
+#[cfg(target_os = "linux")]
+pub(crate) use file::*;
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+mod map;
+#[cfg(target_os = "linux")]
+pub(crate) use map::*;
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+mod fork;
+#[cfg(target_os = "linux")]
+pub(crate) use fork::*;
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
 mod futex;
 #[cfg(target_os = "linux")]
 pub(crate) use futex::*;
+
+#[cfg(target_os = "linux")]
+mod procfs;
+#[cfg(target_os = "linux")]
+pub(crate) use procfs::*;
 
 #[cfg(target_os = "linux")]
 mod poll;
@@ -47,6 +82,7 @@ mod macos;
 pub(crate) use macos::*;
 
 #[cfg(target_os = "windows")]
+#[allow(unsafe_code)]
 mod windows;
 #[cfg(target_os = "windows")]
 pub(crate) use windows::*;
@@ -57,6 +93,7 @@ mod other;
 pub(crate) use other::*;
 
 #[cfg(not(target_os = "linux"))]
+#[cfg_attr(target_os = "windows", allow(dead_code, reason = "Windows has most of it"))]
 mod unsupported;
 
 #[cfg(all(shmcomm_fault, not(loom)))]
@@ -64,8 +101,12 @@ mod fault;
 #[cfg(all(shmcomm_fault, not(loom)))]
 pub(crate) use fault::{kill_self, stop_self};
 
-/// What stands under a name.
+/// Prefix of the files of segments that do not have their names: they are about to get them, or have lost them.
+pub(crate) const TEMPORARY: &str = "shmcomm2~";
+
+/// Kind of the file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) enum FileKind {
     Regular,
     Directory,
@@ -88,58 +129,82 @@ impl FileKind {
     }
 }
 
-/// Which file it is, whatever its name: device and inode.
+/// Identity of a file, independent of its name: device and inode.
 pub(crate) type FileId = (u64, u64);
 
-/// What the system says of a file.
+/// Metadata of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     pub(crate) kind: FileKind,
     pub(crate) id: FileId,
-    pub(crate) owner: u32,
-    /// Permission bits, as in `0o600`.
-    pub(crate) mode: u32,
+    /// User id of the owner, or a number that stands for it. For [`is_own`].
+    #[cfg_attr(not(any(target_os = "linux", target_os = "windows")), allow(dead_code))]
+    owner: u32,
+    /// Permission bits, as in `0o600`. For [`is_mine`].
+    #[cfg_attr(not(any(target_os = "linux", target_os = "windows")), allow(dead_code))]
+    mode: u32,
     pub(crate) len: u64,
 }
 
-/// How a [`futex_wait`] ended. Each of them may be spurious: look again at what you wait for.
+/// Reason why the system refused a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+pub(crate) enum Refusal {
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// A sandbox or a security module forbids this call to the process.
+    Forbidden,
+    /// The system has no such call.
+    Missing,
+    /// Owner, mode, or the rules of a security module.
+    Access,
+    /// All mapped memory is locked, and the process may lock no more.
+    LockedMemory,
+    /// The process may map no more memory.
+    Memory,
+    /// The process has reached its limit of open files.
+    ProcessFiles,
+    /// All processes together have reached the limit of open files.
+    SystemFiles,
+    /// The file system has no locks.
+    NoLocks,
+}
+
+/// Result of a [`futex_wait`]. Each result may be spurious: the caller must check its condition again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// Somebody woke it, or a signal came, or the word had changed already.
+    /// Another thread woke it, a signal arrived, or the word had changed already.
     Perhaps,
-    /// The time is over.
+    /// The timeout is over.
     TimedOut,
 }
 
-/// Most words that one call can wait for.
-pub(crate) const FUTEXES: usize = 128;
-
-/// How a wait for many words ended. Each may be spurious.
+/// Result of a wait for several words. Each result may be spurious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WokenOf {
-    /// Somebody woke the word of that index, and perhaps others.
+    /// A thread woke the word of that index, and perhaps other words.
     One(usize),
-    /// A word had changed already, is not mapped, or a signal came.
+    /// A word had changed already, is not mapped, or a signal arrived.
     Perhaps,
-    /// The time is over.
+    /// The timeout is over.
     TimedOut,
 }
 
-/// What a file descriptor is ready for, or is to be.
+/// Readiness of a file descriptor, reported or requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ready {
     pub(crate) read: bool,
     pub(crate) write: bool,
 }
 
-/// Nanoseconds since the Unix epoch; 0 where the clock stands before it.
+/// Returns nanoseconds since the Unix epoch, or 0 if the clock is before it.
 pub(crate) fn wall_clock() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
-/// Id of this process in its pid namespace.
+/// Returns the id of this process in its pid namespace.
 pub(crate) fn pid() -> u32 {
     std::process::id()
 }

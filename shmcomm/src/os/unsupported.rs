@@ -1,21 +1,29 @@
-//! The verbs of [`super`] where the system lacks what segments are built on: each returns
-//! [`io::ErrorKind::Unsupported`] with the reason that the system's own file states.
+//! The functions of [`super`] on a system without the facilities that segments need. Each returns
+//! [`io::ErrorKind::Unsupported`] with the reason that the system's own file gives.
 //!
-//! [`Map`] and [`Lineage`] have no values, so what works on them is never reached.
+//! [`File`], [`Map`] and [`ForkId`] have no values, so functions that take them are never called.
 
 #[cfg(unix)]
 use super::OwnedFd;
-use super::{FileId, REASON, Ready, Stat, Woken, WokenOf};
+use super::{FileId, REASON, Ready, Refusal, Stat, Woken, WokenOf};
 use crate::sync::AtomicU32;
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// Nowhere: nothing is ever looked up.
-pub(crate) const DEFAULT_DIR: &str = "";
+pub(crate) fn default_dir() -> io::Result<PathBuf> {
+    refuse()
+}
+
+/// Has no values.
+#[derive(Clone, Debug)]
+pub(crate) enum File {}
+
+pub(crate) fn intact(file: &File) -> io::Result<()> {
+    match *file {}
+}
 
 fn refuse<T>() -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::Unsupported, REASON))
@@ -33,19 +41,19 @@ pub(crate) fn back(_file: &File, _len: u64) -> io::Result<()> {
     refuse()
 }
 
-pub(crate) fn open_lock_file(_path: &Path) -> io::Result<File> {
+pub(crate) fn open_lock_file(_path: &Path) -> io::Result<super::File> {
     refuse()
 }
 
-pub(crate) fn try_flock(_file: &File) -> io::Result<bool> {
+pub(crate) fn try_flock(_file: &super::File) -> io::Result<bool> {
     refuse()
 }
 
-pub(crate) fn unflock(_file: &File) -> io::Result<()> {
+pub(crate) fn unflock(_file: &super::File) -> io::Result<()> {
     refuse()
 }
 
-/// Has no value.
+/// Has no values.
 #[derive(Debug)]
 pub(crate) enum Watch {}
 
@@ -54,10 +62,6 @@ pub(crate) fn watch(_paths: &[&Path]) -> io::Result<Watch> {
 }
 
 impl Watch {
-    pub(crate) fn each(self, _directory: &Path) -> io::Result<Watch> {
-        match self {}
-    }
-
     pub(crate) fn wait(&self, _timeout: Option<Duration>, _opened: impl FnMut(usize)) -> io::Result<bool> {
         match *self {}
     }
@@ -67,12 +71,16 @@ impl Watch {
     }
 }
 
+pub(crate) fn is_linked(_file: &File) -> io::Result<bool> {
+    refuse()
+}
+
 pub(crate) fn mapped_files(_but: Option<u32>) -> HashSet<FileId> {
     HashSet::new()
 }
 
-pub(crate) fn is_mapped_without(_one: FileId, _other: FileId, _but: Option<u32>) -> bool {
-    false
+pub(crate) fn mappings() -> impl Iterator<Item = (u32, Vec<FileId>)> {
+    std::iter::empty()
 }
 
 pub(crate) fn file_size_limit() -> Option<u64> {
@@ -95,7 +103,7 @@ pub(crate) fn open(_path: &Path) -> io::Result<File> {
     refuse()
 }
 
-pub(crate) fn reopen(_file: &File) -> io::Result<File> {
+pub(crate) fn reopen(_file: &File, _path_hint: &Path) -> io::Result<File> {
     refuse()
 }
 
@@ -111,6 +119,22 @@ pub(crate) fn id_of_path(_path: &Path) -> io::Result<Option<FileId>> {
     refuse()
 }
 
+pub(crate) fn open_of_process(_pid: u32, _fd: u32, _id: FileId) -> io::Result<(super::File, Stat)> {
+    refuse()
+}
+
+pub(crate) fn pid_namespace() -> io::Result<FileId> {
+    refuse()
+}
+
+pub(crate) fn descriptor(_file: &super::File) -> u32 {
+    0
+}
+
+pub(crate) fn holders_of_removed(_path: &Path) -> impl Iterator<Item = (u32, u32, FileId)> {
+    std::iter::empty()
+}
+
 pub(crate) fn read_at(_file: &File, _buffer: &mut [u8], _at: u64) -> io::Result<()> {
     refuse()
 }
@@ -123,8 +147,20 @@ pub(crate) fn unlink(_path: &Path) -> io::Result<()> {
     refuse()
 }
 
-pub(crate) fn rename(_from: &Path, _to: &Path) -> io::Result<()> {
+pub(crate) fn take_name(_file: &File, _path: &Path, _aside: &Path) -> io::Result<bool> {
     refuse()
+}
+
+pub(crate) fn replace_name(_new: &File, _from: &Path, _to: &Path, _aside: &Path) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn is_own(_stat: &Stat) -> Result<(), String> {
+    Ok(())
+}
+
+pub(crate) fn is_mine(_stat: &Stat) -> Result<(), String> {
+    Ok(())
 }
 
 pub(crate) fn list(_dir: &Path) -> io::Result<Vec<String>> {
@@ -134,7 +170,11 @@ pub(crate) fn list(_dir: &Path) -> io::Result<Vec<String>> {
 /// Has no values.
 pub(crate) enum Map {}
 
-pub(crate) fn map(_file: &File, _len: usize, _populate: bool) -> io::Result<Map> {
+pub(crate) fn map(_file: File, _len: usize, _populate: bool) -> io::Result<Map> {
+    refuse()
+}
+
+pub(crate) fn map_read_only(_file: File, _len: usize) -> io::Result<Map> {
     refuse()
 }
 
@@ -164,7 +204,7 @@ pub(crate) fn is_locked(_file: &File, _first: u64, _len: u64) -> io::Result<bool
     refuse()
 }
 
-/// Sleeps the whole timeout: there is nobody who could wake it.
+/// Sleeps the whole timeout, because no thread could wake it.
 pub(crate) fn futex_wait(_word: &AtomicU32, _expected: u32, timeout: Duration) -> Woken {
     std::thread::sleep(timeout);
     Woken::TimedOut
@@ -174,7 +214,10 @@ pub(crate) fn futex_wake(_word: &AtomicU32, _count: u32) -> usize {
     0
 }
 
-/// Nothing is ever mapped.
+/// Largest number of words that one call can wait for.
+pub(crate) const FUTEXES: usize = 1;
+
+/// An address that is never mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FutexAt;
 
@@ -211,28 +254,28 @@ pub(crate) enum OwnedFd {}
 
 /// Has no values.
 #[derive(Debug)]
-pub(crate) enum Bell {}
+pub(crate) enum EventFd {}
 
-impl Bell {
+impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
         refuse()
     }
 
-    pub(crate) fn ring(&self) {
+    pub(crate) fn notify(&self) {
         match *self {}
     }
 
-    pub(crate) fn hush(&self) {
+    pub(crate) fn reset(&self) {
         match *self {}
     }
 }
 
 /// Has no values.
 #[derive(Debug)]
-pub(crate) enum Clock {}
+pub(crate) enum TimerFd {}
 
-impl Clock {
-    pub(crate) fn new() -> io::Result<Self> {
+impl TimerFd {
+    pub(crate) fn new() -> io::Result<Option<Self>> {
         refuse()
     }
 
@@ -243,18 +286,18 @@ impl Clock {
 
 /// Has no values.
 #[derive(Debug)]
-pub(crate) enum Poller {}
+pub(crate) enum PollSet {}
 
-impl Poller {
-    pub(crate) fn new() -> io::Result<Self> {
+impl PollSet {
+    pub(crate) fn new<F>(_first: &F, _number: u64, _what: Ready) -> io::Result<Self> {
         refuse()
     }
 
-    pub(crate) fn add<F>(&self, _fd: &F, _number: u64, _what: Ready) -> io::Result<()> {
+    pub(crate) fn add<F>(&mut self, _fd: &F, _number: u64, _what: Ready) -> io::Result<()> {
         match *self {}
     }
 
-    pub(crate) fn remove(&self, _fd: &OwnedFd) {
+    pub(crate) fn remove(&mut self, _fd: &OwnedFd, _number: u64) {
         match *self {}
     }
 
@@ -262,25 +305,44 @@ impl Poller {
         match *self {}
     }
 
-    pub(crate) fn look(&self, _found: impl FnMut(u64, Ready)) -> io::Result<()> {
+    pub(crate) fn ready(&self, _found: impl FnMut(u64, Ready)) -> io::Result<()> {
         match *self {}
     }
 }
 
 #[cfg(unix)]
-impl std::os::fd::AsFd for Poller {
+impl PollSet {
+    pub(crate) fn exported(&self) -> Result<std::os::fd::BorrowedFd<'_>, &FileList> {
+        match *self {}
+    }
+}
+
+/// Has no values.
+#[cfg(unix)]
+#[derive(Clone, Debug)]
+pub(crate) enum FileList {}
+
+#[cfg(unix)]
+impl FileList {
+    pub(crate) fn is_ready(&self, _from: u64) -> bool {
+        match *self {}
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for EventFd {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         match *self {}
     }
 }
 
-/// Nanoseconds since the first call in this process.
+/// Returns nanoseconds since the first call in this process.
 pub(crate) fn monotonic() -> u64 {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     START.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
 }
 
-/// As [`monotonic`].
+/// Returns [`monotonic`].
 pub(crate) fn monotonic_coarse() -> u64 {
     monotonic()
 }
@@ -295,9 +357,9 @@ pub(crate) fn process_name() -> String {
 
 /// Has no values.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lineage {}
+pub(crate) enum ForkId {}
 
-impl Lineage {
+impl ForkId {
     pub(crate) fn here() -> io::Result<Self> {
         refuse()
     }
@@ -307,6 +369,21 @@ impl Lineage {
     }
 }
 
-pub(crate) fn too_many_files(_error: &io::Error) -> bool {
-    false
+pub(crate) fn refusal(_error: &io::Error) -> Option<Refusal> {
+    None
+}
+
+pub(crate) fn advice(_refusal: Refusal) -> Option<&'static str> {
+    None
+}
+
+/// `true` if the file system takes `a` and `A` for one name, and drops a dot at the end of a name.
+pub(crate) const FOLDS_NAMES: bool = false;
+
+pub(crate) fn may_write(_path: &Path, _directory: bool) -> bool {
+    true
+}
+
+pub(crate) fn locked_memory_limit() -> Option<u64> {
+    None
 }

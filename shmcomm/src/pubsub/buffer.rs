@@ -1,8 +1,8 @@
 //! [`Buffer`]: private, aligned bytes of one end, for messages on their way into a slot or out of it.
 //!
-//! Owns its memory, allocated once when the end is opened. Never shared.
+//! Owns its memory, allocated once when the end is opened. Never shares it.
 
-/// Zeroed bytes whose start is aligned.
+/// Zeroed bytes with an aligned start.
 pub(super) struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
@@ -10,7 +10,7 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// `align` is a power of two.
+    /// Allocates `len` bytes whose start is aligned to `align`, a power of two.
     pub(super) fn new(len: usize, align: usize) -> Self {
         let bytes = vec![0; len + align - 1].into_boxed_slice();
         let start = bytes.as_ptr().align_offset(align);

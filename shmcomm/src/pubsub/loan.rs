@@ -1,79 +1,80 @@
-//! Loans: messages made where they will be sent from.
+//! Loans: messages that are built in the memory they are sent from.
 //!
-//! Owns the two places where a message is made (the slot itself, or a private buffer on a ring that
-//! copies) and what happens when a loan is sent or dropped. Never blocks.
+//! Owns the two places where a message is built: the slot itself, or a private buffer on a ring that copies.
+//! Owns the sending and dropping of a loan. Never blocks.
 
 use super::SendError;
 use crate::message::ShmMessage;
 use crate::message::in_place::{InPlaceMut, TailInPlaceMut};
-use crate::ring::{AllPinned, Claim, Place, Staged, Writer};
+use crate::ring::{AllPinned, Claim, StagingBuffer, Storage, Writer};
 use crate::segment::Attachment;
-use crate::wait::Event;
+use crate::wait::EventCount;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
-/// Room for a message, and the way to send it.
-pub(super) type Claimed<'p> = Place<Staged<'p, &'p mut Writer>, Claim<'p>>;
+/// Claimed room for a message: `Storage` is the storage, `Claim` the slot and `StagingBuffer` the private buffer.
+pub(super) type Claimed<'p> = Storage<StagingBuffer<'p, &'p mut Writer>, Claim<'p>>;
 
-/// Where a message goes after its slot: to those who sleep, and to the log.
+/// Notification and log after a send: wakes the sleeping subscribers.
 #[derive(Clone, Copy)]
-pub(super) struct Outlet<'p> {
-    pub(super) items: &'p Event,
+pub(super) struct Notifier<'p> {
+    pub(super) items: &'p EventCount,
     pub(super) attachment: &'p Attachment,
 }
 
-/// A message was published: wakes those who sleep.
+/// Wakes the sleeping subscribers after a message was published.
 #[inline]
-pub(super) fn sent(items: &Event, _attachment: &Attachment, _len: usize) {
+pub(super) fn sent(items: &EventCount, _attachment: &Attachment, _len: usize) {
     items.notify();
     #[cfg(feature = "trace-slots")]
-    log::trace!(target: "shmcomm::slots", "channel `{}`: sent {_len} bytes", _attachment.channel());
+    log::debug!(target: "shmcomm::slots", "channel `{}`: wrote {_len}", _attachment.channel(), _len = crate::plural::count(_len, "byte"));
 }
 
-/// Sends the first `len` bytes.
+/// Publishes the first `len` bytes.
 #[inline(always)]
-pub(super) fn send(claimed: Claimed<'_>, len: usize, outlet: Outlet<'_>) -> Result<(), SendError> {
-    if outlet.attachment.forked() {
+pub(super) fn send(claimed: Claimed<'_>, len: usize, notifier: Notifier<'_>) -> Result<(), SendError> {
+    if notifier.attachment.forked() {
         return Err(SendError::Forked);
     }
     match claimed {
-        Place::Private(staged) => send_staged(staged, len)?,
-        Place::Slot(claim) => claim.publish(len).map_err(|AllPinned| SendError::AllSlotsHeld)?,
+        Storage::Private(staged) => send_staged(staged, len)?,
+        Storage::Slot(claim) => claim.commit(len).map_err(|AllPinned| SendError::AllSlotsHeld)?,
     }
-    sent(outlet.items, outlet.attachment, len);
+    sent(notifier.items, notifier.attachment, len);
     Ok(())
 }
 
 #[inline(never)]
-fn send_staged(mut staged: Staged<'_, &mut Writer>, len: usize) -> Result<(), SendError> {
+fn send_staged(mut staged: StagingBuffer<'_, &mut Writer>, len: usize) -> Result<(), SendError> {
     let (bytes, writer) = staged.parts();
     writer.send(&bytes[..len]).map_err(|AllPinned| SendError::AllSlotsHeld)
 }
 
-/// A message that is being made: dereferences to it. See [`Publisher::loan`](super::Publisher::loan).
+/// A message that is being built, which the loan dereferences to. See
+/// [`Publisher::loan`](super::Publisher::loan).
 ///
-/// Dropping it, or forgetting it, sends nothing.
+/// If it is dropped or forgotten, no message is sent.
 #[must_use = "a loan that is dropped sends nothing"]
 pub struct Loan<'p, M> {
     place: InPlaceMut<Claimed<'p>, M>,
-    outlet: Outlet<'p>,
+    notifier: Notifier<'p>,
 }
 
 impl<'p, M: ShmMessage> Loan<'p, M> {
     #[inline(always)]
-    pub(super) fn new(claimed: Claimed<'p>, outlet: Outlet<'p>) -> Self {
-        Loan { place: InPlaceMut::new(claimed), outlet }
+    pub(super) fn new(claimed: Claimed<'p>, notifier: Notifier<'p>) -> Self {
+        Loan { place: InPlaceMut::new(claimed), notifier }
     }
 
     #[inline(always)]
-    pub(super) fn with(claimed: Claimed<'p>, outlet: Outlet<'p>, message: M) -> Self {
-        Loan { place: InPlaceMut::with(claimed, message), outlet }
+    pub(super) fn with(claimed: Claimed<'p>, notifier: Notifier<'p>, message: M) -> Self {
+        Loan { place: InPlaceMut::with(claimed, message), notifier }
     }
 
     /// Publishes the message and wakes the subscribers that sleep. Never blocks.
     #[inline(always)]
     pub fn send(self) -> Result<(), SendError> {
-        send(self.place.into_keeper(), size_of::<M>(), self.outlet)
+        send(self.place.into_keeper(), size_of::<M>(), self.notifier)
     }
 }
 
@@ -99,32 +100,32 @@ impl<M: ShmMessage + fmt::Debug> fmt::Debug for Loan<'_, M> {
     }
 }
 
-/// A header and its items that are being made: see [`Publisher::loan`](super::Publisher::loan).
+/// A header and its items that are being built: see [`Publisher::loan`](super::Publisher::loan).
 ///
-/// Dropping it, or forgetting it, sends nothing.
+/// If it is dropped or forgotten, no message is sent.
 #[must_use = "a loan that is dropped sends nothing"]
 pub struct TailLoan<'p, H, T> {
     place: TailInPlaceMut<Claimed<'p>, H, T>,
-    outlet: Outlet<'p>,
+    notifier: Notifier<'p>,
 }
 
 impl<'p, H: ShmMessage, T: ShmMessage> TailLoan<'p, H, T> {
-    pub(super) fn new(claimed: Claimed<'p>, outlet: Outlet<'p>, len: usize) -> Self {
-        TailLoan { place: TailInPlaceMut::new(claimed, len), outlet }
+    pub(super) fn new(claimed: Claimed<'p>, notifier: Notifier<'p>, len: usize) -> Self {
+        TailLoan { place: TailInPlaceMut::new(claimed, len), notifier }
     }
 
-    /// The header and the items, to be read.
+    /// Returns the header and the items for reading.
     pub fn parts(&self) -> (&H, &[T]) {
         self.place.parts()
     }
 
-    /// The header and the items, to be written.
+    /// Returns the header and the items for writing.
     pub fn parts_mut(&mut self) -> (&mut H, &mut [T]) {
         self.place.parts_mut()
     }
 
-    /// Keeps only the first `len` items, where there turned out to be fewer than asked room for.
-    /// Does nothing if there are not more than `len`.
+    /// Keeps only the first `len` items, if fewer are needed than the loan has room for. Does nothing if the
+    /// loan has at most `len` items.
     pub fn truncate(&mut self, len: usize) {
         self.place.truncate(len);
     }
@@ -132,7 +133,7 @@ impl<'p, H: ShmMessage, T: ShmMessage> TailLoan<'p, H, T> {
     /// Publishes header and items and wakes the subscribers that sleep. Never blocks.
     pub fn send(self) -> Result<(), SendError> {
         let size = self.place.size();
-        send(self.place.into_keeper(), size, self.outlet)
+        send(self.place.into_keeper(), size, self.notifier)
     }
 }
 

@@ -1,29 +1,29 @@
-//! Samples: messages looked at without copying them out.
+//! Samples: messages that are read without copying them out.
 //!
-//! Owns the guards that a subscriber hands out. A sample of a large message holds its slot, so that
-//! the publisher passes it over; one of a small message borrows the subscriber's private copy.
+//! Owns the guards that a subscriber returns. A sample of a large message pins its slot, so that the
+//! publisher skips it. A sample of a small message borrows the subscriber's private copy.
 
 use super::PublisherId;
 use crate::message::in_place::{InPlace, TailInPlace};
 use crate::message::{Invalid, ShmMessage};
-use crate::ring::{AtHome, Pinned, Place};
+use crate::ring::{ForkGuard, Pinned, Storage};
 use core::fmt;
 use core::ops::Deref;
 
-/// What keeps the bytes of a sample, and who sent it.
-pub(super) struct Held<'s> {
+/// The owner of the bytes of a sample, and the publisher of the message.
+pub(crate) struct Received<'s> {
     pub(super) bytes: Bytes<'s>,
     pub(super) publisher: Option<PublisherId>,
 }
 
-type Bytes<'s> = Place<&'s [u8], AtHome<Pinned<'s>>>;
+type Bytes<'s> = Storage<&'s [u8], ForkGuard<Pinned<'s>>>;
 
-/// A message in place: dereferences to it.
+/// A message in place, which the sample dereferences to.
 ///
-/// As long as it lives the publisher does not write to its slot: it takes the next one. Leaking a
+/// While the sample lives, the publisher does not write to its slot; it skips to the next one. A leaked
 /// sample is safe and costs the channel that slot until this process ends.
 ///
-/// In the child of a fork it may be dropped, and must not be looked at: its memory is not there.
+/// In the child of a fork the sample may be dropped, but must not be read: its memory is not mapped there.
 #[must_use = "a sample that is dropped at once was received for nothing"]
 pub struct Sample<'s, M> {
     place: InPlace<Bytes<'s>, M>,
@@ -32,14 +32,21 @@ pub struct Sample<'s, M> {
 
 impl<'s, M: ShmMessage> Sample<'s, M> {
     #[inline(always)]
-    pub(super) fn new(held: Held<'s>) -> Result<Self, Invalid> {
-        let Held { bytes, publisher } = held;
+    pub(super) fn new(received: Received<'s>) -> Result<Self, Invalid> {
+        let Received { bytes, publisher } = received;
         let place = InPlace::new(bytes).map_err(|(why, _)| why)?;
         Ok(Sample { place, publisher })
     }
 
-    /// Who sent the message, on a channel of several `publishers`; `None` where one publishes at a time,
-    /// whose messages do not say.
+    /// Makes the sample of a message that starts with an `M`.
+    pub(super) fn prefix(received: Received<'s>) -> Result<Self, Invalid> {
+        let Received { bytes, publisher } = received;
+        let place = InPlace::prefix(bytes).map_err(|(why, _)| why)?;
+        Ok(Sample { place, publisher })
+    }
+
+    /// Returns the publisher of the message, on a channel of several `publishers`. Returns `None` on a
+    /// channel of one publisher, whose messages do not name it.
     pub fn publisher(&self) -> Option<PublisherId> {
         self.publisher
     }
@@ -62,10 +69,10 @@ impl<M: ShmMessage + fmt::Debug> fmt::Debug for Sample<'_, M> {
 
 /// A header and its items in place.
 ///
-/// As long as it lives the publisher does not write to its slot: it takes the next one. Leaking a
+/// While the sample lives, the publisher does not write to its slot; it skips to the next one. A leaked
 /// sample is safe and costs the channel that slot until this process ends.
 ///
-/// In the child of a fork it may be dropped, and must not be looked at: its memory is not there.
+/// In the child of a fork the sample may be dropped, but must not be read: its memory is not mapped there.
 #[must_use = "a sample that is dropped at once was received for nothing"]
 pub struct TailSample<'s, H, T> {
     place: TailInPlace<Bytes<'s>, H, T>,
@@ -74,22 +81,22 @@ pub struct TailSample<'s, H, T> {
 
 impl<'s, H: ShmMessage, T: ShmMessage> TailSample<'s, H, T> {
     #[inline(always)]
-    pub(super) fn new(held: Held<'s>) -> Result<Self, Invalid> {
-        let Held { bytes, publisher } = held;
+    pub(super) fn new(received: Received<'s>) -> Result<Self, Invalid> {
+        let Received { bytes, publisher } = received;
         Ok(TailSample { place: TailInPlace::new(bytes)?, publisher })
     }
 
-    /// Who sent the message: see [`Sample::publisher`].
+    /// Returns the publisher of the message: see [`Sample::publisher`].
     pub fn publisher(&self) -> Option<PublisherId> {
         self.publisher
     }
 
-    /// The header.
+    /// Returns the header.
     pub fn header(&self) -> &H {
         self.place.head()
     }
 
-    /// The items behind the header.
+    /// Returns the items behind the header.
     pub fn items(&self) -> &[T] {
         self.place.items()
     }

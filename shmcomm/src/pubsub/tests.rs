@@ -1,5 +1,4 @@
-//! Both ends on real segments, in one process, where the public interface cannot go: messages that
-//! are none.
+//! Both ends on real segments in one process, with invalid messages, which the public interface cannot send.
 
 use super::{Publisher, RecvError, SendError, Subscriber, TryRecvError};
 use crate::ShmMessage;
@@ -25,7 +24,7 @@ struct Status {
     name: ShmString<10>,
 }
 
-/// The same size, without rules.
+/// A type of the same size, without validity rules.
 type Raw = [u64; 3];
 
 const _: () = assert!(size_of::<Status>() == size_of::<Raw>());
@@ -50,15 +49,18 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         seats: 8,
         publishers: 1,
         flags: 0,
-        // The same for all types here: the point is what happens if somebody lies.
+        // The same fingerprint for all types here: the test needs a publisher that declares a wrong type.
         fingerprint: 1,
         fingerprint2: 0,
         schema: "[]".into(),
         difference: crate::message::schema::first_difference,
+        resolve: None,
         connect_timeout: Duration::ZERO,
         history: 0,
         patience: Duration::from_secs(5),
         expect_every: None,
+        stop: None,
+        asked: crate::segment::Requested::NOTHING,
     }
 }
 
@@ -66,7 +68,7 @@ fn status(number: u64) -> Status {
     Status { number, ok: true, mode: Mode::Run, name: ShmString::new("left").unwrap() }
 }
 
-/// The bytes of a status, with some replaced.
+/// Returns the bytes of a status, with some of them replaced.
 fn raw(number: u64, at: usize, bytes: &[u8]) -> Raw {
     let mut all = crate::message::as_bytes(&status(number)).to_vec();
     all[at..at + bytes.len()].copy_from_slice(bytes);
@@ -74,7 +76,25 @@ fn raw(number: u64, at: usize, bytes: &[u8]) -> Raw {
 }
 
 #[test]
-fn invalid_message_is_refused_with_its_place_and_the_next_one_received() {
+fn subscriber_without_a_start_is_not_counted() {
+    let spec = spec::<Status>("start");
+    let mut publisher = Publisher::<Raw>::open(spec.clone()).unwrap();
+    // As between taking the seat and finding the start: the next message could still be missed.
+    let seated = crate::segment::subscribe(&spec, super::OPS).unwrap();
+    assert_eq!(publisher.subscribers(), 0);
+    assert!(!publisher.wait_for_subscribers(1, Duration::ZERO));
+    drop(seated);
+
+    let mut subscriber = Subscriber::<Status>::open(spec).unwrap();
+    assert_eq!(publisher.subscribers(), 1);
+    publisher.send(&raw(1, 0, &[])).unwrap();
+    assert_eq!(subscriber.recv(), Ok(status(1)));
+    drop(subscriber);
+    assert_eq!(publisher.subscribers(), 0);
+}
+
+#[test]
+fn invalid_message_is_refused_and_the_next_received() {
     let spec = spec::<Status>("invalid");
     let mut publisher = Publisher::<Raw>::open(spec.clone()).unwrap();
     let mut subscriber = Subscriber::<Status>::open(spec).unwrap();
@@ -117,7 +137,7 @@ fn message_of_another_length_is_refused() {
 }
 
 #[test]
-fn invalid_message_in_place_is_refused_and_its_slot_given_back() {
+fn invalid_message_in_place_is_refused_and_unpinned() {
     let spec = spec::<Big>("place");
     let mut publisher = Publisher::<[u8; 8216]>::open(spec.clone()).unwrap();
     let mut subscriber = Subscriber::<Big>::open(spec).unwrap();
@@ -131,7 +151,7 @@ fn invalid_message_in_place_is_refused_and_its_slot_given_back() {
 }
 
 #[test]
-fn loan_starts_with_zeros_where_not_every_byte_is_a_value() {
+fn loan_starts_with_zeros_if_some_bytes_are_no_value() {
     let spec = spec::<Big>("zeros");
     let mut publisher = Publisher::<Big>::open(spec.clone()).unwrap();
     let mut subscriber = Subscriber::<Big>::open(spec).unwrap();
@@ -147,7 +167,7 @@ fn loan_starts_with_zeros_where_not_every_byte_is_a_value() {
 
 #[test]
 fn slots_held_by_all_hands_are_an_error_that_passes() {
-    // Four slots admit two who hold one each; only a forged table of seats admits more.
+    // Four slots allow two subscribers that pin one slot each. Only a forged table of seats allows more.
     let mut spec = spec::<Big>("held");
     spec.slots = 4;
     let mut publisher = Publisher::<Big>::open(spec.clone()).unwrap();
@@ -172,14 +192,14 @@ fn slots_held_by_all_hands_are_an_error_that_passes() {
 }
 
 #[test]
-fn publisher_replaces_a_segment_whose_slots_are_damaged() {
+fn publisher_replaces_segment_with_damaged_slots() {
     let spec = spec::<Status>("damaged");
     let mut first = Publisher::<Status>::open(spec.clone()).unwrap();
     let mut subscriber = Subscriber::<Status>::open(spec.clone()).unwrap();
     first.send(&status(1)).unwrap();
     assert_eq!(subscriber.try_recv(), Ok(status(1)));
-    // Somebody scribbles over the head, then the publisher ends.
-    let region = first.core().attachment.region();
+    // The test overwrites the head, then the publisher ends.
+    let region = first.raw().attachment.region();
     region.u64(crate::layout::control::HEAD).store(1 << 40, crate::sync::Ordering::Relaxed);
     drop(first);
     let mut second = Publisher::<Status>::open(spec).unwrap();

@@ -1,41 +1,41 @@
-//! Jobs and loans: messages in their slots, to be worked on or to be made.
+//! Jobs and loans: messages in their slots that a puller works on or a pusher builds.
 //!
-//! Owns what happens when a job is done, put back or dropped, and when a loan is sent or dropped, and
-//! who is woken by it. Never blocks.
+//! Owns the effect of `done`, put back, send and drop on the slot, and the notification of the other ends.
+//! Never blocks.
 
 use super::PushError;
-use super::end::Wake;
 use crate::counts::Counts;
 use crate::message::in_place::{InPlace, InPlaceMut};
 use crate::message::{Invalid, ShmMessage};
 use crate::os;
-use crate::ring::{AtHome, queue};
+use crate::queue_end::QueueEvents;
+use crate::ring::{ForkGuard, queue};
 use crate::segment::Attachment;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
-/// A job in place: dereferences to the message. No other puller has it.
+/// A job in place, which dereferences to the message. No other puller has the job.
 ///
-/// [`done`](Job::done) acknowledges it. Dropping it without puts it back for another puller, marked
-/// [`redelivered`](Job::redelivered); so does the death of this process. Forgetting it keeps it from
-/// everybody until this puller is dropped.
+/// [`done`](Job::done) acknowledges it. A job that is dropped without `done` returns to the queue for another
+/// puller, marked [`redelivered`](Job::redelivered). The death of this process has the same effect. A
+/// forgotten job is not delivered to any puller until this puller is dropped.
 #[must_use = "a job that is dropped goes back to the queue; call `done` when it is finished"]
 pub struct Job<'q, M> {
-    // In this order: the slot is given up, then others are told.
-    place: InPlace<AtHome<queue::Job<'q>>, M>,
-    after: After<'q>,
+    // In this order: the slot is released, then the other ends are notified.
+    place: InPlace<ForkGuard<queue::Job<'q>>, M>,
+    notify: NotifyOnDrop<'q>,
 }
 
-/// Tells others when a job is over.
-struct After<'q> {
-    wake: &'q Wake,
+/// Notifies the other ends when a job is over.
+struct NotifyOnDrop<'q> {
+    wake: &'q QueueEvents,
     done: bool,
 }
 
-impl Drop for After<'_> {
+impl Drop for NotifyOnDrop<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.wake.lineage.forked() {
+        if self.wake.fork_id.forked() {
             return;
         }
         if self.done { self.wake.room.notify() } else { self.wake.items.notify() }
@@ -44,13 +44,14 @@ impl Drop for After<'_> {
 
 impl<'q, M: ShmMessage> Job<'q, M> {
     #[inline]
-    pub(super) fn new(job: queue::Job<'q>, wake: &'q Wake) -> Result<Self, Invalid> {
-        let mut after = After { wake, done: false };
-        match InPlace::new(AtHome::new(job, wake.lineage)) {
-            Ok(place) => Ok(Job { place, after }),
+    pub(super) fn new(job: queue::Job<'q>, wake: &'q QueueEvents, prefix: bool) -> Result<Self, Invalid> {
+        let mut notify = NotifyOnDrop { wake, done: false };
+        let job = ForkGuard::new(job, wake.fork_id);
+        match if prefix { InPlace::prefix(job) } else { InPlace::new(job) } {
+            Ok(place) => Ok(Job { place, notify }),
             Err((why, job)) => {
-                // Whoever else got it could not use it either.
-                after.done = job.into_inner().is_some_and(queue::Job::done);
+                // Another puller could not use the job either.
+                notify.done = job.into_inner().is_some_and(queue::Job::done);
                 Err(why)
             }
         }
@@ -59,16 +60,16 @@ impl<'q, M: ShmMessage> Job<'q, M> {
     /// Acknowledges the job: it is finished, and its slot is free for another message.
     #[inline]
     pub fn done(self) {
-        let Job { place, mut after } = self;
-        after.done = place.into_keeper().into_inner().is_some_and(queue::Job::done);
+        let Job { place, mut notify } = self;
+        notify.done = place.into_keeper().into_inner().is_some_and(queue::Job::done);
     }
 
-    /// Puts the job back for another puller, as dropping it does.
+    /// Puts the job back for another puller, like dropping it.
     pub fn put_back(self) {}
 
-    /// Whether somebody had this job before and did not finish it.
+    /// Returns `true` if another puller had this job before and did not finish it.
     pub fn redelivered(&self) -> bool {
-        self.place.keeper().redelivered()
+        self.place.guard().redelivered()
     }
 }
 
@@ -86,17 +87,17 @@ impl<M: ShmMessage + fmt::Debug> fmt::Debug for Job<'_, M> {
     }
 }
 
-/// A message that is being made in its slot: dereferences to it. See
+/// A message that is being built in its slot, which the loan dereferences to. See
 /// [`Pusher::loan`](super::Pusher::loan).
 ///
-/// Dropping it sends nothing and gives the slot back; forgetting it keeps the slot until this pusher
-/// is dropped.
+/// A dropped loan sends no message and frees the slot. A forgotten loan keeps the slot until this pusher is
+/// dropped.
 #[must_use = "a loan that is dropped sends nothing"]
 pub struct PushLoan<'q, M> {
-    place: InPlaceMut<AtHome<queue::Loan<'q>>, M>,
+    place: InPlaceMut<ForkGuard<queue::Loan<'q>>, M>,
     counts: &'q mut Counts,
     attachment: &'q Attachment,
-    wake: &'q Wake,
+    wake: &'q QueueEvents,
 }
 
 impl<'q, M: ShmMessage> PushLoan<'q, M> {
@@ -105,19 +106,19 @@ impl<'q, M: ShmMessage> PushLoan<'q, M> {
         loan: queue::Loan<'q>,
         counts: &'q mut Counts,
         attachment: &'q Attachment,
-        wake: &'q Wake,
+        wake: &'q QueueEvents,
     ) -> Self {
-        PushLoan { place: InPlaceMut::new(AtHome::new(loan, wake.lineage)), counts, attachment, wake }
+        PushLoan { place: InPlaceMut::new(ForkGuard::new(loan, wake.fork_id)), counts, attachment, wake }
     }
 
     /// Sends the message and wakes a puller that sleeps. Does not block.
     ///
     /// # Errors
-    /// [`PushError::Damaged`] if somebody has written over the slot's word, [`PushError::Forked`] in a forked
-    /// child.
+    /// [`PushError::Damaged`] if another process has overwritten the slot's word, [`PushError::Forked`] in a
+    /// forked child.
     pub fn send(self) -> Result<(), PushError> {
         let loan = self.place.into_keeper().into_inner().ok_or(PushError::Forked)?;
-        if !loan.publish(size_of::<M>(), os::monotonic_coarse()) {
+        if !loan.commit(size_of::<M>(), os::monotonic_coarse()) {
             return Err(PushError::Damaged);
         }
         self.counts.message(size_of::<M>(), false, self.attachment);

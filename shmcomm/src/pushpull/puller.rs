@@ -1,107 +1,158 @@
 //! [`Puller`]: a receiving end.
 //!
-//! Owns the four ways to receive, by value and in place. What both ends share is in `end`. Never
-//! touches a slot itself.
+//! Owns the four ways to receive, by value and in place. The steps without the message type are in `raw`, and
+//! the format reads the message. Never touches a slot itself.
 
-use super::end::End;
 use super::job::Job;
-use super::{PullError, PullTimeoutError, TryPullError};
-use crate::codec::Decode;
+use super::{OPS, PullError, PullTimeoutError, TryPullError};
+use crate::codec::Incoming;
 use crate::error::Error;
-use crate::fault::fault_point;
-use crate::message::in_place::copy_out;
 use crate::message::{Fixed, Invalid, ShmMessage};
-use crate::ring::Keep;
-use crate::ring::queue::Taken;
+use crate::queue_end::{QueueEnd, State};
+use crate::ring::queue::AcquiredSlot;
+use crate::schema::Resolution;
+use crate::schema::resolve::Resolved;
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
-use crate::wait::Deadline;
+use crate::wait::{Deadline, StopHandle};
 use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-/// A receiving end of a push/pull channel: a worker. Any number may be open, in any order with the
+/// A receiving end of a push/pull channel: a worker. Any number of pullers may be open, in any order with the
 /// pushers; each message goes to one of them.
 ///
-/// By value ([`recv`](Puller::recv)) a message is acknowledged as soon as it is copied: if this
-/// process dies afterwards, it was delivered. In place ([`claim`](Puller::claim)) it is acknowledged
-/// by [`Job::done`]: if this process dies before, another puller gets it, marked
-/// [`redelivered`](Job::redelivered). So while nobody dies every message is received exactly once, and
-/// every death of a puller may repeat one.
+/// By value ([`recv`](Puller::recv)) a message is acknowledged as soon as it is copied: if this process dies
+/// afterwards, the message counts as delivered. In place ([`claim`](Puller::claim)) the message is
+/// acknowledged by [`Job::done`]: if this process dies before, another puller gets it, marked
+/// [`redelivered`](Job::redelivered). While no puller dies, every message is received exactly once. Each
+/// death of a puller may repeat one message.
 ///
-/// Blocking means a few microseconds of looking, then sleep in the kernel until a message is sent. An
-/// empty queue is waited for, whether or not a pusher is alive.
+/// A blocking call polls for a few microseconds and then sleeps in the kernel until a message is sent. It
+/// waits on an empty queue even if no pusher is alive. A [`StopHandle`] ends the calls that block, with
+/// `Stopped`.
 pub struct Puller<M: ?Sized, F: ?Sized = Fixed> {
-    pub(super) end: End,
+    pub(super) end: QueueEnd<State>,
     _messages: PhantomData<fn(&M, &F)>,
 }
 
 impl<M: ?Sized, F: ?Sized> Puller<M, F> {
     /// Opens the channel, creating its segment if this is the first end.
     pub(crate) fn open(spec: Spec) -> Result<Self, Error> {
-        Ok(Puller { end: End::open(&spec, Role::Puller)?, _messages: PhantomData })
+        Ok(Puller { end: QueueEnd::open(&spec, Role::Puller, OPS, |state| state)?, _messages: PhantomData })
     }
 
-    /// The full name of the channel, namespace included.
+    /// Returns the full name of the channel, with its namespace.
     pub fn name(&self) -> &str {
         self.end.attachment.channel()
     }
 
-    /// Counts of the channel, how many jobs wait and how old the oldest is, and one entry for each
-    /// participant.
+    /// Returns what this puller does with the fields of a pusher whose layout is not its own: see
+    /// `docs/evolution.md`. All lists are empty if the layouts are equal.
+    pub fn resolution(&self) -> &Resolution {
+        self.end.resolution()
+    }
+
+    /// Returns the handle that stops the blocking calls of this puller from another thread or from a signal
+    /// handler.
+    ///
+    /// If the puller was [opened with](crate::Opener::stop) a handle, this is that handle.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.end.stop.handle()
+    }
+
+    /// Returns the counts of the channel, the number of waiting jobs, the age of the oldest, and one entry
+    /// per participant.
     pub fn stats(&self) -> Stats {
-        stats::read_queue(&self.end.attachment, &self.end.queue)
+        stats::read_queue(&self.end.attachment, &self.end.state.queue)
     }
 }
 
-impl<M: ShmMessage> Puller<M> {
-    /// The next message, if there is one. Never blocks.
+impl<M: ?Sized, F: Incoming<M>> Puller<M, F> {
+    /// Returns the next message, if there is one. Never blocks.
+    ///
+    /// A large message of a fixed layout takes its size of stack, in a debug build several times.
+    /// [`try_claim`](Puller::try_claim) takes none.
     ///
     /// # Errors
-    /// [`TryPullError::Empty`] if there is none; else see [`TryPullError`].
+    /// [`TryPullError::Empty`] if there is none, [`TryPullError::Invalid`] if its bytes are no `M`. For the
+    /// other errors see [`TryPullError`].
     #[inline]
-    pub fn try_recv(&mut self) -> Result<M, TryPullError> {
-        self.get(copy_out)?.ok_or(TryPullError::Empty)
+    pub fn try_recv(&mut self) -> Result<F::Owned, TryPullError> {
+        self.get()?.ok_or(TryPullError::Empty)
     }
 
-    /// The next message; blocks until there is one.
+    /// Returns the next message, blocking until there is one.
+    ///
+    /// A large message of a fixed layout takes its size of stack, in a debug build several times. [`claim`](Puller::claim)
+    /// takes none.
     ///
     /// # Errors
     /// See [`PullError`].
-    pub fn recv(&mut self) -> Result<M, PullError> {
+    pub fn recv(&mut self) -> Result<F::Owned, PullError> {
         loop {
-            if let Some(message) = self.get_until(copy_out, Deadline::Never)? {
+            if let Some(message) = self.get_until(Deadline::Never)? {
                 return Ok(message);
             }
         }
     }
 
-    /// The next message; blocks for at most `timeout`. Zero looks once.
+    /// Returns the next message, blocking for at most `timeout`. A timeout of zero polls once.
+    ///
+    /// The message is returned by value: a large one of a fixed layout takes its size of stack.
+    /// [`claim_timeout`](Puller::claim_timeout) takes none.
     ///
     /// # Errors
-    /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<M, PullTimeoutError> {
-        self.get_until(copy_out, Deadline::after(timeout))?.ok_or(PullTimeoutError::Timeout)
+    /// [`PullTimeoutError::Timeout`] if none came in time; for the other errors see [`PullTimeoutError`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<F::Owned, PullTimeoutError> {
+        self.get_until(Deadline::after(timeout))?.ok_or(PullTimeoutError::Timeout)
     }
 
-    /// The next message; blocks until `deadline` at the latest.
+    /// Returns the next message, blocking until `deadline` at the latest.
+    ///
+    /// The message is returned by value: a large one of a fixed layout takes its size of stack.
+    /// [`claim_deadline`](Puller::claim_deadline) takes none.
     ///
     /// # Errors
-    /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
-    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<M, PullTimeoutError> {
-        self.get_until(copy_out, Deadline::At(deadline))?.ok_or(PullTimeoutError::Timeout)
+    /// [`PullTimeoutError::Timeout`] if none came in time; for the other errors see [`PullTimeoutError`].
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<F::Owned, PullTimeoutError> {
+        self.get_until(Deadline::At(deadline))?.ok_or(PullTimeoutError::Timeout)
     }
 
-    /// The next message in place, to be acknowledged with [`Job::done`]. Never blocks.
+    fn get_until(&mut self, deadline: Deadline) -> Result<Option<F::Owned>, PullError> {
+        match self.end.resolved.clone() {
+            None => self.end.get_until(F::read, deadline),
+            Some(resolved) => self.end.get_until(|bytes| convert::<M, F>(&resolved, bytes), deadline),
+        }
+    }
+
+    /// Takes the next message, reads it and acknowledges it.
+    #[inline]
+    pub(super) fn get(&mut self) -> Result<Option<F::Owned>, PullError> {
+        match self.end.resolved.clone() {
+            None => self.end.get(F::read),
+            Some(resolved) => self.end.get(|bytes| convert::<M, F>(&resolved, bytes)),
+        }
+    }
+}
+
+/// Reads a message of another layout.
+fn convert<M: ?Sized, F: Incoming<M>>(resolved: &Resolved, bytes: &[u8]) -> Result<F::Owned, Invalid> {
+    let converted = resolved.converted(bytes)?;
+    F::read_private(&converted, converted.len())
+}
+
+impl<M: ShmMessage> Puller<M> {
+    /// Returns the next message in place, which [`Job::done`] acknowledges. Never blocks.
     ///
     /// # Errors
-    /// [`TryPullError::Empty`] if there is none; else see [`TryPullError`].
+    /// [`TryPullError::Empty`] if there is none; for the other errors see [`TryPullError`].
     #[inline]
     pub fn try_claim(&mut self) -> Result<Job<'_, M>, TryPullError> {
         self.claim_until(None)?.ok_or(TryPullError::Empty)
     }
 
-    /// The next message in place, to be acknowledged with [`Job::done`]; blocks until there is one.
+    /// Returns the next message in place, which [`Job::done`] acknowledges. Blocks until there is one.
     ///
     /// # Errors
     /// See [`PullError`].
@@ -109,144 +160,41 @@ impl<M: ShmMessage> Puller<M> {
         self.claim_until(Some(Deadline::Never))?.ok_or(PullError::Forked)
     }
 
-    /// The next message in place, to be acknowledged with [`Job::done`]; blocks for at most `timeout`.
+    /// Returns the next message in place, which [`Job::done`] acknowledges. Blocks for at most `timeout`.
     ///
     /// # Errors
-    /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
+    /// [`PullTimeoutError::Timeout`] if none came in time; for the other errors see [`PullTimeoutError`].
     pub fn claim_timeout(&mut self, timeout: Duration) -> Result<Job<'_, M>, PullTimeoutError> {
         self.claim_until(Some(Deadline::after(timeout)))?.ok_or(PullTimeoutError::Timeout)
     }
 
-    /// The next message in place, to be acknowledged with [`Job::done`]; blocks until `deadline` at
-    /// the latest.
+    /// Returns the next message in place, which [`Job::done`] acknowledges. Blocks until `deadline` at the
+    /// latest.
     ///
     /// # Errors
-    /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
+    /// [`PullTimeoutError::Timeout`] if none came in time; for the other errors see [`PullTimeoutError`].
     pub fn claim_deadline(&mut self, deadline: Instant) -> Result<Job<'_, M>, PullTimeoutError> {
         self.claim_until(Some(Deadline::At(deadline)))?.ok_or(PullTimeoutError::Timeout)
     }
 
     fn claim_until(&mut self, deadline: Option<Deadline>) -> Result<Option<Job<'_, M>>, PullError> {
-        loop {
-            if let Some(taken) = self.take()? {
-                return self.show(taken).map(Some);
-            }
-            match deadline {
-                Some(deadline) if self.end.wait_for_items(deadline) => {}
-                _ => return Ok(None),
-            }
+        let prefix = self.end.check_in_place("recv").map_err(PullError::Invalid)?;
+        match self.end.take_until(deadline)? {
+            Some(taken) => self.show(taken, prefix).map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Takes the next message.
+    /// Returns the message that was taken. `prefix`: the message is longer than an `M` and starts with one.
     #[inline]
-    pub(super) fn take(&mut self) -> Result<Option<Taken>, PullError> {
-        if self.end.attachment.forked() {
-            return Err(PullError::Forked);
-        }
-        self.end.called();
-        Ok(self.end.queue.take_next())
-    }
-
-    /// The message that was taken.
-    #[inline]
-    pub(super) fn show(&mut self, taken: Taken) -> Result<Job<'_, M>, PullError> {
-        let End { attachment, queue, counts, wake, .. } = &mut self.end;
+    pub(super) fn show(&mut self, taken: AcquiredSlot, prefix: bool) -> Result<Job<'_, M>, PullError> {
+        let QueueEnd { attachment, wake, state: State { queue, counts, .. }, .. } = &mut self.end;
         let job = queue.job(taken);
         let (len, redelivered) = (job.len(), job.redelivered());
-        match Job::new(job, wake) {
+        match Job::new(job, wake, prefix) {
             Ok(job) => {
                 counts.message(len, redelivered, attachment);
                 Ok(job)
-            }
-            Err(why) => {
-                counts.refused(&why, attachment);
-                Err(PullError::Invalid(why))
-            }
-        }
-    }
-}
-
-impl<M, C: Decode<M>> Puller<M, C> {
-    /// The next message, if there is one. Never blocks.
-    ///
-    /// # Errors
-    /// [`TryPullError::Empty`] if there is none; [`TryPullError::Invalid`] if its bytes are no `M`;
-    /// else see [`TryPullError`].
-    #[inline]
-    pub fn try_recv(&mut self) -> Result<M, TryPullError> {
-        self.get(decode::<M, C>)?.ok_or(TryPullError::Empty)
-    }
-
-    /// The next message; blocks until there is one.
-    ///
-    /// # Errors
-    /// See [`PullError`].
-    pub fn recv(&mut self) -> Result<M, PullError> {
-        loop {
-            if let Some(message) = self.get_until(decode::<M, C>, Deadline::Never)? {
-                return Ok(message);
-            }
-        }
-    }
-
-    /// The next message; blocks for at most `timeout`. Zero looks once.
-    ///
-    /// # Errors
-    /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<M, PullTimeoutError> {
-        self.get_until(decode::<M, C>, Deadline::after(timeout))?.ok_or(PullTimeoutError::Timeout)
-    }
-
-    /// The next message; blocks until `deadline` at the latest.
-    ///
-    /// # Errors
-    /// [`PullTimeoutError::Timeout`] if none came; else see [`PullTimeoutError`].
-    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<M, PullTimeoutError> {
-        self.get_until(decode::<M, C>, Deadline::At(deadline))?.ok_or(PullTimeoutError::Timeout)
-    }
-}
-
-/// Others can write to the slot: what is decoded must not change meanwhile.
-pub(super) fn decode<M, C: Decode<M>>(bytes: &[u8]) -> Result<M, Invalid> {
-    let private: Vec<u8> = bytes.into();
-    C::decode(&private).map_err(|why| Invalid::decoded::<M>(why.path(), why.reason()))
-}
-
-impl<M, F: ?Sized> Puller<M, F> {
-    fn get_until(
-        &mut self,
-        read: impl Fn(&[u8]) -> Result<M, Invalid>,
-        deadline: Deadline,
-    ) -> Result<Option<M>, PullError> {
-        loop {
-            if let Some(message) = self.get(&read)? {
-                return Ok(Some(message));
-            }
-            if !self.end.wait_for_items(deadline) {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Takes the next message, reads it and acknowledges it.
-    #[inline]
-    pub(super) fn get(&mut self, read: impl Fn(&[u8]) -> Result<M, Invalid>) -> Result<Option<M>, PullError> {
-        if self.end.attachment.forked() {
-            return Err(PullError::Forked);
-        }
-        self.end.called();
-        let Some(job) = self.end.queue.try_pull() else { return Ok(None) };
-        let (len, redelivered) = (job.len(), job.redelivered());
-        fault_point!("pull.reading");
-        let message = read(job.bytes());
-        job.done();
-        let End { attachment, counts, wake, .. } = &mut self.end;
-        wake.room.notify();
-        match message {
-            Ok(message) => {
-                counts.message(len, redelivered, attachment);
-                Ok(Some(message))
             }
             Err(why) => {
                 counts.refused(&why, attachment);

@@ -1,14 +1,14 @@
-//! Formats: how a message becomes the bytes that Python sees.
+//! Formats: the conversion of messages to the bytes that Python reads.
 //!
-//! Owns the three traits that the ends ask for, and the step from a codec, or from a fixed layout, to
-//! them. Calls `codec` and `message`.
+//! Owns the three traits that the ends require, and their implementation for codecs and for fixed layouts.
+//! Calls `codec` and `message`.
 
-use super::{SendError, Unreadable};
-use crate::codec::{self, Decode, Encode, EncodeError};
+use super::{Options, SendError, Unreadable};
+use crate::codec::{self, Decode, EncodeError};
 use crate::message::{self, Fixed, Invalid, ShmMessage};
 
-/// A way to write messages that a Python process can read, or the other way round: a codec, or
-/// [`Fixed`] for a [`ShmMessage`] sent as its bytes, which Python reads with `numpy.frombuffer`.
+/// A way to exchange messages with a Python process: a codec, or [`Fixed`] for a [`ShmMessage`] sent as its
+/// bytes. Python reads those with `numpy.frombuffer`.
 ///
 /// | format | Python's side |
 /// |---|---|
@@ -18,8 +18,8 @@ use crate::message::{self, Fixed, Invalid, ShmMessage};
 ///
 /// This trait is sealed.
 pub trait Format: sealed::Sealed {
-    /// A message that Python's `recv` passes over: None. Where there is one, a reply that nobody waits
-    /// for can be made invisible.
+    /// A message that Python's `recv` skips: None. With such a message, a reply whose requester no longer
+    /// waits can be hidden.
     #[doc(hidden)]
     const NOTHING: Option<&'static [u8]>;
 }
@@ -43,14 +43,34 @@ pub trait Outgoing<M: ?Sized>: Format {
 )]
 pub trait Incoming<M>: Format {
     #[doc(hidden)]
-    fn decode(bytes: &[u8]) -> Result<M, Unreadable>;
+    fn decode(bytes: &[u8], reading: &Reading) -> Result<M, Unreadable>;
+}
+
+/// Settings with which an end reads messages, from its options.
+#[derive(Debug)]
+pub struct Reading {
+    #[cfg(feature = "pickle")]
+    pickle: codec::pickle::DecodeOptions,
+}
+
+impl Reading {
+    #[cfg(feature = "pickle")]
+    pub(super) fn new(options: &Options) -> Self {
+        let pickle = codec::pickle::DecodeOptions::new().opaque(options.opaque);
+        Reading { pickle: pickle.enums(options.enums.iter().map(|class| class.as_ref())) }
+    }
+
+    #[cfg(not(feature = "pickle"))]
+    pub(super) fn new(_: &Options) -> Self {
+        Reading {}
+    }
 }
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// Too long for a slot, whatever wrote it.
+/// Returns the error for a message that is too long for a slot, in any format.
 pub(super) fn too_long(size: usize, capacity: usize) -> SendError {
     SendError::TooLong { size, capacity }
 }
@@ -64,29 +84,6 @@ macro_rules! codecs {
         impl Format for codec::$codec {
             const NOTHING: Option<&'static [u8]> = $nothing;
         }
-
-        $(#[$attr])*
-        impl<M: ?Sized> Outgoing<M> for codec::$codec
-        where
-            codec::$codec: Encode<M>,
-        {
-            fn encode(message: &M, out: &mut [u8]) -> Result<usize, SendError> {
-                <codec::$codec as Encode<M>>::encode(message, out).map_err(|error| match error {
-                    EncodeError::TooLong { needed, capacity } => too_long(needed, capacity),
-                    error => SendError::Refused(error),
-                })
-            }
-        }
-
-        $(#[$attr])*
-        impl<M> Incoming<M> for codec::$codec
-        where
-            codec::$codec: Decode<M>,
-        {
-            fn decode(bytes: &[u8]) -> Result<M, Unreadable> {
-                <codec::$codec as Decode<M>>::decode(bytes).map_err(Unreadable::Codec)
-            }
-        }
     )*};
 }
 
@@ -99,25 +96,60 @@ codecs! {
     Msgpack, Some(b"\xc0");
 }
 
+impl<M> Incoming<M> for codec::Bytes
+where
+    codec::Bytes: Decode<M, Owned = M>,
+{
+    fn decode(bytes: &[u8], _: &Reading) -> Result<M, Unreadable> {
+        <codec::Bytes as Decode<M>>::decode(bytes).map_err(Unreadable::Codec)
+    }
+}
+
+#[cfg(feature = "msgpack")]
+impl<M> Incoming<M> for codec::Msgpack
+where
+    codec::Msgpack: Decode<M, Owned = M>,
+{
+    fn decode(bytes: &[u8], _: &Reading) -> Result<M, Unreadable> {
+        <codec::Msgpack as Decode<M>>::decode(bytes).map_err(Unreadable::Codec)
+    }
+}
+
+#[cfg(feature = "pickle")]
+impl<M: serde::de::DeserializeOwned> Incoming<M> for codec::Pickle {
+    fn decode(bytes: &[u8], reading: &Reading) -> Result<M, Unreadable> {
+        let message = reading.pickle.decode(bytes);
+        message.map_err(|error| Unreadable::Codec(codec::mismatch::named::<codec::Pickle>(error, bytes)))
+    }
+}
+
 impl sealed::Sealed for Fixed {}
 
 impl Format for Fixed {
     const NOTHING: Option<&'static [u8]> = None;
 }
 
-impl<M: ShmMessage> Outgoing<M> for Fixed {
+#[diagnostic::do_not_recommend]
+impl<M: ?Sized, F: Format + codec::Outgoing<M>> Outgoing<M> for F {
     fn encode(message: &M, out: &mut [u8]) -> Result<usize, SendError> {
-        let bytes = message::as_bytes(message);
-        let capacity = out.len();
-        let room = out.get_mut(..bytes.len()).ok_or_else(|| too_long(bytes.len(), capacity))?;
-        room.copy_from_slice(bytes);
-        Ok(bytes.len())
+        F::write(message, out).map_err(|error| match error {
+            EncodeError::TooLong { needed, capacity } => too_long(needed, capacity),
+            error => SendError::Refused(error),
+        })
     }
 }
 
 impl<M: ShmMessage> Incoming<M> for Fixed {
-    fn decode(bytes: &[u8]) -> Result<M, Unreadable> {
+    fn decode(bytes: &[u8], _: &Reading) -> Result<M, Unreadable> {
         if bytes.len() != size_of::<M>() {
+            #[cfg(any(feature = "pickle", feature = "msgpack"))]
+            if let Some(found) = codec::mismatch::foreign(bytes) {
+                return Err(Unreadable::Codec(codec::mismatch::not_fixed(
+                    found,
+                    bytes.len(),
+                    size_of::<M>(),
+                )));
+            }
             return Err(Unreadable::Layout(Invalid::length::<M>(bytes.len())));
         }
         message::read(bytes).map_err(Unreadable::Layout)

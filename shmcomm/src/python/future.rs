@@ -1,53 +1,61 @@
-//! Waiting in tasks where nobody wakes: a task is woken to look as often as a thread would look.
+//! Waiting in tasks without notifications: a task is woken to poll as often as a thread would poll.
 //!
-//! Owns the stream of an end, and the pace of a task. Waits with `wait::task`. Never reads a ring.
+//! Owns the stream of an end, and the poll interval of a task. Waits with `wait::task`. Never reads a ring.
 
 use super::RecvError;
-use super::poll::{Poll as Target, nap, once};
-use crate::wait::task::{self, Timer};
+use super::poll::{Poll as Target, backoff, once};
+use crate::wait::Stopped;
+use crate::wait::task::{self, TaskTimer};
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready as or_pending};
 use std::time::Instant;
 
-/// Waits until `target` has something.
-pub(super) async fn ready<P: Target>(target: &mut P) -> P::Output {
-    task::turn().await;
+/// Waits until `target` has a result.
+pub(super) async fn ready<P: Target>(target: &mut P) -> Result<P::Output, Stopped> {
+    task::coop().await;
     let mut pace = Pace::new();
     poll_fn(|context| pace.poll(target, context)).await
 }
 
-/// The wait of one task.
+/// State of the wait of one task.
 #[derive(Debug)]
 pub(super) struct Pace {
-    timer: Timer,
-    /// When it began to wait.
+    timer: TaskTimer,
+    /// Time at which the wait began.
     since: Option<Instant>,
 }
 
 impl Pace {
     fn new() -> Self {
-        Pace { timer: Timer::new(), since: None }
+        Pace { timer: TaskTimer::new(), since: None }
     }
 
-    /// Looks, and if there is nothing, has the task woken when it is time to look again.
-    pub(super) fn poll<P: Target>(&mut self, target: &mut P, context: &mut Context<'_>) -> Poll<P::Output> {
+    /// Polls once. If there is no result, has the task woken for the next poll.
+    pub(super) fn poll<P: Target>(
+        &mut self,
+        target: &mut P,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<P::Output, Stopped>> {
+        if target.stop().is_stopped() {
+            self.since = None;
+            return Poll::Ready(Err(Stopped));
+        }
         if let Some(output) = once(target) {
             self.since = None;
-            return Poll::Ready(output);
+            return Poll::Ready(Ok(output));
         }
         let now = Instant::now();
         let since = *self.since.get_or_insert(now);
-        self.timer.set(now + nap(now - since).min(target.longest_nap()), context);
+        self.timer.set(now + backoff(now - since).min(target.max_sleep()), context);
         Poll::Pending
     }
 }
 
 type Take<E, M> = fn(&mut E, &mut Pace, &mut Context<'_>) -> Poll<Result<M, RecvError>>;
 
-/// Message after message of an end: what its `recv_async` answers, as a
-/// [`Stream`](futures_core::Stream).
+/// [`Stream`](futures_core::Stream) of the results of an end's `recv_async`.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Stream<'e, E, M> {
     end: &'e mut E,
@@ -70,9 +78,9 @@ impl<E, M> futures_core::Stream for Stream<'_, E, M> {
         if this.ended {
             return Poll::Ready(None);
         }
-        or_pending!(task::poll_turn(context));
+        or_pending!(task::poll_coop(context));
         let message = or_pending!((this.take)(this.end, &mut this.pace, context));
-        this.ended = message.as_ref().is_err_and(|error| *error == RecvError::Forked);
+        this.ended = matches!(message, Err(RecvError::Stopped | RecvError::Forked));
         Poll::Ready(Some(message))
     }
 }

@@ -1,9 +1,9 @@
 //! The same three patterns on a live channel of the Python library [shm-comm] 1.0.0.
 //!
-//! The other end is an unmodified Python process, or another program in Rust; each role can be on
-//! either side. The ends here are more careful with the format than Python is with itself: see each of
-//! them for what it guards against, and `docs/python.md` for the whole list, and for what no end can
-//! mend.
+//! The other end is an unmodified Python process, or another program in Rust; each role can be on either
+//! side. The ends here handle the weaknesses of the format with more care than Python does. Each end
+//! documents its protections, and `docs/python.md` lists all of them, with the weaknesses that no end can
+//! repair.
 //!
 //! ```
 //! use shmcomm::codec::Bytes;
@@ -19,40 +19,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Python wakes nobody, so waiting here is looking again and again: after some microseconds of that
-//! an end sleeps for 50 µs between two looks, after 20 ms of waiting for 200 µs, after a second for a
-//! millisecond. On a native channel it is a futex.
+//! Python wakes no process, so a waiting end polls. After some microseconds of polling it sleeps for 50 µs
+//! between two polls, after 20 ms of waiting for 200 µs, after a second for a millisecond. A native channel
+//! uses a futex.
 //!
-//! Files are in `/dev/shm`, where Python has them: `SHMCOMM_DIR` does not apply.
+//! The files are in `/dev/shm`, as in Python: `SHMCOMM_DIR` does not apply.
 //!
 //! [shm-comm]: https://pypi.org/project/shm-comm/1.0.0/
 
-mod door;
 mod error;
 mod format;
 #[cfg(feature = "async")]
 mod future;
-mod heal;
-mod lock;
-mod name;
+mod observed;
 mod options;
 mod owner;
 mod poll;
 mod publisher;
 mod puller;
 mod pusher;
-#[allow(unsafe_code)]
-mod raw;
 mod receive;
 mod replier;
 mod requester;
-mod ring;
-mod segment;
 mod stats;
 mod subscriber;
 #[cfg(test)]
 mod tests;
-mod unlink;
+mod trace;
+mod v1;
 
 pub use error::{
     RecvError, RecvTimeoutError, RequestError, SendError, SendTimeoutError, TryRecvError, TrySendError,
@@ -61,9 +55,10 @@ pub use error::{
 pub use format::{Format, Incoming, Outgoing};
 #[cfg(feature = "async")]
 pub use future::Stream;
-pub use heal::{Healer, heal};
-pub use name::name_problem;
+pub(crate) use observed::{ObservedRead, ObservedSegment};
 pub use options::Options;
+pub use owner::heal::{Healer, heal};
+pub use owner::unlink::force_unlink;
 pub use publisher::Publisher;
 pub use puller::Puller;
 pub use pusher::Pusher;
@@ -71,13 +66,14 @@ pub use replier::Replier;
 pub use requester::Requester;
 pub use stats::Stats;
 pub use subscriber::Subscriber;
-pub use unlink::force_unlink;
+pub use v1::name::name_problem;
+pub(crate) use v1::name::queue_name_problem;
 
 use core::marker::PhantomData;
 
-/// Of an end that sends `M`.
+/// Marker of an end that sends `M`.
 type Sends<M, F> = PhantomData<(fn(&M), fn(&F))>;
-/// Of an end that receives `M`.
+/// Marker of an end that receives `M`.
 type Receives<M, F> = PhantomData<(fn() -> M, fn(&F))>;
-/// Of an end that receives `A` and sends `B`.
+/// Marker of an end that receives `A` and sends `B`.
 type Exchanges<A, B, F> = PhantomData<(fn() -> A, fn(&B), fn(&F))>;

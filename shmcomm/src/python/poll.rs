@@ -1,22 +1,18 @@
-//! Waiting where nobody wakes: Python announces nothing, so an end that waits looks again and again.
+//! Waiting without notifications: Python wakes no process, so a waiting end polls.
 //!
-//! Owns the pace of looking. Never reads a ring: what is waited for comes as a trait.
+//! Owns the intervals between polls. Never reads a ring: the polled object is a trait.
 
-use crate::sync::spin_loop;
-use crate::wait::Deadline;
+use crate::wait::{Deadline, SPINS, Stop, Stopped, spin};
+use core::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// Looks with a pause instruction in between: some microseconds.
-const SPINS: u32 = 128;
-/// Looks with the processor offered to others in between.
-const YIELDS: u32 = 16;
-/// How often an end looks around while it waits: is the segment still the one that the name stands
-/// for?
-const LOOK_AROUND: Duration = Duration::from_millis(5);
+/// Time between two housekeeping checks of a waiting end, such as the check that the name still refers to the
+/// segment.
+const HOUSEKEEPING: Duration = Duration::from_millis(5);
 
-/// How long to sleep after having waited that long: first as Python does itself, in the end a
-/// millisecond, which costs a processor about half a percent.
-pub(super) fn nap(waited: Duration) -> Duration {
+/// Returns the sleep between two polls after a wait of length `waited`. The first sleeps are like Python's;
+/// the longest is a millisecond, which costs a processor about half a percent.
+pub(super) fn backoff(waited: Duration) -> Duration {
     match waited.as_millis() {
         0..20 => Duration::from_micros(50),
         20..1000 => Duration::from_micros(200),
@@ -24,72 +20,66 @@ pub(super) fn nap(waited: Duration) -> Duration {
     }
 }
 
-/// What can be waited for.
+/// An object that an end can wait for.
 pub(super) trait Poll {
     type Output;
 
-    /// Looks, without blocking.
-    fn look(&mut self) -> Option<Self::Output>;
+    /// Polls once, without blocking.
+    fn poll_once(&mut self) -> Option<Self::Output>;
 
-    /// Looks after what changes rarely.
-    fn around(&mut self);
+    /// Does the housekeeping: checks conditions that change rarely.
+    fn housekeeping(&mut self);
 
-    /// When it last did.
-    fn last_around(&mut self) -> &mut Instant;
+    /// Returns the time of the last housekeeping.
+    fn last_housekeeping(&mut self) -> &mut Instant;
 
-    /// How long it may sleep between two looks.
-    fn longest_nap(&self) -> Duration {
+    /// Returns the handle that may stop the wait.
+    fn stop(&self) -> &Stop;
+
+    /// Returns the longest sleep between two polls.
+    fn max_sleep(&self) -> Duration {
         Duration::from_millis(1)
     }
 }
 
-/// Looks once, and around if that is due.
+/// Polls once, and does the housekeeping if that is due.
 #[inline]
 pub(super) fn once<P: Poll>(target: &mut P) -> Option<P::Output> {
-    if let Some(output) = target.look() {
+    if let Some(output) = target.poll_once() {
         return Some(output);
     }
-    if look_around(target) { target.look() } else { None }
+    if housekeeping_if_due(target) { target.poll_once() } else { None }
 }
 
-/// Looks around if that is due; false if it is not.
-pub(super) fn look_around<P: Poll>(target: &mut P) -> bool {
+/// Does the housekeeping if that is due. Returns `false` if it is not.
+pub(super) fn housekeeping_if_due<P: Poll>(target: &mut P) -> bool {
     let now = Instant::now();
-    if now.duration_since(*target.last_around()) < LOOK_AROUND {
+    if now.duration_since(*target.last_housekeeping()) < HOUSEKEEPING {
         return false;
     }
-    *target.last_around() = now;
-    target.around();
+    *target.last_housekeeping() = now;
+    target.housekeeping();
     true
 }
 
-/// Looks until there is something, or `None` at the deadline. Something that is there already beats a
-/// deadline that has passed.
-pub(super) fn until<P: Poll>(target: &mut P, deadline: Deadline) -> Option<P::Output> {
+/// Polls until there is a result. Returns `None` at the deadline. An available result is returned even if the
+/// deadline has passed; a stop takes precedence over both.
+pub(super) fn until<P: Poll>(target: &mut P, deadline: Deadline) -> Result<Option<P::Output>, Stopped> {
+    target.stop().check()?;
     if let Some(output) = once(target) {
-        return Some(output);
+        return Ok(Some(output));
     }
-    for _ in 0..SPINS {
-        if let Some(output) = target.look() {
-            return Some(output);
-        }
-        spin_loop();
-    }
-    for _ in 0..YIELDS {
-        if let Some(output) = target.look() {
-            return Some(output);
-        }
-        if deadline.has_passed() {
-            return target.look();
-        }
-        std::thread::yield_now();
+    if let ControlFlow::Break(output) = spin(SPINS, deadline, || target.poll_once()) {
+        return Ok(output);
     }
     let start = Instant::now();
     loop {
-        let left = deadline.left()?;
-        std::thread::sleep(nap(start.elapsed()).min(target.longest_nap()).min(left));
+        let Some(left) = deadline.left() else { return Ok(None) };
+        // No notification ends a sleep: it is so short that it ends soon after a stop.
+        std::thread::sleep(backoff(start.elapsed()).min(target.max_sleep()).min(left));
+        target.stop().check()?;
         if let Some(output) = once(target) {
-            return Some(output);
+            return Ok(Some(output));
         }
     }
 }

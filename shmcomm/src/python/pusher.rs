@@ -1,18 +1,21 @@
 //! [`Pusher`]: the sending end of push/pull, for pullers in Python.
 //!
-//! Owns the order of a send, the wait for room, and the linger at the end. Calls `owner` for the
+//! Owns the order of the steps of a send, the wait for room, and the linger at the end. Calls `owner` for the
 //! segment and `ring` for the slot.
 
 use super::format::too_long;
-use super::name::Place;
 use super::owner::Owned;
 use super::poll::{self, Poll};
+use super::v1::name::SegmentPaths;
+use super::v1::ring;
 use super::{
-    Format, Options, Outgoing, SendError, SendTimeoutError, Sends, Stats, TrySendError, ring, stats,
+    Format, Options, Outgoing, SendError, SendTimeoutError, Sends, Stats, TrySendError, stats, trace,
 };
-use crate::Error;
-use crate::layout::python::Kind;
-use crate::wait::Deadline;
+use crate::error::Error;
+use crate::escape::Shown as _;
+use crate::layout::v1::Kind;
+use crate::plural::count;
+use crate::wait::{Deadline, Stop};
 use core::fmt;
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
@@ -20,64 +23,82 @@ use std::time::{Duration, Instant};
 /// The sending end of a queue whose pullers may be Python processes, or programs in Rust, or both at
 /// once. There is one pusher.
 ///
-/// Each job goes to one puller. Nothing is overwritten: where all slots are full, `send` waits.
+/// Each job goes to one puller. No job is overwritten: if all slots are full, `send` waits.
 ///
-/// **Dropping the pusher waits** until its jobs are taken, for at most [`Options::linger`]; then it
-/// removes the segment, or leaves it with the jobs that are left. (Python's `close()` throws them
-/// away.) [`close`](Pusher::close) does the same and tells how many are left.
+/// **Dropping the pusher waits** until its jobs are taken, for at most [`Options::linger`]. Then it removes
+/// the segment, or leaves it with the remaining jobs. Python's `close()` discards them instead.
+/// [`close`](Pusher::close) does the same as the drop and returns the number of remaining jobs. A pusher that
+/// is [stopped](crate::StopHandle) leaves its jobs at once.
 ///
-/// **If this process dies**, the segment stays with its jobs, and the next pusher in Rust with the same
-/// slots goes on with it. **If a puller dies**, the job it had taken is lost with it.
+/// **If this process dies**, the segment stays with its jobs, and the next pusher in Rust with the same slots
+/// resumes it. **If a puller dies**, the job it had taken is lost with it.
 pub struct Pusher<M: ?Sized, F: ?Sized> {
-    core: Core,
+    core: PusherCore,
     _messages: Sends<M, F>,
 }
 
-/// What does not depend on the type of the messages.
-struct Core {
-    place: Place,
+/// The part that does not depend on the message type.
+struct PusherCore {
+    place: SegmentPaths,
     owned: Owned,
     buffer: Vec<u8>,
     linger: Duration,
-    last_around: Instant,
+    last_housekeeping: Instant,
+    stop: Stop,
 }
 
 impl<M: ?Sized, F: Format> Pusher<M, F> {
-    /// Creates the channel, or goes on with what a pusher in Rust left behind. A segment that a Python
-    /// process made is replaced, as Python itself would.
+    /// Creates the channel, or resumes the segment that a pusher in Rust left. A segment that a Python
+    /// process made is replaced, like Python itself does.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyPublished`](crate::ErrorKind::AlreadyPublished) if a pusher in Rust is
-    /// alive; `InvalidName`, `InvalidGeometry`, `NoSpace`, `Permission` as they say.
+    /// [`ErrorKind::AlreadyPublished`](crate::ErrorKind::AlreadyPublished) if a pusher in Rust is alive;
+    /// `InvalidName`, `InvalidGeometry`, `NoSpace`, `Permission` for the reason in the error.
     pub fn open(options: Options) -> Result<Self, Error> {
-        let place = Place::new(Kind::Push, &options.name)?;
+        let place = SegmentPaths::new(Kind::Push, &options.name)?;
         let owned = Owned::open(&place, options.slots, options.slot_size)?;
         let buffer = vec![0; owned.segment().shape().capacity()];
-        let core = Core { place, owned, buffer, linger: options.linger, last_around: Instant::now() };
+        let stop = Stop::given(options.stop.as_ref());
+        let core = PusherCore {
+            place,
+            owned,
+            buffer,
+            linger: options.linger,
+            last_housekeeping: Instant::now(),
+            stop,
+        };
         Ok(Pusher { core, _messages: PhantomData })
     }
 
-    /// The channel's name.
+    /// Returns the channel's name.
     pub fn name(&self) -> &str {
         self.core.place.name()
     }
 
-    /// Whether this goes on with the segment of a pusher that is gone.
+    /// Returns `true` if this pusher resumed the segment of an earlier one.
     pub fn resumed(&self) -> bool {
         self.core.owned.resumed()
     }
 
-    /// The segment's numbers.
+    /// Returns the segment's counts.
     pub fn stats(&self) -> Stats {
         stats::read(self.core.owned.segment().raw(), None)
     }
 
-    /// Jobs that nobody has taken yet.
+    /// Returns the handle that stops the blocking calls of this pusher from another thread or from a signal
+    /// handler: sends that wait for a free slot, `close`, and the wait at its end.
+    ///
+    /// It is the handle of [`Options::stop`] if that is given.
+    pub fn stop_handle(&self) -> crate::StopHandle {
+        self.core.stop.handle()
+    }
+
+    /// Returns the number of jobs that no puller has taken.
     pub fn waiting(&self) -> u64 {
         self.core.waiting()
     }
 
-    /// Sends a job; waits for a free slot as long as it takes.
+    /// Sends a job, waiting for a free slot without a deadline.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -92,7 +113,8 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
     /// Sends a job if there is a free slot. Never blocks.
     ///
     /// # Errors
-    /// [`TrySendError::Full`] if there is none, which `drop_count` counts; else see [`SendError`].
+    /// [`TrySendError::Full`] if there is none, which `drop_count` counts; for the other errors see
+    /// [`SendError`].
     pub fn try_send(&mut self, message: &M) -> Result<(), TrySendError>
     where
         F: Outgoing<M>,
@@ -101,10 +123,10 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
         if self.core.push(len, None)? { Ok(()) } else { Err(TrySendError::Full) }
     }
 
-    /// Sends a job; waits for a free slot for at most `timeout`.
+    /// Sends a job, waiting for a free slot for at most `timeout`.
     ///
     /// # Errors
-    /// [`SendTimeoutError::Timeout`] if none got free; else see [`SendError`].
+    /// [`SendTimeoutError::Timeout`] if none got free; for the other errors see [`SendError`].
     pub fn send_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), SendTimeoutError>
     where
         F: Outgoing<M>,
@@ -114,10 +136,10 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
         if self.core.push(len, Some(deadline))? { Ok(()) } else { Err(SendTimeoutError::Timeout) }
     }
 
-    /// Sends a job; waits for a free slot until `deadline` at the latest.
+    /// Sends a job, waiting for a free slot until `deadline` at the latest.
     ///
     /// # Errors
-    /// [`SendTimeoutError::Timeout`] if none got free; else see [`SendError`].
+    /// [`SendTimeoutError::Timeout`] if none got free; for the other errors see [`SendError`].
     pub fn send_deadline(&mut self, message: &M, deadline: Instant) -> Result<(), SendTimeoutError>
     where
         F: Outgoing<M>,
@@ -127,8 +149,8 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
         if sent { Ok(()) } else { Err(SendTimeoutError::Timeout) }
     }
 
-    /// Sends a job, like [`send`](Pusher::send); while there is no free slot the task sleeps, not the
-    /// thread. If the future is dropped before it is ready, nothing was sent.
+    /// Sends a job, like [`send`](Pusher::send); while there is no free slot the task sleeps, not the thread.
+    /// If the future is dropped before it is ready, no job was sent.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -139,12 +161,14 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
     {
         let len = F::encode(message, &mut self.core.buffer)?;
         self.core.check()?;
-        super::future::ready(&mut self.core).await?;
-        // There is room, and this is the only one who fills it.
+        if ring::is_full(self.core.owned.segment().raw()) {
+            super::future::ready(&mut self.core).await??;
+        }
+        // There is room, and no other end fills it.
         self.core.push(len, Some(Deadline::Never)).map(drop)
     }
 
-    /// Sends bytes, for Python's `recv_bytes`, or what some codec made; waits for a free slot.
+    /// Sends bytes, for Python's `recv_bytes`, or as encoded by a codec; waits for a free slot.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -153,25 +177,25 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
         self.core.push(payload.len(), Some(Deadline::Never)).map(drop)
     }
 
-    /// Like [`send_bytes`](Pusher::send_bytes), for at most `timeout`.
+    /// Sends bytes like [`send_bytes`](Pusher::send_bytes), waiting for at most `timeout`.
     ///
     /// # Errors
-    /// [`SendTimeoutError::Timeout`] if no slot got free; else see [`SendError`].
+    /// [`SendTimeoutError::Timeout`] if no slot got free; for the other errors see [`SendError`].
     pub fn send_bytes_timeout(&mut self, payload: &[u8], timeout: Duration) -> Result<(), SendTimeoutError> {
         self.core.fill(payload)?;
         let sent = self.core.push(payload.len(), Some(Deadline::after(timeout)))?;
         if sent { Ok(()) } else { Err(SendTimeoutError::Timeout) }
     }
 
-    /// Waits until all jobs are taken, for at most `linger`, and leaves. Returns how many are left: they
-    /// stay in the segment, under its name, for pullers and for the next pusher in Rust.
+    /// Waits until all jobs are taken, for at most `linger`, and leaves. Returns the number of remaining
+    /// jobs. They stay in the segment, under its name, for pullers and for the next pusher in Rust.
     pub fn close(mut self, linger: Duration) -> u64 {
         self.core.linger = Duration::ZERO;
         self.core.drain(linger)
     }
 }
 
-impl Core {
+impl PusherCore {
     fn check(&self) -> Result<(), SendError> {
         if self.owned.segment().forked() {
             return Err(SendError::Forked);
@@ -194,7 +218,8 @@ impl Core {
         Ok(())
     }
 
-    /// Sends what is in the buffer; false if there was no room until the deadline (none: now).
+    /// Sends the contents of the buffer. Returns `false` if there was no room until the deadline; without a
+    /// deadline, does not wait.
     fn push(&mut self, len: usize, deadline: Option<Deadline>) -> Result<bool, SendError> {
         self.check()?;
         if ring::is_full(self.owned.segment().raw()) {
@@ -202,18 +227,20 @@ impl Core {
                 ring::count_drop(self.owned.segment().raw());
                 return Ok(false);
             };
-            match poll::until(self, deadline) {
+            match poll::until(self, deadline)? {
                 Some(room) => room?,
                 None => return Ok(false),
             }
         }
-        ring::write(self.owned.segment().raw(), &self.buffer[..len]);
+        let slot = ring::write(self.owned.segment().raw(), &self.buffer[..len]);
+        trace::wrote(&self.place, slot, len);
         Ok(true)
     }
 
     fn drain(&self, linger: Duration) -> u64 {
         let deadline = Deadline::after(linger);
-        while self.waiting() > 0 && self.check().is_ok() && !deadline.has_passed() {
+        let over = || self.stop.is_stopped() || deadline.has_passed();
+        while self.waiting() > 0 && self.check().is_ok() && !over() {
             std::thread::sleep(Duration::from_micros(200));
         }
         self.waiting()
@@ -221,10 +248,10 @@ impl Core {
 }
 
 /// Waits for room.
-impl Poll for Core {
+impl Poll for PusherCore {
     type Output = Result<(), SendError>;
 
-    fn look(&mut self) -> Option<Self::Output> {
+    fn poll_once(&mut self) -> Option<Self::Output> {
         if self.owned.segment().forked() {
             return Some(Err(SendError::Forked));
         }
@@ -234,14 +261,18 @@ impl Poll for Core {
         self.owned.replaced().then_some(Err(SendError::Replaced))
     }
 
-    fn around(&mut self) {}
+    fn housekeeping(&mut self) {}
 
-    fn last_around(&mut self) -> &mut Instant {
-        &mut self.last_around
+    fn last_housekeeping(&mut self) -> &mut Instant {
+        &mut self.last_housekeeping
+    }
+
+    fn stop(&self) -> &Stop {
+        &self.stop
     }
 }
 
-impl Drop for Core {
+impl Drop for PusherCore {
     fn drop(&mut self) {
         if self.check().is_err() {
             return;
@@ -250,10 +281,9 @@ impl Drop for Core {
         if left > 0 {
             log::warn!(
                 target: "shmcomm",
-                "channel `{}`: {left} jobs are left, which stay in {}",
+                "channel `{}`: {left} left, for pullers and the next pusher, in {}",
                 self.place.name(),
-                self.place.path().display()
-            );
+                self.place.path().shown(), left = count(left, "job"));
             self.owned.abandon();
         }
     }

@@ -1,75 +1,80 @@
-//! [`Requester`]: the asking end of request/reply, for repliers in Python.
+//! [`Requester`]: the requesting end of request/reply, for repliers in Python.
 //!
-//! Owns which reply belongs to which request. Calls `ring` for the slots.
+//! Owns the matching of replies to requests. Calls `ring` for the slots.
 //!
 //! # Matching
 //!
-//! A replier in Python answers each request once, in their order, and says nothing about which. So this
-//! end counts the requests without a reply: one that comes while there are several belongs to the
-//! oldest. A request that has had no reply for [`Options::write_off`] counts no longer.
+//! A replier in Python answers each request once, in their order, and does not name the request. This end
+//! therefore counts the requests without a reply: if there are several, the next reply belongs to the oldest.
+//! A request without a reply is no longer counted after [`Options::write_off`].
 //!
-//! A replier in Rust leaves out replies that come too late, and says in the header which request the
-//! newest reply answers; there the count plays no part.
+//! A replier in Rust omits late replies, and writes in the header which request the newest reply answers;
+//! with it, the count is not used.
 //!
-//! A replier in Python gives no slots back, and drops replies when the ring looks full: this end moves
-//! both tails for it.
+//! A replier in Python releases no slots, and drops replies when the ring appears full: this end moves both
+//! tails for it.
 
+use super::format::Reading;
 use super::format::too_long;
-use super::name::Place;
+use super::owner::replies::answered;
 use super::poll::{self, Poll};
-use super::raw::BadLength;
 use super::receive::{Source, receive};
-use super::replier::answered;
-use super::ring;
-use super::segment::Segment;
+use super::v1::name::SegmentPaths;
+use super::v1::raw::BadLength;
+use super::v1::ring;
+use super::v1::segment::Segment;
 use super::{
     Exchanges, Format, Incoming, Options, Outgoing, RecvError, RecvTimeoutError, RequestError, SendError,
-    Stats, TryRecvError, TrySendError, Unreadable, stats,
+    Stats, TryRecvError, TrySendError, Unreadable, stats, trace,
 };
-use crate::Error;
+use crate::error::Error;
 use crate::fault::fault_point;
-use crate::layout::python::{Kind, word};
+use crate::layout::v1::{Kind, word};
+use crate::message::{self, Fixed, ShmMessage};
 use crate::sync::{Ordering, fence};
-use crate::wait::Deadline;
+use crate::wait::{Deadline, Stop};
 use core::fmt;
 use core::marker::PhantomData;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The asking end of a service whose replier may be a Python process. There should be one requester at
-/// a time: the format has no way to tell two apart.
+/// The requesting end of a service whose replier may be a Python process. With a replier in Python there
+/// should be one requester at a time, because the format cannot distinguish two. A replier in Rust gives each
+/// requester its own segments.
 ///
-/// [`request`](Requester::request) asks and waits; or [`send`](Requester::send) first and receive the
-/// reply later. Sending again gives up on the request before: its reply, should it still come, is
-/// recognised and passed over.
+/// [`request`](Requester::request) sends a request and waits for the reply. Alternatively,
+/// [`send`](Requester::send) first and receive the reply later. A second send abandons the request before it:
+/// its reply, if it still arrives, is recognised and skipped.
 ///
-/// **If the replier dies or exits**, no reply comes, so use time limits. When one comes back with new
-/// segments, the requester follows by itself; a request that went with the old one is answered by
+/// **If the replier dies or exits**, no reply comes, so use timeouts. When a replier opens the service with
+/// new segments, the requester follows by itself. A request that was lost with the old segments returns
 /// [`RequestError::Restarted`].
 pub struct Requester<Q: ?Sized, R, F: ?Sized> {
-    source: Inlet,
+    source: Receiver,
     _messages: Exchanges<R, Q, F>,
 }
 
-/// What does not depend on the type of the messages.
-struct Inlet {
-    request_place: Place,
-    reply_place: Place,
+/// The part that does not depend on the message type.
+struct Receiver {
+    request_place: SegmentPaths,
+    reply_place: SegmentPaths,
     requests: Segment,
     replies: Segment,
-    /// What replaces `requests` as soon as there are new replies too.
+    /// New request segment, which replaces `requests` as soon as there are new replies too.
     new_requests: Option<Segment>,
     /// The slot of the reply that is read next.
     next: u64,
-    /// When the requests were sent that have no reply yet.
+    /// Times at which the requests without a reply were sent.
     unanswered: VecDeque<Instant>,
-    /// Number of the request whose reply is waited for.
+    /// Number of the request whose reply is awaited.
     asked: Option<u64>,
-    /// That request went with an old segment.
+    /// `true` if that request was lost with an old segment.
     restarted: bool,
     write_off: Duration,
     buffer: Vec<u8>,
-    last_around: Instant,
+    reading: Reading,
+    last_housekeeping: Instant,
+    stop: Stop,
     received: u64,
     invalid: u64,
     passed_over: u64,
@@ -80,17 +85,19 @@ impl<Q: ?Sized, R, F: Format> Requester<Q, R, F> {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there are none in time; `InvalidName`,
-    /// `NotASegment`, `Version`, `Permission`, `NoSpace` as they say.
+    /// `NotASegment`, `Version`, `Permission`, `NoSpace` for the reason in the error.
     pub fn open(options: Options) -> Result<Self, Error> {
-        let request_place = Place::new(Kind::Req, &options.name)?;
-        let reply_place = Place::new(Kind::Rep, &options.name)?;
+        let request_place = SegmentPaths::new(Kind::Req, &options.name)?;
+        let reply_place = SegmentPaths::new(Kind::Rep, &options.name)?;
         let timeout = options.connect_timeout;
         let deadline = Deadline::after(timeout);
-        // In Python's order, which a replier in Rust counts on: it shows the replies to whoever has opened
-        // the requests. Whoever gets an old one and a new one follows later.
-        let requests = Segment::attach(&request_place, deadline, timeout)?;
-        let replies = Segment::attach(&reply_place, deadline, timeout)?;
-        let mut source = Inlet {
+        // In Python's order, on which a replier in Rust relies: it shows the replies to a requester that has
+        // opened the requests. A requester that gets an old segment and a new one follows later.
+        let stop = Stop::given(options.stop.as_ref());
+        let requests = Segment::attach(&request_place, deadline, timeout, &stop)?;
+        let replies = Segment::attach(&reply_place, deadline, timeout, &stop)?;
+        options.compare(Kind::Req, &requests);
+        let mut source = Receiver {
             request_place,
             reply_place,
             new_requests: None,
@@ -100,7 +107,9 @@ impl<Q: ?Sized, R, F: Format> Requester<Q, R, F> {
             restarted: false,
             write_off: options.write_off,
             buffer: Vec::new(),
-            last_around: Instant::now(),
+            reading: Reading::new(&options),
+            last_housekeeping: Instant::now(),
+            stop,
             received: 0,
             invalid: 0,
             passed_over: 0,
@@ -111,36 +120,43 @@ impl<Q: ?Sized, R, F: Format> Requester<Q, R, F> {
         Ok(Requester { source, _messages: PhantomData })
     }
 
-    /// The service's name.
+    /// Returns the service's name.
     pub fn name(&self) -> &str {
         self.source.request_place.name()
     }
 
-    /// The numbers of the replies' segment. `local_tail` is the slot that is read next.
+    /// Returns the counts of the reply segment. `local_tail` is the slot that is read next.
     pub fn stats(&self) -> Stats {
         stats::read(self.source.replies.raw(), Some(self.source.next))
     }
 
-    /// Replies that this requester has received.
+    /// Returns the number of replies that this requester has received.
     pub fn received(&self) -> u64 {
         self.source.received
     }
 
-    /// Replies that were refused because they are no value of the type.
+    /// Returns the number of replies that were refused because they are not a value of the type.
     pub fn invalid(&self) -> u64 {
         self.source.invalid
     }
 
-    /// Replies that came too late for their request, and were passed over.
+    /// Returns the reason why this end has not re-attached to the segment that has the channel's name now, if
+    /// it could not: a damaged segment, or one of another user. Checked every 5 ms while no reply arrives;
+    /// also logged as a warning, once for each such segment. Never blocks.
+    pub fn follow_error(&self) -> Option<&Error> {
+        self.source.requests.follow_error().or_else(|| self.source.replies.follow_error())
+    }
+
+    /// Returns the number of replies that came too late for their request and were skipped.
     pub fn passed_over(&self) -> u64 {
         self.source.passed_over
     }
 
-    /// Sends a request, and gives up on the one before. Never blocks.
+    /// Sends a request, and abandons the one before. Never blocks.
     ///
     /// # Errors
-    /// [`TrySendError::Full`] if the replier has not taken as many requests as there are slots; else
-    /// see [`SendError`].
+    /// [`TrySendError::Full`] if the replier has not taken as many requests as there are slots; for the other
+    /// errors see [`SendError`].
     pub fn send(&mut self, request: &Q) -> Result<(), TrySendError>
     where
         F: Outgoing<Q>,
@@ -150,10 +166,10 @@ impl<Q: ?Sized, R, F: Format> Requester<Q, R, F> {
         self.source.ask(len)
     }
 
-    /// Sends bytes as a request, for Python's `recv_bytes`, or what some codec made. Never blocks.
+    /// Sends bytes as a request, for Python's `recv_bytes`, or as encoded by a codec. Never blocks.
     ///
     /// # Errors
-    /// As [`send`](Requester::send).
+    /// See [`send`](Requester::send).
     pub fn send_bytes(&mut self, payload: &[u8]) -> Result<(), TrySendError> {
         self.source.prepare()?;
         let capacity = self.source.buffer.len();
@@ -164,6 +180,9 @@ impl<Q: ?Sized, R, F: Format> Requester<Q, R, F> {
 
     /// Sends a request and waits for its reply, for at most `timeout`.
     ///
+    /// The reply is returned by value: one of a large fixed layout takes its size of stack. `request_boxed`
+    /// takes none.
+    ///
     /// # Errors
     /// See [`RequestError`].
     pub fn request(&mut self, request: &Q, timeout: Duration) -> Result<R, RequestError>
@@ -171,14 +190,15 @@ impl<Q: ?Sized, R, F: Format> Requester<Q, R, F> {
         F: Outgoing<Q> + Incoming<R>,
     {
         let deadline = Deadline::after(timeout);
+        self.source.stop.check()?;
         self.send(request)?;
-        let len = poll::until(&mut self.source, deadline).ok_or(RequestError::Timeout)?;
+        let len = poll::until(&mut self.source, deadline)?.ok_or(RequestError::Timeout)?;
         let reply = len.and_then(|len| self.decode(len)).map_err(RecvTimeoutError::from)?;
         Ok(reply)
     }
 
     /// Sends a request and waits for its reply; the task sleeps, not the thread. If the future is dropped
-    /// before it is ready, the next request gives up on this one.
+    /// before it is ready, the next request abandons this one.
     ///
     /// # Errors
     /// See [`RequestError`]; there is no `Timeout`.
@@ -187,8 +207,9 @@ impl<Q: ?Sized, R, F: Format> Requester<Q, R, F> {
     where
         F: Outgoing<Q> + Incoming<R>,
     {
+        self.source.stop.check()?;
         self.send(request)?;
-        let len = super::future::ready(&mut self.source).await;
+        let len = super::future::ready(&mut self.source).await?;
         Ok(len.and_then(|len| self.decode(len)).map_err(RecvTimeoutError::from)?)
     }
 
@@ -199,8 +220,27 @@ impl<Q: ?Sized, R, F: Incoming<R>> Requester<Q, R, F> {
     receive!(R, F, "reply");
 }
 
-impl Inlet {
-    /// Begins with the segments as they are now: what was asked and answered before is others' business.
+impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R, Fixed> {
+    receive!(boxed R, "reply");
+
+    /// Sends a request and waits for its reply like [`request`](Requester::request), for at most `timeout`,
+    /// and returns it on the heap. A large reply takes no stack.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn request_boxed(&mut self, request: &Q, timeout: Duration) -> Result<Box<R>, RequestError> {
+        let deadline = Deadline::after(timeout);
+        self.source.stop.check()?;
+        self.send(request)?;
+        let len = poll::until(&mut self.source, deadline)?.ok_or(RequestError::Timeout)?;
+        let reply = len.and_then(|len| self.decode_boxed(len)).map_err(RecvTimeoutError::from)?;
+        Ok(reply)
+    }
+}
+
+impl Receiver {
+    /// Starts at the current position of the segments: earlier requests and replies belong to other
+    /// requesters.
     fn start(&mut self) {
         let replies = self.replies.raw();
         self.next = ring::slot_of_head(replies);
@@ -211,7 +251,7 @@ impl Inlet {
         self.buffer = vec![0; capacity];
     }
 
-    /// Gives a replier's slots back that gives none back itself.
+    /// Releases slots for a replier that does not release any itself.
     fn give_back(&self) {
         if self.requests.is_ours() {
             return;
@@ -222,13 +262,13 @@ impl Inlet {
         ring::set_tail(raw, (ring::slot_of_head(raw) + slots - waiting) % slots);
     }
 
-    /// Before a request is written to the buffer: better to look for a new replier now than after having
-    /// asked the old one.
+    /// Prepares a send, before the request is written to the buffer: the check for a new replier must come
+    /// before the request, not after it.
     fn prepare(&mut self) -> Result<(), SendError> {
         if self.requests.forked() {
             return Err(SendError::Forked);
         }
-        poll::look_around(self);
+        poll::housekeeping_if_due(self);
         Ok(())
     }
 
@@ -246,9 +286,12 @@ impl Inlet {
             ring::count_drop(raw);
             return Err(TrySendError::Full);
         }
-        ring::write(raw, &self.buffer[..len]);
+        let slot = ring::write(raw, &self.buffer[..len]);
+        trace::wrote(&self.request_place, slot, len);
         fault_point!("py.asked");
-        self.asked = Some(ring::head(raw));
+        // Only this end writes the requests, so the count is at rest unless another process overwrites it.
+        // Then replies cannot be distinguished, and none is taken for this request's.
+        self.asked = ring::head(raw).or(Some(u64::MAX));
         self.restarted = false;
         if !self.requests.is_ours() {
             self.unanswered.push_back(Instant::now());
@@ -256,14 +299,16 @@ impl Inlet {
         Ok(())
     }
 
-    /// The reply of a replier in Python.
+    /// Returns the reply of a replier in Python.
     fn next_in_order(&mut self) -> Option<Result<usize, BadLength>> {
-        loop {
+        // At most the replies of one lap; the next poll continues with later ones.
+        for _ in 0..self.replies.shape().slots {
             let raw = self.replies.raw();
             if ring::waiting_from(raw, self.next) == 0 {
                 return None;
             }
             let reply = raw.take(self.next, &mut self.buffer);
+            trace::read(&self.reply_place, self.next, reply.unwrap_or(0));
             self.next = (self.next + 1) % raw.shape().slots;
             ring::set_tail(raw, self.next);
             let expected = self.unanswered.pop_front().is_some();
@@ -273,9 +318,10 @@ impl Inlet {
             }
             self.passed_over += 1;
         }
+        None
     }
 
-    /// The reply of a replier in Rust: the newest, if it says that it is meant.
+    /// Returns the reply of a replier in Rust: the newest, if it answers this request.
     fn next_that_answers(&mut self) -> Option<Result<usize, BadLength>> {
         let raw = self.replies.raw();
         let slots = raw.shape().slots;
@@ -289,9 +335,10 @@ impl Inlet {
             }
             return None;
         }
-        let reply = raw.take((head + slots - 1) % slots, &mut self.buffer);
+        let slot = (head + slots - 1) % slots;
+        let reply = raw.take(slot, &mut self.buffer);
         fault_point!("py.answered");
-        // The copy comes before the second look; pairs with the fences of the replier's writes.
+        // The copy comes before the second check; pairs with the fences of the replier's writes.
         fence(Ordering::Acquire);
         let unchanged = raw.load(word::ANSWERED, Ordering::Relaxed) == answer;
         if ring::slot_of_head(raw) != head || !unchanged {
@@ -299,14 +346,15 @@ impl Inlet {
         }
         self.next = head;
         ring::set_tail(raw, head);
+        trace::read(&self.reply_place, slot, reply.unwrap_or(0));
         Some(reply)
     }
 }
 
-impl Poll for Inlet {
+impl Poll for Receiver {
     type Output = Result<usize, RecvError>;
 
-    fn look(&mut self) -> Option<Self::Output> {
+    fn poll_once(&mut self) -> Option<Self::Output> {
         if self.replies.forked() {
             return Some(Err(RecvError::Forked));
         }
@@ -333,13 +381,13 @@ impl Poll for Inlet {
         })
     }
 
-    fn around(&mut self) {
-        let newest = self.new_requests.as_ref().unwrap_or(&self.requests);
+    fn housekeeping(&mut self) {
+        let newest = self.new_requests.as_mut().unwrap_or(&mut self.requests);
         if let Some(requests) = newest.successor(&self.request_place) {
             self.new_requests = Some(requests);
         }
-        // The replier makes them after the requests, and one in Rust shows them to those who have opened
-        // the requests.
+        // The replier makes them after the requests, and a replier in Rust shows them to requesters that have
+        // opened the requests.
         let Some(replies) = self.replies.successor(&self.reply_place) else { return };
         if let Some(requests) = self.new_requests.take() {
             self.requests = requests;
@@ -349,14 +397,22 @@ impl Poll for Inlet {
         self.restarted = self.asked.take().is_some();
     }
 
-    fn last_around(&mut self) -> &mut Instant {
-        &mut self.last_around
+    fn last_housekeeping(&mut self) -> &mut Instant {
+        &mut self.last_housekeeping
+    }
+
+    fn stop(&self) -> &Stop {
+        &self.stop
     }
 }
 
-impl Source for Inlet {
+impl Source for Receiver {
     fn bytes(&self, len: usize) -> &[u8] {
         &self.buffer[..len]
+    }
+
+    fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     fn refused(&mut self) {

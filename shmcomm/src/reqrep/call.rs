@@ -1,194 +1,250 @@
-//! [`Call`]: a request that is on its way.
+//! [`Call`]: a pending request.
 //!
-//! Owns the ticket: whoever has it fetches the answer or gives the request up. What it waits with is
-//! in `end`.
+//! Owns the ticket, which fetches the answer or cancels the request. The steps in the ring are in `raw_requester`.
 
-use super::end::{End, Polls, What};
 use super::form::Read;
+use super::raw_requester::{Polls, RawRequester};
+use super::reply::Reply;
 use super::{RequestError, RequestTimeoutError};
 use crate::error::Error;
-use crate::fault::fault_point;
-use crate::ring::queue::{Closed, Ticket};
+use crate::message::{Fixed, ShmMessage};
+use crate::queue_end::WaitTarget;
+use crate::ring::ReplyGuard;
+use crate::ring::queue::Ticket;
 use crate::sync::{AtomicBool, Ordering};
-use crate::wait::Deadline;
+use crate::wait::{Deadline, Stopped};
 use crate::waitset::{Awaited, Waitable, Watchable, Watched};
-use core::cell::{OnceCell, RefCell};
+use core::cell::OnceCell;
 use core::fmt;
+use core::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A request that is on its way: made by [`Requester::call`](super::Requester::call).
+/// A pending request, made by [`Requester::call`](super::Requester::call).
 ///
-/// It can be [polled](Call::poll) or [waited](Call::wait) for; dropping it gives the request up. Then a
-/// replier that has not taken it never sees it, and the reply of one that has is discarded; it
-/// cannot come to a later request. Any number of calls of one requester may be on their way, as far as
-/// there are slots; each holds one until its answer is fetched or it is dropped.
+/// It can be [polled](Call::poll) or [waited](Call::wait) for. If it is dropped, the request is cancelled. A
+/// replier that has not taken a cancelled request never receives it. If a replier has taken it, the reply is
+/// discarded; the reply cannot reach a later request. A requester may have as many pending calls as there are
+/// slots. Each call occupies a slot until its answer is fetched or the call is dropped.
 ///
-/// **If the replier dies** with the request, the answer is `PeerDied`, within 50 ms of the death for
-/// who waits, within 20 ms and a hundred polls for who polls; on a channel with `redeliver: true` another replier gets it.
+/// **If the replier dies** with the request, the answer is `PeerDied`. A blocked call reports the death within 50 ms, a
+/// polled call within 20 ms and 100 polls. On a channel with `redeliver: true` another replier gets the request.
+///
+/// `R` is the type that the answer is received as: the reply, or its owned form if the reply is unsized, such
+/// as `Vec<u8>`. `F` is the format of the channel. On a channel of fixed layout the answer can be received
+/// [in place](Call::wait_ref).
 #[must_use = "dropping a call gives the request up"]
-pub struct Call<'r, R> {
-    pub(super) end: &'r RefCell<End>,
-    /// Until the answer was fetched.
+pub struct Call<'r, R, F: ?Sized = Fixed> {
+    pub(super) end: &'r RawRequester,
+    /// `None` once the answer was fetched.
     pub(super) ticket: Option<Ticket>,
     pub(super) read: Read<R>,
     pub(super) polls: Polls,
-    /// For those who wait for the answer without using the call, once there are any: goes with the answer, and is
-    /// set by who has seen it.
-    pub(super) watched: OnceCell<Arc<AtomicBool>>,
+    /// Flag that a wait set sets when it has seen the answer. It is made when the call joins a set, and
+    /// dropped with the answer.
+    watched: OnceCell<Arc<AtomicBool>>,
+    _format: PhantomData<fn(&F)>,
 }
 
-impl<'r, R> Call<'r, R> {
+impl<'r, R, F: ?Sized> Call<'r, R, F> {
     #[inline]
-    pub(super) fn new(end: &'r RefCell<End>, ticket: Ticket, polls: Polls, read: Read<R>) -> Self {
-        Call { end, ticket: Some(ticket), read, polls, watched: OnceCell::new() }
+    pub(super) fn new(end: &'r RawRequester, ticket: Ticket, read: Read<R>) -> Self {
+        let polls = Polls::new(&end.wake);
+        let (watched, _format) = (OnceCell::new(), PhantomData);
+        Call { end, ticket: Some(ticket), read, polls, watched, _format }
     }
 
-    /// The answer, if it is there; `None` also after it was given. Never blocks.
+    /// Returns the answer if it has arrived. Returns `None` also after the answer was returned. Never blocks.
+    ///
+    /// The reply is returned by value: a large one takes its size of stack, in a debug build several times.
+    /// [`poll_ref`](Call::poll_ref) takes none.
     #[inline]
     pub fn poll(&mut self) -> Option<Result<R, RequestError>> {
-        // Acquire pairs with the Release of who has seen an answer: this sees it, too.
-        if self.watched.get().is_some_and(|seen| seen.load(Ordering::Acquire)) {
-            self.polls.look_closer();
-        }
-        let end = &mut *self.end.borrow_mut();
-        let answer = end.answer(self.ticket.as_ref()?, &mut self.polls)?;
-        let answer = fetch(end, &mut self.ticket, answer, self.read);
-        self.watched.take();
-        Some(answer)
+        let answer = self.poll_answer()?;
+        Some(self.fetch(answer))
     }
 
-    /// The answer; blocks until there is one.
+    /// Waits for the answer and returns it.
     ///
-    /// While no replier is alive that is until one comes.
+    /// While no replier is alive, waits for one. The reply is returned by value: a large one takes its size
+    /// of stack, in a debug build several times. [`wait_ref`](Call::wait_ref) takes none.
     ///
     /// # Errors
-    /// See [`RequestError`]; `Unanswered` also if [`poll`](Call::poll) gave the answer before.
+    /// See [`RequestError`]; `Unanswered` also if [`poll`](Call::poll) returned the answer before. `Stopped`
+    /// if the requester is [stopped](crate::StopHandle) and there is no answer: the request is then
+    /// cancelled.
     pub fn wait(mut self) -> Result<R, RequestError> {
-        loop {
-            if let Some(answer) = self.poll() {
-                return answer;
-            }
-            if !self.wait_until(Deadline::Never) {
-                // The answer was polled for, and given, before.
-                return Err(RequestError::Unanswered);
-            }
-        }
+        let answer = self.await_answer(Deadline::Never)?;
+        // Without a deadline there is no answer only if `poll` returned it before.
+        answer.map_or(Err(RequestError::Unanswered), |answer| self.fetch(answer))
     }
 
-    /// The answer; blocks for at most `timeout`. Zero looks once. The call stays on its way after a
-    /// timeout; there is nothing more to wait for after the answer was given.
+    /// Waits for the answer and returns it; blocks for at most `timeout`. A timeout of zero polls once. The
+    /// call stays pending after a timeout and after a stop. After the answer was returned, the call has none
+    /// left to wait for.
+    ///
+    /// The reply is returned by value: see [`wait`](Call::wait). [`wait_ref_timeout`](Call::wait_ref_timeout) takes no
+    /// stack for it.
     ///
     /// # Errors
-    /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
+    /// [`RequestTimeoutError::Timeout`] if none came in time; for the other errors see
+    /// [`RequestTimeoutError`].
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<R, RequestTimeoutError> {
         self.answer_until(Deadline::after(timeout))
     }
 
-    /// The answer; blocks until `deadline` at the latest: see [`wait_timeout`](Call::wait_timeout).
+    /// Waits for the answer and returns it; blocks until `deadline` at the latest: see
+    /// [`wait_timeout`](Call::wait_timeout).
     ///
     /// # Errors
-    /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
+    /// [`RequestTimeoutError::Timeout`] if none came in time; for the other errors see
+    /// [`RequestTimeoutError`].
     pub fn wait_deadline(&mut self, deadline: Instant) -> Result<R, RequestTimeoutError> {
         self.answer_until(Deadline::At(deadline))
     }
 
     pub(super) fn answer_until(&mut self, deadline: Deadline) -> Result<R, RequestTimeoutError> {
-        loop {
-            if let Some(answer) = self.poll() {
-                return Ok(answer?);
-            }
-            if !self.wait_until(deadline) {
-                return Err(RequestTimeoutError::Timeout);
-            }
-        }
+        let answer = self.await_answer(deadline)?.ok_or(RequestTimeoutError::Timeout)?;
+        Ok(self.fetch(answer)?)
     }
 
-    fn wait_until(&mut self, deadline: Deadline) -> bool {
-        let Some(ticket) = &self.ticket else { return false };
-        let found = self.end.borrow_mut().wait(What::Reply(ticket), deadline);
-        if found {
+    /// Polls the answer, which the caller then takes.
+    #[inline]
+    pub(super) fn poll_answer(&mut self) -> Option<Result<usize, RequestError>> {
+        // Acquire: pairs with the Release of a wait set that has seen the answer, so that this poll loads it
+        // too.
+        if self.watched.get().is_some_and(|seen| seen.load(Ordering::Acquire)) {
             self.polls.look_closer();
         }
-        found
+        self.end.answer(self.ticket.as_ref()?, &mut self.polls)
+    }
+
+    /// Waits for the answer, which the caller then takes. Returns `None` at the deadline, and if the answer
+    /// was taken before.
+    pub(super) fn await_answer(
+        &mut self,
+        deadline: Deadline,
+    ) -> Result<Option<Result<usize, RequestError>>, Stopped> {
+        loop {
+            if let Some(answer) = self.poll_answer() {
+                return Ok(Some(answer));
+            }
+            let Some(ticket) = &self.ticket else { return Ok(None) };
+            if !self.end.wait(WaitTarget::Reply(ticket), deadline)? {
+                return Ok(None);
+            }
+            self.polls.look_closer();
+        }
+    }
+
+    /// Takes the reply in its slot, if `answer` reports one.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        answer: Result<usize, RequestError>,
+    ) -> Result<ReplyGuard<&'r RawRequester>, RequestError> {
+        self.watched.take();
+        self.end.take(&mut self.ticket, answer)
+    }
+
+    /// Takes the reply by value, if `answer` reports one.
+    #[inline]
+    pub(super) fn fetch(&mut self, answer: Result<usize, RequestError>) -> Result<R, RequestError> {
+        let reply = self.take(answer)?;
+        (self.read)(reply).map_err(|why| self.end.refuse(why))
     }
 }
 
-/// What `answer` says of the request that `ticket` stands for; takes the ticket.
-#[inline(always)]
-pub(super) fn fetch<R>(
-    end: &mut End,
-    ticket: &mut Option<Ticket>,
-    answer: Result<usize, RequestError>,
-    read: Read<R>,
-) -> Result<R, RequestError> {
-    let (len, asked) = match (answer, &*ticket) {
-        (Ok(len), Some(asked)) => (len, asked),
-        (Ok(_), None) => return Err(RequestError::Unanswered),
-        (Err(why), _) => return Err(fail(end, ticket, why)),
-    };
-    fault_point!("call.reading");
-    let answer = read(end.queue.reply_bytes(asked, len));
-    if let Err(RequestError::Invalid(why)) = &answer {
-        end.counts.refused(why, &end.attachment);
+impl<'r, R: ShmMessage> Call<'r, R> {
+    /// Returns the answer in place if it has arrived. Returns `None` also after the answer was returned.
+    /// Never blocks and copies no reply.
+    pub fn poll_ref(&mut self) -> Option<Result<Reply<'r, R>, RequestError>> {
+        let answer = self.poll_answer()?;
+        Some(self.fetch_ref(answer))
     }
-    if let Some(ticket) = ticket.take() {
-        over(end, end.queue.finish(ticket));
+
+    /// Waits for the answer like [`wait`](Call::wait) and returns it in place. The reply stays in its slot,
+    /// which is free again when the [`Reply`] is dropped. Takes no stack for the reply.
+    ///
+    /// ```
+    /// # use shmcomm::{Channel, ReqRep};
+    /// # const SCAN: Channel<ReqRep<u32, [u8; 65536]>> = Channel::new("scan");
+    /// # let ns = format!("doc-wait-ref-{}", std::process::id());
+    /// # let requester = SCAN.open().namespace(&ns).requester()?;
+    /// # let mut replier = SCAN.open().namespace(&ns).replier()?;
+    /// let call = requester.call(&3)?;
+    /// replier.recv()?.reply_with(|scan| scan[0] = 7)?;
+    /// let scan = call.wait_ref()?;
+    /// assert_eq!(scan[0], 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`wait`](Call::wait).
+    pub fn wait_ref(mut self) -> Result<Reply<'r, R>, RequestError> {
+        let answer = self.await_answer(Deadline::Never)?;
+        answer.map_or(Err(RequestError::Unanswered), |answer| self.fetch_ref(answer))
     }
-    answer
+
+    /// Waits like [`wait_timeout`](Call::wait_timeout) for at most `timeout`, and returns the answer in
+    /// place. A timeout of zero polls once. The call stays pending after a timeout.
+    ///
+    /// # Errors
+    /// [`RequestTimeoutError::Timeout`] if no answer came; for the other errors see [`RequestTimeoutError`].
+    pub fn wait_ref_timeout(&mut self, timeout: Duration) -> Result<Reply<'r, R>, RequestTimeoutError> {
+        self.answer_ref_until(Deadline::after(timeout))
+    }
+
+    /// Waits like [`wait_deadline`](Call::wait_deadline) until `deadline` at the latest, and returns the
+    /// answer in place. The call stays pending after a timeout.
+    ///
+    /// # Errors
+    /// [`RequestTimeoutError::Timeout`] if no answer came; for the other errors see [`RequestTimeoutError`].
+    pub fn wait_ref_deadline(&mut self, deadline: Instant) -> Result<Reply<'r, R>, RequestTimeoutError> {
+        self.answer_ref_until(Deadline::At(deadline))
+    }
+
+    pub(super) fn answer_ref_until(
+        &mut self,
+        deadline: Deadline,
+    ) -> Result<Reply<'r, R>, RequestTimeoutError> {
+        let answer = self.await_answer(deadline)?.ok_or(RequestTimeoutError::Timeout)?;
+        Ok(self.fetch_ref(answer)?)
+    }
+
+    /// Takes the reply in place, if `answer` reports one.
+    pub(super) fn fetch_ref(
+        &mut self,
+        answer: Result<usize, RequestError>,
+    ) -> Result<Reply<'r, R>, RequestError> {
+        Reply::new(self.take(answer)?)
+    }
 }
 
-/// Ends a call that has no reply.
-#[cold]
-#[inline(never)]
-fn fail(end: &End, ticket: &mut Option<Ticket>, why: RequestError) -> RequestError {
-    // What is mapped in a forked child belongs to the parent alone.
-    if let Some(ticket) = ticket.take().filter(|_| !end.attachment.forked()) {
-        close(end, ticket);
-    }
-    why
-}
-
-/// Gives up what `ticket` stands for.
-pub(super) fn close(end: &End, ticket: Ticket) {
-    over(end, end.queue.close(ticket));
-}
-
-/// Tells others if there is room now.
-#[inline(always)]
-fn over(end: &End, closed: Closed) {
-    if closed == Closed::Freed {
-        end.wake.room.notify();
-    }
-}
-
-impl<R> Drop for Call<'_, R> {
+impl<R, F: ?Sized> Drop for Call<'_, R, F> {
     #[inline]
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let end = self.end.borrow();
-            if !end.attachment.forked() {
-                close(&end, ticket);
-            }
+            self.end.close(ticket);
         }
     }
 }
 
-impl<R> fmt::Debug for Call<'_, R> {
+impl<R, F: ?Sized> fmt::Debug for Call<'_, R, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("pending", &self.ticket.is_some()).finish_non_exhaustive()
     }
 }
 
-/// Ready when there is an answer, or there will be none. A call leaves the set when its answer was
+/// Ready when there is an answer, or when no answer can arrive. A call leaves the set when its answer was
 /// fetched, or when it is dropped.
-impl<R> Waitable for Call<'_, R> {}
+impl<R, F: ?Sized> Waitable for Call<'_, R, F> {}
 
-impl<R> Watchable for Call<'_, R> {
+impl<R, F: ?Sized> Watchable for Call<'_, R, F> {
     fn watch(&self) -> Result<Watched, Error> {
         let Some(ticket) = &self.ticket else { return Ok(Watched::over()) };
         let watched = self.watched.get_or_init(Arc::default);
-        self.end.borrow().watch(Awaited::Reply(ticket.copy_to_look(), Arc::downgrade(watched)))
+        self.end.watch(Awaited::Reply(ticket.poll_copy(), Arc::downgrade(watched)))
     }
 }
 
@@ -200,7 +256,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn who_was_told_of_a_dead_replier_finds_that_with_the_next_poll() {
+    fn poll_after_wait_set_reports_peer_died() {
         let name = format!("unit-{}-told", std::process::id());
         let channel = Channel::<ReqRep<u64, u64>>::try_new(name).unwrap().namespace("");
         let requester = channel.clone().requester().unwrap();
@@ -209,11 +265,11 @@ mod tests {
         let mut set = WaitSet::new();
         set.add("answer", &call).unwrap();
         core::mem::forget(replier.try_recv().unwrap());
-        // As by somebody who dies after it, and wakes nobody.
+        // As if the replier died after it answered and woke no requester.
         let attachment = &replier.end.attachment;
         let seat = attachment.seat();
-        let reaped = Queue::new(attachment.region(), attachment.geometry(), seat).reap(seat, false);
-        assert_eq!(reaped.died, 1);
+        let recovered = Queue::new(attachment.region(), attachment.geometry(), seat).recover(seat, false);
+        assert_eq!(recovered.died, 1);
         assert!(call.poll().is_none());
         assert_eq!(set.wait_timeout(Duration::ZERO).unwrap().len(), 1);
         assert_eq!(call.poll(), Some(Err(RequestError::PeerDied)));

@@ -1,176 +1,166 @@
-//! What a single request or reply can answer instead of success: small enums, exhaustive on purpose.
+//! Errors of a single request or reply: small enums, exhaustive on purpose.
 
 use crate::codec::EncodeError;
+use crate::error::operation_errors;
 use crate::message::Invalid;
+use crate::wait::Stopped;
 use thiserror::Error;
 
 const FORKED: &str = "this end was opened before `fork`; open the channel again in the child";
 const DAMAGED: &str = "another process has written over the slot of this request; the segment is damaged: \
-                       remove it with `force_unlink` and start all ends anew";
+                       remove it with `force_unlink` and restart all ends";
 
-/// Why [`Requester::call`](crate::Requester::call) did not send the request.
+/// Reason why [`Requester::call`](crate::Requester::call) did not send the request.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError {
-    /// Every slot has a request that is not answered, or an answer that is not fetched.
+    /// Every slot has a request without an answer, or an answer that was not fetched.
     #[error("no slot is free; fetch or drop pending calls, add repliers, or raise `slots`")]
     Full,
     /// The codec of the channel cannot hold this request, or it does not fit into a slot.
     #[error("{0}")]
     Unencodable(EncodeError),
-    /// This process is a fork of the one that opened the channel.
+    /// This process was forked from the process that opened the channel.
     #[error("{FORKED}")]
     Forked,
-    /// Somebody who does not keep to the protocol wrote to the segment.
+    /// A process that violates the protocol wrote to the segment.
     #[error("{DAMAGED}")]
     Damaged,
 }
 
-/// Why a request has no reply.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RequestError {
-    /// A replier took the request and dropped it.
-    #[error("the replier dropped the request without an answer")]
-    Unanswered,
-    /// The replier that had the request died. It may have done some, all or nothing of what was
-    /// asked; where asking twice does no harm, declare the channel with `redeliver: true`.
-    #[error("the replier died with the request; whether it did what was asked is not known")]
-    PeerDied,
-    /// The bytes of the reply are not a valid value.
-    #[error("a reply was refused: {0}")]
-    Invalid(Invalid),
-    /// As in [`CallError::Unencodable`].
-    #[error("{0}")]
-    Unencodable(EncodeError),
-    /// As in [`CallError::Forked`].
-    #[error("{FORKED}")]
-    Forked,
-    /// As in [`CallError::Damaged`].
-    #[error("{DAMAGED}")]
-    Damaged,
+operation_errors! {
+    common {
+        /// A replier took the request and dropped it.
+        #[error("the replier dropped the request without an answer")]
+        Unanswered,
+        /// The replier that had the request died. It may have done some, all or nothing of the request. If a
+        /// repeated request does no harm, declare the channel with `redeliver: true`.
+        #[error("the replier died with the request; it is not known if the request was carried out")]
+        PeerDied,
+        /// The bytes of the reply are not a valid value.
+        #[error("a reply was refused: {0}")]
+        Invalid(why: Invalid),
+        /// See [`CallError::Unencodable`].
+        #[error("{0}")]
+        Unencodable(why: EncodeError),
+        /// The [`StopHandle`](crate::StopHandle) of the end was stopped before the answer arrived. A request that
+        /// was sent may have been carried out.
+        #[error(
+            "the end was stopped by its `StopHandle` before the answer came; the request may have been carried out"
+        )]
+        Stopped,
+        /// See [`CallError::Forked`].
+        #[error("{FORKED}")]
+        Forked,
+        /// See [`CallError::Damaged`].
+        #[error("{DAMAGED}")]
+        Damaged,
+    }
+
+    /// Reason why a request has no reply.
+    RequestError {}
+
+    /// Reason why a request has no reply yet, or none at all.
+    RequestTimeoutError {
+        /// No answer arrived in time.
+        #[error("no answer came in time")]
+        Timeout,
+    }
+    <- RequestError {}
 }
 
-/// Why a request has no reply yet, or none at all.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RequestTimeoutError {
-    /// No answer came in time.
-    #[error("no answer came in time")]
-    Timeout,
-    /// As in [`RequestError::Unanswered`].
-    #[error("the replier dropped the request without an answer")]
-    Unanswered,
-    /// As in [`RequestError::PeerDied`].
-    #[error("the replier died with the request; whether it did what was asked is not known")]
-    PeerDied,
-    /// As in [`RequestError::Invalid`].
-    #[error("a reply was refused: {0}")]
-    Invalid(Invalid),
-    /// As in [`CallError::Unencodable`].
-    #[error("{0}")]
-    Unencodable(EncodeError),
-    /// As in [`CallError::Forked`].
-    #[error("{FORKED}")]
-    Forked,
-    /// As in [`CallError::Damaged`].
-    #[error("{DAMAGED}")]
-    Damaged,
-}
-
-/// Why a reply did not reach its requester.
+/// Reason why a reply did not reach its requester.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ReplyError {
-    /// The requester has given up: it dropped the call, or died. The reply is discarded.
+    /// The requester has cancelled the request: it dropped the call, or died. The reply is discarded.
     #[error("the requester does not wait for this reply any more")]
     Cancelled,
-    /// The codec of the channel cannot hold this reply, or it does not fit into the slot. The
-    /// requester is told that its request stays unanswered.
+    /// The codec of the channel cannot hold this reply, or it does not fit into the slot. The requester
+    /// receives `Unanswered`.
     #[error("{0}")]
     Unencodable(EncodeError),
-    /// As in [`CallError::Forked`]. The parent still has the request.
+    /// See [`CallError::Forked`]. The parent still has the request.
     #[error("{FORKED}")]
     Forked,
 }
 
-/// Why [`Replier::try_recv`](crate::Replier::try_recv) has no request.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum TryServeError {
-    /// No request is waiting.
-    #[error("no request is waiting")]
-    Empty,
-    /// The bytes of this request are not a valid value. Its requester is told that it stays
-    /// unanswered.
-    #[error("a request was refused: {0}")]
-    Invalid(Invalid),
-    /// As in [`CallError::Forked`].
-    #[error("{FORKED}")]
-    Forked,
+operation_errors! {
+    common {
+        /// The bytes of this request are not a valid value. Its requester receives `Unanswered`.
+        #[error("a request was refused: {0}")]
+        Invalid(why: Invalid),
+        /// See [`CallError::Forked`].
+        #[error("{FORKED}")]
+        Forked,
+    }
+
+    /// Reason why [`Replier::recv`](crate::Replier::recv) returned no request, or
+    /// [`Replier::serve`](crate::Replier::serve) ended.
+    ServeError {
+        /// The [`StopHandle`](crate::StopHandle) of the end was stopped. No request was taken.
+        #[error("the end was stopped by its `StopHandle`; no request was taken")]
+        Stopped,
+    }
+
+    /// Reason why [`Replier::try_recv`](crate::Replier::try_recv) returned no request.
+    TryServeError {
+        /// No request is waiting.
+        #[error("no request is waiting")]
+        Empty,
+    }
+    // A `StopHandle` stops only calls that may block.
+    <- ServeError { Stopped => Empty }
+
+    /// Reason why [`Replier::recv_timeout`](crate::Replier::recv_timeout) or
+    /// [`Replier::recv_deadline`](crate::Replier::recv_deadline) returned no request.
+    ServeTimeoutError {
+        /// No request arrived in time.
+        #[error("no request came in time")]
+        Timeout,
+        /// See [`ServeError::Stopped`].
+        #[error("the end was stopped by its `StopHandle`; no request was taken")]
+        Stopped,
+    }
+    <- ServeError { Stopped => Stopped }
 }
 
-/// Why [`Replier::recv`](crate::Replier::recv) has no request, or
-/// [`Replier::serve`](crate::Replier::serve) ended.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ServeError {
-    /// As in [`TryServeError::Invalid`].
-    #[error("a request was refused: {0}")]
-    Invalid(Invalid),
-    /// As in [`CallError::Forked`].
-    #[error("{FORKED}")]
-    Forked,
+impl From<Stopped> for RequestError {
+    fn from(_: Stopped) -> Self {
+        RequestError::Stopped
+    }
 }
 
-/// Why [`Replier::recv_timeout`](crate::Replier::recv_timeout) or
-/// [`Replier::recv_deadline`](crate::Replier::recv_deadline) has no request.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ServeTimeoutError {
-    /// No request came in time.
-    #[error("no request came in time")]
-    Timeout,
-    /// As in [`TryServeError::Invalid`].
-    #[error("a request was refused: {0}")]
-    Invalid(Invalid),
-    /// As in [`CallError::Forked`].
-    #[error("{FORKED}")]
-    Forked,
+impl From<Stopped> for RequestTimeoutError {
+    fn from(_: Stopped) -> Self {
+        RequestTimeoutError::Stopped
+    }
+}
+
+impl From<Stopped> for ServeError {
+    fn from(_: Stopped) -> Self {
+        ServeError::Stopped
+    }
+}
+
+impl RequestError {
+    /// Converts the error of a request that was not sent, by an end that waits for room.
+    pub(super) fn unsent(error: CallError) -> Self {
+        match error {
+            CallError::Full => RequestError::Unanswered,
+            CallError::Unencodable(why) => RequestError::Unencodable(why),
+            CallError::Forked => RequestError::Forked,
+            CallError::Damaged => RequestError::Damaged,
+        }
+    }
 }
 
 impl From<CallError> for RequestTimeoutError {
     fn from(error: CallError) -> Self {
         match error {
-            // Only where the wait for room came to its deadline.
+            // This happens only if the wait for room reached its deadline.
             CallError::Full => RequestTimeoutError::Timeout,
             CallError::Unencodable(why) => RequestTimeoutError::Unencodable(why),
             CallError::Forked => RequestTimeoutError::Forked,
             CallError::Damaged => RequestTimeoutError::Damaged,
-        }
-    }
-}
-
-impl From<RequestError> for RequestTimeoutError {
-    fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::Unanswered => RequestTimeoutError::Unanswered,
-            RequestError::PeerDied => RequestTimeoutError::PeerDied,
-            RequestError::Invalid(why) => RequestTimeoutError::Invalid(why),
-            RequestError::Unencodable(why) => RequestTimeoutError::Unencodable(why),
-            RequestError::Forked => RequestTimeoutError::Forked,
-            RequestError::Damaged => RequestTimeoutError::Damaged,
-        }
-    }
-}
-
-impl From<ServeError> for TryServeError {
-    fn from(error: ServeError) -> Self {
-        match error {
-            ServeError::Invalid(why) => TryServeError::Invalid(why),
-            ServeError::Forked => TryServeError::Forked,
-        }
-    }
-}
-
-impl From<ServeError> for ServeTimeoutError {
-    fn from(error: ServeError) -> Self {
-        match error {
-            ServeError::Invalid(why) => ServeTimeoutError::Invalid(why),
-            ServeError::Forked => ServeTimeoutError::Forked,
         }
     }
 }

@@ -1,20 +1,22 @@
-//! Request/reply: every request is answered by one replier, or its requester is told why not.
+//! Request/reply: one replier answers each request, or its requester receives the reason why not.
 //!
-//! Owns both ends and what they answer. Calls `segment`, `ring`, `wait` and `message`. Never touches
-//! a mapping or a slot itself.
+//! Owns both ends and their results. Calls `segment`, `ring`, `wait` and `message`. Never touches a mapping
+//! or a slot itself.
 //!
-//! A request and its reply share a slot, so there is nothing to match: a reply is where its request
-//! was. What a participant that dies leaves is made good by the others: those who wait look at least
-//! every 50 ms.
+//! A request and its reply share a slot, so replies need no correlation: a reply is where its request was.
+//! The other participants recover a dead participant (Agrona `unblock`): a waiting end scans at least every
+//! 50 ms.
 
 mod call;
-mod end;
 mod error;
 mod form;
 #[cfg(feature = "async")]
 mod future;
+mod raw_requester;
 mod replier;
+mod reply;
 mod request;
+mod request_loan;
 mod requester;
 
 pub use call::Call;
@@ -23,6 +25,25 @@ pub use error::{
 };
 #[cfg(feature = "async")]
 pub use future::Answer;
-pub use replier::{Replier, StopHandle};
+pub use replier::Replier;
+pub use reply::Reply;
 pub use request::Request;
+pub use request_loan::RequestLoan;
 pub use requester::Requester;
+
+use crate::layout::{FLAG_REDELIVER, Geometry, Region};
+use crate::queue_end::recover;
+use crate::segment::{PatternOps, Spec};
+
+/// Returns the recovery that the channel declares, with or without redelivery. A request lives no longer than
+/// its requester, so no request keeps a segment without participants.
+fn ops(spec: &Spec) -> PatternOps {
+    fn drained(_: &Region, _: &Geometry) -> bool {
+        true
+    }
+    if spec.flags & FLAG_REDELIVER != 0 {
+        PatternOps { recover: |region, geometry, seat| recover(region, geometry, seat, true), drained }
+    } else {
+        PatternOps { recover: |region, geometry, seat| recover(region, geometry, seat, false), drained }
+    }
+}

@@ -1,51 +1,54 @@
 //! [`Request`]: a request while its replier works on it.
 //!
-//! Owns what happens when it is answered, declined or dropped, and who is woken by it. Never blocks.
+//! Owns the effect of answer, decline and drop on the slot, and the notification of the other ends. Never
+//! blocks.
 
-use super::ReplyError;
-use super::end::Wake;
-use super::form::{Held, copy, encode};
-use crate::codec::{Encode, EncodeError};
+use super::form::RequestView;
+use super::{ReplyError, ServeError};
+use crate::codec::{EncodeError, Outgoing};
+use crate::counts::Counts;
 use crate::fault::fault_point;
 use crate::message::in_place::InPlaceMut;
-use crate::message::{Fixed, ShmMessage};
-use crate::ring::{AtHome, KeepMut, ReplyRoom, queue};
+use crate::message::{Fixed, Invalid, ShmMessage};
+use crate::queue_end::QueueEvents;
+use crate::ring::{ForkGuard, ReplyBuffer, StableBytesMut, queue};
+use crate::segment::Attachment;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
-/// A request: dereferences to the message. No other replier has it.
+/// A request, which dereferences to the message. No other replier has it.
 ///
-/// [`reply`](Request::reply) answers it. Dropping it without tells its requester at once that it stays
-/// unanswered; so does a panic. If this process dies, the requester is told, or another replier gets
-/// the request: see [`Requester`](super::Requester). Forgetting it makes the requester wait until this
-/// replier is dropped.
+/// [`reply`](Request::reply) answers it. If it is dropped without an answer, its requester receives
+/// `Unanswered` at once; a panic has the same effect. If this process dies, the requester receives
+/// `PeerDied`, or another replier gets the request: see [`Requester`](super::Requester). If it is forgotten,
+/// the requester waits until this replier is dropped.
 #[must_use = "dropping a request tells its requester that it stays unanswered"]
-pub struct Request<'q, Q, R, F: ?Sized = Fixed> {
-    // In this order: the slot is given up, then others are told.
-    held: Held<'q, Q>,
-    after: After<'q>,
+pub struct Request<'q, Q: ?Sized, R: ?Sized, F: ?Sized = Fixed> {
+    // In this order: the slot is released, then the other ends are notified.
+    held: RequestView<'q, Q>,
+    notify: NotifyOnDrop<'q>,
     _reply: PhantomData<fn(&R, &F)>,
 }
 
-/// Tells others when a request is over.
-struct After<'q> {
-    wake: &'q Wake,
-    /// Its slot is free: nobody waited for an answer.
+/// Notifies the other ends when a request is over.
+struct NotifyOnDrop<'q> {
+    wake: &'q QueueEvents,
+    /// `true` if its slot is free, because no requester waited for the answer.
     freed: bool,
 }
 
-impl After<'_> {
+impl NotifyOnDrop<'_> {
     /// Leaves the request unanswered.
     fn decline(&mut self, request: Option<queue::Request<'_>>) {
-        self.freed = request.is_some_and(|request| request.decline() == queue::Answer::Cancelled);
+        self.freed = request.is_some_and(|request| request.decline() == queue::Delivery::Cancelled);
     }
 }
 
-impl Drop for After<'_> {
+impl Drop for NotifyOnDrop<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.wake.lineage.forked() {
+        if self.wake.fork_id.forked() {
             return;
         }
         if self.freed {
@@ -56,26 +59,27 @@ impl Drop for After<'_> {
     }
 }
 
-impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
+impl<'q, Q: ?Sized, R: ?Sized, F: ?Sized> Request<'q, Q, R, F> {
     #[inline]
-    pub(super) fn new(held: Held<'q, Q>, wake: &'q Wake) -> Self {
-        Request { held, after: After { wake, freed: false }, _reply: PhantomData }
+    pub(super) fn new(held: RequestView<'q, Q>, wake: &'q QueueEvents) -> Self {
+        Request { held, notify: NotifyOnDrop { wake, freed: false }, _reply: PhantomData }
     }
 
-    /// Tells the requester that there will be no reply, as dropping does.
+    /// Tells the requester that there will be no reply, like dropping the request.
     pub fn decline(self) {
-        let Request { held, mut after, .. } = self;
-        after.decline(held.into_ring().into_inner());
+        let Request { held, mut notify, .. } = self;
+        notify.decline(held.into_keeper().into_inner());
     }
 
-    /// Whether the requester still waits for the reply; a look at one word. In a forked child: no.
+    /// Returns `true` if the requester still waits for the reply; loads one word. Returns `false` in a forked
+    /// child.
     pub fn is_wanted(&self) -> bool {
-        !self.held.ring().forked() && self.held.ring().is_wanted()
+        !self.held.guard().forked() && self.held.guard().is_wanted()
     }
 
-    /// Whether another replier had this request before, and died with it.
+    /// Returns `true` if another replier had this request before and died with it.
     pub fn redelivered(&self) -> bool {
-        self.held.ring().redelivered()
+        self.held.guard().redelivered()
     }
 
     #[inline]
@@ -83,17 +87,17 @@ impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
         self,
         write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
     ) -> Result<(), ReplyError> {
-        let Request { held, mut after, .. } = self;
-        if held.ring().forked() {
+        let Request { held, mut notify, .. } = self;
+        if held.guard().forked() {
             return Err(ReplyError::Forked);
         }
-        let mut room = ReplyRoom::new(held.into_ring());
+        let mut room = ReplyBuffer::new(held.into_keeper());
         let written = write(room.bytes_mut());
         fault_point!("reply.written");
         match written {
-            Ok(len) => finish(room, len, &mut after),
+            Ok(len) => finish(room, len, &mut notify),
             Err(why) => {
-                after.decline(room.into_request());
+                notify.decline(room.into_request());
                 Err(ReplyError::Unencodable(why))
             }
         }
@@ -101,61 +105,66 @@ impl<'q, Q, R, F: ?Sized> Request<'q, Q, R, F> {
 }
 
 #[inline]
-fn finish(room: ReplyRoom<'_>, len: usize, after: &mut After<'_>) -> Result<(), ReplyError> {
+fn finish(room: ReplyBuffer<'_>, len: usize, notify: &mut NotifyOnDrop<'_>) -> Result<(), ReplyError> {
     let request = room.into_request().ok_or(ReplyError::Forked)?;
-    after.freed = request.reply(len) == queue::Answer::Cancelled;
-    if after.freed { Err(ReplyError::Cancelled) } else { Ok(()) }
+    notify.freed = request.reply(len) == queue::Delivery::Cancelled;
+    if notify.freed { Err(ReplyError::Cancelled) } else { Ok(()) }
+}
+
+impl<Q: ?Sized, R: ?Sized, F: Outgoing<R>> Request<'_, Q, R, F> {
+    /// Answers with `reply`: copies a fixed layout, encodes with a codec. Does not block.
+    ///
+    /// # Errors
+    /// [`ReplyError::Cancelled`] if the requester has cancelled the request. With a codec,
+    /// [`ReplyError::Unencodable`] with the exact size if the encoded reply does not fit into the slot.
+    pub fn reply(self, reply: &R) -> Result<(), ReplyError> {
+        self.answer(|room| F::write(reply, room))
+    }
 }
 
 impl<Q, R: ShmMessage> Request<'_, Q, R> {
-    /// Answers with a copy of `reply`. Does not block.
+    /// Answers with a reply that `make` builds in its slot. If all bytes are valid in an `R`, it starts from
+    /// the previous contents of the slot; otherwise its bytes are zero. An `R` without an all-zero value does
+    /// not compile here.
     ///
     /// # Errors
-    /// [`ReplyError::Cancelled`] if the requester has given up.
-    pub fn reply(self, reply: &R) -> Result<(), ReplyError> {
-        self.answer(copy(reply))
-    }
-
-    /// Answers with a reply that `make` makes in its slot. What it starts from is what the slot last
-    /// held where any bytes are a valid `R`, and otherwise all bytes zero; an `R` without such a value
-    /// does not compile here.
-    ///
-    /// # Errors
-    /// [`ReplyError::Cancelled`] if the requester has given up.
+    /// [`ReplyError::Cancelled`] if the requester has cancelled the request.
     pub fn reply_with(self, make: impl FnOnce(&mut R)) -> Result<(), ReplyError> {
-        let Request { held, mut after, .. } = self;
-        if held.ring().forked() {
+        let Request { held, mut notify, .. } = self;
+        if held.guard().forked() {
             return Err(ReplyError::Forked);
         }
-        let mut room = ReplyRoom::new(held.into_ring());
+        let mut room = ReplyBuffer::new(held.into_keeper());
         if room.bytes_mut().len() < size_of::<R>() {
             let (needed, capacity) = (size_of::<R>(), room.bytes_mut().len());
-            after.decline(room.into_request());
+            notify.decline(room.into_request());
             return Err(ReplyError::Unencodable(EncodeError::TooLong { needed, capacity }));
         }
         let mut place = InPlaceMut::<_, R>::new(room);
         make(place.get_mut());
-        finish(place.into_keeper(), size_of::<R>(), &mut after)
+        finish(place.into_keeper(), size_of::<R>(), &mut notify)
     }
 }
 
-impl<Q, R, C: Encode<R>> Request<'_, Q, R, C> {
-    /// Answers with `reply`, encoded. Does not block.
-    ///
-    /// # Errors
-    /// [`ReplyError::Cancelled`] if the requester has given up; [`ReplyError::Unencodable`] with the
-    /// exact size if the encoded reply does not fit into the slot.
-    pub fn reply(self, reply: &R) -> Result<(), ReplyError> {
-        self.answer(encode::<R, C>(reply))
+/// Counts and declines a request whose bytes are not valid.
+pub(super) struct Refusal<'q> {
+    pub(super) counts: &'q mut Counts,
+    pub(super) attachment: &'q Attachment,
+    pub(super) wake: &'q QueueEvents,
+}
+
+impl Refusal<'_> {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refuse(self, why: Invalid, request: ForkGuard<queue::Request<'_>>) -> ServeError {
+        self.counts.refused(&why, self.attachment);
+        // Declined, because another replier could not answer it either.
+        NotifyOnDrop { wake: self.wake, freed: false }.decline(request.into_inner());
+        ServeError::Invalid(why)
     }
 }
 
-/// Declines a request whose bytes are no message: nobody else could answer it either.
-pub(super) fn refuse(request: AtHome<queue::Request<'_>>, wake: &Wake) {
-    After { wake, freed: false }.decline(request.into_inner());
-}
-
-impl<Q, R, F: ?Sized> Deref for Request<'_, Q, R, F> {
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Deref for Request<'_, Q, R, F> {
     type Target = Q;
 
     fn deref(&self) -> &Q {
@@ -163,10 +172,10 @@ impl<Q, R, F: ?Sized> Deref for Request<'_, Q, R, F> {
     }
 }
 
-impl<Q: fmt::Debug, R, F: ?Sized> fmt::Debug for Request<'_, Q, R, F> {
+impl<Q: fmt::Debug + ?Sized, R: ?Sized, F: ?Sized> fmt::Debug for Request<'_, Q, R, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("message", &**self)
+            .field("message", &&**self)
             .field("redelivered", &self.redelivered())
             .finish_non_exhaustive()
     }

@@ -1,26 +1,31 @@
 //! [`Requester`]: the asking end.
 //!
-//! Owns the ways to ask. What is known of a request that is on its way is in `call`, what both ends
-//! share in `end`. Never touches a slot itself.
+//! Owns the ways to send a request. The state of a pending request is in `call`, and its steps in the ring
+//! are in `raw_requester`. Never touches a slot itself.
 
-use super::end::{End, What};
-use super::form::{Read, copy, encode, fixed_reply, reply};
-use super::{Call, CallError, RequestError, RequestTimeoutError};
-use crate::codec::{Decode, Encode, EncodeError};
+use super::form::read;
+use super::raw_requester::RawRequester;
+use super::reply::Reply;
+use super::request_loan::RequestLoan;
+use super::{Call, CallError, RequestError, RequestTimeoutError, ops};
+use crate::codec::{Incoming, Outgoing};
 use crate::error::Error;
 use crate::message::{Fixed, ShmMessage};
+use crate::queue_end::{QueueEnd, WaitTarget};
+use crate::schema::Resolution;
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
-use crate::wait::Deadline;
+use crate::wait::{Deadline, StopHandle, Stopped};
 use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::cell::RefCell;
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-/// An asking end of a request/reply channel. Any number may be open, in any order with the repliers.
+/// An asking end of a request/reply channel. Any number of requesters may be open, in any order with the
+/// repliers.
 ///
-/// Each request goes to one replier, whichever is free first, and its reply comes back to where it was
-/// asked: there is nothing to match. While no replier is alive, requests wait for one.
+/// Each request goes to one replier, whichever is free first. Its reply arrives in the slot of the request,
+/// so replies need no correlation. While no replier is alive, requests wait for one.
 ///
 /// ```
 /// # use shmcomm::{Channel, ReqRep};
@@ -39,49 +44,65 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// **If a replier dies** with a request, [`RequestError::PeerDied`] says so within 50 ms; on a channel
-/// with `redeliver: true` another replier gets the request, marked as
-/// [`redelivered`](super::Request::redelivered). **If this process dies**, its requests are withdrawn
-/// and their slots free.
-pub struct Requester<Q: ?Sized, R, F: ?Sized = Fixed> {
-    pub(super) end: RefCell<End>,
-    name: String,
-    _messages: PhantomData<fn(&Q, &F) -> R>,
+/// **If a replier dies** with a request, its requester receives [`RequestError::PeerDied`] within 50 ms. On a
+/// channel with `redeliver: true` another replier gets the request, marked as
+/// [`redelivered`](super::Request::redelivered). **If this process dies**, its requests are withdrawn and
+/// their slots are free again.
+///
+/// The code of a message (`Serialize`, `Deserialize`, `Drop`), of a waker and of a logger may use the requester that
+/// runs it. A request that is being encoded takes its slot meanwhile.
+pub struct Requester<Q: ?Sized, R: ?Sized, F: ?Sized = Fixed> {
+    pub(super) end: RawRequester,
+    _messages: PhantomData<fn(&Q, &F) -> Box<R>>,
 }
 
-impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Requester<Q, R, F> {
     /// Opens the channel, creating its segment if this is the first end.
     pub(crate) fn open(spec: Spec) -> Result<Self, Error> {
-        let end = End::open(&spec, Role::Requester)?;
-        Ok(Requester { end: RefCell::new(end), name: spec.name, _messages: PhantomData })
+        let end = QueueEnd::open(&spec, Role::Requester, ops(&spec), RefCell::new)?;
+        Ok(Requester { end, _messages: PhantomData })
     }
 
-    /// The full name of the channel, namespace included.
+    /// Returns the full name of the channel, with its namespace.
     pub fn name(&self) -> &str {
-        &self.name
+        self.end.attachment.channel()
     }
 
-    /// Counts of the channel, how many requests wait and how old the oldest is, and one entry for each
-    /// participant.
+    /// Returns the counts of the channel, the number of waiting requests, the age of the oldest, and one
+    /// entry per participant.
     pub fn stats(&self) -> Stats {
-        let end = self.end.borrow();
-        stats::read_queue(&end.attachment, &end.queue)
+        stats::read_queue(&self.end.attachment, &self.end.state.borrow().queue)
     }
 
-    /// How many repliers are alive now.
+    /// Returns the number of repliers that are alive now.
     pub fn repliers(&self) -> usize {
-        self.end.borrow().attachment.count_alive(Role::Replier)
+        self.end.attachment.count_alive(Role::Replier)
     }
 
-    /// Waits until at least `count` repliers are alive, and says whether they are. Looks every few
-    /// milliseconds, for at most `timeout`; zero looks once.
+    /// Returns what this requester does with the fields of a reply whose layout is not its own: see
+    /// `docs/evolution.md`. All lists are empty if the layouts are equal.
+    pub fn resolution(&self) -> &Resolution {
+        self.end.resolution()
+    }
+
+    /// Returns the handle that stops the blocking calls of this requester and its [`Call`]s from another
+    /// thread or from a signal handler.
+    ///
+    /// If the requester was [opened with](crate::Opener::stop) a handle, this is that handle.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.end.stop.handle()
+    }
+
+    /// Waits until at least `count` repliers are alive, and returns `true` if they are. Checks every 2 ms,
+    /// for at most `timeout`; a timeout of zero checks once. Returns `false` also if the requester is
+    /// [stopped](StopHandle).
     pub fn wait_for_repliers(&self, count: usize, timeout: Duration) -> bool {
         let deadline = Deadline::after(timeout);
         loop {
             if self.repliers() >= count {
                 return true;
             }
-            if deadline.has_passed() {
+            if deadline.has_passed() || self.end.stop.is_stopped() {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -89,138 +110,169 @@ impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
     }
 }
 
-impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
-    /// Sends `request`; the answer is the [`Call`]'s to fetch. Never blocks.
+impl<Q: ?Sized, R: ?Sized, F: Outgoing<Q> + Incoming<R>> Requester<Q, R, F> {
+    /// Sends `request` and returns the [`Call`] that fetches the answer: copies a fixed layout, encodes with a
+    /// codec. Never blocks.
     ///
     /// # Errors
-    /// [`CallError::Full`] if no slot is free; else see [`CallError`].
+    /// [`CallError::Full`] if no slot is free. With a codec, [`CallError::Unencodable`] with the exact size if
+    /// the encoded request does not fit into a slot. For the other errors see [`CallError`].
     #[inline]
-    pub fn call(&self, request: &Q) -> Result<Call<'_, R>, CallError> {
-        self.send(copy(request), fixed_reply)
+    pub fn call(&self, request: &Q) -> Result<Call<'_, F::Owned, F>, CallError> {
+        let ticket = self.end.send(|room| F::write(request, room))?;
+        Ok(Call::new(&self.end, ticket, read::<R, F>))
     }
 
     /// Sends `request` and waits for the answer, and before that for a free slot.
     ///
-    /// # Errors
-    /// See [`RequestError`].
-    pub fn request(&self, request: &Q) -> Result<R, RequestError> {
-        self.ask(copy(request), fixed_reply)
-    }
-
-    /// Sends `request` and waits for the answer, for at most `timeout`; then the request is given up.
+    /// The reply is returned by value: a large one of a fixed layout takes its size of stack, in a debug build
+    /// several times. [`request_ref`](Requester::request_ref) takes none.
     ///
     /// # Errors
-    /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
-    pub fn request_timeout(&self, request: &Q, timeout: Duration) -> Result<R, RequestTimeoutError> {
-        self.ask_until(copy(request), fixed_reply, Deadline::after(timeout))
+    /// See [`RequestError`].
+    pub fn request(&self, request: &Q) -> Result<F::Owned, RequestError> {
+        self.ask(request)?.wait()
+    }
+
+    /// Sends `request` and waits for the answer for at most `timeout`; then the request is cancelled. The
+    /// reply is returned by value: see [`request`](Requester::request).
+    ///
+    /// # Errors
+    /// [`RequestTimeoutError::Timeout`] if none came in time; for the other errors see
+    /// [`RequestTimeoutError`].
+    pub fn request_timeout(&self, request: &Q, timeout: Duration) -> Result<F::Owned, RequestTimeoutError> {
+        let deadline = Deadline::after(timeout);
+        self.send_until(request, deadline)??.answer_until(deadline)
     }
 
     /// Sends `request` and waits for the answer until `deadline` at the latest; then the request is
-    /// given up.
+    /// cancelled. The reply is returned by value: see [`request`](Requester::request).
     ///
     /// # Errors
-    /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
-    pub fn request_deadline(&self, request: &Q, deadline: Instant) -> Result<R, RequestTimeoutError> {
-        self.ask_until(copy(request), fixed_reply, Deadline::At(deadline))
+    /// [`RequestTimeoutError::Timeout`] if none came in time; for the other errors see
+    /// [`RequestTimeoutError`].
+    pub fn request_deadline(&self, request: &Q, deadline: Instant) -> Result<F::Owned, RequestTimeoutError> {
+        let deadline = Deadline::At(deadline);
+        self.send_until(request, deadline)??.answer_until(deadline)
+    }
+
+    /// Sends a request, waiting for room. Returns [`CallError::Full`] at the deadline.
+    fn send_until(
+        &self,
+        request: &Q,
+        deadline: Deadline,
+    ) -> Result<Result<Call<'_, F::Owned, F>, CallError>, Stopped> {
+        self.end.stop.check()?;
+        loop {
+            match self.call(request) {
+                Err(CallError::Full) if self.end.wait(WaitTarget::Room, deadline)? => {}
+                outcome => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Sends a request, waiting for room without a deadline.
+    fn ask(&self, request: &Q) -> Result<Call<'_, F::Owned, F>, RequestError> {
+        loop {
+            match self.send_until(request, Deadline::Never)? {
+                // `Deadline::Never` cannot have passed.
+                Err(CallError::Full) => {}
+                outcome => return outcome.map_err(RequestError::unsent),
+            }
+        }
     }
 }
 
-impl<Q: ?Sized, R, C: Encode<Q> + Decode<R>> Requester<Q, R, C> {
-    /// Sends `request`, encoded; the answer is the [`Call`]'s to fetch. Never blocks.
+impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
+    /// Claims a free slot, in which the caller builds the request. [`RequestLoan::send`] sends it; a dropped
+    /// loan sends no request. Blocks until a slot is free; sending the loan never blocks.
+    /// ([`wait_for_room`](Requester::wait_for_room) waits with a timeout.)
+    ///
+    /// If all bytes are valid in a `Q`, the loan starts with the previous contents of the slot; otherwise its
+    /// bytes are zero. A type without an all-zero value does not compile here.
     ///
     /// # Errors
-    /// [`CallError::Full`] if no slot is free; [`CallError::Unencodable`] with the exact size if the
-    /// encoded request does not fit into a slot.
-    pub fn call(&self, request: &Q) -> Result<Call<'_, R>, CallError> {
-        self.send(encode::<Q, C>(request), reply::<R, C>)
+    /// [`RequestError::Stopped`] if the requester is [stopped](StopHandle) while no slot is free,
+    /// [`RequestError::Forked`] in a forked child.
+    pub fn loan(&self) -> Result<RequestLoan<'_, Q, R>, RequestError> {
+        loop {
+            match self.try_loan() {
+                Err(CallError::Full) => {
+                    // `Deadline::Never` passes only in the child of a fork, where the next attempt fails.
+                    self.end.wait(WaitTarget::Room, Deadline::Never)?;
+                }
+                outcome => return outcome.map_err(RequestError::unsent),
+            }
+        }
     }
 
-    /// Sends `request`, encoded, and waits for the answer, and before that for a free slot.
+    /// Claims a slot like [`loan`](Requester::loan), if one is free. Never blocks.
+    ///
+    /// # Errors
+    /// [`CallError::Full`] if no slot is free, [`CallError::Forked`] in a forked child.
+    pub fn try_loan(&self) -> Result<RequestLoan<'_, Q, R>, CallError> {
+        Ok(RequestLoan::new(self.end.claim()?, &self.end))
+    }
+
+    /// Sends `request` like [`request`](Requester::request), and returns the answer in place. The reply stays
+    /// in its slot until it is dropped, and takes no stack.
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub fn request(&self, request: &Q) -> Result<R, RequestError> {
-        self.ask(encode::<Q, C>(request), reply::<R, C>)
+    pub fn request_ref(&self, request: &Q) -> Result<Reply<'_, R>, RequestError> {
+        self.end.check_in_place("request").map_err(RequestError::Invalid)?;
+        self.ask(request)?.wait_ref()
     }
 
-    /// Sends `request`, encoded, and waits for the answer, for at most `timeout`; then the request is
-    /// given up.
+    /// Sends `request` like [`request_timeout`](Requester::request_timeout), and returns the answer in place.
     ///
     /// # Errors
-    /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
-    pub fn request_timeout(&self, request: &Q, timeout: Duration) -> Result<R, RequestTimeoutError> {
-        self.ask_until(encode::<Q, C>(request), reply::<R, C>, Deadline::after(timeout))
+    /// [`RequestTimeoutError::Timeout`] if none came in time; for the other errors see
+    /// [`RequestTimeoutError`].
+    pub fn request_ref_timeout(
+        &self,
+        request: &Q,
+        timeout: Duration,
+    ) -> Result<Reply<'_, R>, RequestTimeoutError> {
+        self.ask_ref_until(request, Deadline::after(timeout))
     }
 
-    /// Sends `request`, encoded, and waits for the answer until `deadline` at the latest; then the
-    /// request is given up.
+    /// Sends `request` like [`request_deadline`](Requester::request_deadline), and returns the answer in place.
     ///
     /// # Errors
-    /// [`RequestTimeoutError::Timeout`] if none came; else see [`RequestTimeoutError`].
-    pub fn request_deadline(&self, request: &Q, deadline: Instant) -> Result<R, RequestTimeoutError> {
-        self.ask_until(encode::<Q, C>(request), reply::<R, C>, Deadline::At(deadline))
+    /// [`RequestTimeoutError::Timeout`] if none came in time; for the other errors see
+    /// [`RequestTimeoutError`].
+    pub fn request_ref_deadline(
+        &self,
+        request: &Q,
+        deadline: Instant,
+    ) -> Result<Reply<'_, R>, RequestTimeoutError> {
+        self.ask_ref_until(request, Deadline::At(deadline))
+    }
+
+    fn ask_ref_until(&self, request: &Q, deadline: Deadline) -> Result<Reply<'_, R>, RequestTimeoutError> {
+        let in_place = self.end.check_in_place("request_timeout");
+        in_place.map_err(|why| RequestTimeoutError::from(RequestError::Invalid(why)))?;
+        self.send_until(request, deadline)??.answer_ref_until(deadline)
     }
 }
 
-impl<Q: ?Sized, R, F: ?Sized> Requester<Q, R, F> {
-    #[inline]
-    fn send(
-        &self,
-        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
-        read: Read<R>,
-    ) -> Result<Call<'_, R>, CallError> {
-        let mut end = self.end.borrow_mut();
-        let ticket = end.send(write)?;
-        Ok(Call::new(&self.end, ticket, end.no_polls(), read))
-    }
-
-    fn send_until(
-        &self,
-        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
-        read: Read<R>,
-        deadline: Deadline,
-    ) -> Result<Call<'_, R>, CallError> {
-        loop {
-            match self.send(&write, read) {
-                Err(CallError::Full) if self.end.borrow_mut().wait(What::Room, deadline) => {}
-                outcome => return outcome,
-            }
-        }
-    }
-
-    fn ask(
-        &self,
-        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
-        read: Read<R>,
-    ) -> Result<R, RequestError> {
-        loop {
-            match self.send_until(&write, read, Deadline::Never) {
-                Ok(call) => return call.wait(),
-                // A deadline that never comes cannot have passed.
-                Err(CallError::Full) => {}
-                Err(CallError::Unencodable(why)) => return Err(RequestError::Unencodable(why)),
-                Err(CallError::Forked) => return Err(RequestError::Forked),
-                Err(CallError::Damaged) => return Err(RequestError::Damaged),
-            }
-        }
-    }
-
-    fn ask_until(
-        &self,
-        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
-        read: Read<R>,
-        deadline: Deadline,
-    ) -> Result<R, RequestTimeoutError> {
-        self.send_until(write, read, deadline)?.answer_until(deadline)
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Requester<Q, R, F> {
+    /// Waits until there is room for a request, for at most `timeout`, and returns `true` if there is.
+    /// Another requester may take the room first. Returns `false` also if this requester is
+    /// [stopped](StopHandle).
+    pub fn wait_for_room(&self, timeout: Duration) -> bool {
+        !self.end.attachment.forked()
+            && self.end.wait(WaitTarget::Room, Deadline::after(timeout)).unwrap_or(false)
     }
 }
 
 /// Ready while there is room for a request, and in the child of a fork. For its answer, wait for the
 /// [`Call`].
-impl<Q: ?Sized, R, F: ?Sized> Waitable for Requester<Q, R, F> {}
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Waitable for Requester<Q, R, F> {}
 
-impl<Q: ?Sized, R, F: ?Sized> Watchable for Requester<Q, R, F> {
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Watchable for Requester<Q, R, F> {
     fn watch(&self) -> Result<Watched, Error> {
-        self.end.borrow().watch(Awaited::Room)
+        self.end.watch(Awaited::Room)
     }
 }

@@ -1,27 +1,25 @@
-//! Makes segments, and puts them under their names.
+//! Creates segments, and gives them their names.
 //!
-//! Owns the only code that writes a header, and the two ways of getting a name: a new one (`link`,
-//! which fails if there is one already) and another segment's (`rename`, which takes it over).
-//! Neither ever shows a segment that is not complete.
+//! Owns the only code that writes a header, and the two ways to get a name. `link` makes a new name, and
+//! fails if the name exists; `rename` takes over the name of another segment. With both, a named segment is
+//! always complete.
 
-use super::attachment::{Arrival, Attachment, Held};
-use super::{Keeper, Place, Role, Spec, name, seats, system};
+use super::attachment::{Arrival, Attachment, MappedFile};
+use super::forward;
+use super::mapping::{map, region};
+use super::registration::Turn;
+use super::{ChannelPath, PatternOps, Role, Spec, name, seats, system};
+use crate::error::{Error, ErrorKind};
+use crate::escape::Shown as _;
 use crate::fault::fault_point;
-use crate::layout::{Geometry, Identity, MAGIC, PAGE, Region, Shape, VERSION, control, seat};
-use crate::os::{self, FileKind, Stat};
-use crate::{Error, ErrorKind};
-use std::fs::File;
+use crate::layout::{Geometry, Identity, MAGIC, PAGE, Shape, VERSION, control, seat};
+use crate::os::{self, File, FileKind, Stat};
+use crate::plural::count;
 use std::io;
 use std::path::Path;
-use zerocopy::{FromZeros as _, IntoBytes as _};
 
-/// Segments up to this size get their page tables filled when they are mapped, so that the first lap
-/// costs no page faults (0.5 µs each). That takes a subscriber about 0.13 ms for each MiB, and the
-/// maker, whose pages are zeroed then, 0.4 ms. Larger segments are mapped at once.
-const POPULATE_MAX: u64 = 64 << 20;
-
-/// The sizes of the segment that `spec` asks for.
-pub(super) fn geometry(place: &Place, spec: &Spec) -> Result<Geometry, Error> {
+/// Returns the sizes of the segment that `spec` asks for.
+pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Error> {
     let shape = Shape {
         pattern: spec.pattern,
         slots: spec.slots,
@@ -37,40 +35,19 @@ pub(super) fn geometry(place: &Place, spec: &Spec) -> Result<Geometry, Error> {
     })
 }
 
-/// Maps a whole segment; the caller has checked that the file is as long as that.
-pub(super) fn map(place: &Place, file: &File, geometry: &Geometry) -> Result<os::Map, Error> {
-    let populate = geometry.segment_size <= POPULATE_MAX;
-    let len = usize::try_from(geometry.segment_size).map_err(|_| {
-        let size = geometry.segment_size;
-        place.error(
-            ErrorKind::InvalidGeometry,
-            format!(
-                "the segment has {size} bytes, more than this process can address; use fewer or smaller slots"
-            ),
-        )
-    })?;
-    os::map(file, len, populate).map_err(|error| system(place, "map", error))
-}
-
-/// The bytes of a mapped segment.
-///
-/// The value may be used for as long as the mapping lives.
-pub(super) fn region(map: &os::Map) -> Region {
-    // SAFETY: invariant 1 of `Region`: a mapping starts at a page, and its users keep it
-    // (`Attachment` owns both); invariant 2: only rings and this module go through it.
-    unsafe { Region::new(map.base(), map.len()) }
-}
-
-/// A complete segment without a name, with this process on its seat 0.
+/// Returns a complete segment without a name, with this process on its seat 0.
 pub(super) fn unnamed(
-    place: &Place,
+    place: &ChannelPath,
     spec: &Spec,
     geometry: Geometry,
     role: Role,
-    keeper: Keeper,
+    ops: PatternOps,
 ) -> Result<Attachment, Error> {
-    let file = os::create_unnamed(place.dir()).map_err(|error| {
-        if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::Unsupported {
+    let mut file = os::create_unnamed(place.dir()).map_err(|error| {
+        let kind = error.kind();
+        if os::refusal(&error).is_none()
+            && matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::Unsupported)
+        {
             let why = format!(
                 "cannot make a file without a name in {} ({error}); \
                  it takes a directory of a file system that can do that, such as tmpfs: \
@@ -84,7 +61,7 @@ pub(super) fn unnamed(
     })?;
     reserve(place, &file, &geometry)?;
     fault_point!("segment.reserved");
-    let mut identity = Identity::new_zeroed();
+    let mut identity = Identity::from_bytes(&[0; Identity::SIZE]);
     identity.magic = MAGIC;
     identity.version = VERSION;
     identity.segment_size = geometry.segment_size;
@@ -109,38 +86,46 @@ pub(super) fn unnamed(
     identity.creator = os::pid();
     identity.publishers = geometry.publishers_field();
     identity.request_size = geometry.request_size;
-    os::write_at(&file, identity.as_bytes(), 0).map_err(|error| system(place, "write", error))?;
+    os::write_at(&file, &identity.to_bytes(), 0).map_err(|error| system(place, "write", error))?;
+    os::write_at(&file, place.name().as_bytes(), control::CHANNEL as u64)
+        .map_err(|error| system(place, "write", error))?;
     os::write_at(&file, spec.schema.as_bytes(), geometry.schema_offset)
         .map_err(|error| system(place, "write", error))?;
 
     fault_point!("segment.written");
     let stat = os::stat(&file).map_err(|error| system(place, "examine", error))?;
-    let probe = os::reopen(&file).map_err(|error| system(place, "open", error))?;
     let map = map(place, &file, &geometry)?;
-    // Nobody else knows the file, so nobody else has the seat.
-    seats::take(&file, 0).map_err(|error| system(place, "lock", error))?;
+    // No other process knows the file, so no other participant has the seat.
+    let turn = Turn::sole(&mut file);
+    turn.take_seat(0).map_err(|error| system(place, "lock", error))?;
+    turn.check_seat_shows(place, 0)?;
+    drop(turn);
     fault_point!("segment.locked");
     seats::write(&region(&map), &geometry, 0, role);
     fault_point!("segment.made");
-    // `file` is closed here; the mapping keeps its lock.
-    let held = Held { place: place.clone(), probe, map, id: stat.id, geometry, flags: spec.flags };
-    Attachment::new(held, 0, role, keeper)
+    let held = MappedFile { place: place.clone(), file, map, id: stat.id, geometry, flags: spec.flags };
+    Attachment::new(held, 0, role, ops)
 }
 
-fn reserve(place: &Place, file: &File, geometry: &Geometry) -> Result<(), Error> {
+fn reserve(place: &ChannelPath, file: &File, geometry: &Geometry) -> Result<(), Error> {
     let size = geometry.segment_size;
     let error = match os::reserve(file, size) {
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
     let dir = place.dir().display();
-    let made_of = format!("{size} bytes ({} slots of {} bytes)", geometry.slots, geometry.slot_size);
+    let made_of = format!(
+        "{size} ({} of {})",
+        count(geometry.slots, "slot"),
+        count(geometry.slot_size, "byte"),
+        size = count(size, "byte")
+    );
     let (kind, why) = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
             ErrorKind::NoSpace,
             format!(
                 "the segment takes {made_of}, and {dir} has {} free; \
-                 use fewer or smaller slots, remove segments that nobody uses (`shmcomm::list_segments`), \
+                 use fewer or smaller slots, remove segments that no process uses (`shmcomm::remove_stale`), \
                  or give the file system more (`mount -o remount,size=…`, in a container `--shm-size`)",
                 os::free_bytes(place.dir()).map_or("too few".to_owned(), |free| free.to_string()),
             ),
@@ -150,7 +135,8 @@ fn reserve(place: &Place, file: &File, geometry: &Geometry) -> Result<(), Error>
             format!(
                 "the segment takes {made_of}, and this process may make files of {}; \
                  raise the limit (`ulimit -f`), or use fewer or smaller slots",
-                os::file_size_limit().map_or("fewer".to_owned(), |limit| format!("{limit} bytes")),
+                os::file_size_limit()
+                    .map_or("fewer".to_owned(), |limit| format!("{limit}", limit = count(limit, "byte"))),
             ),
         ),
         io::ErrorKind::OutOfMemory => (
@@ -160,7 +146,7 @@ fn reserve(place: &Place, file: &File, geometry: &Geometry) -> Result<(), Error>
                  use fewer or smaller slots, or raise the memory limit of the control group"
             ),
         ),
-        io::ErrorKind::Unsupported => (
+        io::ErrorKind::Unsupported if os::refusal(&error).is_none() => (
             ErrorKind::Unsupported,
             format!(
                 "the file system of {dir} cannot reserve room ({error}); \
@@ -173,9 +159,9 @@ fn reserve(place: &Place, file: &File, geometry: &Geometry) -> Result<(), Error>
     Err(place.error(kind, why).with_source(error))
 }
 
-/// Gives a new segment its own name; nothing if there is something of that name by now.
+/// Gives a new segment its own name. Returns `None` if the name exists by now.
 pub(super) fn publish_name(mut fresh: Attachment) -> Result<Option<Attachment>, Error> {
-    match os::link(fresh.probe()?, fresh.place().path()) {
+    match os::link(fresh.liveness_file()?, fresh.place().path()) {
         Ok(()) => {
             fault_point!("segment.linked");
             fresh.arrived(Arrival::Created);
@@ -186,74 +172,76 @@ pub(super) fn publish_name(mut fresh: Attachment) -> Result<Option<Attachment>, 
     }
 }
 
-/// Puts a new segment under the name of an old one, whose registration lock is held and whose
-/// inode the name has been seen to stand for.
-pub(super) fn take_over_name(
-    mut fresh: Attachment,
-    old: &File,
-    old_stat: &Stat,
-    why: &str,
-) -> Result<Attachment, Error> {
-    let place = fresh.place().clone();
+/// Gives a new segment the name of an old one, whose registration lock is held and whose inode had the name.
+/// Returns `false` if it has lost the name.
+pub(super) fn take_over_name(fresh: &mut Attachment, old: &File, old_stat: &Stat) -> Result<bool, Error> {
+    let place = fresh.place();
     let temporary = place.temporary();
-    os::link(fresh.probe()?, &temporary).map_err(|error| system(&place, "name", error))?;
+    let file = fresh.liveness_file()?;
+    os::link(file, &temporary).map_err(|error| system(place, "name", error))?;
     fault_point!("segment.temporary");
     mark_superseded(old, old_stat);
     fault_point!("segment.marked");
-    if let Err(error) = os::rename(&temporary, place.path()) {
+    let path = place.path();
+    let renamed = forward::change_name(path, old_stat.id, || {
+        os::replace_name(file, &temporary, path, &place.temporary())
+    });
+    if !matches!(renamed, Ok(Some(()))) {
         let _ = os::unlink(&temporary);
-        return Err(system(&place, "name", error));
+    }
+    match renamed {
+        Ok(Some(())) => {}
+        // Where a replacement takes two steps, another process has taken the name in between.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(system(place, "name", error));
+        }
+        Ok(None) | Err(_) => return Ok(false),
     }
     fault_point!("segment.renamed");
     wake_sleepers(old, old_stat);
-    log::warn!(
-        target: "shmcomm",
-        "channel `{}`: replaced its segment, as {why}; whoever is attached to the old one is told",
-        place.name()
-    );
     fresh.arrived(Arrival::Replaced);
-    Ok(fresh)
+    Ok(true)
 }
 
-/// Takes a segment's name from it, under its registration lock; false if it has none.
+/// Removes a segment's name, under its registration lock. Returns `false` if it has none.
 ///
-/// The mark comes first: if this process dies in between, whoever finds a marked segment under a
-/// name finishes the job.
-pub(super) fn take_name(place: &Place, file: &File, stat: &Stat) -> Result<bool, Error> {
+/// The mark comes first: if this process dies in between, the next process that finds a marked segment under
+/// a name removes the name.
+pub(super) fn take_name(place: &ChannelPath, file: &File, stat: &Stat) -> Result<bool, Error> {
     mark_superseded(file, stat);
     fault_point!("segment.unlinking");
-    match os::unlink(place.path()) {
-        Ok(()) => {
-            fault_point!("segment.unlinked");
-            wake_sleepers(file, stat);
-            Ok(true)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(system(place, "remove", error)),
+    let path = place.path();
+    let taken = forward::change_name(path, stat.id, || os::take_name(file, path, &place.temporary()));
+    let taken = taken.map_err(|error| system(place, "remove", error))?.unwrap_or(false);
+    if taken {
+        fault_point!("segment.unlinked");
+        wake_sleepers(file, stat);
     }
+    Ok(taken)
 }
 
-/// Whether a file is long enough to have the control words, be the rest of it damaged.
+/// Returns `true` if a file is long enough to have the control words, even if the rest of it is damaged.
 fn has_control_words(stat: &Stat) -> bool {
     stat.len >= PAGE as u64
 }
 
 fn mark_superseded(file: &File, stat: &Stat) {
     if has_control_words(stat) {
-        // By a write rather than through a map: a map of a file that is cut short meanwhile kills.
+        // By a write rather than through a mapping: if the file is truncated meanwhile, an access to a
+        // mapping kills the process.
         let _ = os::write_at(file, &control::SUPERSEDED.to_ne_bytes(), control::STATE as u64);
     }
 }
 
 fn wake_sleepers(file: &File, stat: &Stat) {
     if has_control_words(stat)
-        && let Ok(map) = os::map(file, PAGE, false)
+        && let Ok(map) = os::map(file.clone(), PAGE, false)
     {
         seats::wake_all(&region(&map), None);
     }
 }
 
-/// Removes segments that lost their makers on the way to their names.
+/// Removes segments whose creators died before they had their names.
 pub(super) fn clean_temporaries(dir: &Path) {
     for file in os::list(dir).unwrap_or_default() {
         if !file.starts_with(name::TEMPORARY) {
@@ -262,13 +250,13 @@ pub(super) fn clean_temporaries(dir: &Path) {
         let path = dir.join(file);
         let Ok(file) = os::open(&path) else { continue };
         let Ok(stat) = os::stat(&file) else { continue };
-        // A maker holds seat 0 from before it links.
+        // The creator holds seat 0 from a time before it links the file.
         if stat.kind == FileKind::Regular
-            && stat.owner == os::user()
+            && os::is_own(&stat).is_ok()
             && matches!(seats::any_alive(&file), Ok(false))
             && os::unlink(&path).is_ok()
         {
-            log::info!(target: "shmcomm", "removed {}: its maker died", path.display());
+            log::info!(target: "shmcomm", "removed {}: its creator died", path.shown());
         }
     }
 }

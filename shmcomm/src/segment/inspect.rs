@@ -1,29 +1,37 @@
-//! Looks at what stands under a name, and believes nothing of it.
+//! Checks the file under a name, and trusts none of its contents.
 //!
-//! Owns the checks of a file before it is mapped, and their words; and the comparison of a segment
-//! with a [`Spec`]. Reads with `pread` only, writes nothing, takes no lock.
+//! Owns the checks of a file before it is mapped, their error texts, and the comparison of a segment with a
+//! [`Spec`]. Reads with `pread` only, writes nothing, takes no lock.
 
-use super::{Place, Spec, name, system};
+use super::forward::{self, Forward};
+use super::spec::Accepted;
+use super::{ChannelPath, Role, Spec, name, system};
+use crate::error::{Error, ErrorKind};
 use crate::layout::{
     FLAG_REDELIVER, FLAG_WAIT, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern,
     VERSION, VERSION_PYTHON,
 };
-use crate::os::{self, FileKind, Stat};
-use crate::{Error, ErrorKind};
-use std::fs::File;
+use crate::os::{self, File, FileKind, Stat};
+use crate::plural::count;
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
-use zerocopy::{FromZeros as _, IntoBytes as _};
 
-/// What stands under a name. Anything else is an error.
+/// State of the file under a name. Every other state is an error.
 pub(super) enum Found {
     Nothing,
-    /// A file of this user that may become a segment yet: shorter than a header.
+    /// A file of this user that is shorter than a header, and may still become a segment.
     HalfMade {
         len: u64,
     },
-    /// A segment of this version that does not add up. It can be replaced, but not used.
+    /// A segment of this version with inconsistent contents. It can be replaced but not used.
     Damaged {
+        file: File,
+        stat: Stat,
+        why: String,
+    },
+    /// A forwarding file of a segment to which no process leads any more.
+    LeadsNowhere {
         file: File,
         stat: Stat,
         why: String,
@@ -35,7 +43,7 @@ pub(super) enum Found {
 pub(super) struct Intact {
     pub(super) file: File,
     pub(super) stat: Stat,
-    /// Copied once; the file is not asked again.
+    /// Copied once; the file is not read again.
     pub(super) identity: Identity,
     pub(super) geometry: Geometry,
     pub(super) pattern: Pattern,
@@ -43,12 +51,12 @@ pub(super) struct Intact {
     pub(super) schema: String,
 }
 
-/// Opens and checks what stands under the name.
-pub(super) fn look(place: &Place) -> Result<Found, Error> {
+/// Opens and checks the file under the name.
+pub(super) fn find(place: &ChannelPath) -> Result<Found, Error> {
     let file = match os::open(place.path()) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // The directory itself may be what is missing.
+            // The directory itself may be missing.
             return match os::stat_path(place.dir()) {
                 Ok(_) => Ok(Found::Nothing),
                 Err(error) => Err(place
@@ -64,7 +72,7 @@ pub(super) fn look(place: &Place) -> Result<Found, Error> {
                     .with_source(error)),
             };
         }
-        // Symbolic links, directories and sockets refuse to be opened in their own ways.
+        // Symbolic links, directories and sockets fail to open with different errors.
         Err(error) => {
             return Err(match os::stat_path(place.path()) {
                 Ok(stat) => check_owner(place, &stat).err().unwrap_or_else(|| system(place, "open", error)),
@@ -74,11 +82,41 @@ pub(super) fn look(place: &Place) -> Result<Found, Error> {
     };
     let stat = os::stat(&file).map_err(|error| system(place, "examine", error))?;
     check_owner(place, &stat)?;
-    read(place, file, stat)
+    let Some(forward) = Forward::read(&file, &stat) else { return read(place, file, stat) };
+    if let Some((segment, stat)) = forward.open() {
+        check_owner(place, &stat)?;
+        return read(place, segment, stat);
+    }
+    let (pid, path) = (forward.pid(), place.path().display());
+    if forward.is_foreign() {
+        return Err(place.error(
+            ErrorKind::Unsupported,
+            format!(
+                "the file of this segment was removed while it was in use, and {path} leads to it through process \
+                 {pid} of another PID namespace (another container); restart the processes of the channel, or, if they \
+                 have ended, remove it with `shmcomm::force_unlink({:?})`",
+                place.name()
+            ),
+        ));
+    }
+    let why = format!(
+        "its file was removed while it was in use, and process {pid}, through which {path} leads to it, has closed it"
+    );
+    Ok(Found::LeadsNowhere { file, stat, why })
 }
 
-/// Regular file, own user, not writable by others.
-pub(super) fn check_owner(place: &Place, stat: &Stat) -> Result<(), Error> {
+/// Checks that the file is a regular file of this user that other users cannot write to.
+pub(super) fn check_owner(place: &ChannelPath, stat: &Stat) -> Result<(), Error> {
+    check_own(place, stat)?;
+    os::is_mine(stat).map_err(|why| foreign(place, &why))
+}
+
+fn foreign(place: &ChannelPath, why: &str) -> Error {
+    place.error(ErrorKind::Permission, format!("{} {why}", place.path().display()))
+}
+
+/// Checks that the file is a regular file of this user.
+pub(super) fn check_own(place: &ChannelPath, stat: &Stat) -> Result<(), Error> {
     let path = place.path().display();
     if stat.kind != FileKind::Regular {
         return Err(place.error(
@@ -86,37 +124,17 @@ pub(super) fn check_owner(place: &Place, stat: &Stat) -> Result<(), Error> {
             format!("{path} is a {}, not a segment; move it out of the way", stat.kind.name()),
         ));
     }
-    let user = os::user();
-    if stat.owner != user {
-        return Err(place.error(
-            ErrorKind::Permission,
-            format!(
-                "{path} belongs to user {}, and this process runs as user {user}; \
-                 both ends of a channel run as one user: start them so, or use another namespace",
-                stat.owner
-            ),
-        ));
-    }
-    if stat.mode & 0o022 != 0 {
-        return Err(place.error(
-            ErrorKind::Permission,
-            format!(
-                "{path} has mode {:04o}, so other users may write to it; \
-                 shmcomm makes segments with 0600: `chmod 600` it if you trust what is in it, or delete it",
-                stat.mode
-            ),
-        ));
-    }
-    Ok(())
+    os::is_own(stat).map_err(|why| foreign(place, &why))
 }
 
-fn read(place: &Place, file: File, stat: Stat) -> Result<Found, Error> {
+fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
     let path = place.path().display();
     if stat.len < Identity::SIZE as u64 {
         return Ok(Found::HalfMade { len: stat.len });
     }
-    let mut identity = Identity::new_zeroed();
-    os::read_at(&file, identity.as_mut_bytes(), 0).map_err(|error| system(place, "read", error))?;
+    let mut bytes = [0; Identity::SIZE];
+    os::read_at(&file, &mut bytes, 0).map_err(|error| system(place, "read", error))?;
+    let identity = Identity::from_bytes(&bytes);
     if identity.magic != MAGIC {
         return Err(place.error(
             ErrorKind::NotASegment,
@@ -160,10 +178,11 @@ fn read(place: &Place, file: File, stat: Stat) -> Result<Found, Error> {
         return damaged(file, format!("its header is damaged: {error}"));
     };
     if stat.len != geometry.segment_size {
-        let why = format!("it has {} bytes, and its header describes {}", stat.len, geometry.segment_size);
+        let why =
+            format!("it has {}, and its header describes {}", count(stat.len, "byte"), geometry.segment_size);
         return damaged(file, why);
     }
-    // Bounded by the geometry's check.
+    // Bounded by the check of the geometry.
     debug_assert!(geometry.schema_len <= MAX_SCHEMA);
     let mut schema = vec![0; geometry.schema_len as usize];
     os::read_at(&file, &mut schema, geometry.schema_offset).map_err(|error| system(place, "read", error))?;
@@ -174,8 +193,8 @@ fn read(place: &Place, file: File, stat: Stat) -> Result<Found, Error> {
     Ok(Found::Intact(Box::new(Intact { file, stat, identity, geometry, pattern, format, schema })))
 }
 
-/// The error for an end that can do nothing about the damage.
-pub(super) fn damaged(place: &Place, why: &str) -> Error {
+/// Returns the error for an end that cannot repair the damage.
+pub(super) fn damaged(place: &ChannelPath, why: &str) -> Error {
     place.error(
         ErrorKind::NotASegment,
         format!(
@@ -187,25 +206,28 @@ pub(super) fn damaged(place: &Place, why: &str) -> Error {
     )
 }
 
-/// Why an end cannot use a segment.
+/// Reason why an end cannot use a segment.
 pub(super) struct Mismatch {
     kind: ErrorKind,
-    /// What differs, with both sides' values.
+    /// The difference, with the values of both sides.
     pub(super) what: String,
-    cure: &'static str,
+    cure: Cow<'static, str>,
 }
 
 impl Mismatch {
-    /// Of a segment whose numbers are not those that this program declares.
+    /// Makes the mismatch of a segment whose numbers differ from the declaration of this program.
     pub(super) fn of_declarations(what: String) -> Self {
-        Mismatch { kind: ErrorKind::ChannelMismatch, what, cure: ONE_DECLARATION }
+        Mismatch { kind: ErrorKind::ChannelMismatch, what, cure: ONE_DECLARATION.into() }
     }
 
-    /// As the error of an end that can do nothing about it. `abandoned`: nobody uses the segment.
-    pub(super) fn refuse(self, place: &Place, abandoned: bool) -> Error {
+    /// Converts it to the error of an end that cannot resolve it. `abandoned`: no process uses the segment.
+    pub(super) fn refuse(self, place: &ChannelPath, abandoned: bool) -> Error {
         let Mismatch { kind, what, cure } = self;
         let or_else = if abandoned {
-            format!("; nobody uses this segment: `shmcomm::force_unlink({:?})` removes it", place.name())
+            format!(
+                "; no process uses this segment: `shmcomm::force_unlink({:?})` removes it, with the messages in it",
+                place.name()
+            )
         } else {
             String::new()
         };
@@ -216,9 +238,46 @@ impl Mismatch {
 const ONE_DECLARATION: &str = "use one declaration of the channel in both programs, or another name";
 const ONE_DEFINITION: &str = "build both programs from the same definition of the message";
 
-/// Whether the messages in the segment are those that `spec` describes.
+/// Checks that the messages in the segment are of the type that `spec` describes.
 pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
-    let channel = |what| Err(Mismatch { kind: ErrorKind::ChannelMismatch, what, cure: ONE_DECLARATION });
+    same_declaration(found, spec)?;
+    if same_layout(found, spec) {
+        return Ok(());
+    }
+    let difference = (spec.difference)(&found.schema, &spec.schema);
+    Err(other_layout(&difference, ONE_DEFINITION))
+}
+
+/// Checks that an end of `role`, declared by `spec`, can use the segment. Returns how it reads the messages, if the
+/// segment has another layout.
+pub(super) fn usable(found: &Intact, spec: &Spec, role: Role) -> Result<Option<Accepted>, Mismatch> {
+    same_declaration(found, spec)?;
+    if same_layout(found, spec) {
+        return fits(found, spec).map(|()| None);
+    }
+    let Some(resolve) = &spec.resolve else { return same_messages(found, spec).map(|()| None) };
+    let fingerprints = (found.identity.fingerprint, found.identity.fingerprint2);
+    let accepted = resolve.resolve(&found.schema, fingerprints, role);
+    let accepted = accepted.map_err(|(difference, cure)| other_layout(&difference, cure))?;
+    fits_request(found, accepted.request_size)?;
+    fits_align(found, accepted.align)?;
+    Ok(Some(accepted))
+}
+
+fn same_layout(found: &Intact, spec: &Spec) -> bool {
+    (found.identity.fingerprint, found.identity.fingerprint2) == (spec.fingerprint, spec.fingerprint2)
+}
+
+fn other_layout(difference: &str, cure: impl Into<Cow<'static, str>>) -> Mismatch {
+    Mismatch {
+        kind: ErrorKind::TypeMismatch,
+        what: format!("the segment carries messages of another layout than this program's: {difference}"),
+        cure: cure.into(),
+    }
+}
+
+fn same_declaration(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
+    let channel = |what| Err(Mismatch::of_declarations(what));
     if found.pattern != spec.pattern {
         let (theirs, ours) = (found.pattern.name(), spec.pattern.name());
         return channel(format!("the segment is for {theirs}, and this program declares {ours}"));
@@ -227,16 +286,7 @@ pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch>
         let (theirs, ours) = (found.format.name(), spec.format.name());
         return channel(format!("the segment carries {theirs}, and this program declares {ours}"));
     }
-    let theirs = (found.identity.fingerprint, found.identity.fingerprint2);
-    if theirs != (spec.fingerprint, spec.fingerprint2) {
-        let difference = (spec.difference)(&found.schema, &spec.schema);
-        return Err(Mismatch {
-            kind: ErrorKind::TypeMismatch,
-            what: format!("the segment carries messages of another layout than this program's: {difference}"),
-            cure: ONE_DEFINITION,
-        });
-    }
-    // Whether a publisher waits is its own affair: subscribers do as the segment says.
+    // Each publisher chooses whether it waits: subscribers follow the segment.
     if (found.identity.flags ^ spec.flags) & !FLAG_WAIT != 0 {
         let redelivers =
             |flags| if flags & FLAG_REDELIVER != 0 { "redelivered" } else { "answered with an error" };
@@ -252,37 +302,55 @@ pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch>
     Ok(())
 }
 
-/// Whether an end as declared by `spec` can use the slots as they are.
-pub(super) fn fits(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
-    let theirs = &found.geometry;
-    let mismatch = |what, cure| Err(Mismatch { kind: ErrorKind::ChannelMismatch, what, cure });
-    // A codec's message takes the room it needs and is refused where that is too much; a fixed one
-    // takes the same each time.
-    if spec.format == Format::Fixed && theirs.slot_size < spec.slot_size {
-        let (theirs, ours) = (theirs.slot_size, spec.slot_size);
-        return mismatch(
-            format!("the slots of the segment hold {theirs} bytes, and this program needs {ours}"),
+/// Checks that an end declared by `spec` can use the slots of the segment.
+fn fits(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
+    // An encoded message takes the room it needs and is refused if that is too much. A fixed message always
+    // takes the same room.
+    if spec.format == Format::Fixed && found.geometry.slot_size < spec.slot_size {
+        let (theirs, ours) = (found.geometry.slot_size, spec.slot_size);
+        return too_small(
+            format!(
+                "the slots of the segment hold {theirs}, and this program needs {ours}",
+                theirs = count(theirs, "byte")
+            ),
             "set the same `slot_size` in both programs",
         );
     }
-    if spec.format == Format::Fixed && theirs.request_size < spec.request_size {
-        let (theirs, ours) = (theirs.request_size, spec.request_size);
-        return mismatch(
-            format!("the segment is for requests of {theirs} bytes, and those of this program take {ours}"),
-            ONE_DEFINITION,
-        );
+    if spec.format == Format::Fixed {
+        fits_request(found, spec.request_size)?;
     }
-    if theirs.align < spec.align {
-        let (theirs, ours) = (theirs.align, spec.align);
-        return mismatch(
-            format!("the slots of the segment are aligned to {theirs} bytes, and this program needs {ours}"),
-            ONE_DEFINITION,
-        );
-    }
-    Ok(())
+    fits_align(found, spec.align)
 }
 
-/// Whether the segment is as this program would have made it.
+fn fits_request(found: &Intact, ours: u64) -> Result<(), Mismatch> {
+    let theirs = found.geometry.request_size;
+    if theirs >= ours {
+        return Ok(());
+    }
+    let theirs = count(theirs, "byte");
+    too_small(
+        format!("the segment is for requests of {theirs}, and those of this program take {ours}"),
+        ONE_DEFINITION,
+    )
+}
+
+fn fits_align(found: &Intact, ours: u64) -> Result<(), Mismatch> {
+    let theirs = found.geometry.align;
+    if theirs >= ours {
+        return Ok(());
+    }
+    let theirs = count(theirs, "byte");
+    too_small(
+        format!("the slots of the segment are aligned to {theirs}, and this program needs {ours}"),
+        ONE_DEFINITION,
+    )
+}
+
+fn too_small(what: String, cure: &'static str) -> Result<(), Mismatch> {
+    Err(Mismatch { kind: ErrorKind::ChannelMismatch, what, cure: cure.into() })
+}
+
+/// Returns `true` if the segment is as this program would create it.
 pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
     let theirs = &found.geometry;
     (theirs.discipline, theirs.slots, theirs.slot_size, theirs.align, theirs.publishers)
@@ -291,7 +359,7 @@ pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
         && theirs.seats >= wanted.seats
 }
 
-/// Which file the name stands for now is `file`'s, and it has that name still.
+/// Returns `true` if the name still refers to the file with this identity.
 pub(super) fn names(path: &Path, stat: &Stat) -> bool {
-    matches!(os::id_of_path(path), Ok(Some(id)) if id == stat.id)
+    forward::stands_for(path, stat.id)
 }

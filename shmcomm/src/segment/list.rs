@@ -1,71 +1,70 @@
-//! Looking at segments from outside, and removing them by force.
+//! Lists segments without attaching, and removes them by force.
 //!
-//! Owns [`list_segments`] and [`force_unlink`]. Takes no seat and disturbs nobody by looking; what it
-//! reads of a live segment may change while it does.
+//! Owns [`list_segments`], [`list_segments_in`] and [`force_unlink`]. Takes no seat and disturbs no
+//! participant; the values of a live segment may change while they are read.
 
+use super::forward::Forward;
+use super::info::SegmentInfo;
 use super::inspect::{self, Found, Intact};
-use super::seats::{self, Registration};
-use super::{Participant, Place, create, name, system};
-use crate::layout::{self, Region};
-use crate::os::{self, FileKind, Stat};
-use crate::{Error, ErrorKind};
-use std::fs::File;
+use super::mapping::region;
+use super::participant::{Participant, time};
+use super::registration::Turn;
+use super::seats;
+use super::{Backlog, ChannelPath, backlog, create, name, system};
+use crate::error::{Error, ErrorKind};
+use crate::layout::{self, Discipline, FLAG_WAIT, Region, control};
+use crate::os::{self, File, FileKind, Stat};
+use crate::plural::count;
+use crate::sync::Ordering;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
 
-/// A segment of this user, as [`list_segments`] found it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SegmentInfo {
-    /// Full name of the channel, namespace included.
-    pub channel: String,
-    /// Version of the format: 2, or 1 for the channels of the Python library shm-comm. Of those, what has no
-    /// place in their header is empty here, `stale` means that no process has the segment mapped, and a
-    /// service has two segments.
-    pub version: u32,
-    /// The file behind it.
-    pub path: PathBuf,
-    /// Bytes of the file.
-    pub size: u64,
-    /// Why the file is no usable segment; everything below is empty then.
-    pub problem: Option<String>,
-    /// No live participant: its processes died, or it is a queue that still has messages.
-    pub stale: bool,
-    /// `publish/subscribe`, `push/pull` or `request/reply`.
-    pub pattern: &'static str,
-    /// What the messages are: `fixed layout`, `msgpack`, `pickle`, `raw bytes`, `header and tail`.
-    pub codec: &'static str,
-    /// Number of slots.
-    pub slots: u64,
-    /// Payload bytes that a slot holds.
-    pub slot_size: u64,
-    /// Most participants at a time.
-    pub seats: u32,
-    /// Of the message, the request, or the header.
-    pub fingerprint: u64,
-    /// JSON: the layouts of the messages; `[]` where a codec knows them.
-    pub schema: String,
-    /// When it was made.
-    pub created: SystemTime,
-    /// Messages sent since then.
-    pub messages: u64,
-    /// Payload bytes sent since then.
-    pub bytes: u64,
-    /// Those who take part, or died while they did.
-    pub participants: Vec<Participant>,
-}
-
-/// All segments of this user in `/dev/shm`, or in the directory that `SHMCOMM_DIR` names, sorted by
-/// channel; with the feature `python` also those of the Python library shm-comm. Does not wait, and changes nothing.
+/// Returns all segments of this user in `/dev/shm` (on Windows in `%LOCALAPPDATA%\shmcomm`), or in the directory that `SHMCOMM_DIR` names, sorted by
+/// channel. With the feature `python` it also returns the segments of the Python library shm-comm. Does not
+/// wait, and changes nothing.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Permission`] or [`ErrorKind::Os`] if the directory cannot be read,
-/// [`ErrorKind::Unsupported`] on systems other than Linux. A damaged segment is no error; its
-/// [`SegmentInfo::problem`] says what is wrong.
+/// [`ErrorKind::Permission`] or [`ErrorKind::Os`] if the directory cannot be read, [`ErrorKind::Unsupported`]
+/// on systems without channels. A damaged segment is not an error; its [`SegmentInfo::problem`] gives the
+/// reason.
 pub fn list_segments() -> Result<Vec<SegmentInfo>, Error> {
     list_within(&name::dir()?)
+}
+
+/// Lists the segments of one namespace like [`list_segments`]: the channels whose full name starts with
+/// `namespace` and `/`. The empty namespace contains all channels. Channels of the Python library have no
+/// namespace.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidName`] if no channel can have that namespace; for the other errors see
+/// [`list_segments`].
+pub fn list_segments_in(namespace: &str) -> Result<Vec<SegmentInfo>, Error> {
+    let mut found = list_segments()?;
+    if namespace.is_empty() {
+        return Ok(found);
+    }
+    name::encode(namespace)?;
+    found.retain(|segment| {
+        segment.version != 1
+            && segment.channel.strip_prefix(namespace).is_some_and(|rest| rest.starts_with('/'))
+    });
+    Ok(found)
+}
+
+/// Returns the segment of one native channel, by its full name, like [`list_segments`]. Returns `None` if there is
+/// none. Does not wait, and changes nothing.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidName`] if no channel can have that name.
+pub fn find_segment(channel: &str) -> Result<Option<SegmentInfo>, Error> {
+    let place = ChannelPath::new(channel)?;
+    let Ok(stat) = os::stat_path(place.path()) else { return Ok(None) };
+    let ours = os::is_own(&stat).is_ok() && stat.kind == FileKind::Regular;
+    Ok(if ours { describe(&place, &stat) } else { None })
 }
 
 pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
@@ -87,10 +86,10 @@ pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
             found.extend(super::version1::describe(dir, &file, &mapped));
             continue;
         };
-        let place = Place::within(dir, &channel)?;
-        // A file that is gone by now, or another user's, is nobody's business here.
+        let place = ChannelPath::within(dir, &channel)?;
+        // A file that has been removed by now, or belongs to another user, is not listed.
         let Ok(stat) = os::stat_path(place.path()) else { continue };
-        if stat.owner == os::user() && stat.kind == FileKind::Regular {
+        if os::is_own(&stat).is_ok() && stat.kind == FileKind::Regular {
             found.extend(describe(&place, &stat));
         }
     }
@@ -98,7 +97,7 @@ pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
     Ok(found)
 }
 
-fn describe(place: &Place, stat: &Stat) -> Option<SegmentInfo> {
+fn describe(place: &ChannelPath, stat: &Stat) -> Option<SegmentInfo> {
     let mut info = SegmentInfo {
         channel: place.name().to_owned(),
         version: 2,
@@ -116,13 +115,19 @@ fn describe(place: &Place, stat: &Stat) -> Option<SegmentInfo> {
         created: UNIX_EPOCH,
         messages: 0,
         bytes: 0,
+        holes: 0,
+        publishers: 0,
+        waits: false,
+        backlog: None,
         participants: Vec::new(),
     };
-    match inspect::look(place) {
+    match inspect::find(place) {
         Ok(Found::Nothing) => return None,
         Ok(Found::HalfMade { len }) => {
-            info.problem = Some(format!("it has {len} bytes, fewer than the header of a segment"));
+            info.problem =
+                Some(format!("it has {len}, fewer than the header of a segment", len = count(len, "byte")));
         }
+        Ok(Found::LeadsNowhere { why, .. }) => info.problem = Some(why),
         Ok(Found::Damaged { file, why, .. }) => {
             info.stale = matches!(seats::any_alive(&file), Ok(false));
             info.problem = Some(why);
@@ -144,17 +149,28 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
     info.fingerprint = found.identity.fingerprint;
     info.schema.clone_from(&found.schema);
     info.created = time(found.identity.created);
-    // Everything before the slots; the file has just been seen to be longer than that.
-    let map = match os::map(&found.file, geometry.slots_offset as usize, false) {
+    // Everything before the slots, and the slots of a queue. The file was just found to have that length.
+    let is_queue = geometry.discipline == Discipline::Queue;
+    let len = if is_queue { geometry.segment_size } else { geometry.slots_offset };
+    let map = match usize::try_from(len)
+        .map_err(io::Error::other)
+        .and_then(|len| os::map(found.file.clone(), len, false))
+    {
         Ok(map) => map,
         Err(error) => {
             info.problem = Some(format!("it cannot be mapped: {error}"));
             return;
         }
     };
-    let region: Region = create::region(&map);
+    let region: Region = region(&map);
     let sent = seats::sent(&region, geometry);
     (info.messages, info.bytes) = (sent.messages, sent.bytes);
+    if !is_queue {
+        // Relaxed: a figure to show.
+        info.holes = region.u64(control::HOLES).load(Ordering::Relaxed);
+        info.publishers = geometry.publishers;
+        info.waits = found.identity.flags & FLAG_WAIT != 0;
+    }
     info.participants = (0..geometry.seats)
         .filter_map(|index| seats::read(&region, geometry, index))
         .map(|entry| {
@@ -162,41 +178,67 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
             Participant::new(&region, geometry, entry, alive)
         })
         .collect();
+    if is_queue {
+        (info.messages, info.bytes) = backlog::sent(sent, &info.participants);
+        info.backlog = Some(Backlog::of(backlog::scan(region, geometry), &region, &info.participants));
+    }
     info.stale = !info.participants.iter().any(|participant| participant.alive);
 }
 
-pub(super) fn time(nanoseconds: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_nanos(nanoseconds.max(0) as u64)
-}
-
-/// Removes the segment of a channel (full name, namespace included), whoever uses it and whatever is
-/// in it; `false` if there is none. Its participants keep what they have mapped and learn that it is
-/// superseded: they go on among themselves, subscribers follow to a new one once their publisher has
-/// gone, and newcomers find nothing. The messages of a queue are gone with its ends.
+/// Removes the segment of a channel (full name, with its namespace), even if processes use it and messages
+/// are in it. Returns `false` if there is none. Its participants keep their mapping and find that the segment
+/// is superseded. They continue among themselves, and subscribers follow to a new segment once their
+/// publisher has left. Processes that open the channel later do not find the old segment.
 ///
-/// Works on damaged segments too. Waits at most five seconds for others that join or leave.
+/// **This is the only call that destroys accepted work**: the jobs of a queue that no process has open are
+/// lost, and the jobs of a queue in use are lost with its ends. [`remove_stale`](crate::remove_stale) removes
+/// unused segments and spares queues with work; [`SegmentInfo::queued_work`] returns the number of jobs in a
+/// segment.
+///
+/// If there is no such segment, it removes the channel of the Python library with that name, with the feature
+/// `python`: all its files, and the lock file of a queue. This loop therefore removes everything that is
+/// listed, with the jobs in it:
+///
+/// ```no_run
+/// for segment in shmcomm::list_segments()? {
+///     shmcomm::force_unlink(&segment.channel)?;
+/// }
+/// # Ok::<(), shmcomm::Error>(())
+/// ```
+///
+/// Works on damaged segments too. Waits at most five seconds for participants that join or leave.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidName`]; [`ErrorKind::Permission`] if the file is another user's;
-/// [`ErrorKind::NotASegment`] if there is no regular file under the name.
+/// [`ErrorKind::NotASegment`] if there is no regular file under the name; [`ErrorKind::Os`] if another
+/// process replaces the segment again and again.
 pub fn force_unlink(channel: &str) -> Result<bool, Error> {
-    force_unlink_at(&Place::new(channel)?)
+    let removed = ChannelPath::new(channel).and_then(|place| force_unlink_at(&place));
+    // A name that is invalid for a native channel may be the name of a channel with Python.
+    #[cfg(feature = "python")]
+    if !matches!(&removed, Ok(true)) && super::version1::remove_named(channel)? {
+        return Ok(true);
+    }
+    removed
 }
 
-pub(super) fn force_unlink_at(place: &Place) -> Result<bool, Error> {
-    loop {
+/// Attempts of [`force_unlink`], each of which fails if another process replaces the segment meanwhile.
+const TURNS: u32 = 100;
+
+pub(super) fn force_unlink_at(place: &ChannelPath) -> Result<bool, Error> {
+    for _ in 0..TURNS {
         let stat = match os::stat_path(place.path()) {
             Ok(stat) => stat,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(system(place, "examine", error)),
         };
-        // Permissions are no obstacle to removing a file of one's own.
-        inspect::check_owner(place, &Stat { mode: 0, ..stat })?;
+        // The owner of a file can remove it whatever its mode.
+        inspect::check_own(place, &stat)?;
         let removed = match os::open(place.path()) {
-            Ok(file) => remove_open(place, &file)?,
+            Ok(mut file) => remove_open(place, &mut file)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
-            // Its mode forbids opening it, so nobody uses it either.
+            // Its mode forbids opening it, so no process uses it either.
             Err(_) => Some(remove(place)?),
         };
         match removed {
@@ -205,24 +247,37 @@ pub(super) fn force_unlink_at(place: &Place) -> Result<bool, Error> {
                 return Ok(true);
             }
             Some(false) => return Ok(false),
-            // Replaced while we waited: each turn means that somebody else has got on.
+            // The segment was replaced while this call waited.
             None => {}
         }
     }
+    Err(place.error(
+        ErrorKind::Os,
+        format!(
+            "another process replaced {} {TURNS} times while it was to be removed; end that process",
+            place.path().display()
+        ),
+    ))
 }
 
-/// Nothing if the name stands for another file by now.
-fn remove_open(place: &Place, file: &File) -> Result<Option<bool>, Error> {
-    // By force also means: without the lock, if that is not to be had.
-    let _registration = Registration::wait(place, file).ok();
+/// Removes the segment of an open file. Returns `None` if the name refers to another file by now.
+fn remove_open(place: &ChannelPath, file: &mut File) -> Result<Option<bool>, Error> {
+    // Removal by force works without the lock, if another process keeps it.
     let stat = os::stat(file).map_err(|error| system(place, "examine", error))?;
+    // A segment whose file was removed is marked too, so that its participants do not restore the name.
+    let behind = Forward::read(file, &stat).and_then(|forward| forward.open());
+    let (mut behind, stat) = behind.map_or((None, stat), |(file, stat)| (Some(file), stat));
+    let turn = Turn::sole(behind.as_mut().unwrap_or(file));
+    let file = turn.file();
+    let _registration = turn.register(place).ok();
     if !inspect::names(place.path(), &stat) {
         return Ok(None);
     }
     if is_ours(file, &stat) { create::take_name(place, file, &stat) } else { remove(place) }.map(Some)
 }
 
-/// Whether it starts like a segment of this version, so that its control words are where we think.
+/// Returns `true` if the file starts like a segment of this version, so that its control words are in the
+/// known place.
 fn is_ours(file: &File, stat: &Stat) -> bool {
     let mut start = [0; 16];
     let (magic, version) = (layout::MAGIC.to_ne_bytes(), layout::VERSION.to_ne_bytes());
@@ -232,7 +287,7 @@ fn is_ours(file: &File, stat: &Stat) -> bool {
         && start[8..] == version
 }
 
-fn remove(place: &Place) -> Result<bool, Error> {
+fn remove(place: &ChannelPath) -> Result<bool, Error> {
     match os::unlink(place.path()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -1,8 +1,8 @@
 //! Segments: the operating system's objects that hold a channel's region.
 //!
-//! Owns their life: making, finding, adopting, replacing and removing them, who takes part, and what
-//! a name stands for. Calls `os` and `layout`. Never looks into a slot: what has to be done there
-//! when a participant dies, the pattern gives as a [`Keeper`].
+//! Owns their life cycle (creating, finding, taking over, replacing and removing them), their participants, and
+//! the resolution of names. Calls `os` and `layout`. Never accesses a slot: the pattern provides the recovery
+//! of a dead participant's slots as a [`PatternOps`].
 //!
 //! ```text
 //!    made: complete, seat 0 locked, without a name
@@ -11,7 +11,7 @@
 //!    ┌─────────────────────────────────────────┐   all participants die   ┌───────┐
 //!    │ live: a name, and participants          │ ───────────────────────► │ stale │
 //!    │                                         │ ◄─────────────────────── │       │
-//!    └─────────────────────────────────────────┘   adopted: same layout   └───────┘
+//!    └─────────────────────────────────────────┘ taken over: same layout  └───────┘
 //!         │ the last one leaves: unlinked                │ replaced: other layout
 //!         │ replaced, or removed by force: marked, then  │ removed by force
 //!         ▼                                              ▼
@@ -20,80 +20,115 @@
 //!
 //! # Rules
 //!
-//! 1. A name never stands for an incomplete segment: a file gets its name when it is whole. A maker
-//!    that dies before leaves nothing, as a file without a name goes with its last user.
-//! 2. Byte `i` of the file, locked, is the life of the participant on seat `i`. The lock belongs to an
-//!    open file of which only the participant's mapping is left, so the kernel drops it exactly when
-//!    the mapping goes: by leaving, by exit, by kill, by exec. No pid is ever trusted.
-//! 3. What a name stands for changes only under the registration lock of the segment that has it, after
-//!    a look that it still has. Seats are taken under the same lock, after the same look. So nobody
-//!    joins a segment that has lost its name.
+//! 1. A name never refers to an incomplete segment: a file gets its name when it is complete. A creator that
+//!    dies before leaves nothing, because the kernel frees a file without a name with its last user.
+//! 2. A participant on seat `i` lives while byte `i` of the file is locked. The lock belongs to an open file
+//!    that the participant's mapping owns. The participant releases it when it leaves, and the kernel
+//!    releases it when the process ends: by exit, by kill, by exec. No pid is ever trusted.
+//! 3. The target of a name changes only under the registration lock of the segment that has the name, after a
+//!    check that it still has it. Seats are taken under the same lock, after the same check. Therefore no
+//!    participant joins a segment that has lost its name. A name also refers to a segment to which the
+//!    forwarding file of this name leads: see [`forward`].
 //! 4. The first seats of a publish/subscribe segment are the publishers': seat 0 alone, unless the segment
 //!    admits several. There are as many publishers as there are locks.
-//! 5. Whoever takes a seat sweeps it first, before its entry is written.
-//! 6. Nothing is written into a file that has not passed every check, but the mark of rule 7; and
-//!    nothing is ever done to a file that is not this user's segment.
-//! 7. A segment that others may be attached to is marked as superseded before its name goes. Whoever
-//!    finds a marked one under a name finishes that.
+//! 5. A participant that takes a seat recovers it first, before it writes its entry.
+//! 6. A file that has not passed every check is never written to, except with the mark of rule 7. A file that
+//!    is not this user's segment is never changed.
+//! 7. A segment that other processes may be attached to is marked as superseded before its name is removed. A
+//!    process that finds a marked segment under a name removes the name.
 //!
-//! A process that ends without dropping its ends, by `exit` or `abort`, counts as killed: its seats
-//! are free at once, and cleaned up by the others.
+//! A process that ends without dropping its ends, by `exit` or `abort`, counts as killed. Its seats are free
+//! at once, and the other participants recover them.
 //!
 //! # Fork
 //!
-//! A child does not inherit mappings of segments, and its ends say so. If another thread forks in the
-//! microseconds between the opening of a file and its closing, the child has a copy of the open file,
-//! and with it the lock of the seat, until it execs or exits: for a moment where it starts a program,
-//! for as long as it lives where it goes on by itself. The entry tells such a lock from a participant,
-//! as long as the participant left; a killed one looks alive until the child has gone.
+//! A child does not inherit mappings of segments, and its inherited ends return errors. A copy of an open
+//! file has the lock of the seat too, so a child of `fork` closes its copies before it runs any other code.
+//! No thread forks while another one opens a file. A child that is made without the handlers of `fork` has
+//! its copies until it execs or exits: `posix_spawn`, `vfork`, and the system call alone make such children.
+//! Because of such children a participant that leaves releases its lock explicitly. Only a killed participant
+//! appears alive meanwhile.
 //!
 //! # Caveats
 //!
-//! An end whose file was closed by other code of its process (one that closes all descriptors, say) keeps its
-//! seat, sends and receives, and takes nobody for dead; see [`probe`].
+//! Other code of the process may close the file of an end, as in programs that close all descriptors. The end
+//! then still sends and receives, and takes no participant for dead; see [`liveness`]. On tmpfs it also keeps
+//! its seat, because the mapping keeps the open file. Overlayfs maps another file than the opened one. There
+//! the end loses its lock, and the other participants take it for dead.
 //!
-//! A file with a name can be cut short by other programs of the user. Whoever touches what is missing
-//! is killed by SIGBUS. shmcomm itself never changes the length of a file that has a name.
+//! Taking a seat fails on a file system that does not show a lock to a second open file.
+//!
+//! Programs remove the files of live segments: `rm`, or systemd at a logout (`RemoveIPC`). The participants
+//! notice it within about 50 ms and restore the name with a forwarding file, so that the channel keeps its
+//! one segment. If a process creates a segment of the same name in between, the channel is divided; the
+//! participants then report it.
+//!
+//! Other programs of the user can truncate a file with a name. An access to the missing part kills the
+//! process with SIGBUS. shmcomm itself never changes the length of a file that has a name.
 
 mod attachment;
+pub(crate) mod backlog;
+mod cleanup;
+mod counters;
 mod create;
-mod hold;
+mod forward;
+mod info;
 mod inspect;
 mod list;
+mod liveness;
+mod mapping;
 mod name;
 mod open;
+mod open_error;
 mod participant;
-mod probe;
+mod refusal;
+mod registration;
+mod removal;
+mod retry;
 mod seats;
+pub(crate) mod settings;
 mod spec;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "python")]
 mod version1;
+mod view;
 
 #[cfg(test)]
 pub(crate) use attachment::Arrival;
-pub(crate) use attachment::Attachment;
-pub(crate) use hold::Witness;
-pub use list::{SegmentInfo, force_unlink, list_segments};
-pub(crate) use name::Place;
+pub(crate) use attachment::{Attachment, Seat};
+pub use backlog::Backlog;
+pub use cleanup::{remove_stale, remove_stale_segment};
+pub use counters::{CounterValues, Counters};
+pub use info::SegmentInfo;
+pub use list::{find_segment, force_unlink, list_segments, list_segments_in};
+pub(crate) use mapping::{NameCheck, ObserverMapping};
+pub(crate) use name::ChannelPath;
 #[cfg(fuzzing)]
 pub(crate) use name::{decode, encode};
-pub(crate) use open::{join, publish, subscribe};
+pub(crate) use open::{follow, join, publish, subscribe};
 pub use participant::Participant;
+#[cfg(feature = "python")]
+pub(crate) use refusal::explain;
+pub use removal::{Cleanup, SpareReason, Spared};
 pub(crate) use seats::{Entry, Sent};
-pub(crate) use spec::Spec;
+pub(crate) use spec::{Accepted, Requested, Resolve, Spec};
+#[cfg(feature = "python")]
+pub(crate) use version1::{lock_file, remove_named};
+#[cfg(feature = "python")]
+pub(crate) use view::ReadMap;
+pub(crate) use view::{Publishing, View};
 
+use crate::error::Error;
 use crate::layout::{Geometry, Region};
-use crate::{Error, ErrorKind, os};
 use std::io;
 
-/// What a participant does in a channel.
+/// Role of a participant in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Role {
-    /// Sends in publish/subscribe; there is one at a time, unless the channel declares more.
+    /// Sends in publish/subscribe; one at a time, unless the channel declares more.
     Publisher = 1,
     /// Receives in publish/subscribe.
     Subscriber = 2,
@@ -120,7 +155,7 @@ impl Role {
         })
     }
 
-    /// In lower case, as in messages: `publisher`.
+    /// Returns the name in lower case, as in messages: `publisher`.
     pub const fn name(self) -> &'static str {
         match self {
             Role::Publisher => "publisher",
@@ -132,49 +167,30 @@ impl Role {
         }
     }
 
-    /// The events it may sleep in: `ITEMS`, `ROOM`, `REPLIES`.
+    /// Returns `true` for each event that the role may sleep in: `ITEMS`, `ROOM`, `REPLIES`.
     const fn sleeps_in(self) -> [bool; 3] {
         match self {
             Role::Subscriber | Role::Puller | Role::Replier => [true, false, false],
-            // A publisher only where it waits for its subscribers.
+            // A publisher sleeps only if it waits for its subscribers.
             Role::Publisher | Role::Pusher => [false, true, false],
             Role::Requester => [false, true, true],
         }
     }
 }
 
-/// What the pattern knows about its ring and `segment` does not.
+/// Functions of the pattern that access the ring for `segment`.
 #[derive(Clone, Copy)]
-pub(crate) struct Keeper {
-    /// Makes good what the participant of that seat left in the ring; it is dead or leaving, and the
-    /// caller holds its seat. May be called for a seat that nobody has had.
-    pub(crate) sweep: fn(&Region, &Geometry, u32),
-    /// Whether nothing would be lost with the segment: a queue says no while there are messages in it.
-    /// Asked under the registration lock.
-    pub(crate) spent: fn(&Region, &Geometry) -> bool,
+pub(crate) struct PatternOps {
+    /// Recovers the slots of the participant of that seat. It is dead or leaving, and the caller holds its
+    /// seat. May be called for a seat that no participant has had.
+    pub(crate) recover: fn(&Region, &Geometry, u32),
+    /// Returns `true` if no accepted message would be lost with the segment. A queue with messages returns
+    /// `false`. The caller holds the registration lock.
+    pub(crate) drained: fn(&Region, &Geometry) -> bool,
 }
 
-/// Puts a refusal of the operating system into words.
-fn system(place: &Place, verb: &str, error: io::Error) -> Error {
-    let path = place.path().display();
-    let (kind, cure) = match error.kind() {
-        io::ErrorKind::Unsupported => (ErrorKind::Unsupported, String::new()),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => (
-            ErrorKind::Permission,
-            format!("; this process runs as user {}, and both ends of a channel run as one user", os::user()),
-        ),
-        io::ErrorKind::OutOfMemory => {
-            (ErrorKind::Os, "; the process may map no more memory (`ulimit -v`, `vm.max_map_count`)".into())
-        }
-        _ if os::too_many_files(&error) => (
-            ErrorKind::Os,
-            format!(
-                "; this process may have {} files open, and an end of a channel takes one, \
-                 two while it is opened: raise `ulimit -n`",
-                os::open_files_limit().map_or("only so many".to_owned(), |limit| limit.to_string())
-            ),
-        ),
-        _ => (ErrorKind::Os, String::new()),
-    };
-    place.error(kind, format!("cannot {verb} {path}: {error}{cure}")).with_source(error)
+/// Converts an error of the operating system into an error with its cause and cure.
+fn system(place: &ChannelPath, verb: &str, error: io::Error) -> Error {
+    let (kind, cure) = refusal::explain(place.dir(), place.path(), verb, &error);
+    place.error(kind, format!("cannot {verb} {}: {error}{cure}", place.path().display())).with_source(error)
 }

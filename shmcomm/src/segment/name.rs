@@ -1,48 +1,52 @@
-//! Names: what a channel may be called, and the file that stands for it.
+//! Names: the valid names of channels, and the file of each name.
 //!
 //! Owns the mapping between the name of a channel (`sim1/robot/imu`) and one path component
-//! (`shmcomm2_sim1%2Frobot%2Fimu`), and [`Place`], a name together with the directory.
+//! (`shmcomm2_sim1%2Frobot%2Fimu`), and [`ChannelPath`], a name together with the directory.
 //! Never touches a file.
 //!
-//! The prefix ends in `_` where the Python library writes `shmcomm_pub_…`, `shmcomm_req_…`: neither
-//! can name a file of the other. No encoded name holds a `~`, so the temporary names of
-//! [`Place::temporary`] stand for no channel.
+//! On Windows a file system takes `imu` and `IMU` for one name, and drops a dot at the end. There
+//! a capital letter and such a dot have codes too: `Robot/imu.` has the file `shmcomm2_%52obot%2Fimu%2E`.
+//!
+//! The prefix ends in `_`, while the Python library writes `shmcomm_pub_…`, `shmcomm_req_…`: neither can name
+//! a file of the other. No encoded name contains a `~`, so the temporary names of [`ChannelPath::temporary`]
+//! belong to no channel.
 
+use crate::error::{Error, ErrorKind};
 use crate::os;
-use crate::{Error, ErrorKind};
+use crate::plural::count;
 use std::path::{Path, PathBuf};
 
-/// What the files of channels start with.
+/// Prefix of the files of channels.
 pub(crate) const PREFIX: &str = "shmcomm2_";
-/// What the files of segments start with that are on their way to replace another one.
-pub(crate) const TEMPORARY: &str = "shmcomm2~";
+/// Prefix of the files of segments that are about to replace another one.
+pub(crate) use crate::os::TEMPORARY;
 /// Environment variable with the directory of all segments.
 pub(crate) const DIR_VARIABLE: &str = "SHMCOMM_DIR";
-/// Most bytes of a channel's name, namespace included.
+/// Largest length of a channel name in bytes, with its namespace.
 const MAX_NAME: usize = 200;
-/// Most bytes of a file's name, on every Linux file system.
+/// Largest length of a file name in bytes, on the file systems of all platforms.
 const MAX_FILE_NAME: usize = 255;
 
-/// Where the segment of a channel is, or would be.
+/// Location of a channel's segment, which may not exist.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct ChannelPath {
     name: String,
     dir: PathBuf,
     path: PathBuf,
 }
 
-impl Place {
-    /// Of a channel's full name, in the directory of all segments.
+impl ChannelPath {
+    /// Returns the place of a channel with this full name, in the directory of all segments.
     pub(crate) fn new(name: &str) -> Result<Self, Error> {
         Self::within(&dir()?, name)
     }
 
     pub(crate) fn within(dir: &Path, name: &str) -> Result<Self, Error> {
         let file = encode(name)?;
-        Ok(Place { name: name.to_owned(), path: dir.join(file), dir: dir.to_owned() })
+        Ok(ChannelPath { name: name.to_owned(), path: dir.join(file), dir: dir.to_owned() })
     }
 
-    /// The channel's full name.
+    /// Returns the channel's full name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -55,7 +59,7 @@ impl Place {
         &self.path
     }
 
-    /// A name that nobody else uses, for a segment that is about to replace this one.
+    /// Returns a unique name for a segment that is about to replace this one.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.dir.join(format!("{TEMPORARY}{}-{}", os::pid(), os::monotonic()))
     }
@@ -65,10 +69,14 @@ impl Place {
     }
 }
 
-/// The directory of all segments: `SHMCOMM_DIR` if set, else that of the system.
+/// Returns the directory of all segments: `SHMCOMM_DIR` if set, else the default of the system.
 pub(crate) fn dir() -> Result<PathBuf, Error> {
     match std::env::var_os(DIR_VARIABLE).filter(|dir| !dir.is_empty()) {
-        None => Ok(PathBuf::from(os::DEFAULT_DIR)),
+        None => os::default_dir().map_err(|error| {
+            let why =
+                format!("cannot tell the directory of all segments: {error}; name it in {DIR_VARIABLE}");
+            Error::new(ErrorKind::Unsupported, "*", why).with_source(error)
+        }),
         Some(dir) if Path::new(&dir).is_absolute() => Ok(PathBuf::from(dir)),
         Some(dir) => Err(Error::new(
             ErrorKind::InvalidName,
@@ -84,15 +92,20 @@ pub(crate) fn dir() -> Result<PathBuf, Error> {
 const CURE: &str = "it takes 1 to 200 bytes: parts of letters, digits, `_`, `-` and `.`, joined by `/`, \
                     such as `sim1/robot/imu`";
 
-/// The file name of a channel. No two channels have the same one.
+/// Returns the file name of a channel. No two channels have the same file name.
 pub(crate) fn encode(name: &str) -> Result<String, Error> {
+    encode_for(name, os::FOLDS_NAMES)
+}
+
+/// Encodes a name like [`encode`], for a file system that folds names or not.
+fn encode_for(name: &str, folds: bool) -> Result<String, Error> {
     let invalid =
         |why: String| Err(Error::new(ErrorKind::InvalidName, name.to_owned(), format!("{why}; {CURE}")));
     if name.is_empty() {
         return invalid("the name is empty".into());
     }
     if name.len() > MAX_NAME {
-        return invalid(format!("the name has {} bytes", name.len()));
+        return invalid(format!("the name has {}", count(name.len(), "byte")));
     }
     if let Some(odd) = name.chars().find(|&c| !plain(c) && c != '/') {
         return invalid(format!("the name contains {odd:?}"));
@@ -103,22 +116,41 @@ pub(crate) fn encode(name: &str) -> Result<String, Error> {
             part => format!("`{part}` is no part of a name"),
         });
     }
-    let file = format!("{PREFIX}{}", name.replace('/', "%2F"));
+    let (mut file, mut codes) = (PREFIX.to_owned(), 0);
+    for (at, c) in name.char_indices() {
+        let folded = c.is_ascii_uppercase() || (c == '.' && at + 1 == name.len());
+        if c == '/' || (folds && folded) {
+            file.push_str(&format!("%{:02X}", u32::from(c)));
+            codes += 1;
+        } else {
+            file.push(c);
+        }
+    }
     if file.len() > MAX_FILE_NAME {
-        let slashes = name.matches('/').count();
+        let those = if folds { "`/` and capital letters" } else { "`/`" };
         return invalid(format!(
-            "the name makes a file name of {} bytes, and {MAX_FILE_NAME} are possible: \
-             each of its {slashes} `/` takes three",
-            file.len()
+            "the name makes a file name of {}, and {MAX_FILE_NAME} are possible: \
+             each of its {codes} {those} takes three",
+            count(file.len(), "byte")
         ));
     }
     Ok(file)
 }
 
-/// The channel whose file has this name; nothing if it is the name of no channel.
+/// Returns the channel whose file has this name, or `None` if it is not the name of a channel.
 pub(crate) fn decode(file: &str) -> Option<String> {
-    let name = file.strip_prefix(PREFIX)?.replace("%2F", "/");
-    (encode(&name).ok()? == file).then_some(name)
+    decode_for(file, os::FOLDS_NAMES)
+}
+
+fn decode_for(file: &str, folds: bool) -> Option<String> {
+    let mut parts = file.strip_prefix(PREFIX)?.split('%');
+    let mut name = parts.next()?.to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        name.push(u8::from_str_radix(code, 16).ok()?.into());
+        name.push_str(rest);
+    }
+    (encode_for(&name, folds).ok()? == file).then_some(name)
 }
 
 fn plain(c: char) -> bool {
@@ -151,6 +183,25 @@ mod tests {
         ] {
             assert_eq!(decode(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn names_differ_on_file_systems_that_fold_them() {
+        let names = ["imu", "IMU", "Imu", "imu.", "imu..", "...", "Robot/Imu.", "a.b"];
+        let mut files = Vec::new();
+        for name in names {
+            let file = encode_for(name, true).unwrap();
+            assert_eq!(decode_for(&file, true).as_deref(), Some(name));
+            files.push(file.to_lowercase().trim_end_matches('.').to_owned());
+        }
+        files.sort();
+        files.dedup();
+        assert_eq!(files.len(), names.len(), "{files:?}");
+        assert_eq!(encode_for("Robot/imu.", true).unwrap(), "shmcomm2_%52obot%2Fimu%2E");
+        assert_eq!(decode_for("shmcomm2_IMU", true), None);
+        assert_eq!(decode_for("shmcomm2_%49%4D%55", false), None);
+        let error = encode_for(&"X".repeat(100), true).unwrap_err().to_string();
+        assert!(error.contains("each of its 100 `/` and capital letters takes three"), "{error}");
     }
 
     #[test]

@@ -1,65 +1,81 @@
-//! [`Participant`]: who takes part in a channel, as plain values to show.
+//! [`Participant`]: a participant of a channel, as plain values to show.
 //!
-//! Owns the public form of a seat's [`Entry`]. Never decides anything.
+//! Owns the public form of a seat's [`Entry`]. Never makes a decision.
 
 use super::{Entry, Role, seats};
 use crate::layout::{Discipline, Geometry, Region};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A participant of a channel. All but `alive` is what it says of itself.
+/// A participant of a channel. Every field except `alive` is a statement of the participant itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Participant {
-    /// Its place in the segment's table.
+    /// Index in the segment's table of seats.
     pub seat: u32,
-    /// What it does.
+    /// Role in the channel.
     pub role: Role,
-    /// Its process, as numbered in its own pid namespace.
+    /// Process id in the process's own pid namespace.
     pub pid: u32,
-    /// The short name of its process.
+    /// Short name of the process, with control characters escaped. The process can choose any name.
     pub process: String,
-    /// When it came.
+    /// Time at which it joined.
     pub joined: SystemTime,
-    /// Whether it lives, by the kernel's word. The dead are listed until somebody cleans up after them.
+    /// `true` if it lives, according to the kernel. Dead participants are listed until another participant
+    /// recovers them.
     pub alive: bool,
-    /// Messages received, or sent by one that sends.
+    /// Messages that it has sent (publisher, pusher, requester) or received (subscriber, puller, replier)
+    /// since it joined. Refused messages do not count. A subscriber counts the messages of all segments that
+    /// it followed.
     pub messages: u64,
-    /// Bytes of these messages.
+    /// Payload bytes of these messages.
     pub bytes: u64,
-    /// Subscribers: positions published that it has not come to yet.
+    /// Subscribers: published positions that it has not reached.
     pub lag: Option<u64>,
-    /// Subscribers: messages overwritten before it came to them.
+    /// Subscribers: messages overwritten before it reached them.
     pub lost: u64,
-    /// Subscribers: messages passed over on purpose, by `latest`.
+    /// Subscribers: messages skipped on purpose, by `latest`.
     pub skipped: u64,
-    /// Messages refused because their bytes were no valid value.
+    /// Messages refused because their bytes were not valid.
     pub invalid: u64,
-    /// Subscribers of a channel whose publisher waits: how often it went on without this one, because
-    /// this one had not received anything for as long as its patience says.
+    /// Subscribers of a channel with `overflow: Wait`: number of evictions, because it made no progress for
+    /// its stall timeout.
     pub cut: u64,
-    /// Pullers and repliers: messages received that somebody else had before and did not finish.
+    /// Pullers and repliers: messages received that another receiver had before and did not finish.
     pub redelivered: u64,
 }
 
 impl Participant {
     pub(super) fn new(region: &Region, geometry: &Geometry, entry: Entry, alive: bool) -> Self {
-        let head = seats::sent(region, geometry).head;
+        let sent = seats::sent(region, geometry);
         let lags = entry.role == Role::Subscriber && geometry.discipline != Discipline::Queue;
+        let sole = entry.role == Role::Publisher
+            && matches!(geometry.discipline, Discipline::Copied | Discipline::Pinned);
+        // Saturating: other processes write these words, and may write any value.
+        let (messages, bytes) = if sole {
+            (sent.messages.saturating_sub(entry.messages), sent.bytes.saturating_sub(entry.bytes))
+        } else {
+            (entry.messages, entry.bytes)
+        };
         Participant {
             seat: entry.seat,
             role: entry.role,
             pid: entry.pid,
             process: entry.name,
-            joined: super::list::time(entry.joined),
+            joined: time(entry.joined),
             alive,
-            messages: entry.messages,
-            bytes: entry.bytes,
-            lag: lags.then(|| head.saturating_sub(entry.position)),
+            messages,
+            bytes,
+            lag: lags.then(|| sent.head.saturating_sub(entry.position)),
             lost: entry.lost,
             skipped: entry.skipped,
             invalid: entry.invalid,
-            cut: entry.cut,
+            cut: entry.evictions,
             redelivered: entry.redelivered,
         }
     }
+}
+
+/// Converts nanoseconds since 1970, as in a segment.
+pub(super) fn time(nanoseconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(nanoseconds.max(0) as u64)
 }

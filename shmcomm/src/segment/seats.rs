@@ -1,110 +1,41 @@
-//! Seats: who takes part, as written in the segment and as locked in its file.
+//! Seats: the participants, as written in the segment and as locked in its file.
 //!
-//! Owns the participants' entries, the locks of bytes that stand for their lives, and the events'
-//! MODE words that follow from both. Calls `os` for the locks. Decides nothing about names.
+//! Owns the participants' entries, the queries of their locks, and the events' MODE words that follow from
+//! both. Calls `os` to query locks; `registration` takes them. Decides nothing about names.
 //!
-//! Byte `i` of the file is locked by the participant on seat `i` for as long as its mapping lives.
-//! The entry says who that is, to show it; only the lock says whether it lives. Entries and MODE
-//! words change under the registration lock, which is byte [`REGISTRATION`].
+//! The participant on seat `i` locks byte `i` of the file while its mapping lives. The entry describes that
+//! participant, for display; only the lock shows that it lives. Entries and MODE words change under the
+//! registration lock: see [`registration`](super::registration).
 
-use super::{Place, Role};
+use super::Role;
+use crate::escape::escape;
 use crate::fault::fault_point;
 use crate::layout::{Discipline, Geometry, MAX_SEATS, Region, control, event, seat};
-use crate::os;
+use crate::os::{self, File};
 use crate::sync::Ordering;
-use crate::{Error, ErrorKind};
-use std::fs::File;
-use std::time::{Duration, Instant};
 
-/// The byte that is locked while somebody joins, leaves, sweeps, or changes what the name stands
-/// for. It may lie beyond the end of the file.
-const REGISTRATION: u64 = 1 << 16;
-const _: () = assert!(MAX_SEATS as u64 <= REGISTRATION);
-
-/// How long to wait for the registration lock. Its holders run a few hundred instructions, so only
-/// a stopped process takes this long; a dead one has lost the lock.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The registration lock of a segment. The kernel drops it if the process dies.
-pub(super) struct Registration<'a> {
-    file: &'a File,
-}
-
-impl<'a> Registration<'a> {
-    /// Takes the lock on the open file description of `file`, waiting at most [`PATIENCE`].
-    pub(super) fn wait(place: &Place, file: &'a File) -> Result<Self, Error> {
-        Self::wait_for(place, file, PATIENCE)
-    }
-
-    pub(super) fn wait_for(place: &Place, file: &'a File, patience: Duration) -> Result<Self, Error> {
-        let start = Instant::now();
-        let mut pause = Duration::from_micros(20);
-        loop {
-            match Self::try_now(file) {
-                Ok(Some(lock)) => return Ok(lock),
-                Ok(None) if start.elapsed() < patience => {
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(Duration::from_millis(5));
-                }
-                Ok(None) => {
-                    return Err(place.error(
-                        ErrorKind::Os,
-                        format!(
-                            "some process has kept the registration lock of {} for {patience:?}; \
-                             one that is stopped (by a debugger or SIGSTOP) while it joins does that: \
-                             let it go on, or end it",
-                            place.path().display()
-                        ),
-                    ));
-                }
-                Err(error) => return Err(super::system(place, "lock", error)),
-            }
-        }
-    }
-
-    pub(super) fn try_now(file: &'a File) -> std::io::Result<Option<Self>> {
-        Ok(os::try_lock(file, REGISTRATION, 1)?.then_some(Registration { file }))
-    }
-}
-
-impl Drop for Registration<'_> {
-    fn drop(&mut self) {
-        // Nothing to be done if it fails: the kernel drops the lock with the file.
-        let _ = os::unlock(self.file, REGISTRATION, 1);
-    }
-}
-
-/// Takes seat `index` for the open file description of `file`; false if somebody has it.
-pub(super) fn take(file: &File, index: u32) -> std::io::Result<bool> {
-    os::try_lock(file, index.into(), 1)
-}
-
-pub(super) fn give_back(file: &File, index: u32) -> std::io::Result<()> {
-    os::unlock(file, index.into(), 1)
-}
-
-/// Whether the participant on seat `index` lives. An unanswered question counts as yes: taking a
-/// live one for dead would be worse.
+/// Returns `true` if the participant on seat `index` lives. Returns `true` also if the query fails: taking a
+/// live participant for dead would be worse.
 pub(super) fn alive(file: &File, index: u32) -> bool {
     os::is_locked(file, index.into(), 1).unwrap_or(true)
 }
 
-/// Whether any other open file has a seat of this file, whatever its header says of their number.
+/// Returns `true` if any other open file has a seat of this file, whatever number of seats its header gives.
 pub(super) fn any_alive(file: &File) -> std::io::Result<bool> {
     os::is_locked(file, 0, MAX_SEATS.into())
 }
 
-/// Whether anybody takes part, under the registration lock: who does has an entry and its lock. An entry
-/// alone is one of the dead. A lock alone is that of one that has left, held for the moment by a child
-/// that copied the open file while it was mapped and has yet to exec.
-pub(super) fn any_seated(region: &Region, geometry: &Geometry, probe: &File) -> bool {
+/// Returns `true` if a participant has an entry and its lock. The caller holds the registration lock. An
+/// entry without a lock belongs to a dead participant. A lock without an entry belongs to a participant that
+/// has left. A child holds it that copied the open file while it was mapped and has yet to exec.
+pub(super) fn any_seated(region: &Region, geometry: &Geometry, liveness: &File) -> bool {
     (0..geometry.seats).any(|index| {
-        // Relaxed: written under the registration lock, which is held.
-        region.u32(geometry.seat(index) + seat::ROLE).load(Ordering::Relaxed) != 0 && alive(probe, index)
+        // Relaxed: stored under the registration lock, which is held.
+        region.u32(geometry.seat(index) + seat::ROLE).load(Ordering::Relaxed) != 0 && alive(liveness, index)
     })
 }
 
-/// What a participant has written about itself.
+/// Entry that a participant has written about itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) seat: u32,
@@ -112,8 +43,9 @@ pub(crate) struct Entry {
     pub(crate) pid: u32,
     /// Nanoseconds since the Unix epoch.
     pub(crate) joined: i64,
+    /// Control characters are escaped.
     pub(crate) name: String,
-    /// Position it reads next.
+    /// Position that it reads next.
     pub(crate) position: u64,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
@@ -121,15 +53,15 @@ pub(crate) struct Entry {
     pub(crate) skipped: u64,
     pub(crate) invalid: u64,
     pub(crate) redelivered: u64,
-    pub(crate) cut: u64,
+    pub(crate) evictions: u64,
 }
 
-/// The entry of seat `index`, if somebody has written one.
+/// Returns the entry of seat `index`, if a participant has written one.
 pub(super) fn read(region: &Region, geometry: &Geometry, index: u32) -> Option<Entry> {
     let at = geometry.seat(index);
     // [entry read] pairs with [entry written].
     let role = Role::from_u32(region.u32(at + seat::ROLE).load(Ordering::Acquire))?;
-    // Relaxed: counters and texts to look at, each word for itself.
+    // Relaxed: counters and texts for display, each word independent.
     let word = |offset| region.u64(at + offset).load(Ordering::Relaxed);
     let mut name = Vec::with_capacity(seat::NAME_LEN);
     for offset in (seat::NAME..seat::NAME + seat::NAME_LEN).step_by(8) {
@@ -139,10 +71,10 @@ pub(super) fn read(region: &Region, geometry: &Geometry, index: u32) -> Option<E
     Some(Entry {
         seat: index,
         role,
-        // Relaxed: as above.
+        // Relaxed: for display, each word independent.
         pid: region.u32(at + seat::PID).load(Ordering::Relaxed),
         joined: word(seat::JOINED) as i64,
-        name: String::from_utf8_lossy(&name[..end]).into_owned(),
+        name: escape(String::from_utf8_lossy(&name[..end])),
         position: word(seat::POSITION),
         messages: word(seat::MESSAGES),
         bytes: word(seat::BYTES),
@@ -150,11 +82,11 @@ pub(super) fn read(region: &Region, geometry: &Geometry, index: u32) -> Option<E
         skipped: word(seat::SKIPPED),
         invalid: word(seat::INVALID),
         redelivered: word(seat::REDELIVERED),
-        cut: word(seat::CUT),
+        evictions: word(seat::EVICTIONS),
     })
 }
 
-/// What a channel has sent since its segment was made.
+/// Counts of the messages that a channel has sent since its segment was created.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
     pub(crate) messages: u64,
@@ -163,15 +95,16 @@ pub(crate) struct Sent {
     pub(crate) head: u64,
 }
 
-/// In figures to show. Several publishers count for themselves, and the segment for those that have left.
+/// Returns the counts of sent messages, for display. Each of several publishers counts in its own entry, and
+/// the segment counts for publishers that have left.
 pub(super) fn sent(region: &Region, geometry: &Geometry) -> Sent {
-    // Relaxed, here and below: each word for itself.
+    // Relaxed, here and below: each word is independent.
     let word = |at| region.u64(at).load(Ordering::Relaxed);
     let (messages, bytes, head) = (word(control::MESSAGES), word(control::BYTES), word(control::HEAD));
     match geometry.discipline {
         Discipline::Queue => return Sent { messages, bytes, head },
         Discipline::Copied | Discipline::Pinned => {
-            // Saturating: others write these words, and may write anything.
+            // Saturating: other processes write these words, and may write any value.
             return Sent { messages: head.saturating_sub(word(control::HOLES)), bytes, head };
         }
         Discipline::SharedCopied | Discipline::SharedPinned => {}
@@ -191,7 +124,7 @@ pub(super) fn write(region: &Region, geometry: &Geometry, index: u32, role: Role
     let mut bytes = [0; seat::NAME_LEN];
     let name = shortened(&name, bytes.len()).as_bytes();
     bytes[..name.len()].copy_from_slice(name);
-    // Relaxed, here and below: published by the role.
+    // Relaxed, here and below: published by the store of the role.
     for (offset, chunk) in (seat::NAME..).step_by(8).zip(bytes.chunks_exact(8)) {
         let word = u64::from_ne_bytes(chunk.try_into().expect("eight bytes"));
         region.u64(at + offset).store(word, Ordering::Relaxed);
@@ -203,36 +136,36 @@ pub(super) fn write(region: &Region, geometry: &Geometry, index: u32, role: Role
     region.u32(at + seat::ROLE).store(role as u32, Ordering::Release);
 }
 
-/// Empties an entry.
+/// Clears an entry.
 pub(super) fn clear(region: &Region, geometry: &Geometry, index: u32) {
     let at = geometry.seat(index);
     for offset in (0..seat::SIZE).step_by(8) {
-        // Release, for the word with the role: [entry written] pairs with [entry read], so whoever
-        // finds the seat left finds all that was done from it. Readers of an entry that is being
-        // emptied see some of it, as they do while its counters move.
+        // Release, for the word with the role: [entry written] pairs with [entry read], so a process that
+        // finds the seat left sees everything that was done from it. Readers of an entry that is being
+        // cleared see a part of it, as they do while its counters change.
         region.u64(at + offset).store(0, Ordering::Release);
         fault_point!("seat.clearing");
     }
 }
 
-/// Sets the MODE word of each event to whether a live participant may sleep in it. Under the
-/// registration lock; `probe` is a file without locks on seats, `myself` a seat to count as live,
-/// or as gone.
-pub(super) fn update_modes(region: &Region, geometry: &Geometry, probe: &File, myself: (u32, bool)) {
+/// Sets the MODE word of each event: not 0 if a live participant may sleep in it, else 0. The caller holds
+/// the registration lock. `probe` is a file without locks on seats, and `myself` a seat that counts as live
+/// or as left.
+pub(super) fn update_modes(region: &Region, geometry: &Geometry, liveness: &File, myself: (u32, bool)) {
     let mut sleepers = [false; 3];
     for index in 0..geometry.seats {
         let at = geometry.seat(index);
-        // Relaxed: written under the registration lock, which is held.
+        // Relaxed: stored under the registration lock, which is held.
         let Some(role) = Role::from_u32(region.u32(at + seat::ROLE).load(Ordering::Relaxed)) else {
             continue;
         };
-        // Relaxed: as above.
+        // Relaxed: stored under the registration lock, which is held.
         if region.u32(at + seat::MAY_SLEEP).load(Ordering::Relaxed) == 0 {
             continue;
         }
         let wanted = role.sleeps_in();
         let news = sleepers.iter().zip(wanted).any(|(known, wanted)| wanted && !known);
-        let live = || if index == myself.0 { myself.1 } else { alive(probe, index) };
+        let live = || if index == myself.0 { myself.1 } else { alive(liveness, index) };
         if news && live() {
             for (known, wanted) in sleepers.iter_mut().zip(wanted) {
                 *known |= wanted;
@@ -241,8 +174,8 @@ pub(super) fn update_modes(region: &Region, geometry: &Geometry, probe: &File, m
     }
     for (base, sleeper) in EVENTS.into_iter().zip(sleepers) {
         let mode = region.u32(base + event::MODE);
-        // Relaxed: what a waker does before it has seen the word is covered by the sleepers' bounded
-        // sleeps; see `wait`. A word that is set stays as it is: `wait` may have marked it as seen.
+        // Relaxed: the sleepers' bounded sleeps cover a waker that has not seen the word yet; see `wait`. A
+        // word that is set stays unchanged: `wait` may have marked it as seen.
         if !sleeper {
             mode.store(0, Ordering::Relaxed);
         } else if mode.load(Ordering::Relaxed) == 0 {
@@ -255,11 +188,11 @@ pub(super) fn update_modes(region: &Region, geometry: &Geometry, probe: &File, m
 /// The events in the order of [`Role::sleeps_in`].
 const EVENTS: [usize; 3] = [control::ITEMS, control::ROOM, control::REPLIES];
 
-/// Wakes everybody who sleeps in the segment, so that they look at its state.
+/// Wakes every sleeper in the segment, so that it checks the state.
 pub(super) fn wake_all(region: &Region, geometry: Option<&Geometry>) {
     let wake = |at| {
         let word = region.u32(at);
-        // The state was changed by a system call before this; [woken] pairs with `wait`'s load.
+        // A system call changed the state before this; [woken] pairs with the load in `wait`.
         word.fetch_add(1, Ordering::Release);
         fault_point!("wake.all");
         os::futex_wake(word, u32::MAX);
@@ -270,14 +203,14 @@ pub(super) fn wake_all(region: &Region, geometry: Option<&Geometry>) {
     let Some(geometry) = geometry else { return };
     for index in 0..geometry.seats {
         let at = geometry.seat(index);
-        // Relaxed: a seat taken later than this belongs to somebody who reads the state first.
+        // Relaxed: a participant that takes a seat later than this reads the state first.
         if region.u32(at + seat::ROLE).load(Ordering::Relaxed) != 0 {
             wake(at + seat::FUTEX);
         }
     }
 }
 
-/// As much of `text` as fits into `limit` bytes.
+/// Returns the longest prefix of `text` that fits into `limit` bytes.
 fn shortened(text: &str, limit: usize) -> &str {
     let end = (0..=limit.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
     &text[..end.unwrap_or(0)]

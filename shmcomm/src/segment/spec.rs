@@ -1,44 +1,101 @@
-//! [`Spec`]: what an end needs to know to create or to find the segment of its channel.
+//! [`Spec`]: the declaration of a channel, with which an end creates or finds its segment.
 //!
-//! Plain data: made by `channel`, read by the patterns and by `segment`. Checks nothing itself.
+//! Plain data: made by `channel`, read by the patterns and by `segment`. Checks no value itself.
 
+use super::Role;
 use crate::layout::{Format, Pattern};
+use crate::wait::StopHandle;
+use std::any::Any;
 use std::borrow::Cow;
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A channel, as the program that opens it understands it.
+/// Declaration of a channel by the program that opens it.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
-    /// With the namespace: `sim1/robot/imu`.
+    /// Name with the namespace: `sim1/robot/imu`.
     pub(crate) name: String,
     pub(crate) pattern: Pattern,
     pub(crate) format: Format,
     pub(crate) slots: u64,
     /// Payload bytes that a slot holds.
     pub(crate) slot_size: u64,
-    /// Bytes of the longest request, of request/reply; else 0.
+    /// Bytes of the longest request, for request/reply; otherwise 0.
     pub(crate) request_size: u64,
     /// Alignment of the payload, a power of two.
     pub(crate) align: u64,
     pub(crate) seats: u32,
-    /// Publishers at a time; 1 for the patterns that have none.
+    /// Publishers at a time; 1 for patterns without publishers.
     pub(crate) publishers: u32,
-    /// `layout::FLAG_*`.
+    /// Flags: `layout::FLAG_*`.
     pub(crate) flags: u32,
-    /// Of the message, the request, or the header.
+    /// Fingerprint of the message, the request, or the header.
     pub(crate) fingerprint: u64,
-    /// Of the reply or of the tail's items; else 0.
+    /// Fingerprint of the reply or of the tail's items; otherwise 0.
     pub(crate) fingerprint2: u64,
-    /// JSON, as stored in the segment: an array of the layouts, `[]` where a codec knows them.
+    /// JSON array of the layouts, as stored in the segment; `[]` if a codec defines them.
     pub(crate) schema: Cow<'static, str>,
-    /// Says how two such texts differ, the segment's and this one.
+    /// Function that describes the difference between two such texts, the segment's and this one.
     pub(crate) difference: fn(&str, &str) -> String,
-    /// How long to wait for a segment that is not there yet. Zero: look once.
+    /// Resolution of other layouts, if the messages have layouts.
+    pub(crate) resolve: Option<Arc<dyn Resolve>>,
+    /// Longest time to wait for a segment that does not exist yet. Zero checks once.
     pub(crate) connect_timeout: Duration,
-    /// How many messages from before the joining a subscriber wants, if they are still there.
+    /// Number of messages from before the joining that a subscriber wants, if they are still in the ring.
     pub(crate) history: u64,
-    /// How long a subscriber may hold up a publisher that waits. Zero: not at all.
+    /// Stall timeout: longest time for which a subscriber may block a publisher with `overflow: Wait`. Zero:
+    /// the subscriber is an observer.
     pub(crate) patience: Duration,
-    /// How often a subscriber expects a message.
+    /// Period in which a subscriber expects a message.
     pub(crate) expect_every: Option<Duration>,
+    /// Handle that stops the blocking calls of the end, and its opening.
+    pub(crate) stop: Option<StopHandle>,
+    /// Settings that do not have their default.
+    pub(crate) asked: Requested,
+}
+
+/// The settings that a program specified itself. The other settings have their default, and are not compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Requested(u8);
+
+impl Requested {
+    pub(crate) const NOTHING: Requested = Requested(0);
+    pub(crate) const SLOTS: Requested = Requested(1);
+    /// Includes the longest tail, which determines the size of the slots.
+    pub(crate) const SLOT_SIZE: Requested = Requested(2);
+    pub(crate) const SEATS: Requested = Requested(4);
+    pub(crate) const PUBLISHERS: Requested = Requested(8);
+    pub(crate) const OVERFLOW: Requested = Requested(16);
+    pub(crate) const PATIENCE: Requested = Requested(32);
+
+    pub(crate) const fn and(self, other: Requested) -> Self {
+        Requested(self.0 | other.0)
+    }
+
+    pub(super) const fn has(self, other: Requested) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// Resolution of the layouts in a segment against those of this program.
+pub(crate) trait Resolve: Debug + Send + Sync {
+    /// Resolves the layouts `theirs` for an end of this role. Returns the difference and the cure if it cannot read
+    /// such messages, or writes messages of its own layout.
+    fn resolve(
+        &self,
+        theirs: &str,
+        fingerprints: (u64, u64),
+        role: Role,
+    ) -> Result<Accepted, (String, String)>;
+}
+
+/// Another layout that an end reads.
+pub(crate) struct Accepted {
+    /// Alignment of the messages that the end writes.
+    pub(crate) align: u64,
+    /// Size in bytes of the requests that the end writes; otherwise 0.
+    pub(crate) request_size: u64,
+    /// Conversion of the messages, for the layers above.
+    pub(crate) resolved: Arc<dyn Any + Send + Sync>,
 }

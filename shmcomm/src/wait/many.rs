@@ -1,54 +1,55 @@
-//! Waiting for many things at once.
+//! Waiting for many events at once (Linux `futex_waitv`).
 //!
-//! Owns what somebody other than an end's user knows of the end ([`Watch`]), and the sleep in many
-//! futexes. Calls `handshake` for the order of steps, and `os`. Never touches an end: its user may use
-//! it at the same time.
+//! Owns the view of an end for code that does not use the end ([`Watch`]), and the sleep in many futexes.
+//! Calls `eventcount` for the order of steps, and `os`. Never touches an end: its user may use it at the
+//! same time.
 
-use super::{Deadline, SLICE, handshake};
+use super::{Deadline, MAX_SLEEP, eventcount};
 use crate::os::{self, FUTEXES, FutexAt};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// A futex, and the value that it has as long as nothing has happened.
+/// A futex, and the value that it has while nothing has happened.
 pub(crate) type Word = (FutexAt, u32);
 
-/// Something to wait for, as it looks to those who do not use it. It stays valid whatever becomes of
+/// An awaited condition, for code that does not use the end. It stays valid whatever happens to
 /// the end.
 pub(crate) trait Watch: Send + Sync {
-    /// Whether there is something to be told about: a message, room, an answer, that this process was
-    /// forked. Never calls the system.
-    fn look(&self) -> bool;
+    /// Returns `true` if there is something to report: a message, capacity, an answer, or the fork of this
+    /// process. Never calls the system.
+    fn poll_once(&self) -> bool;
 
-    /// Looks after what does not announce itself: dead peers, a replaced segment. Calls the system, so
-    /// at most every [`SLICE`] or so. True if there is something to be told about, which looks show too
-    /// from then on.
-    fn idle(&self) -> bool;
+    /// Checks conditions that send no notification: dead peers, a replaced segment. Calls
+    /// the system, so it is called at most about every [`MAX_SLEEP`]. Returns `true` if there is something to
+    /// report, which later polls then report too.
+    fn housekeeping(&self) -> bool;
 
-    /// Asks to be woken ([`super::Event::ask`]); `None` where nobody wakes. To be followed by [`asked`]
-    /// and a look.
-    fn ask(&self) -> Option<Word>;
+    /// Sets the flag of waiters ([`super::EventCount::prepare_wait`]). Returns `None` if no notifier wakes.
+    /// The caller must then call `eventcount::fence_waiter` and poll.
+    fn prepare_wait(&self) -> Option<Word>;
 
-    /// How long a sleep may be now, at most [`SLICE`].
-    fn slice(&self) -> Duration;
+    /// Returns the longest permitted sleep, at most [`MAX_SLEEP`].
+    fn max_sleep(&self) -> Duration;
 
-    /// Whether nothing will ever come of it: the end was dropped, the call answered.
+    /// Returns `true` if the condition can never be met again: the end was dropped, or the call was
+    /// answered.
     fn is_over(&self) -> bool;
 }
 
-/// Asks all of them to be woken; what to sleep in is in `words` then. What a look finds after this
-/// needs no sleep; what comes later ends the next [`sleep`].
-pub(crate) fn ask<'w>(watches: impl IntoIterator<Item = &'w Arc<dyn Watch>>, words: &mut Vec<Word>) {
+/// Sets the flag of waiters for all of them, and stores the futexes to sleep in in `words`. If a poll after
+/// this call finds something, no sleep is needed. Everything that comes later ends the next [`sleep`].
+pub(crate) fn prepare_wait<'w>(watches: impl IntoIterator<Item = &'w Arc<dyn Watch>>, words: &mut Vec<Word>) {
     words.clear();
-    words.extend(watches.into_iter().filter_map(|watch| watch.ask()));
-    handshake::asked();
+    words.extend(watches.into_iter().filter_map(|watch| watch.prepare_wait()));
+    eventcount::fence_waiter();
 }
 
-/// Whether one [`sleep`] takes so many words.
+/// Returns `true` if one [`sleep`] takes this number of words.
 pub(crate) fn can_sleep(words: usize) -> bool {
     words <= if os::waits_for_many() { FUTEXES } else { 1 }
 }
 
-/// Sleeps until one of the words has changed, at most so long.
+/// Sleeps until one of the words has changed, at most `timeout`.
 pub(crate) fn sleep(words: &[Word], timeout: Duration) {
     match *words {
         [] => std::thread::sleep(timeout),
@@ -57,41 +58,43 @@ pub(crate) fn sleep(words: &[Word], timeout: Duration) {
     }
 }
 
-/// When those who cannot announce themselves were looked after last.
+/// The schedule of the housekeeping for conditions that send no notification (the tick).
 #[derive(Debug, Default)]
-pub(crate) struct Rounds {
+pub(crate) struct Ticks {
     next: Option<Instant>,
 }
 
-impl Rounds {
-    /// Looks after them if that is due; true if one has something to be told about.
-    pub(crate) fn make<'w>(&mut self, watches: impl IntoIterator<Item = &'w Arc<dyn Watch>>) -> bool {
+impl Ticks {
+    /// Runs the housekeeping if it is due. Returns `true` if a watch has something to report.
+    pub(crate) fn run<'w>(&mut self, watches: impl IntoIterator<Item = &'w Arc<dyn Watch>>) -> bool {
         let now = Instant::now();
         if self.next.is_some_and(|next| now < next) {
             return false;
         }
-        self.next = Some(next_round(now));
-        // All of them: what one finds must not keep the others from being looked after.
-        watches.into_iter().filter(|watch| watch.idle()).count() > 0
+        self.next = Some(next_tick(now));
+        // All of them: the result of one watch must not prevent the housekeeping of the others.
+        watches.into_iter().filter(|watch| watch.housekeeping()).count() > 0
     }
 
-    /// How long to sleep: until the next round, or as long as the watches say, or until the deadline.
-    pub(crate) fn slice<'w>(
+    /// Returns the time to sleep: the shortest of the times to the next round and to the deadline, and of the
+    /// sleeps that the watches permit.
+    pub(crate) fn max_sleep<'w>(
         &self,
         watches: impl IntoIterator<Item = &'w Arc<dyn Watch>>,
         deadline: Deadline,
     ) -> Duration {
         let due = self.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(Instant::now()));
-        let slice = watches.into_iter().fold(SLICE, |slice, watch| slice.min(watch.slice()));
+        let slice = watches.into_iter().fold(MAX_SLEEP, |slice, watch| slice.min(watch.max_sleep()));
         slice.min(due).min(deadline.left().unwrap_or_default())
     }
 }
 
-/// When the next round is due. The same times for all of this process, so that one wake does for all.
-pub(crate) fn next_round(now: Instant) -> Instant {
+/// Returns the time of the next round (tick). All waits of this process share these times, so one wake
+/// serves all.
+pub(crate) fn next_tick(now: Instant) -> Instant {
     static FIRST: OnceLock<Instant> = OnceLock::new();
     let since = now.saturating_duration_since(*FIRST.get_or_init(|| now));
-    let into = since.as_nanos() % SLICE.as_nanos();
-    // Less than a slice, which fits.
-    now + (SLICE - Duration::from_nanos(into as u64))
+    let into = since.as_nanos() % MAX_SLEEP.as_nanos();
+    // The remainder is less than a slice, so it fits.
+    now + (MAX_SLEEP - Duration::from_nanos(into as u64))
 }

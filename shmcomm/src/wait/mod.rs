@@ -1,57 +1,63 @@
 //! Waiting: spin, yield, then sleep in a futex that all processes share.
 //!
-//! Owns the one store-load handshake of the project (`handshake`), the deadline, and the order of the
-//! phases: for one end and its thread in `single`, for many things at once in `many`. `task` does for
-//! tasks what [`wait`] does for threads, with the help of `reactor`, which also sleeps for sets. Calls
-//! `os` for the clock and the futex. Never reads a ring: what is waited for comes as a trait, and so
-//! does what is to be looked after between two sleeps.
+//! Owns the one store-load handshake of the project (`eventcount`), the deadline, and the order of the
+//! phases. `block` waits for one end in its thread, `many` for many things at once. `task` does for tasks
+//! what [`wait`] does for threads. It uses `reactor`, which also sleeps for sets. `stop` ends any of these
+//! waits. Calls `os` for the clock and the futex. Never reads a ring: the caller passes the awaited
+//! condition and the housekeeping between two sleeps as a trait.
 //!
-//! # Rules for all who sleep
+//! # Rules for every sleep
 //!
-//! 1. The handshake: see `handshake`. Whoever sleeps has asked to be woken, and looked after that.
-//! 2. `MODE` spares notifiers the fence, the only dear instruction, as long as nobody has ever wanted
-//!    to sleep. It is set under the registration lock by the first sleep of a participant, and
-//!    cleared when the last such participant has left. A notifier may read the old value for as long
-//!    as a store takes to become visible, nanoseconds to microseconds; so the sleeps right after the
-//!    announcement are short and grow ([`Patience`], [`slice_since`]).
-//! 3. No sleep is longer than [`SLICE`]: a notifier may be killed between publishing and waking.
+//! 1. The handshake: see `eventcount`. A participant that sleeps has set the flag of waiters, and polled
+//!    after that.
+//! 2. While `MODE` is 0, notifiers skip the fence, the only expensive instruction. It is 0 as long as no
+//!    participant has registered as a possible sleeper. The first sleep of a participant sets it under the
+//!    registration lock, and the exit of the last such participant clears it. A notifier may load the old
+//!    value for as long as a store takes to become visible, nanoseconds to microseconds. So the sleeps
+//!    right after the announcement are short and grow ([`SleepBackoff`], [`max_sleep_since`]).
+//! 3. No sleep is longer than [`MAX_SLEEP`]: a notifier may be killed between publishing and waking.
 
-mod handshake;
+#[cfg(not(loom))]
+mod block;
+mod eventcount;
 #[cfg(not(loom))]
 mod many;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(not(loom))]
 mod reactor;
-#[cfg(not(loom))]
-mod single;
+mod stop;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) mod task;
 
 #[cfg(not(loom))]
-pub(crate) use many::{Rounds, Watch, Word, ask, can_sleep, next_round, sleep};
+pub(crate) use block::{EventCount, Seated, SleepBackoff, WaitFor, spin, wait};
 #[cfg(not(loom))]
-pub(crate) use reactor::Alarm;
+pub(crate) use many::{Ticks, Watch, Word, can_sleep, next_tick, prepare_wait, sleep};
 #[cfg(not(loom))]
-pub(crate) use single::{Await, Event, Patience, wait};
+pub(crate) use reactor::WakeRegistration;
+#[cfg(not(loom))]
+pub use stop::StopHandle;
+#[cfg(not(loom))]
+pub(crate) use stop::{Stop, Stopped};
 
 use std::time::{Duration, Instant};
 
-/// The longest sleep between two looks at the state of the world.
-pub(crate) const SLICE: Duration = Duration::from_millis(50);
-/// The first sleep after an announcement.
-const FIRST_SLICE: Duration = Duration::from_millis(1);
-/// Looks with a pause instruction in between: a few microseconds.
+/// The longest sleep between two checks of all conditions.
+pub(crate) const MAX_SLEEP: Duration = Duration::from_millis(50);
+/// The longest first sleep after an announcement.
+const FIRST_SLEEP: Duration = Duration::from_millis(1);
+/// Number of polls with a pause instruction in between: a few microseconds.
 pub(crate) const SPINS: u32 = 128;
-/// Looks with the processor offered to others in between.
-pub(crate) const YIELDS: u32 = 8;
+/// Number of polls with a yield of the processor in between.
+const YIELDS: u32 = 8;
 
-/// How long a sleep may be now, of a participant that announced itself then (2).
-pub(crate) fn slice_since(announced: Instant) -> Duration {
-    announced.elapsed().clamp(FIRST_SLICE, SLICE)
+/// Returns the longest permitted sleep of a participant that announced itself at `announced` (rule 2).
+pub(crate) fn max_sleep_since(announced: Instant) -> Duration {
+    announced.elapsed().clamp(FIRST_SLEEP, MAX_SLEEP)
 }
 
-/// Until when to wait.
+/// The end of a wait.
 ///
 /// Ordered as on the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +67,7 @@ pub(crate) enum Deadline {
 }
 
 impl Deadline {
-    /// A time that the clock cannot hold is never.
+    /// Returns the deadline after `timeout`. A time that the clock cannot hold is [`Deadline::Never`].
     pub(crate) fn after(timeout: Duration) -> Self {
         Instant::now().checked_add(timeout).map_or(Deadline::Never, Deadline::At)
     }
@@ -70,7 +76,7 @@ impl Deadline {
         self.left().is_none()
     }
 
-    /// What is left; `None` once it has passed.
+    /// Returns the remaining time; `None` once the deadline has passed.
     pub(crate) fn left(self) -> Option<Duration> {
         match self {
             Deadline::Never => Some(Duration::MAX),

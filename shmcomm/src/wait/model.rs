@@ -1,24 +1,25 @@
-//! The handshake in all interleavings; loom runs the very steps of `handshake`.
+//! The handshake in all interleavings; loom runs the very steps of `eventcount`.
 //!
-//! A futex is modelled by a mutex and a condition: to compare and to fall asleep is one step, as in the
-//! kernel. Sleeps have no end here, so a lost wake is a deadlock, which loom reports. Two threads are run
-//! in all interleavings, three in those with at most three preemptions.
+//! A mutex and a condition model a futex: the comparison and the start of the sleep are one step, as in the
+//! kernel. Sleeps have no time limit here, so a lost wake is a deadlock, which loom reports. Two threads
+//! run in all interleavings, three threads in the interleavings with at most three preemptions.
 
-use super::handshake::{self, Words};
+use super::eventcount::{self, Words};
+use super::stop;
 use crate::sync::{AtomicU32, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::sync::Arc;
 
-/// An event, and how many messages were published there.
+/// An event, and the number of messages that were published in it.
 #[derive(Default)]
-struct Event {
+struct EventCount {
     published: AtomicU32,
     waiters: AtomicU32,
     futex: AtomicU32,
 }
 
-impl Event {
+impl EventCount {
     fn words(&self) -> Words<'_> {
         Words { waiters: &self.waiters, futex: &self.futex }
     }
@@ -26,35 +27,71 @@ impl Event {
 
 /// Two events, and the kernel's queue of sleepers.
 struct World {
-    events: [Event; 2],
+    events: [EventCount; 2],
+    stop: AtomicU32,
     asleep: Mutex<()>,
     woken: Condvar,
 }
 
 impl World {
     fn new() -> Self {
-        World { events: Default::default(), asleep: Mutex::new(()), woken: Condvar::new() }
+        World {
+            events: Default::default(),
+            stop: AtomicU32::new(stop::RUNNING),
+            asleep: Mutex::new(()),
+            woken: Condvar::new(),
+        }
     }
 
     fn publish(&self, event: usize) {
         let event = &self.events[event];
         // Relaxed: the fences order it.
         event.published.fetch_add(1, Ordering::Relaxed);
-        if event.words().is_asked() {
-            event.words().answer();
-            // The kernel looks for sleepers under its own lock.
+        if event.words().has_waiters() {
+            event.words().notify();
+            // The kernel searches for sleepers under its own lock.
             drop(self.asleep.lock().unwrap());
             self.woken.notify_all();
         }
     }
 
-    /// Waits until so many messages were published in the first `N` events together.
+    fn stop(&self) {
+        stop::stop(&self.stop, || {
+            // The kernel searches for sleepers under its own lock.
+            drop(self.asleep.lock().unwrap());
+            self.woken.notify_all();
+        });
+    }
+
+    /// Waits until a message was published in the first event. Returns `false` if it is stopped first.
+    fn wait_or_stop(&self) -> bool {
+        let event = &self.events[0];
+        loop {
+            if stop::is_set(&self.stop) {
+                return false;
+            }
+            // Relaxed: the fences order it.
+            let look = || event.published.load(Ordering::Relaxed);
+            let ([value], found) = eventcount::prepare_wait([event.words()], look);
+            if found > 0 {
+                return true;
+            }
+            let asleep = self.asleep.lock().unwrap();
+            let unchanged = event.futex.load(Ordering::Acquire) == value;
+            // Relaxed: the lock orders it, as the kernel's does.
+            if unchanged && self.stop.load(Ordering::Relaxed) == stop::RUNNING {
+                drop(self.woken.wait(asleep).unwrap());
+            }
+        }
+    }
+
+    /// Waits until `messages` messages were published in the first `N` events together.
     fn wait_for<const N: usize>(&self, messages: u32) {
-        let events: [&Event; N] = std::array::from_fn(|event| &self.events[event]);
+        let events: [&EventCount; N] = std::array::from_fn(|event| &self.events[event]);
         // Relaxed: the fences order it.
         let look = || events.iter().map(|event| event.published.load(Ordering::Relaxed)).sum::<u32>();
         loop {
-            let (values, found) = handshake::ask(events.map(Event::words), look);
+            let (values, found) = eventcount::prepare_wait(events.map(EventCount::words), look);
             if found == messages {
                 return;
             }
@@ -67,7 +104,7 @@ impl World {
     }
 }
 
-/// This thread does the first, other threads the others.
+/// Runs the first closure in this thread, and the others in other threads.
 fn together<const N: usize>(preemptions: Option<usize>, first: fn(&World), others: [fn(&World); N]) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -89,7 +126,7 @@ fn a_sleeper_is_woken() {
     together(None, |world| world.wait_for::<1>(1), [|world| world.publish(0)]);
 }
 
-/// A wake for the first message that comes late must not keep the second from waking.
+/// A late wake for the first message must not prevent the wake for the second.
 #[test]
 fn a_late_wake_is_not_for_the_next_message() {
     let twice = |world: &World| {
@@ -120,4 +157,19 @@ fn a_sleeper_is_woken_by_two_notifiers() {
 fn two_sleepers_in_one_event_are_both_woken() {
     let others: [fn(&World); 2] = [|world| world.wait_for::<1>(1), |world| world.publish(0)];
     together(Some(3), |world| world.wait_for::<1>(1), others);
+}
+
+#[test]
+fn a_stop_ends_a_wait() {
+    together(None, |world| assert!(!world.wait_or_stop()), [|world| world.stop()]);
+}
+
+/// A message and a stop that come at the same time leave no thread asleep.
+#[test]
+fn a_stop_and_a_message_end_a_wait() {
+    let others: [fn(&World); 2] = [|world| world.publish(0), |world| world.stop()];
+    let first = |world: &World| {
+        world.wait_or_stop();
+    };
+    together(Some(3), first, others);
 }

@@ -1,52 +1,55 @@
-//! Waiting in tasks: what [`wait`](super::wait) is for a thread.
+//! Waiting in tasks: the counterpart of [`wait`](super::wait) for a thread.
 //!
-//! Owns the handshake of a task with notifiers, and the turns that tasks take. Calls the `reactor`,
+//! Source: eventcount (Vyukov; folly).
+//!
+//! Owns the handshake of a task with notifiers, and the cooperative budget of tasks. Calls the `reactor`,
 //! the one thread that sleeps for all tasks. Never blocks.
 //!
 //! # A wait
 //!
 //! ```text
-//!   look ─ there ──────────────────────────────────────────────→ ready
+//!   poll ─ there ──────────────────────────────────────────────→ ready
 //!    │ not there
-//!   the last wait was a slice ago: look after the dead, follow ─→ ready
+//!   the last wait was a slice ago: housekeeping ──────────────→ ready
 //!    │
-//!   futex value → v, WAITERS := 1, fence [sleep], look ─ there ─→ ready
+//!   futex value → v, WAITERS := 1, fence [sleep], poll ─ there ─→ ready
 //!    │ not there
 //!   tell the reactor: wake this task when FUTEX is not v, or a slice from now
 //!    │
 //!   pending; polled again: from the start
 //! ```
 //!
-//! It is the handshake of [`Event`](super::Event), with the reactor asleep in the futex instead of the
-//! one who waits: so a wake cannot be lost for the same reasons. A task whose future is dropped leaves
-//! a flag that is set for nothing, and costs one notifier one call; the next sleeper sets it anew.
+//! It is the handshake of [`EventCount`](super::EventCount), with the reactor asleep in the futex instead of
+//! the waiting thread. So a wake cannot be lost, for the same reasons. A task whose future is dropped leaves
+//! a flag set, which costs one notifier one call. The next sleeper sets it again.
 //!
-//! # Turns
+//! # Cooperative budget (turns)
 //!
-//! A task that finds a message whenever it looks would never give its executor a chance to run
-//! another. So after [`TURN`] looks in a row without a wait, it says that it is pending, and ready to
-//! go on at once. The count is the thread's, as futures come and go with each message.
+//! A task that finds a message with every poll would never let its executor run another task. After
+//! [`COOP_BUDGET`] successful polls in a row without a wait, it therefore returns pending, and wakes itself
+//! at once. The count belongs to the thread, because each message has its own futures.
 
-use super::reactor::Alarm;
-use super::{Await, Deadline, SLICE, handshake};
+use super::reactor::WakeRegistration;
+use super::{Deadline, MAX_SLEEP, Seated, Stopped, WaitFor, eventcount};
 use crate::fault::fault_point;
-use crate::os::FutexAt;
+use crate::os::{self, FutexAt};
 use core::cell::Cell;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 use std::time::Instant;
 
-/// So many messages may be received in a row before others get their turn.
-const TURN: u32 = 128;
+/// Number of messages that a task may receive in a row before it yields to other tasks (cooperative
+/// budget).
+const COOP_BUDGET: u32 = 128;
 
 thread_local! {
-    static TAKEN: Cell<u32> = const { Cell::new(0) };
+    static SPENT: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Lets others have their turn, every so often.
-pub(crate) fn poll_turn(context: &mut Context<'_>) -> Poll<()> {
-    TAKEN.with(|taken| {
-        if taken.get() < TURN {
+/// Yields to other tasks after every [`COOP_BUDGET`] calls.
+pub(crate) fn poll_coop(context: &mut Context<'_>) -> Poll<()> {
+    SPENT.with(|taken| {
+        if taken.get() < COOP_BUDGET {
             taken.set(taken.get() + 1);
             return Poll::Ready(());
         }
@@ -56,93 +59,119 @@ pub(crate) fn poll_turn(context: &mut Context<'_>) -> Poll<()> {
     })
 }
 
-/// Lets others have their turn, every so often.
-pub(crate) async fn turn() {
-    poll_fn(poll_turn).await;
+/// Yields to other tasks after every [`COOP_BUDGET`] calls.
+pub(crate) async fn coop() {
+    poll_fn(poll_coop).await;
 }
 
 /// Waits until `target` has something.
-pub(crate) async fn ready<A: Await>(target: &mut A) -> A::Output {
-    let mut nap = Nap::new();
-    poll_fn(|context| nap.poll(target, context)).await
+pub(crate) async fn ready<A: WaitFor>(target: &mut A) -> Result<A::Output, Stopped> {
+    let mut wait = TaskWait::new();
+    poll_fn(|context| wait.poll(target, context)).await
 }
 
-/// The sleep of one task for one thing. Dropping it ends the sleep.
+/// The wait of one task for one condition. Dropping it ends the wait.
 #[derive(Debug)]
-pub(crate) struct Nap {
-    alarm: Alarm,
-    /// When to look after the dead.
-    rounds: Option<Instant>,
+pub(crate) struct TaskWait {
+    registration: WakeRegistration,
+    /// The registration for the stop, of an end that can be stopped.
+    stop: WakeRegistration,
+    /// Time of the next housekeeping.
+    next_tick_at: Option<Instant>,
 }
 
-impl Nap {
+impl TaskWait {
     pub(crate) const fn new() -> Self {
-        Nap { alarm: Alarm::new(), rounds: None }
+        TaskWait { registration: WakeRegistration::new(), stop: WakeRegistration::new(), next_tick_at: None }
     }
 
-    /// Looks, and if there is nothing, has the task woken when there may be.
-    pub(crate) fn poll<A: Await>(&mut self, target: &mut A, context: &mut Context<'_>) -> Poll<A::Output> {
-        if target.forked()
-            && let Some(output) = target.idle()
+    /// Polls the condition. If it is not met, registers the task to be woken when it may be met.
+    pub(crate) fn poll<A: WaitFor>(
+        &mut self,
+        target: &mut A,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<A::Output, Stopped>> {
+        if target.seat().forked()
+            && let Some(output) = target.housekeeping()
         {
             return self.over(output);
         }
-        if let Some(output) = target.look() {
+        if target.stop().is_stopped() {
+            self.end();
+            return Poll::Ready(Err(Stopped));
+        }
+        if let Some(output) = target.poll_once() {
+            if target.backoff().has_found() {
+                // In a damaged ring the caller can try again for ever, and other tasks must run.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return self.over(output);
         }
         let now = Instant::now();
-        if self.rounds.is_none_or(|rounds| rounds <= now) || target.due() <= Deadline::At(now) {
-            if let Some(output) = target.idle() {
+        if self.next_tick_at.is_none_or(|next_tick_at| next_tick_at <= now)
+            || target.due() <= Deadline::At(now)
+        {
+            if let Some(output) = target.housekeeping() {
                 return self.over(output);
             }
-            self.rounds = now.checked_add(SLICE);
+            self.next_tick_at = now.checked_add(MAX_SLEEP);
         }
-        if !target.patience().announced {
-            target.announce();
-            target.patience().announced = true;
+        if !target.backoff().announced {
+            target.seat().enable_notify();
+            target.backoff().announced = true;
         }
         let event = target.event();
-        let ([value], output) = handshake::ask([event.words()], || target.look());
+        let ([value], output) = eventcount::prepare_wait([event.words()], || target.poll_once());
         if let Some(output) = output {
             return self.over(output);
         }
-        let slice = target.patience().slice();
-        let mut until = self.rounds.map_or(now + slice, |rounds| rounds.min(now + slice));
+        let slice = target.backoff().max_sleep();
+        let mut until = self.next_tick_at.map_or(now + slice, |next_tick_at| next_tick_at.min(now + slice));
         if let Deadline::At(due) = target.due() {
             until = until.min(due);
         }
-        if !self.alarm.set(Some((FutexAt::new(event.futex()), value)), until, context.waker()) {
-            // No thread: better to look all the time than never.
+        if !self.registration.set(Some((FutexAt::new(event.futex()), value)), until, context.waker()) {
+            // There is no thread: polling all the time is better than never.
             context.waker().wake_by_ref();
         }
+        // Without `futex_waitv` this word would take a thread of its own, and a task is polled every 50 ms.
+        if let Some(stop) = target.stop().get().filter(|_| os::waits_for_many()) {
+            self.stop.set(Some(stop.word()), until, context.waker());
+        }
         fault_point!("wait.pending");
-        TAKEN.with(|taken| taken.set(0));
+        SPENT.with(|taken| taken.set(0));
         Poll::Pending
     }
 
-    fn over<T>(&mut self, output: T) -> Poll<T> {
-        self.alarm.unset();
-        self.rounds = None;
-        Poll::Ready(output)
+    fn over<T>(&mut self, output: T) -> Poll<Result<T, Stopped>> {
+        self.end();
+        Poll::Ready(Ok(output))
+    }
+
+    fn end(&mut self) {
+        self.registration.unset();
+        self.stop.unset();
+        self.next_tick_at = None;
     }
 }
 
-/// Wakes a task at a time. Dropping it ends that.
+/// Wakes a task at a time. Dropping it cancels that.
 #[cfg(feature = "python")]
 #[derive(Debug)]
-pub(crate) struct Timer(Alarm);
+pub(crate) struct TaskTimer(WakeRegistration);
 
 #[cfg(feature = "python")]
-impl Timer {
+impl TaskTimer {
     pub(crate) const fn new() -> Self {
-        Timer(Alarm::new())
+        TaskTimer(WakeRegistration::new())
     }
 
-    /// Has the task woken at `at`, and not at the time that was set before.
+    /// Registers the task to be woken at `at`, instead of the time that was set before.
     pub(crate) fn set(&mut self, at: Instant, context: &mut Context<'_>) {
-        TAKEN.with(|taken| taken.set(0));
+        SPENT.with(|taken| taken.set(0));
         if !self.0.set(None, at, context.waker()) {
-            // As above.
+            // There is no thread: polling all the time is better than never.
             context.waker().wake_by_ref();
         }
     }

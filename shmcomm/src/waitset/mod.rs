@@ -1,35 +1,38 @@
 //! [`WaitSet`]: waiting for many things at once.
 //!
-//! Owns the set: what is in it, what is ready, and how to sleep until something is. Calls `wait` for the
-//! sleep in futexes, `gate` for everything else there is to sleep in. Never receives: it says who would.
+//! Owns the set: its members, their readiness, and the sleep until one is ready. Calls `wait` for the sleep
+//! in futexes, `poller` for the sleep in everything else. Never receives: it reports the ends that would.
 //!
 //! # Why by handle
 //!
-//! Ends are used through `&mut`, and a set that borrowed or owned them would keep programs from using
-//! them as they like. So a set has no end: [`WaitSet::add`] takes what the end shows of itself to others
-//! ([`Watch`]), which has a mapping of its own and is valid for as long as somebody has it. Whatever
-//! becomes of the end, nothing in the set dangles; what was dropped leaves the set by itself.
+//! Ends are used through `&mut`. A set that borrowed or owned them would restrict the program in their use.
+//! So a set has no end: [`WaitSet::add`] takes the view of the end for other code ([`Watch`]). It has a
+//! mapping of its own, and is valid while it has an owner. Whatever happens to the end, no reference in the
+//! set dangles. A dropped end leaves the set by itself.
 //!
 //! # How it sleeps
 //!
 //! | in the set | sleeps |
 //! |---|---|
 //! | up to 128 channels, timers | in their futexes, by one system call (`futex_waitv`) |
-//! | more, or files, or others sleep in the set too | in the [`Gate`]; the reactor sleeps in the futexes |
+//! | more, or files, or an exported descriptor | in the [`Poller`]; the reactor sleeps in the futexes |
 //!
-//! Each wait looks at everything first, so what is ready costs no sleep, and what stays ready is said
-//! again by each wait. After that everything is asked to wake, and then looked at once more.
+//! Each wait polls everything first. A ready member therefore costs no sleep, and each wait reports a
+//! member that stays ready again. After that the wait sets all flags of waiters, and then polls everything
+//! once more.
 
-mod gate;
+mod member;
+#[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "file descriptors exist on Unix only"))]
+mod poller;
 mod queue;
 mod timers;
 
 use crate::error::Error;
 use crate::os::{self, OwnedFd};
-use crate::sync::spin_loop;
-use crate::wait::{self, Deadline, Rounds, SPINS, Watch, Word, YIELDS};
+use crate::wait::{self, Deadline, SPINS, Ticks, Watch, Word};
 use core::fmt;
-use gate::{Gate, Post};
+pub use member::{Cause, Interest, Ready, Waitable, Watchable, Watched};
+use poller::{Poller, RegistrationHandle};
 pub(crate) use queue::{Awaited, QueueWatch};
 use std::io;
 #[cfg(unix)]
@@ -38,109 +41,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timers::Timer;
 
-/// Fewer channels than this go back to sleeping in their futexes directly.
+/// Number of channels below which a set returns to sleeping in their futexes directly.
 const FEW: usize = 64;
-
-/// What can be put into a [`WaitSet`]: the receiving ends, calls that wait for their answer, and ends
-/// that may have to wait for room. Its implementations say when each of them is ready.
-pub trait Waitable: Watchable {}
-
-/// What an end shows of itself to those who wait for it without using it.
-pub trait Watchable {
-    #[doc(hidden)]
-    fn watch(&self) -> Result<Watched, Error>;
-}
-
-/// The handle that an end gives away.
-pub struct Watched(Arc<dyn Watch>);
-
-impl Watched {
-    pub(crate) fn new(watch: impl Watch + 'static) -> Self {
-        Watched(Arc::new(watch))
-    }
-
-    /// Of something of which nothing will ever come.
-    pub(crate) fn over() -> Self {
-        struct Over;
-        impl Watch for Over {
-            fn look(&self) -> bool {
-                false
-            }
-            fn idle(&self) -> bool {
-                false
-            }
-            fn ask(&self) -> Option<Word> {
-                None
-            }
-            fn slice(&self) -> Duration {
-                Duration::ZERO
-            }
-            fn is_over(&self) -> bool {
-                true
-            }
-        }
-        Watched::new(Over)
-    }
-}
-
-impl<W: Watch + 'static> From<Arc<W>> for Watched {
-    fn from(watch: Arc<W>) -> Self {
-        Watched(watch)
-    }
-}
-
-/// What to wait for on a file descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Interest {
-    /// That a read would not block.
-    Readable,
-    /// That a write would not block.
-    Writable,
-    /// Either.
-    Both,
-}
-
-impl Interest {
-    fn wanted(self) -> os::Ready {
-        os::Ready { read: self != Interest::Writable, write: self != Interest::Readable }
-    }
-}
-
-/// Something in a [`WaitSet`] that is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Ready<K> {
-    /// As given when it was put into the set.
-    pub key: K,
-    /// What is ready about it.
-    pub cause: Cause,
-}
-
-/// What is ready about something in a [`WaitSet`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// An end of a channel, or a call, has something to say: ask it with its `try_` method, or `poll`.
-    Channel,
-    /// The time has come so many times since this was last said; more than once if waits came late.
-    Timer {
-        /// At least 1.
-        ticks: u64,
-    },
-    /// The file descriptor is ready, or broken; then the read or the write says how.
-    Fd {
-        /// A read would not block.
-        readable: bool,
-        /// A write would not block.
-        writable: bool,
-    },
-}
 
 /// Waits for any number of channels, calls, timers and file descriptors at once, in one thread.
 ///
-/// Each is put into the set under a key of the program's choice, and each wait answers with the keys of
-/// those that are ready, in the order in which they were put in. The ends themselves stay with the
-/// program, which uses them as always, in the same thread or another one.
+/// Each member is put into the set under a key that the program chooses. Each wait returns the keys of the
+/// ready members, in the order in which they were put in. The ends themselves stay with the program, which
+/// uses them as always, in the same thread or another one.
 ///
 /// ```
 /// # use shmcomm::{Channel, PubSub, PushPull};
@@ -183,37 +91,40 @@ pub enum Cause {
 ///
 /// # What ready means
 ///
-/// * As with `poll`, what is ready stays ready until that is dealt with: a message that is left unread
-///   is said again by each wait, which then returns at once. A timer is ready once for each time.
-/// * A channel is ready if its `try_` method would answer something other than `Empty` (or `Full`),
-///   errors included. That the publisher has gone is ready until a receive has said so; the set waits on
-///   for the next one, and `Disconnected` is no reason to take the subscriber out.
-/// * Somebody else may be faster: another puller may take a message that this set was told of. So
+/// * As with `poll`, a member stays ready until the program handles it. Each wait reports an unread message
+///   again, and then returns at once. A timer is ready once for each time.
+/// * A channel is ready if its `try_` method would return something other than `Empty` (or `Full`), errors
+///   included. A departed publisher makes the channel ready until a receive has reported it. The set then
+///   waits for the next publisher, and `Disconnected` is no reason to remove the subscriber.
+/// * Another participant may be faster: another puller may take a message that this set reported. So
 ///   receive with `try_recv`.
+/// * The stop of an end does not make the end ready, because its `try_` methods continue to work. To stop
+///   the wait of a set, add a [`StopHandle`](crate::StopHandle) to it: each wait then reports [`Cause::Stopped`].
 /// * An end that was dropped, and a call whose answer was fetched, leave the set by themselves.
 ///
-/// # What it costs
+/// # Costs
 ///
-/// A set of channels and timers sleeps in one system call, and starts no thread; a wait that finds
-/// something ready makes none. With file descriptors, with more than 128 channels, and with
-/// [`fd`](WaitSet::fd), a thread of the process sleeps for the channels, one for each 127 of all its sets
-/// and tasks, and a wake goes through it. It ends a second after the last of them. Where the system has no
-/// `futex_waitv` (before Linux 5.16, or forbidden by a filter) each channel of a set with several takes
-/// such a thread. Each end takes a second mapping of its segment.
+/// A set of channels and timers sleeps in one system call, and starts no thread. A wait that finds
+/// something ready makes no system call. With file descriptors, with more than 128 channels, and with
+/// [`fd`](WaitSet::fd), a thread of the process sleeps for the channels, and a wake goes through it. There
+/// is one such thread for each 127 channels of all sets and tasks of the process. It ends a second after
+/// the last of them. Where the system has no `futex_waitv` (before Linux 5.16, or forbidden by a filter),
+/// each channel of a set with several takes such a thread. Each end takes a second mapping of its segment.
 pub struct WaitSet<K> {
     channels: Vec<Member<K>>,
     files: Vec<FileMember<K>>,
     timers: Vec<Timer<K>>,
-    rounds: Rounds,
-    gate: Option<Gate>,
+    ticks: Ticks,
+    poller: Option<Poller>,
     words: Vec<Word>,
 }
 
 struct Member<K> {
     key: K,
     watch: Arc<dyn Watch>,
-    /// Where there is a gate.
-    post: Option<Post>,
+    cause: Cause,
+    /// The registration in the poller, if there is a poller.
+    handle: Option<RegistrationHandle>,
 }
 
 struct FileMember<K> {
@@ -230,80 +141,80 @@ impl<K> Default for WaitSet<K> {
 }
 
 impl<K> WaitSet<K> {
-    /// An empty set.
+    /// Returns an empty set.
     pub fn new() -> Self {
         WaitSet {
             channels: Vec::new(),
             files: Vec::new(),
             timers: Vec::new(),
-            rounds: Rounds::default(),
-            gate: None,
+            ticks: Ticks::default(),
+            poller: None,
             words: Vec::new(),
         }
     }
 
-    /// How many things are in the set.
+    /// Returns the number of members.
     pub fn len(&self) -> usize {
         self.channels.len() + self.files.len() + self.timers.len()
     }
 
-    /// Whether there is nothing to wait for.
+    /// Returns `true` if the set has no member to wait for.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Adds an end of a channel, or a call. The first time makes a second mapping of its segment; after
-    /// that it costs an allocation, also for each call of a requester.
+    /// Adds an end of a channel, a call, or a [`StopHandle`](crate::StopHandle). The first call for an end makes a second
+    /// mapping of its segment. Later calls cost an allocation, also for each call of a requester.
     ///
     /// # Errors
-    /// [`ErrorKind::Os`](crate::ErrorKind::Os) if the system has no room for the mapping.
+    /// [`ErrorKind::Os`](crate::ErrorKind::Os) if the system has no memory for the mapping.
     pub fn add(&mut self, key: K, end: &(impl Waitable + ?Sized)) -> Result<(), Error> {
-        let Watched(watch) = end.watch()?;
-        self.channels.push(Member { key, watch, post: None });
+        let Watched { watch, cause } = end.watch()?;
+        self.channels.push(Member { key, watch, cause, handle: None });
         self.changed();
         Ok(())
     }
 
-    /// Adds a time. It is ready once, from then on, and leaves the set when a wait has said so.
+    /// Adds a time. It is ready once, from then on, and leaves the set when a wait has reported it.
     pub fn add_timer(&mut self, key: K, at: Instant) {
         self.timers.push(Timer::once(key, at));
         self.changed();
     }
 
-    /// Adds the times that are multiples of `every` from now. Those that come while nobody waits are
-    /// counted ([`Cause::Timer`]); none comes late because an earlier one did. Zero is a nanosecond.
+    /// Adds the times that are multiples of `every` from now. Times that pass between two waits are counted
+    /// ([`Cause::Timer`]). No time comes late because an earlier one did. Zero is treated as 1 ns.
     pub fn add_interval(&mut self, key: K, every: Duration) {
         self.timers.push(Timer::again(key, Instant::now(), every));
         self.changed();
     }
 
-    /// Adds a file descriptor. The set keeps a duplicate, so it may be closed at any time; the other end
-    /// of a socket or pipe sees that only when the descriptor is taken out of the set too.
+    /// Adds a file descriptor. The set keeps a duplicate, so the program may close it at any time. The
+    /// other end of a socket or pipe sees that only when the descriptor is also removed from the set.
     ///
     /// # Errors
-    /// What the system says: too many open files, or a file that cannot be waited for, as those on a
-    /// disk (`PermissionDenied`).
+    /// Returns the error of the system: too many open files, or a file that cannot be waited for, such as a
+    /// file on a disk (`PermissionDenied`).
     #[cfg(unix)]
     pub fn add_fd(&mut self, key: K, fd: &impl AsFd, interest: Interest) -> io::Result<()> {
         let fd = fd.as_fd().try_clone_to_owned()?;
-        let number = self.gate()?.add_file(&fd, interest)?;
+        let number = self.poller()?.add_file(&fd, interest)?;
         self.files.push(FileMember { key, fd, number, wanted: interest.wanted() });
         self.changed();
         Ok(())
     }
 
-    /// Takes out what was put in under `key`, and says whether there was anything.
+    /// Removes the members that were put in under `key`. Returns `true` if there was any.
     pub fn remove(&mut self, key: &K) -> bool
     where
         K: PartialEq,
     {
         let before = self.len();
-        let WaitSet { channels, files, timers, gate, .. } = self;
+        let WaitSet { channels, files, timers, poller, .. } = self;
         channels.retain(|member| member.key != *key);
         files.retain(|member| {
             let stays = member.key != *key;
-            if let (Some(gate), false) = (gate.as_ref(), stays) {
-                gate.remove_file(&member.fd);
+            if let (Some(poller), false) = (poller.as_mut(), stays) {
+                poller.remove_file(&member.fd, member.number);
             }
             stays
         });
@@ -311,130 +222,121 @@ impl<K> WaitSet<K> {
         before != self.len()
     }
 
-    /// A file descriptor that other event loops can wait for (`epoll`, `asyncio`, tokio's `AsyncFd`).
+    /// Returns a file descriptor that other event loops can wait for (`epoll`, `asyncio`, tokio's
+    /// `AsyncFd`).
     ///
-    /// It is readable from the time on when something in the set becomes ready until a
-    /// [`try_wait`](WaitSet::try_wait) finds nothing ready. So: whenever it is readable, call `try_wait`,
-    /// and deal with what that says. The descriptor is the set's: never read it.
+    /// Whenever it is readable, call [`try_wait`](WaitSet::try_wait), and handle the result. It becomes
+    /// readable when a member becomes ready, and stays readable until a `try_wait` finds nothing ready. The
+    /// descriptor belongs to the set: never read it.
     ///
-    /// It may become readable for nothing: be content if `try_wait` says so.
+    /// It may become readable without a ready member: then `try_wait` returns an empty list.
     ///
     /// # Errors
-    /// What the system says, such as that too many files are open.
+    /// Returns the error of the system, for example if too many files are open.
     #[cfg(unix)]
     pub fn fd(&mut self) -> io::Result<BorrowedFd<'_>> {
-        Ok(self.gate()?.export()?.as_fd())
+        self.poller()?.export()
     }
 
-    fn gate(&mut self) -> io::Result<&mut Gate> {
-        if self.gate.is_none() {
-            self.gate = Some(Gate::new()?);
+    fn poller(&mut self) -> io::Result<&mut Poller> {
+        if self.poller.is_none() {
+            self.poller = Some(Poller::new()?);
         }
-        // It was made just now, if need be.
-        self.gate.as_mut().ok_or_else(|| io::ErrorKind::Other.into())
+        // The poller exists: it was made above if needed.
+        self.poller.as_mut().ok_or_else(|| io::ErrorKind::Other.into())
     }
 
-    /// Others who sleep in the set have to look again.
+    /// Wakes other event loops that sleep in the set, so that they poll again.
     fn changed(&mut self) {
-        if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_exported()) {
-            gate.ring();
+        if let Some(poller) = self.poller.as_mut().filter(|poller| poller.is_exported()) {
+            poller.notify();
         }
     }
 }
 
 impl<K: Clone> WaitSet<K> {
-    /// What is ready; nothing if nothing is. Never blocks.
+    /// Returns the ready members; an empty list if there is none. Never blocks.
     ///
     /// # Errors
-    /// If the system refuses to say which file descriptors are ready.
+    /// If the system does not report which file descriptors are ready.
     pub fn try_wait(&mut self) -> io::Result<Vec<Ready<K>>> {
         self.wait_until(None)
     }
 
-    /// What is ready; blocks until something is. Nothing if there is nothing in the set.
+    /// Waits until a member is ready, and returns the ready members. Returns an empty list if the set is
+    /// empty.
     ///
     /// # Errors
-    /// If the system refuses a poller or a thread that it takes.
+    /// If the system refuses a required poller or thread.
     pub fn wait(&mut self) -> io::Result<Vec<Ready<K>>> {
         self.wait_until(Some(Deadline::Never))
     }
 
-    /// What is ready; blocks for at most `timeout`. Nothing if the time is over, or if there is nothing
-    /// in the set.
+    /// Waits for at most `timeout` until a member is ready, and returns the ready members. Returns an empty
+    /// list if the time is over, or if the set is empty.
     ///
     /// # Errors
-    /// As [`wait`](WaitSet::wait).
+    /// The same as for [`wait`](WaitSet::wait).
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Vec<Ready<K>>> {
         self.wait_until(Some(Deadline::after(timeout)))
     }
 
-    /// What is ready; blocks until `deadline` at the latest. Nothing if that has come, or if there is
-    /// nothing in the set.
+    /// Waits until a member is ready, at most until `deadline`, and returns the ready members. Returns an
+    /// empty list at the deadline, or if the set is empty.
     ///
     /// # Errors
-    /// As [`wait`](WaitSet::wait).
+    /// The same as for [`wait`](WaitSet::wait).
     pub fn wait_deadline(&mut self, deadline: Instant) -> io::Result<Vec<Ready<K>>> {
         self.wait_until(Some(Deadline::At(deadline)))
     }
 
     fn wait_until(&mut self, deadline: Option<Deadline>) -> io::Result<Vec<Ready<K>>> {
-        let mut ready = self.look_for_files()?;
-        self.look(&mut ready);
+        let mut ready = self.poll_files()?;
+        self.poll_once(&mut ready);
         if ready.is_empty()
             && let Some(deadline) = deadline
         {
-            self.look_on(deadline, &mut ready);
+            self.spin(deadline, &mut ready);
             while ready.is_empty() && !self.is_empty() {
-                self.ask()?;
-                self.look(&mut ready);
+                self.prepare_wait()?;
+                self.poll_once(&mut ready);
                 if !ready.is_empty() || deadline.has_passed() {
                     break;
                 }
                 self.sleep(deadline)?;
-                ready = self.look_for_files()?;
-                self.look(&mut ready);
+                ready = self.poll_files()?;
+                self.poll_once(&mut ready);
             }
         }
-        if self.gate.as_ref().is_some_and(Gate::is_exported) {
+        if self.poller.as_ref().is_some_and(Poller::is_exported) {
             if ready.is_empty() {
-                self.ask()?;
-                // Whatever came meanwhile makes the descriptor readable; files do that by themselves.
-                self.look(&mut ready);
+                self.prepare_wait()?;
+                // A member that became ready meanwhile makes the descriptor readable; files do that by
+                // themselves.
+                self.poll_once(&mut ready);
             }
-            if let (Some(gate), false) = (&mut self.gate, ready.is_empty()) {
-                gate.ring();
+            if let (Some(poller), false) = (&mut self.poller, ready.is_empty()) {
+                poller.notify();
             }
         }
         Ok(ready)
     }
 
-    /// Looks again and again, for a few microseconds.
-    fn look_on(&mut self, deadline: Deadline, ready: &mut Vec<Ready<K>>) {
+    /// Polls the channels repeatedly, for a few microseconds.
+    fn spin(&mut self, deadline: Deadline, ready: &mut Vec<Ready<K>>) {
         if self.channels.is_empty() {
             return;
         }
-        for _ in 0..SPINS / self.channels.len().min(SPINS as usize) as u32 {
-            spin_loop();
-            self.look_at_channels(ready);
-            if !ready.is_empty() {
-                return;
-            }
-        }
-        for _ in 0..YIELDS {
-            if deadline.has_passed() {
-                return;
-            }
-            std::thread::yield_now();
-            self.look_at_channels(ready);
-            if !ready.is_empty() {
-                return;
-            }
-        }
+        let spins = SPINS / self.channels.len().min(SPINS as usize) as u32;
+        let _found = wait::spin(spins, deadline, || {
+            self.poll_channels(ready);
+            (!ready.is_empty()).then_some(())
+        });
     }
 
-    /// Looks at everything but files, without a system call.
-    fn look(&mut self, ready: &mut Vec<Ready<K>>) {
-        self.look_at_channels(ready);
+    /// Polls all members except files, without a system call.
+    fn poll_once(&mut self, ready: &mut Vec<Ready<K>>) {
+        self.poll_channels(ready);
         if self.timers.is_empty() {
             return;
         }
@@ -448,13 +350,13 @@ impl<K: Clone> WaitSet<K> {
         self.timers.retain(|timer| timer.next().is_some());
     }
 
-    fn look_at_channels(&mut self, ready: &mut Vec<Ready<K>>) {
+    fn poll_channels(&mut self, ready: &mut Vec<Ready<K>>) {
         let mut over = false;
         for member in &self.channels {
             if member.watch.is_over() {
                 over = true;
-            } else if member.watch.look() {
-                ready.push(Ready { key: member.key.clone(), cause: Cause::Channel });
+            } else if member.watch.poll_once() {
+                ready.push(Ready { key: member.key.clone(), cause: member.cause });
             }
         }
         if over {
@@ -462,11 +364,11 @@ impl<K: Clone> WaitSet<K> {
         }
     }
 
-    fn look_for_files(&mut self) -> io::Result<Vec<Ready<K>>> {
+    fn poll_files(&mut self) -> io::Result<Vec<Ready<K>>> {
         let mut ready = Vec::new();
-        let (Some(gate), false) = (&self.gate, self.files.is_empty()) else { return Ok(ready) };
-        gate.look(|number, state| {
-            // A broken file is ready for everything, also for what nobody waits for.
+        let (Some(poller), false) = (&self.poller, self.files.is_empty()) else { return Ok(ready) };
+        poller.poll_once(|number, state| {
+            // A broken file is ready for everything, also for conditions that the program did not ask for.
             if let Some(member) = self.files.iter().find(|member| member.number == number) {
                 let (readable, writable) =
                     (state.read && member.wanted.read, state.write && member.wanted.write);
@@ -476,29 +378,30 @@ impl<K: Clone> WaitSet<K> {
         Ok(ready)
     }
 
-    /// Makes everything that becomes ready from here on end the next [`WaitSet::sleep`], or wake those
-    /// who sleep in the set. What is ready already has to be looked for after this.
-    fn ask(&mut self) -> io::Result<()> {
-        let exported = self.gate.as_ref().is_some_and(Gate::is_exported);
-        let few = self.gate.is_none() || self.channels.len() < FEW;
+    /// Ensures that every member that becomes ready from here on ends the next [`WaitSet::sleep`], or wakes
+    /// the other event loops that sleep in the set. The caller must poll for members that are ready already
+    /// after this call.
+    fn prepare_wait(&mut self) -> io::Result<()> {
+        let exported = self.poller.as_ref().is_some_and(Poller::is_exported);
+        let few = self.poller.is_none() || self.channels.len() < FEW;
         if !exported && self.files.is_empty() && few && wait::can_sleep(self.channels.len()) {
-            self.gate = None;
-            self.channels.iter_mut().for_each(|member| member.post = None);
-            wait::ask(self.channels.iter().map(|member| &member.watch), &mut self.words);
+            self.poller = None;
+            self.channels.iter_mut().for_each(|member| member.handle = None);
+            wait::prepare_wait(self.channels.iter().map(|member| &member.watch), &mut self.words);
             return Ok(());
         }
         let timer = self.timer_due();
-        self.gate()?;
-        if let Some(gate) = &mut self.gate {
-            for member in self.channels.iter_mut().filter(|member| member.post.is_none()) {
-                member.post = Some(gate.sentry(&member.watch)?);
+        self.poller()?;
+        if let Some(poller) = &mut self.poller {
+            for member in self.channels.iter_mut().filter(|member| member.handle.is_none()) {
+                member.handle = Some(poller.register(&member.watch)?);
             }
-            gate.arm(self.channels.iter().filter_map(|member| member.post.as_ref()), timer);
+            poller.arm(self.channels.iter().filter_map(|member| member.handle.as_ref()), timer);
         }
         Ok(())
     }
 
-    /// When the next timer is due.
+    /// Returns the time until the next timer is due.
     fn timer_due(&self) -> Option<Duration> {
         let next = self.timers.iter().filter_map(Timer::next).min()?;
         Some(next.saturating_duration_since(Instant::now()))
@@ -507,14 +410,14 @@ impl<K: Clone> WaitSet<K> {
     fn sleep(&mut self, deadline: Deadline) -> io::Result<()> {
         let timer = self.timer_due().unwrap_or(Duration::MAX);
         let left = deadline.left().unwrap_or_default().min(timer);
-        if let Some(gate) = &self.gate {
-            return gate.sleep(left);
+        if let Some(poller) = &self.poller {
+            return poller.sleep(left);
         }
         let watches = || self.channels.iter().map(|member| &member.watch);
         if self.channels.is_empty() {
             std::thread::sleep(left);
-        } else if !self.rounds.make(watches()) {
-            let slice = self.rounds.slice(watches(), deadline).min(left);
+        } else if !self.ticks.run(watches()) {
+            let slice = self.ticks.max_sleep(watches(), deadline).min(left);
             wait::sleep(&self.words, slice);
         }
         Ok(())

@@ -1,55 +1,55 @@
-//! [`QueueWatch`]: an end of a queue, as it looks to those who wait for it without using it.
+//! [`QueueWatch`]: the view of a queue end for code that waits for it without using it.
 //!
-//! Owns a view of the ring of its own, so it finds what the end would find. Calls `segment`, `ring` and
-//! `wait`. Never takes a message, but makes good what the dead left.
+//! Owns a separate view of the ring, so it finds what the end would find. Calls `segment`, `ring` and
+//! `wait`. Never takes a message, but recovers the slots of dead participants.
 
 use crate::layout::control;
 use crate::ring::queue::{Queue, Ticket};
-use crate::segment::Witness;
+use crate::segment::ObserverMapping;
 use crate::sync::{AtomicBool, Ordering};
-use crate::wait::{Event, Watch, Word};
+use crate::wait::{EventCount, Watch, Word};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-/// What an end of a queue can be waited for.
+/// The condition that a watch of a queue end waits for.
 pub(crate) enum Awaited {
     /// A message, or a request, to take.
     Item,
-    /// Room for one.
+    /// A free slot for a message.
     Room,
-    /// The answer to this request, as long as somebody has what the other one belongs to, which is told when the
-    /// answer is there.
+    /// The answer to this request. The wait lasts while the owner of the weak reference exists; the watch
+    /// sets the flag when the answer is there.
     Reply(Ticket, Weak<AtomicBool>),
 }
 
-/// Watches an end of a queue.
+/// The watch of an end of a queue.
 pub(crate) struct QueueWatch {
-    witness: Arc<Witness>,
+    observer: Arc<ObserverMapping>,
     queue: Mutex<Queue>,
     awaited: Awaited,
 }
 
 impl QueueWatch {
-    pub(crate) fn new(witness: Arc<Witness>, awaited: Awaited) -> Self {
-        let queue = Queue::new(witness.region(), witness.geometry(), witness.seat());
-        QueueWatch { witness, queue: Mutex::new(queue), awaited }
+    pub(crate) fn new(observer: Arc<ObserverMapping>, awaited: Awaited) -> Self {
+        let queue = Queue::new(observer.region(), observer.geometry(), observer.seat());
+        QueueWatch { observer, queue: Mutex::new(queue), awaited }
     }
 }
 
 impl Watch for QueueWatch {
-    fn look(&self) -> bool {
-        if self.witness.forked() {
+    fn poll_once(&self) -> bool {
+        if self.observer.forked() {
             return true;
         }
-        // Where a look got to is true whatever ended it.
+        // The position that a poll reached is valid, however the poll ended.
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         match &self.awaited {
             Awaited::Item => queue.has_ready(),
-            Awaited::Room => queue.has_room(),
+            Awaited::Room => queue.has_capacity(),
             Awaited::Reply(ticket, call) => {
                 let answered = queue.is_answered(ticket);
                 if answered && let Some(seen) = call.upgrade() {
-                    // Release pairs with the Acquire of the call, which then looks at the word, too.
+                    // Release pairs with the Acquire of the call, which then loads the word, too.
                     seen.store(true, Ordering::Release);
                 }
                 answered
@@ -57,29 +57,29 @@ impl Watch for QueueWatch {
         }
     }
 
-    fn idle(&self) -> bool {
-        if !self.witness.forked() {
-            self.witness.sweep();
+    fn housekeeping(&self) -> bool {
+        if !self.observer.forked() {
+            self.observer.recover_peers();
         }
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).look_everywhere();
-        self.look()
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).force_scan_below();
+        self.poll_once()
     }
 
-    fn ask(&self) -> Option<Word> {
+    fn prepare_wait(&self) -> Option<Word> {
         let at = match self.awaited {
             Awaited::Item => control::ITEMS,
             Awaited::Room => control::ROOM,
             Awaited::Reply(..) => control::REPLIES,
         };
-        (!self.witness.forked()).then(|| Event::new(self.witness.region(), at).ask())
+        (!self.observer.forked()).then(|| EventCount::new(self.observer.region(), at).prepare_wait())
     }
 
-    fn slice(&self) -> Duration {
-        self.witness.slice()
+    fn max_sleep(&self) -> Duration {
+        self.observer.max_sleep()
     }
 
     fn is_over(&self) -> bool {
         let answered = || matches!(&self.awaited, Awaited::Reply(_, call) if call.strong_count() == 0);
-        self.witness.has_ended() || answered()
+        self.observer.has_ended() || answered()
     }
 }

@@ -1,12 +1,12 @@
-//! [`Timer`]: a time to be told about, once or again and again.
+//! [`Timer`]: a time to report, once or periodically.
 //!
-//! Owns when, and how often that was missed. Asks no clock.
+//! Owns the next time, and the count of missed times. Calls nothing. Never reads a clock.
 
 use std::time::{Duration, Instant};
 
 pub(super) struct Timer<K> {
     pub(super) key: K,
-    /// The next time; none after the last.
+    /// The next time; `None` after the last one.
     next: Option<Instant>,
     every: Option<Duration>,
 }
@@ -16,19 +16,19 @@ impl<K> Timer<K> {
         Timer { key, next: Some(at), every: None }
     }
 
-    /// A time that the clock cannot hold never comes.
+    /// Creates a periodic timer. A time that the clock cannot hold never comes.
     pub(super) fn again(key: K, start: Instant, every: Duration) -> Self {
         let every = every.max(Duration::from_nanos(1));
         Timer { key, next: start.checked_add(every), every: Some(every) }
     }
 
-    /// When it is due next; `None`: never again.
+    /// Returns the next time at which it is due; `None` if it is never due again.
     pub(super) fn next(&self) -> Option<Instant> {
         self.next
     }
 
-    /// How many times have come since this was asked last. The times stay where they are on the clock,
-    /// however late one is told about them.
+    /// Returns the number of times that have come since the last call. The times keep their place on the
+    /// clock, however late the report is.
     pub(super) fn ticks(&mut self, now: Instant) -> u64 {
         let Some(next) = self.next.filter(|next| *next <= now) else { return 0 };
         let Some(every) = self.every else {
@@ -37,7 +37,7 @@ impl<K> Timer<K> {
         };
         let late = now.duration_since(next).as_nanos();
         let missed = late / every.as_nanos();
-        // Less than `every` of it is left.
+        // Less than `every` of it remains.
         let left = every - nanoseconds(late % every.as_nanos());
         self.next = now.checked_add(left);
         u64::try_from(missed).unwrap_or(u64::MAX).saturating_add(1)
@@ -46,7 +46,7 @@ impl<K> Timer<K> {
 
 fn nanoseconds(count: u128) -> Duration {
     const SECOND: u128 = 1_000_000_000;
-    // Of less than a `Duration`, so the seconds fit.
+    // Both parts come from a `Duration`, so the seconds fit.
     Duration::new((count / SECOND) as u64, (count % SECOND) as u32)
 }
 
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timer_that_is_late_counts_what_it_missed_and_does_not_drift() {
+    fn late_timer_counts_missed_ticks_without_drift() {
         let (start, every) = (Instant::now(), Duration::from_millis(10));
         let mut timer = Timer::again((), start, every);
         assert_eq!(timer.ticks(start + Duration::from_nanos(9_999_999)), 0);

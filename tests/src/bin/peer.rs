@@ -1,5 +1,5 @@
-//! The other process of the tests: `peer ROLE ARGUMENTS…`, on the channels of the namespace that
-//! `SHMCOMM_NAMESPACE` names. Says `ready` when its end is open.
+//! The other process of the tests: `peer ROLE ARGUMENTS…`, on the channels of the namespace in
+//! `SHMCOMM_NAMESPACE`. Prints `ready` when its end is open.
 
 use shmcomm::{CallError, RecvError, RequestError};
 use shmcomm_tests::{
@@ -29,6 +29,7 @@ fn main() -> Result {
         ["count-small", until] => count_small(until.parse()?),
         ["hold-large"] => hold_large(),
         ["wait-small"] => wait_small(),
+        #[cfg(unix)]
         ["fork-small"] => fork_small(),
         ["push", pusher, count] => push(pusher.parse()?, count.parse()?),
         ["pull"] => pull(),
@@ -38,6 +39,7 @@ fn main() -> Result {
         ["take-patiently"] => take_patiently(),
         ["ask", requester, count] => ask(requester.parse()?, count.parse()?),
         ["ask-and-hold", count] => ask_and_hold(count.parse()?),
+        #[cfg(unix)]
         ["attach-small", count] => attach_small(count.parse()?),
         _ => Err(format!("no such role: {arguments:?}").into()),
     }
@@ -47,8 +49,8 @@ fn ready() {
     println!("ready");
 }
 
-/// Sends `count` messages from number `first` on, pausing for `pause` microseconds; then stays until
-/// its input ends.
+/// Sends `count` messages from number `first` on, pausing for `pause` microseconds. Then stays until its
+/// input ends.
 fn publish_small(first: u64, count: u64, pause: u64) -> Result {
     let mut feed = SmallFeed::publisher()?;
     ready();
@@ -73,8 +75,8 @@ fn publish_large(first: u64, count: u64, pause: u64) -> Result {
     wait_for_end()
 }
 
-/// Sends `count` messages whose numbers begin with its own, when it is told to; then stays until its input
-/// ends.
+/// Sends `count` messages whose numbers begin with its own, after a line on its input. Then stays until its
+/// input ends.
 fn publish_shared(publisher: u64, count: u64, pause: u64) -> Result {
     let mut feed = SharedFeed::publisher()?;
     ready();
@@ -101,7 +103,7 @@ fn publish_shared_large(publisher: u64, count: u64, pause: u64) -> Result {
     wait_for_end()
 }
 
-/// Receives until message `until`, checking each; says how many it received and lost.
+/// Receives until message `until`, checking each message. Prints the number of received and lost messages.
 fn count_small(until: u64) -> Result {
     let mut feed = SmallFeed::subscriber()?;
     ready();
@@ -137,7 +139,7 @@ fn hold_large() -> Result {
     wait_for_end()
 }
 
-/// Blocks in `recv` until it is told otherwise by a message.
+/// Blocks in `recv` until a message arrives.
 fn wait_small() -> Result {
     let mut feed = SmallFeed::subscriber()?;
     ready();
@@ -152,7 +154,8 @@ fn wait_small() -> Result {
     }
 }
 
-/// Opens and drops a subscriber again and again; says how many files and maps it has at the end.
+/// Opens and drops a subscriber `count` times. Prints the number of its open files and mappings at the end.
+#[cfg(unix)]
 fn attach_small(count: u64) -> Result {
     let census = || -> Result<(usize, usize)> {
         let files = std::fs::read_dir("/proc/self/fd")?.count();
@@ -169,8 +172,9 @@ fn attach_small(count: u64) -> Result {
     Ok(())
 }
 
-/// Forks with both ends open: the child must be told, and must not disturb the parent's ends by
-/// dropping its own.
+/// Forks with both ends open. The child must get an error, and must not disturb the parent's ends when it
+/// drops its own.
+#[cfg(unix)]
 fn fork_small() -> Result {
     let mut publisher = SmallFeed::publisher()?;
     let mut subscriber = SmallFeed::subscriber()?;
@@ -183,13 +187,13 @@ fn fork_small() -> Result {
         println!("child: {sent:?} {received:?} {waited:?} {}", subscriber.is_connected());
         println!("child: {} {} {}", subscriber.lag(), publisher.stats().messages, publisher.subscribers());
         drop((publisher, subscriber));
-        // Opening anew works: a third participant beside the parent's two.
+        // A newly opened end works: a third participant besides the parent's two.
         let again = SmallFeed::subscriber()?;
         println!("child: {} subscribers", again.stats().subscribers().filter(|s| s.alive).count());
         return Ok(());
     }
     let mut status = 0;
-    // SAFETY: waits for our child and writes to our variable.
+    // SAFETY: waits for this process's child and writes to a local variable.
     unsafe { libc::waitpid(child, &mut status, 0) };
     publisher.send(&Small::new(2))?;
     println!("parent: {:?}", subscriber.recv()?.number);
@@ -197,7 +201,7 @@ fn fork_small() -> Result {
     Ok(())
 }
 
-/// Sends `count` jobs whose numbers begin with its own, and says when all of them were acknowledged.
+/// Sends `count` jobs whose numbers begin with its own, and prints a line when all of them are acknowledged.
 fn push(pusher: u64, count: u64) -> Result {
     let mut jobs = Jobs::pusher()?;
     ready();
@@ -210,8 +214,8 @@ fn push(pusher: u64, count: u64) -> Result {
     Ok(())
 }
 
-/// Works until it is killed or hears no more: says the number of each job before it acknowledges it,
-/// so that what was said may be said again by another, and never goes unsaid.
+/// Receives jobs until it is killed or its output is closed. Prints the number of each job before it
+/// acknowledges it, so a number may be printed twice but is never missing.
 fn pull() -> Result {
     let mut jobs = Jobs::puller()?;
     ready();
@@ -223,7 +227,7 @@ fn pull() -> Result {
                 job.check();
                 let again = if job.redelivered() { "again" } else { "first" };
                 writeln!(out, "{} {again}", job.number)?;
-                // Without this a killed worker would take acknowledged lines with it.
+                // Without the flush, a killed worker would lose the lines of acknowledged jobs.
                 out.flush()?;
                 job.done();
             }
@@ -265,7 +269,7 @@ fn take() -> Result {
     wait_for_end()
 }
 
-/// As `take`, on the channel that redelivers.
+/// Takes one request like `take`, on the channel that redelivers.
 fn take_patiently() -> Result {
     let mut service = PatientService::replier()?;
     let request = service.recv()?;
@@ -273,8 +277,9 @@ fn take_patiently() -> Result {
     wait_for_end()
 }
 
-/// Asks `count` requests whose numbers begin with its own, up to four at a time; asks again where a
-/// replier died, gives one in 50 up. Says how many replies came, and how many repliers died over one.
+/// Sends `count` requests whose numbers begin with its own, up to four at a time. Repeats a request if its
+/// replier died, and cancels one in 50. Prints the number of replies, and the number of requests whose
+/// replier died.
 fn ask(requester: u64, count: u64) -> Result {
     let service = Service::requester()?;
     ready();
@@ -323,7 +328,7 @@ fn ask(requester: u64, count: u64) -> Result {
     wait_for_end()
 }
 
-/// Sends `count` requests and waits for nothing.
+/// Sends `count` requests and waits for no reply.
 fn ask_and_hold(count: u64) -> Result {
     let service = Service::requester()?;
     ready();

@@ -1,7 +1,7 @@
-//! The library's fault plan, as far as it was built in.
+//! The library's fault plan, if it was built in.
 //!
-//! Owns nothing. Without `--cfg shmcomm_fault`, as where all features of the workspace are checked at
-//! once, no plan can be followed, and every worker says so.
+//! Owns no state. Without `--cfg shmcomm_fault`, no plan can be followed, and every worker reports that. This
+//! is the case when all features of the workspace are checked at once.
 
 #[cfg(shmcomm_fault)]
 pub use shmcomm::__private::fault::{Action, arm, observe};

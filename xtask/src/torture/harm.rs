@@ -1,7 +1,7 @@
-//! What is done to a worker: its fate, drawn when it starts.
+//! Faults for a worker, drawn when it starts.
 //!
-//! Owns the three ways of a round: at fault points, at random, and at random with yields and sleeps at
-//! all points.
+//! Owns the three modes of a round: faults at fault points, at random times, and at random times with yields
+//! and sleeps at all points.
 
 use super::ledger::{Ledger, POINTS};
 use super::random::Random;
@@ -13,11 +13,11 @@ const MILLI: u64 = 1_000_000;
 pub enum Harm {
     Kill,
     Stop,
-    /// Of one that is stopped.
+    /// Continue a stopped worker.
     GoOn,
 }
 
-/// How a round harms.
+/// Mode of the faults of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Points,
@@ -26,9 +26,9 @@ pub enum Mode {
     Chance,
 }
 
-/// Drawn at a start.
+/// Faults of one worker, drawn at its start.
 pub struct Fate {
-    /// At fault points.
+    /// Plan for the fault points.
     pub plan: String,
     pub harm: Harm,
     pub harm_after: Option<u64>,
@@ -40,7 +40,8 @@ impl Mode {
         [Mode::Points, Mode::Random, Mode::Chance][(round % 3) as usize]
     }
 
-    /// What becomes of a worker of role `role`. A harmless one only loses time at its points.
+    /// Draws the faults of a worker of role `role`. A worker that is not harmed only loses time at its
+    /// points.
     pub fn fate(
         self,
         random: &mut Random,
@@ -76,7 +77,7 @@ impl Mode {
             let visit = if random.percent(40) { 1 } else { random.magnitude(1000) };
             plan += &format!(";{name}={action}@{visit}");
         }
-        // Also where it was to die at a point, as it may never come there.
+        // Also if it dies at a point by its plan, because it may never reach that point.
         let harm_after = (1 + random.magnitude(64)) * MILLI;
         let harm = if random.percent(15) { Harm::Stop } else { Harm::Kill };
         let leaves_after = random.percent(15).then(|| random.magnitude(40) * MILLI);
@@ -84,7 +85,7 @@ impl Mode {
     }
 }
 
-/// A point where this role comes by; one where little was done yet more often than others.
+/// Draws a point that this role reaches; prefers points with few actions so far.
 fn point<'n>(random: &mut Random, ledger: &Ledger, role: usize, names: &'n [String]) -> Option<&'n str> {
     let known: Vec<usize> = (0..names.len().min(POINTS))
         .filter(|&at| ledger.points[at].roles.load(Relaxed) >> role & 1 != 0)

@@ -1,42 +1,42 @@
-//! The evidence: memory that all processes of a run share and that no kill takes away.
+//! The ledger: memory that all processes of a run share and that no kill can remove.
 //!
-//! Owns an anonymous shared mapping, made before the first fork, and the words in it: what was sent and
-//! received, who is at work, what went wrong. It is none of the library's segments, so what is judged
-//! has no part in the judgement. Never blocks; every word is an atomic of its own.
+//! Owns an anonymous shared mapping, made before the first fork, and the words in it: messages sent and
+//! received, workers, and complaints. It is not one of the library's segments, so the library under test
+//! cannot affect it. Never blocks; every word is an independent atomic.
 //!
-//! All accesses are Relaxed: each figure is judged by itself, and a process that is gone is gone
-//! before the supervisor learns of it.
+//! All accesses are Relaxed: each count is judged by itself, and a process has ended before the supervisor is
+//! notified of it.
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Most worker processes at once.
+/// Largest number of worker processes at once.
 pub const WORKERS: usize = 16;
-/// Most fault points.
+/// Largest number of fault points.
 pub const POINTS: usize = 256;
-/// Most jobs or requests of one round.
+/// Largest number of jobs or requests of one round.
 pub const JOBS: usize = 1 << 20;
-/// Most recoveries that one round remembers.
+/// Largest number of recoveries that one round stores.
 const TIMES: usize = 1 << 14;
-/// Most bytes of a complaint.
+/// Largest length of a complaint in bytes.
 const TEXT: usize = 2000;
 
-/// What is known of a job or a request; the bits above count its receivers.
+/// State bits of a job or a request; the bits above count its receivers.
 pub const CLAIMED: u8 = 1;
 pub const SENT: u8 = 2;
 pub const RECEIVED: u8 = 4;
 
-/// What the workers are asked to do.
+/// Orders for the workers.
 pub const WORK: u32 = 0;
-/// Senders leave, receivers finish what is there.
+/// Senders leave, and receivers take the remaining messages.
 pub const FINISH: u32 = 1;
 pub const LEAVE: u32 = 2;
 
-/// All of it. Zero is a new one.
+/// The whole ledger. All zeros is a new ledger.
 #[repr(C)]
 pub struct Ledger {
-    /// Kept from round to round: for each point the roles that came there (bits), the lives that did,
-    /// and how often something was done there.
+    /// For each point, kept from round to round: the roles that reached it (bits), the number of lives that
+    /// did, and the number of actions there.
     pub points: [Point; POINTS],
     pub round: Round,
 }
@@ -48,7 +48,7 @@ pub struct Point {
     pub acts: AtomicU64,
 }
 
-/// What begins anew with each round.
+/// State that starts anew with each round.
 #[repr(C)]
 pub struct Round {
     pub order: AtomicU32,
@@ -56,21 +56,21 @@ pub struct Round {
     text_len: AtomicU32,
     text: [AtomicU8; TEXT],
     pub workers: [Worker; WORKERS],
-    /// The next number of a message, and of a sender.
+    /// Next number of a message, and of a sender.
     pub next: AtomicU64,
     pub senders: AtomicU64,
     pub sent: AtomicU64,
     pub received: AtomicU64,
-    /// Received again, with the mark that says so.
+    /// Messages received again, with the mark for that.
     pub again: AtomicU64,
-    /// Requests that were answered by news of a death, or by none.
+    /// Requests that ended with `PeerDied` or `Unanswered`.
     pub unanswered: AtomicU64,
-    /// Deaths of those who send, and of those who receive.
+    /// Deaths of senders, and of receivers.
     pub sender_deaths: AtomicU64,
     pub receiver_deaths: AtomicU64,
-    /// Segments that took the place of another one.
+    /// Segments that replaced another one.
     pub replaced: AtomicU64,
-    /// When something was received last, and since when that is awaited after a death.
+    /// Time of the last receive, and start of the wait for the next one after a death.
     pub progress: AtomicU64,
     pub harmed: AtomicU64,
     pub recoveries: Times,
@@ -78,12 +78,12 @@ pub struct Round {
     pub jobs: [AtomicU8; JOBS],
 }
 
-/// A worker's place in the ledger.
+/// Entry of a worker in the ledger.
 #[repr(C)]
 pub struct Worker {
-    /// When it last came round its loop; 0 before the first time.
+    /// Time of the last turn of its loop; 0 before the first turn.
     pub beat: AtomicU64,
-    /// When it was started; 0 once it has done something.
+    /// Time of its start; 0 once it has sent or received.
     pub started: AtomicU64,
 }
 
@@ -109,10 +109,10 @@ impl Times {
 }
 
 impl Ledger {
-    /// A new one. It stays until the process ends, in all its children.
+    /// Returns a new ledger. It stays mapped until the process ends, in all its children.
     pub fn new() -> Result<&'static Ledger, rustix::io::Errno> {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        // SAFETY: a new mapping, wherever there is room.
+        // SAFETY: a new mapping at an address that the kernel chooses.
         let memory = unsafe { mmap_anonymous(std::ptr::null_mut(), size_of::<Ledger>(), protection, flags)? };
         // SAFETY: a page boundary, as long as a `Ledger`, never unmapped; any bytes are valid atomics,
         // and all processes use them as such.
@@ -121,7 +121,7 @@ impl Ledger {
 }
 
 impl Round {
-    /// Begins anew. No worker is alive.
+    /// Clears the round. No worker is alive.
     pub fn clear(&self) {
         let Round { order, complaints, text_len, text: _, workers, jobs, recoveries, restarts, .. } = self;
         for word in [order, complaints, text_len, &recoveries.count, &restarts.count] {
@@ -151,7 +151,7 @@ impl Round {
         }
     }
 
-    /// Puts the first thing that went wrong on record.
+    /// Records the first complaint.
     pub fn complain(&self, text: &str) {
         if self.complaints.fetch_add(1, Relaxed) == 0 {
             let text = text.as_bytes();
@@ -162,14 +162,14 @@ impl Round {
         }
     }
 
-    /// What went wrong, if anything did.
+    /// Returns the first complaint, if there is one.
     pub fn complaint(&self) -> Option<String> {
         let len = self.text_len.load(Relaxed) as usize;
         let bytes: Vec<u8> = self.text.iter().take(len).map(|byte| byte.load(Relaxed)).collect();
         (len > 0).then(|| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Something came through.
+    /// Records that a message arrived.
     pub fn came_through(&self, now: u64) {
         self.progress.store(now, Relaxed);
         if self.harmed.load(Relaxed) != 0 {
@@ -180,7 +180,7 @@ impl Round {
         }
     }
 
-    /// Jobs that were sent and that nobody has received.
+    /// Returns the jobs that were sent and not received.
     pub fn missing(&self) -> impl Iterator<Item = u64> {
         let known = (self.next.load(Relaxed) as usize).min(JOBS);
         let state = |at: usize| self.jobs[at].load(Relaxed);
@@ -188,10 +188,10 @@ impl Round {
     }
 }
 
-/// Nanoseconds of the clock that all processes share.
+/// Returns nanoseconds of the clock that all processes share.
 pub fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes the time to a `timespec` of ours.
+    // SAFETY: writes the time to a local `timespec`.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

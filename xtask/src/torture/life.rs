@@ -1,6 +1,7 @@
-//! [`Life`]: what a worker process has, from its fork to its end.
+//! [`Life`]: the state of a worker process, from its fork to its end.
 //!
-//! Owns the worker's access to the ledger, its chance, its term, and how it puts complaints on record.
+//! Owns the worker's access to the ledger, its random numbers, its end time, and the recording of its
+//! complaints.
 //! Calls the fault plan of the library. Knows no pattern.
 
 use super::fault::{self, Action};
@@ -14,34 +15,36 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// A role's work: until [`Life::is_over`], or until something is wrong, which is the error.
+/// Work of a role: until [`Life::is_over`], or until a check fails, which is the error.
 pub type Work = fn(&mut Life) -> Result<(), Wrong>;
 
-/// What is wrong, in words.
+/// A failed check, as text.
 pub type Wrong = Box<dyn std::error::Error>;
 
 /// One worker.
 pub struct Life {
     pub ledger: &'static Ledger,
     pub random: Random,
-    /// Which role it has, in the table of all roles, and which worker of the scene it is.
+    /// Index of its role in the table of all roles, and of the worker in the scene.
     pub role: usize,
     pub me: usize,
-    /// Sends rather than receives.
+    /// `true` for a sender, `false` for a receiver.
     pub sends: bool,
-    /// The full name of the channel.
+    /// Full name of the channel.
     pub channel: String,
-    /// When it is to leave by itself, of [`now`].
+    /// Time at which it must leave by itself, as of [`now`].
     pub term: u64,
-    /// What is to happen at fault points.
+    /// Plan for the fault points.
     pub plan: String,
-    /// Waits in tasks rather than in threads. Such a process has two threads, and does not fork.
+    /// `true` if it waits in tasks rather than in threads. Such a process has two threads, and does not fork.
     pub tasks: bool,
-    /// Waits in a set.
+    /// `true` if it waits in a set.
     pub sets: bool,
+    /// `true` if it drops ends while a second thread waits on them. Such a process does not fork.
+    pub threads: bool,
 }
 
-/// Where the observer of fault points finds what it needs.
+/// State for the observer of fault points.
 static OBSERVED: OnceLock<(&'static Ledger, &'static [String], usize)> = OnceLock::new();
 
 fn observe(name: &'static str, action: Option<Action>) {
@@ -67,7 +70,7 @@ fn observe(name: &'static str, action: Option<Action>) {
 }
 
 impl Life {
-    /// Runs to the end; the exit code says which.
+    /// Runs to the end. Returns the exit code.
     pub fn run(mut self, names: &'static [String], work: Work) -> i32 {
         let _ = OBSERVED.set((self.ledger, names, self.role));
         std::panic::set_hook(Box::new(|_| {}));
@@ -96,7 +99,8 @@ impl Life {
         &self.ledger.round
     }
 
-    /// Whether it is to leave. Comes round once in each turn of a worker's loop.
+    /// Returns `true` if the worker must leave. Called once in each turn of a worker's loop, and records the
+    /// time.
     pub fn is_over(&self) -> bool {
         let now = now();
         self.round().workers[self.me].beat.store(now, Relaxed);
@@ -107,12 +111,12 @@ impl Life {
         }
     }
 
-    /// Whether nobody does it any harm.
+    /// Returns `true` if the worker is never harmed.
     pub fn is_safe(&self) -> bool {
         self.term == u64::MAX
     }
 
-    /// It did what it is there for.
+    /// Records that the worker has sent or received.
     pub fn worked(&self) {
         let started = &self.round().workers[self.me].started;
         if started.load(Relaxed) != 0 {
@@ -123,32 +127,32 @@ impl Life {
         }
     }
 
-    /// It received something.
+    /// Records a receive.
     pub fn received(&self) {
         self.worked();
         self.round().received.fetch_add(1, Relaxed);
         self.round().came_through(now());
     }
 
-    /// It sent something.
+    /// Records a send.
     pub fn sent(&self) {
         self.worked();
         self.round().sent.fetch_add(1, Relaxed);
     }
 
-    /// A number that no other sender of this round has.
+    /// Returns a number that no other sender of this round has.
     pub fn sender(&self) -> u64 {
         self.round().senders.fetch_add(1, Relaxed) + 1
     }
 
-    /// The number of the next message that is counted; nothing if there were enough.
+    /// Returns the number of the next counted message, or `None` after the last one.
     pub fn claim_job(&self) -> Option<u64> {
         let number = self.round().next.fetch_add(1, Relaxed);
         self.round().jobs.get(number as usize)?.store(CLAIMED, Relaxed);
         Some(number)
     }
 
-    /// A message of which each subscriber counts what it misses.
+    /// Records a sent message of which each subscriber counts the missed ones.
     pub fn message_sent(&self, number: u64) {
         if let Some(job) = self.round().jobs.get(number as usize) {
             job.store(CLAIMED | SENT, Relaxed);
@@ -156,7 +160,7 @@ impl Life {
         self.sent();
     }
 
-    /// How many messages of these were certainly sent.
+    /// Returns the number of messages in the range that were certainly sent.
     pub fn count_sent(&self, numbers: Range<u64>) -> u64 {
         let jobs = self.round().jobs.iter().take(numbers.end as usize).skip(numbers.start as usize);
         jobs.filter(|job| job.load(Relaxed) & SENT != 0).count() as u64
@@ -167,25 +171,28 @@ impl Life {
         self.sent();
     }
 
-    /// Job `number` was received; `again` if the library said that it may not be the first time.
+    /// Records that job `number` was received; `again` is `true` if the library marked it as redelivered.
     pub fn job_received(&self, number: u64, again: bool) -> Result<(), Wrong> {
         self.job_served(number, again)?;
         self.received();
         Ok(())
     }
 
-    /// As [`Life::job_received`], where another one sees that it came through.
+    /// Records a job like [`Life::job_received`], if another worker records its progress.
     pub fn job_served(&self, number: u64, again: bool) -> Result<(), Wrong> {
         let round = self.round();
         let job =
             round.jobs.get(number as usize).ok_or_else(|| format!("invented: job {number} of {JOBS}"))?;
         let before = job.load(Relaxed);
         if before & CLAIMED == 0 {
-            return Err(format!("invented: nobody has sent job {number}").into());
+            return Err(format!("invented: no process has sent job {number}").into());
         }
         if before >= RECEIVED {
             if !again {
-                return Err(format!("duplicate: job {number} came again, and did not say so").into());
+                return Err(format!(
+                    "duplicate: job {number} was received again without the mark of a redelivery"
+                )
+                .into());
             }
             round.again.fetch_add(1, Relaxed);
         }
@@ -195,17 +202,17 @@ impl Life {
         Ok(())
     }
 
-    /// Some moments, in microseconds, as long as nobody waits for its end.
+    /// Sleeps for `micros` microseconds; returns at once for 0.
     pub fn rest(&self, micros: u64) {
         if micros > 0 {
             std::thread::sleep(Duration::from_micros(micros));
         }
     }
 
-    /// Has a copy of this process run `child` with all its ends, as a program that forks does: every so
-    /// often, where it has one thread.
+    /// Forks a copy of this process that runs `child` with all its ends, like a program that forks. Does so
+    /// in 1 of 4000 calls, if the process has one thread.
     pub fn fork(&mut self, child: impl FnOnce(&mut Life) -> Result<(), Wrong>) -> Result<(), Wrong> {
-        if self.tasks || self.random.below(4000) > 0 {
+        if self.tasks || self.threads || self.random.below(4000) > 0 {
             return Ok(());
         }
         let pid = fork(|| match child(self) {
@@ -222,14 +229,14 @@ impl Life {
     }
 }
 
-/// The open files and the mapped segments of this process.
+/// Returns the numbers of open files and mapped segments of this process.
 pub fn census() -> Result<(usize, usize), Wrong> {
     let files = std::fs::read_dir("/proc/self/fd")?.count();
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     Ok((files, maps.lines().filter(|line| line.contains("shmcomm")).count()))
 }
 
-/// Whatever went wrong, with what it was about.
+/// Returns a failed check, with its subject.
 pub fn wrong(what: &str, why: impl Display) -> Wrong {
     format!("{what}: {why}").into()
 }

@@ -1,9 +1,9 @@
 //! Torture: `cargo xtask torture` builds this with the library's fault points and runs it.
 //!
-//! Real processes in all roles send messages that prove themselves, while they are killed, aborted,
-//! stopped, slowed down and restarted, at the fault points and at random. Owns the arguments, the order
-//! of rounds, and what is left behind: nothing. See `scene` for who plays, `roles` for what they check,
-//! `supervise` for what is done to them, `ledger` for the evidence, `report` for the figures.
+//! Real processes in all roles send self-proving messages. Meanwhile they are killed, aborted, stopped,
+//! slowed down and restarted, at the fault points and at random times. Owns the arguments and the order of
+//! rounds, and removes all files at the end. The processes of a channel are in `scene`, their checks in
+//! `roles`, and their faults in `supervise`. The evidence is in `ledger`, and the statistics are in `report`.
 
 mod fault;
 mod harm;
@@ -30,12 +30,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use supervise::Round;
 
-/// Where the segments of all runs are, each in a folder named for its process.
+/// Directory of the segments of all runs, each in a folder named for its process.
 const SHM: &str = "/dev/shm";
 const FOLDER: &str = "shmcomm-torture-";
-/// How long a round lasts, with what comes before and after.
+/// Duration of a round, with its start and end.
 const ROUND: Duration = Duration::from_millis(1700);
-/// In recoveries: longer than this, beyond the delay that the machine itself shows, is a failure.
+/// Longest duration of a recovery in seconds, beyond the delay that the machine itself shows. A longer
+/// recovery is a failure.
 const SLOW: f64 = 0.1;
 
 struct Options {
@@ -91,7 +92,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Wrong
     Ok(options)
 }
 
-/// The folder of this run.
+/// Returns the folder of this run.
 fn folder() -> PathBuf {
     std::env::var_os("SHMCOMM_DIR").map_or_else(|| PathBuf::from(SHM), PathBuf::from)
 }
@@ -108,7 +109,7 @@ fn run(options: &Options) -> Result<bool, Wrong> {
     outcome
 }
 
-/// What rounds need and leave behind.
+/// State for all rounds.
 struct Stage {
     ledger: &'static Ledger,
     names: &'static [String],
@@ -128,12 +129,12 @@ impl Stage {
         Ok(Stage { ledger: Ledger::new()?, names, totals: Totals::default(), seed, jobs, rounds: 0 })
     }
 
-    /// Whether there is a point where nobody came, although processes can have come to all.
+    /// Returns `true` if a point is left that no process has reached, after rounds that cover all points.
     fn has_missed(&self, options: &Options) -> bool {
         is_whole(options, &self.totals) && !missed(self.ledger, self.names).is_empty()
     }
 
-    /// Plays a round; what was wrong, if something was.
+    /// Runs a round. Returns the failed check, if there is one.
     fn play(&mut self, scene: &'static Scene, mode: Mode) -> Option<String> {
         let number = self.rounds;
         self.rounds += 1;
@@ -147,7 +148,7 @@ impl Stage {
     }
 }
 
-/// Plays rounds until the time is over, or something is wrong.
+/// Runs rounds until the time is over or a check fails.
 fn rounds(options: &Options) -> Result<bool, Wrong> {
     let mut stage = Stage::new(options)?;
     let start = Instant::now();
@@ -155,12 +156,12 @@ fn rounds(options: &Options) -> Result<bool, Wrong> {
         SCENES.iter().filter(|scene| options.only.is_none_or(|only| scene.name == only)).collect();
     let mut wrong = Vec::new();
     for number in 0.. {
-        // Where nobody came to a point yet, at most as long again.
+        // If no process has reached some point, the run takes at most twice as long.
         let most = if stage.has_missed(options) { 2 * options.time } else { options.time };
         if start.elapsed() + ROUND / 2 > most || process::interrupted() {
             break;
         }
-        // Each scene in each way, one way after the other.
+        // Each scene in each mode, one after the other.
         let mode = Mode::of((number / scenes.len()) as u64);
         if let Some(why) = stage.play(scenes[number % scenes.len()], mode) {
             if process::interrupted() {
@@ -186,17 +187,17 @@ fn rounds(options: &Options) -> Result<bool, Wrong> {
     Ok(wrong.is_empty())
 }
 
-/// Whether each scene was played in each way, so that processes came to all points.
+/// Returns `true` if each scene was run in each mode, so that processes reached all points.
 fn is_whole(options: &Options, totals: &Totals) -> bool {
     options.only.is_none() && totals.rounds >= 3 * SCENES.len() as u64
 }
 
-/// What only the whole of a run shows.
+/// Returns the failures that only a whole run shows.
 fn shortcomings(options: &Options, report: &Report<'_>, totals: &Totals) -> Vec<String> {
     let mut wrong = Vec::new();
     let missed = missed(report.ledger, report.names);
     if is_whole(options, totals) && !missed.is_empty() {
-        wrong.push(format!("no process came to {}", missed.join(", ")));
+        wrong.push(format!("no process reached {}", missed.join(", ")));
     }
     let (recovery, delay) = (percentile(&totals.recoveries, 99), percentile(&totals.delays, 99));
     if recovery - 2.0 * delay > SLOW {
@@ -206,7 +207,7 @@ fn shortcomings(options: &Options, report: &Report<'_>, totals: &Totals) -> Vec<
     wrong
 }
 
-/// In seconds.
+/// Returns a percentile in seconds.
 fn percentile(micros: &[u32], percent: usize) -> f64 {
     let mut micros = micros.to_vec();
     micros.sort_unstable();
@@ -214,7 +215,7 @@ fn percentile(micros: &[u32], percent: usize) -> f64 {
     micros.get(at).map_or(0.0, |micros| f64::from(*micros) / 1e6)
 }
 
-/// Removes what is left of a channel whose audit failed.
+/// Removes the files of a channel whose audit failed.
 fn clean_channel(channel: &str) {
     roles::python::clean(channel);
     for entry in std::fs::read_dir(folder()).into_iter().flatten().flatten() {

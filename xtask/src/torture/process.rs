@@ -1,4 +1,4 @@
-//! Processes: fork, signals, and how they ended.
+//! Processes: fork, signals, and their ends.
 //!
 //! Owns every child of this program. Calls the kernel; knows no role. Only processes that are listed
 //! as children here are ever sent a signal.
@@ -12,26 +12,26 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Exit codes of workers.
 pub const LEFT: i32 = 0;
-/// It has put a complaint on record.
+/// The worker has recorded a complaint.
 pub const COMPLAINED: i32 = 70;
-/// It panicked at a fault point, as it was told.
+/// The worker panicked at a fault point, as planned.
 pub const PANICKED: i32 = 71;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// What became of a child.
+/// Change of state of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Exited(i32),
     Signalled(i32),
-    /// It lives, and waits for SIGCONT.
+    /// The child lives, and waits for SIGCONT.
     Stopped,
 }
 
-/// Makes this process one that looks after all its descendants, leaves no core files, and ends in an
-/// orderly way on Ctrl-C.
+/// Makes this process the reaper of all its descendants. It leaves no core files, and ends in an orderly way
+/// on Ctrl-C.
 pub fn prepare() -> io::Result<()> {
-    // Whatever value: it is on or off.
+    // The value does not matter: it is on or off.
     set_child_subreaper(Some(Pid::INIT))?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
@@ -45,17 +45,17 @@ extern "C" fn interrupt(_: libc::c_int) {
     INTERRUPTED.store(true, Relaxed);
 }
 
-/// Whether somebody wants this to end.
+/// Returns `true` if a signal asked this process to end.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Relaxed)
 }
 
-/// A copy of this process that runs `life` and exits with its result.
+/// Forks a copy of this process that runs `life` and exits with its result.
 ///
-/// The program has one thread wherever it forks, so the copy is whole.
+/// The program has one thread at each fork, so the copy is whole.
 pub fn fork(life: impl FnOnce() -> i32) -> io::Result<Pid> {
     let parent = rustix::process::getpid();
-    // SAFETY: this process has one thread, so no lock is held in the copy by one that is not there.
+    // SAFETY: this process has one thread, so no missing thread holds a lock in the copy.
     let child = unsafe { libc::fork() };
     if child < 0 {
         return Err(io::Error::last_os_error());
@@ -64,7 +64,7 @@ pub fn fork(life: impl FnOnce() -> i32) -> io::Result<Pid> {
         return Ok(child);
     }
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // The parent may have died before that.
+    // The parent may have died before that call.
     if rustix::process::getppid() != Some(parent) {
         std::process::exit(LEFT);
     }
@@ -83,7 +83,7 @@ pub fn go_on(child: Pid) {
     let _ = kill_process(child, Signal::CONT);
 }
 
-/// The next child that ended or was stopped, if there is one.
+/// Returns the next child that ended or was stopped, if there is one.
 pub fn next_end() -> Option<(Pid, End)> {
     let (child, status) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED).ok()??;
     Some((child, end(status)))

@@ -1,6 +1,6 @@
-//! Chance that follows from a seed.
+//! Random numbers from a seed.
 
-/// Numbers of splitmix64.
+/// Random numbers of splitmix64.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -17,17 +17,18 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// One of the numbers below `end`, which is not 0.
+    /// Returns a number below `end`, which is not 0.
     pub fn below(&mut self, end: u64) -> u64 {
         self.number() % end
     }
 
-    /// True so often in a hundred times.
+    /// Returns `true` with a probability of `percent` in 100.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// From 1 to about `most`, small ones more often: as many from 1 to 10 as from 10 to 100.
+    /// Returns a number from 1 to about `most`. Small numbers are more frequent: as many from 1 to 10 as from 10
+    /// to 100.
     pub fn magnitude(&mut self, most: u64) -> u64 {
         let bits = self.below(most.ilog2().into()) + 1;
         1 + self.below(1 << bits)

@@ -1,4 +1,4 @@
-//! What a run adds up to.
+//! Totals of a run.
 //!
 //! Owns the totals and their text.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct Totals {
     pub rounds: u64,
     pub starts: u64,
-    /// By the supervisor at random, and by processes at a fault point.
+    /// Kills by the supervisor at random times, and by processes at a fault point.
     pub random_kills: u64,
     pub point_kills: u64,
     pub aborts: u64,
@@ -22,11 +22,11 @@ pub struct Totals {
     pub received: u64,
     pub again: u64,
     pub unanswered: u64,
-    /// Taken along by receivers that died, where the format has no cure.
+    /// Messages lost with receivers that died, on a format that cannot prevent it.
     pub taken_along: u64,
     pub recoveries: Vec<u32>,
     pub restarts: Vec<u32>,
-    /// How much too late the supervisor woke: what the machine's load does to anybody.
+    /// Microseconds by which the supervisor woke too late, because of the machine's load.
     pub delays: Vec<u32>,
 }
 
@@ -35,7 +35,7 @@ impl Totals {
         self.random_kills + self.point_kills + self.aborts + self.panics
     }
 
-    /// Takes the figures of a round that is over.
+    /// Adds the counts of a finished round.
     pub fn add(&mut self, round: &Round) {
         self.rounds += 1;
         self.sent += round.sent.load(Relaxed);
@@ -47,7 +47,7 @@ impl Totals {
     }
 }
 
-/// Microseconds at a few places of their order.
+/// Percentiles of durations in microseconds.
 struct Order<'t>(&'t [u32]);
 
 impl Display for Order<'_> {
@@ -60,7 +60,7 @@ impl Display for Order<'_> {
     }
 }
 
-/// A run as far as it came.
+/// Report of a run so far.
 pub struct Report<'r> {
     pub totals: &'r Totals,
     pub ledger: &'r Ledger,
@@ -69,14 +69,14 @@ pub struct Report<'r> {
     pub time: Duration,
 }
 
-/// The points where nobody ever came.
+/// Returns the points that no process reached.
 pub fn missed<'n>(ledger: &Ledger, names: &'n [String]) -> Vec<&'n str> {
     let lives = |at: usize| ledger.points[at].lives.load(Relaxed);
     names.iter().enumerate().filter(|(at, _)| lives(*at) == 0).map(|(_, name)| name.as_str()).collect()
 }
 
 impl Report<'_> {
-    /// The points where the fewest came, and how many did.
+    /// Returns the points that the fewest processes reached, with their number.
     fn least(&self, most: usize) -> Vec<(&str, u64)> {
         let lives = |at: usize| self.ledger.points[at].lives.load(Relaxed);
         let mut points: Vec<(&str, u64)> =
@@ -105,9 +105,9 @@ impl Display for Report<'_> {
         writeln!(f, "messages    {sent} sent, {received} received")?;
         writeln!(
             f,
-            "jobs        {again} came again and said so; {taken_along} went with pullers of the Python wire"
+            "jobs        {again} were redelivered and marked so; {taken_along} were lost with pullers of the Python wire"
         )?;
-        writeln!(f, "requests    {unanswered} with news in place of an answer")?;
+        writeln!(f, "requests    {unanswered} with an error in place of an answer")?;
         writeln!(f, "recovery    {}", Order(recoveries))?;
         writeln!(f, "at work     {} after a restart", Order(restarts))?;
         writeln!(f, "machine     the supervisor woke too late by {}", Order(delays))?;

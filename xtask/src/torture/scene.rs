@@ -1,4 +1,4 @@
-//! Who plays in which channel: the table of scenes.
+//! The table of scenes: the channels and their processes.
 //!
 //! Owns the table. A new role or channel is a line here and a function in `roles`.
 
@@ -9,11 +9,11 @@ use super::roles::{pubsub, pushpull, python, reqrep};
 pub struct Scene {
     pub name: &'static str,
     pub roles: &'static [Role],
-    /// Run by a process of its own, when all others have left.
+    /// Audit that a separate process runs when all other processes have left.
     pub audit: Work,
-    /// What was sent is there until somebody has it.
+    /// `true` if a sent message stays until it is received.
     pub keeps: bool,
-    /// A receiver that dies may take what it had just taken with it.
+    /// `true` if a receiver that dies may lose the message that it had just taken.
     pub loses_with_receivers: bool,
 }
 
@@ -21,7 +21,7 @@ pub struct Role {
     pub name: &'static str,
     pub sends: bool,
     pub least: usize,
-    /// Whether there may be more than that.
+    /// `true` if there may be more workers than that.
     pub many: bool,
     pub work: Work,
 }
@@ -136,7 +136,7 @@ pub const SCENES: &[Scene] = &[
 ];
 
 impl Scene {
-    /// The roles of as many workers as there may be, at least as many as it takes.
+    /// Returns the roles of up to `most` workers, and at least the required ones.
     pub fn cast(&self, most: usize) -> Vec<usize> {
         let mut cast: Vec<usize> =
             self.roles.iter().enumerate().flat_map(|(i, role)| std::iter::repeat_n(i, role.least)).collect();
@@ -152,7 +152,7 @@ impl Scene {
         cast
     }
 
-    /// The number of a role among those of all scenes.
+    /// Returns the index of a role among the roles of all scenes.
     pub fn number(&self, role: usize) -> usize {
         let before = SCENES.iter().take_while(|scene| scene.name != self.name);
         before.map(|scene| scene.roles.len()).sum::<usize>() + role

@@ -1,17 +1,18 @@
-//! [`Round`]: one scene, for some seconds: starts its workers, harms them, watches, and audits.
+//! [`Round`]: one scene, for some seconds. Starts its workers, harms them, watches them, and audits the
+//! channel.
 //!
-//! Owns the workers' processes, and the judgement of what is stuck or lost. Calls `process` and the
-//! ledger; never opens a channel itself.
+//! Owns the workers' processes, and the detection of stuck or lost messages. Calls `process` and the ledger;
+//! never opens a channel itself.
 //!
 //! ```text
 //!   work: kill, stop, restart ──→ finish: senders leave, receivers take the rest ──→ leave ──→ audit
 //!           │ nothing received for a second
 //!           ▼
-//!         mercy: nobody is harmed until something is received, or it counts as stuck
+//!         mercy: no worker is harmed until a message is received, or it counts as stuck
 //! ```
 //!
-//! What the machine's load does to the supervisor, it does to all: the time by which it woke too late
-//! is no part of anybody's delay.
+//! The machine's load delays the supervisor like all other processes. The time by which it woke too late is
+//! subtracted from every delay.
 
 use super::harm::{Harm, Mode};
 use super::ledger::{FINISH, LEAVE, Ledger, WORK, now};
@@ -24,25 +25,25 @@ use rustix::process::Pid;
 use std::sync::atomic::Ordering::Relaxed;
 
 const MILLI: u64 = 1_000_000;
-/// Nothing received for so long, and nobody is harmed any more.
+/// Nanoseconds without a receive after which no worker is harmed any more.
 const MERCY: u64 = 1000 * MILLI;
-/// Nothing received for so long, although nobody is harmed: stuck.
+/// Nanoseconds without a receive, and without harm, after which the round counts as stuck.
 pub const STUCK: u64 = 3000 * MILLI;
-/// The supervisor looks so often.
+/// Nanoseconds between two turns of the supervisor.
 const TICK: u64 = MILLI;
-/// Of the auditor, in the table of roles.
+/// Index of the auditor in the table of roles.
 const AUDITOR: usize = 63;
 
 struct Worker {
     role: usize,
     process: Option<Pid>,
-    /// To be started not before this.
+    /// Earliest time of its start.
     start_at: u64,
-    /// When to do what to it.
+    /// Harm for it, and the time of the harm.
     harm: Harm,
     harm_at: u64,
     stopped: bool,
-    /// Never harmed in this round.
+    /// `true` if it is never harmed in this round.
     safe: bool,
     killed: bool,
 }
@@ -56,7 +57,7 @@ pub struct Round<'r> {
     pub random: Random,
     pub totals: &'r mut Totals,
     workers: Vec<Worker>,
-    /// By how much the supervisor woke too late since something was received.
+    /// Nanoseconds by which the supervisor woke too late since the last receive.
     late: u64,
     last_progress: u64,
     merciful: bool,
@@ -90,7 +91,7 @@ impl<'r> Round<'r> {
                 killed: false,
             })
             .collect();
-        // A witness that lives through it all, where there are others to be harmed.
+        // A worker that lives through the whole round, if its role has other workers to harm.
         for role in 0..scene.roles.len() {
             let mut these = workers.iter_mut().filter(|worker| worker.role == role);
             if let (Some(first), Some(_)) = (these.next(), these.next()) {
@@ -114,7 +115,7 @@ impl<'r> Round<'r> {
         }
     }
 
-    /// Plays it for `nanos`; the error says what was wrong.
+    /// Runs the round for `nanos`; the error is the failed check.
     pub fn play(&mut self, nanos: u64) -> Result<(), Wrong> {
         let outcome = self.acts(nanos);
         for worker in &self.workers {
@@ -139,10 +140,10 @@ impl<'r> Round<'r> {
         self.until("senders that leave", |this| {
             this.workers.iter().all(|w| !this.sends(w) || w.process.is_none())
         })?;
-        // Nobody sends any more, so each job that was sent and is not received is waiting.
+        // No sender is left, so each job that was sent and not received is in the queue.
         let most = if self.scene.keeps { 1 << 10 } else { 0 };
         let missing = |this: &Self| this.ledger.round.missing().take(most).collect::<Vec<u64>>();
-        let outcome = self.until("jobs that nobody gets", |this| {
+        let outcome = self.until("jobs that no worker gets", |this| {
             let excuses = this.ledger.round.receiver_deaths.load(Relaxed);
             missing(this).len() as u64 <= if this.scene.loses_with_receivers { excuses } else { 0 }
         });
@@ -156,7 +157,7 @@ impl<'r> Round<'r> {
         self.audit(nothing_is_left)
     }
 
-    /// Goes on until `done`, at most as long as stuck takes.
+    /// Continues until `done`, at most for the time after which a round counts as stuck.
     fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<(), Wrong> {
         let (start, late) = (now(), self.late);
         while !done(self) {
@@ -208,7 +209,7 @@ impl<'r> Round<'r> {
         }
     }
 
-    /// Starts worker `at`, with its fate.
+    /// Starts worker `at`, with its faults.
     fn start(&mut self, at: usize) -> Result<(), Wrong> {
         let role = &self.scene.roles[self.workers[at].role];
         let number = self.scene.number(self.workers[at].role);
@@ -216,7 +217,7 @@ impl<'r> Round<'r> {
         let fate = self.mode.fate(&mut self.random, self.ledger, number, self.names, harmless);
         let now = now();
         let round = &self.ledger.round;
-        // Without another one of its role, nothing comes through before it is at work.
+        // If its role has no other worker, no message arrives before it works.
         let alone = self.workers.iter().filter(|other| other.role == self.workers[at].role).count() == 1;
         if alone && round.harmed.load(Relaxed) != 0 {
             round.harmed.store(now, Relaxed);
@@ -235,6 +236,7 @@ impl<'r> Round<'r> {
             plan: fate.plan,
             tasks: waits < 25,
             sets: (25..45).contains(&waits),
+            threads: (35..60).contains(&waits),
         };
         let (names, work) = (self.names, role.work);
         let worker = &mut self.workers[at];
@@ -254,7 +256,7 @@ impl<'r> Round<'r> {
             round.workers[at].beat.store(now(), Relaxed);
             process::go_on(process);
             worker.harm_at = now() + self.random.below(40) * MILLI;
-            // What was never to be harmed may have been stopped by its plan.
+            // A worker that is never harmed may have been stopped by its plan.
             worker.harm_at = if worker.safe { u64::MAX } else { worker.harm_at };
             worker.harm = Harm::Kill;
         } else if worker.harm == Harm::Stop {
@@ -266,7 +268,7 @@ impl<'r> Round<'r> {
         }
     }
 
-    /// A process ended, or was stopped, by whatever hand.
+    /// Handles a process that ended or was stopped, for any reason.
     fn ended(&mut self, process: Pid, end: End) {
         if let Some((auditor, outcome)) = &mut self.auditor
             && *auditor == process
@@ -277,13 +279,13 @@ impl<'r> Round<'r> {
         let round = &self.ledger.round;
         if end == End::Stopped {
             self.totals.stops += 1;
-            // How long that takes is no property of the library.
+            // The duration of a stop is no property of the library.
             round.harmed.store(0, Relaxed);
             round.workers.iter().for_each(|worker| worker.started.store(0, Relaxed));
             let worker = &mut self.workers[at];
             worker.stopped = true;
             worker.harm_at = now() + self.random.magnitude(60) * MILLI;
-            // Or it is killed as it is, with what it holds.
+            // Or it is killed while stopped, with the slots that it holds.
             worker.harm = if self.random.percent(20) { Harm::Kill } else { Harm::GoOn };
             return;
         }
@@ -312,7 +314,7 @@ impl<'r> Round<'r> {
         (worker.process, worker.start_at) = (None, now() + pause);
     }
 
-    /// Whether something comes through, and everybody comes round.
+    /// Checks that messages arrive and that every worker's loop runs.
     fn watch(&mut self) -> Result<(), Wrong> {
         let progress = self.ledger.round.progress.load(Relaxed);
         if progress > self.last_progress {
@@ -335,7 +337,7 @@ impl<'r> Round<'r> {
         Ok(())
     }
 
-    /// Everybody, for a complaint.
+    /// Describes every worker, for a complaint.
     fn describe(&self) -> String {
         let mut text = String::new();
         for (at, worker) in self.workers.iter().enumerate() {
@@ -350,7 +352,7 @@ impl<'r> Round<'r> {
         text + &format!("the supervisor late by {} ms", self.late / MILLI)
     }
 
-    /// Has a process of its own look at what is left.
+    /// Runs an audit of the channel in a separate process.
     fn audit(&mut self, audit: super::life::Work) -> Result<(), Wrong> {
         let life = Life {
             ledger: self.ledger,
@@ -363,6 +365,7 @@ impl<'r> Round<'r> {
             plan: String::new(),
             tasks: false,
             sets: false,
+            threads: false,
         };
         let names = self.names;
         let auditor = process::fork(move || life.run(names, audit))?;
@@ -386,10 +389,10 @@ impl<'r> Round<'r> {
     }
 }
 
-/// After the last channel is closed the folder of this run is empty, but for what those left that died
-/// on the way to a name; that is removed by the next one that makes a segment.
+/// Checks that the folder of this run is empty after the last channel is closed. Only segments of creators
+/// that died before they had a name may be left; the next creator of a segment removes them.
 fn nothing_is_left(_: &mut Life) -> Result<(), Wrong> {
-    drop(shmcomm::Channel::<shmcomm::PubSub<u64>>::try_new("sweep")?.namespace("").publisher()?);
+    drop(shmcomm::Channel::<shmcomm::PubSub<u64>>::try_new("recovery")?.namespace("").publisher()?);
     for entry in std::fs::read_dir(super::folder())? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if name.starts_with("shmcomm") {

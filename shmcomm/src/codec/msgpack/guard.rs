@@ -1,7 +1,7 @@
-//! A serializer in front of `rmp-serde`'s that refuses what Python could not load.
+//! A serializer in front of that of `rmp-serde`, which refuses values that Python could not load.
 //!
-//! Owns the rules for map keys, large integers and depth, and the kinds of a `Value` that msgpack
-//! lacks. Calls `rmp-serde` for everything else; writes nothing itself.
+//! Owns the rules for map keys, large integers and depth, and the kinds of a `Value` that msgpack lacks.
+//! Calls `rmp-serde` for everything else; writes nothing itself.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -10,18 +10,18 @@ use std::io::Write;
 use serde::ser::{Error as _, Serialize, Serializer};
 
 use super::super::report::Step;
-use super::super::value::name;
-use super::super::{EncodeError, Value};
+use super::super::value::{AsBytes, EXT, Leaf, is_leaf, name};
+use super::super::{EncodeError, MsgpackTimestamp, Value};
 use super::wrapped::{Fields, Items};
 
-/// Containers that may stand in one another.
+/// Maximum nesting depth of containers.
 const DEEPEST: usize = 256;
 
-/// What is known about the message on the way.
+/// State of the message while it is written.
 #[derive(Default)]
 pub(super) struct Watch {
     depth: Cell<usize>,
-    /// Where an error came from, collected on its way out.
+    /// Path to an error, collected on its way out.
     path: RefCell<String>,
 }
 
@@ -29,9 +29,9 @@ pub(super) struct Watch {
 pub(super) fn write<W: Write, T: Serialize + ?Sized>(value: &T, out: &mut W) -> Result<(), EncodeError> {
     let watch = Watch::default();
     let mut inner = rmp_serde::Serializer::new(out).with_struct_map();
-    value
-        .serialize(Guard::new(&mut inner, &watch))
-        .map_err(|error| EncodeError::Refused { path: watch.path.take(), reason: error.to_string() })
+    value.serialize(Guard::new(&mut inner, &watch)).map_err(|error| {
+        EncodeError::Refused { path: watch.path.take(), reason: error.to_string() }.shortened()
+    })
 }
 
 impl Watch {
@@ -55,7 +55,16 @@ impl Watch {
     }
 }
 
-/// A value to be serialized through a guard.
+/// Text that a value serializes as.
+struct Shown<'a, T: ?Sized>(&'a T);
+
+impl<T: Serialize + ?Sized> Display for Shown<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.serialize(f)
+    }
+}
+
+/// A value that is serialized through a guard.
 pub(super) struct Guarded<'a, T: ?Sized> {
     pub(super) value: &'a T,
     pub(super) watch: &'a Watch,
@@ -71,7 +80,7 @@ impl<T: Serialize + ?Sized> Serialize for Guarded<'_, T> {
 pub(super) struct Guard<'a, S> {
     inner: S,
     watch: &'a Watch,
-    /// Whether the value is the key of a map.
+    /// `true` if the value is the key of a map.
     key: bool,
 }
 
@@ -80,7 +89,7 @@ impl<'a, S: Serializer> Guard<'a, S> {
         Self { inner, watch, key: false }
     }
 
-    /// Refuses what is neither `str` nor `bytes` as a key.
+    /// Refuses a key that is neither `str` nor `bytes`.
     fn no_key(&self, what: impl Display) -> Result<(), S::Error> {
         match self.key {
             true => Err(S::Error::custom(format_args!(
@@ -92,6 +101,28 @@ impl<'a, S: Serializer> Guard<'a, S> {
 
     fn too_wide(n: impl Display) -> S::Error {
         S::Error::custom(format_args!("the int {n} has more than the 64 bits of msgpack"))
+    }
+
+    /// Writes a value with a text: as msgpack's timestamp if it is a point in time, otherwise as the text.
+    fn leaf<T: Serialize + ?Sized>(self, name: &str, value: &T) -> Result<S::Ok, S::Error> {
+        let leaf = match Leaf::read(name, &Shown(value).to_string()) {
+            Some(leaf) => leaf.map_err(S::Error::custom)?,
+            None => return value.serialize(self),
+        };
+        let stamp = match &leaf {
+            Leaf::Timestamp(stamp) => {
+                self.no_key("a timestamp")?;
+                Some(*stamp)
+            }
+            Leaf::DateTime(time) => MsgpackTimestamp::of_datetime(time),
+            _ => None,
+        };
+        match stamp {
+            Some(stamp) if !self.key => {
+                self.inner.serialize_newtype_struct(EXT, &(-1i8, AsBytes(&stamp.to_ext())))
+            }
+            _ => self.inner.serialize_str(&leaf.to_string()),
+        }
     }
 
     fn items<I>(
@@ -204,9 +235,11 @@ impl<'a, S: Serializer> Serializer for Guard<'a, S> {
         match name {
             name::BIGINT => Err(S::Error::custom("an int has more than the 64 bits of msgpack")),
             name::COMPLEX => Err(S::Error::custom("msgpack has no complex numbers: send a pair")),
-            rmp_serde::MSGPACK_EXT_STRUCT_NAME => {
-                Err(S::Error::custom("msgpack extension types are not supported"))
+            EXT => {
+                self.no_key("an extension type")?;
+                self.inner.serialize_newtype_struct(EXT, value)
             }
+            _ if is_leaf(name) => self.leaf(name, value),
             _ => value.serialize(self),
         }
     }
@@ -258,7 +291,14 @@ impl<'a, S: Serializer> Serializer for Guard<'a, S> {
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields<'a, S>, S::Error> {
         match name {
-            name::OBJECT | name::NAMEDTUPLE => Ok(Fields::state(self.inner, self.watch, self.key)),
+            name::OBJECT
+            | name::SLOTTED
+            | name::NAMEDTUPLE
+            | name::DEQUE
+            | name::DEFAULTDICT
+            | name::TYPED_ARRAY
+            | name::OBJECT_ARRAY
+            | name::ENUM => Ok(Fields::state(self.inner, self.watch, self.key)),
             _ => self.items("a struct", |inner| inner.serialize_struct(name, len)).map(Fields::All),
         }
     }
@@ -274,7 +314,7 @@ impl<'a, S: Serializer> Serializer for Guard<'a, S> {
     }
 }
 
-/// The text of a key, for the path of an error.
+/// Returns the text of a key, for the path of an error.
 #[cold]
 pub(super) fn key_text<T: Serialize + ?Sized>(key: &T) -> String {
     let key = super::to_vec(key).ok().and_then(|key| super::from_slice::<Value>(&key).ok());

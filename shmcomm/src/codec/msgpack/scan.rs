@@ -1,11 +1,12 @@
-//! A walk over a message before anything is made of it.
+//! Scan of a message before it is decoded.
 //!
-//! Owns the proof that `rmp-serde` may trust every length it reads. Calls nothing; iterates over
-//! the tokens with a stack of fixed size, and allocates only for an error.
+//! Owns the proof that `rmp-serde` may trust every length it reads. Calls nothing. Iterates over the tokens
+//! with a stack of fixed size, and allocates only for an error.
 
 use crate::codec::{DecodeError, DecodeErrorKind as Kind};
+use crate::plural::count;
 
-/// Containers that may stand in one another.
+/// Maximum nesting depth of containers.
 const MAX_DEPTH: usize = 128;
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -18,7 +19,7 @@ struct Scan<'a> {
 /// Checks that `bytes` are exactly one message.
 pub(super) fn scan(bytes: &[u8]) -> Result<()> {
     let mut scan = Scan { bytes, at: 0 };
-    // Values that are still to come at each level.
+    // Number of values still expected at each level.
     let mut left = [0u64; MAX_DEPTH + 1];
     left[0] = 1;
     let mut depth = 0;
@@ -28,7 +29,8 @@ pub(super) fn scan(bytes: &[u8]) -> Result<()> {
                 return match bytes.len() - scan.at {
                     0 => Ok(()),
                     extra => {
-                        let reason = format!("{extra} bytes follow the end of the message");
+                        let reason =
+                            format!("{extra} after the end of the message", extra = count(extra, "byte"));
                         Err(DecodeError::new(Kind::Trailing, reason).at(scan.at))
                     }
                 };
@@ -79,9 +81,13 @@ impl Scan<'_> {
                 let len = self.len(2 << (marker - 0xde))?;
                 return self.inside(len as u64 * 2);
             }
-            0xc7..=0xc9 | 0xd4..=0xd8 => {
-                return Err(DecodeError::new(Kind::Unsupported, "msgpack extension types are not supported"));
+            // An extension: its type number, and bytes.
+            0xc7..=0xc9 => {
+                let len = self.len(1 << (marker - 0xc7))?;
+                self.skip(1)?;
+                self.skip(len)?;
             }
+            0xd4..=0xd8 => self.skip(1 + (1 << (marker - 0xd4)))?,
             0xc1 => return Err(DecodeError::new(Kind::Malformed, "0xc1 is never used in msgpack")),
         }
         Ok(0)
@@ -90,7 +96,7 @@ impl Scan<'_> {
     fn take(&mut self, len: usize) -> Result<&[u8]> {
         let left = self.bytes.len() - self.at;
         if len > left {
-            let reason = format!("{len} more bytes are needed, but {left} are left");
+            let reason = format!("{len} more bytes are needed, with {left} left");
             return Err(DecodeError::new(Kind::Truncated, reason));
         }
         self.at += len;
@@ -112,18 +118,21 @@ impl Scan<'_> {
         }
     }
 
-    /// A container claims some values, each of which takes a byte at least.
+    /// Checks that the values of a container can fit: each takes at least one byte.
     fn inside(&self, values: u64) -> Result<u64> {
         let left = (self.bytes.len() - self.at) as u64;
         if values > left {
-            let reason = format!("a container claims {values} keys and values, but {left} bytes are left");
+            let reason = format!(
+                "a container claims {values} keys and values, with {left} left",
+                left = count(left, "byte")
+            );
             return Err(DecodeError::new(Kind::Truncated, reason));
         }
         Ok(values)
     }
 }
 
-/// Python's name for what a marker begins.
+/// Returns Python's name for the kind of value that a marker begins.
 pub(super) fn kind(marker: u8) -> &'static str {
     match marker {
         0x00..=0x7f | 0xe0..=0xff | 0xcc..=0xcf | 0xd0..=0xd3 => "int",

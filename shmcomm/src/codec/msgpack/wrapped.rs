@@ -1,6 +1,6 @@
 //! The compound serializers of `rmp-serde`, with a guard before each item.
 //!
-//! Owns nothing but the hand-over and the path of errors. Calls `guard`.
+//! Owns the delegation and the path of errors. Calls `guard`; writes nothing itself.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -106,7 +106,7 @@ impl<I: SerializeStructVariant> SerializeStructVariant for Items<'_, I> {
 /// The fields of a struct.
 pub(super) enum Fields<'a, S: Serializer> {
     All(Items<'a, S::SerializeStruct>),
-    /// An instance of a class, of which msgpack keeps the fields alone.
+    /// An instance of a class, of which msgpack keeps only the fields.
     State {
         before: Option<S>,
         after: Option<S::Ok>,

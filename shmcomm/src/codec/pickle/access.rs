@@ -1,7 +1,7 @@
-//! The compound types: sequences, maps and enums.
+//! Compound types: sequences, maps and enums.
 //!
-//! Owns the accesses that serde's visitors pull from, and the path that an error collects on its
-//! way out through them. Calls `de` for each item.
+//! Owns the accesses that serde's visitors call, and the path that an error collects on its way out through
+//! them. Calls `de` for each item.
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
@@ -11,6 +11,7 @@ use super::arena::{Chain, Id, Items, NIL, Node};
 use super::de::{De, Frame, VALUE_COST, Walk};
 use crate::codec::report::Step;
 use crate::codec::{DecodeError, DecodeErrorKind as Kind};
+use crate::plural::count;
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -18,13 +19,14 @@ pub(super) struct Sequence<'a, 'p, 'de> {
     walk: &'a Walk<'a, 'de>,
     frame: Frame<'p>,
     chain: Chain<'a>,
-    /// The items, where they are not in a chain.
+    /// Items that are not in a chain.
     pair: [Id; 2],
     index: usize,
 }
 
 impl<'a, 'p, 'de> Sequence<'a, 'p, 'de> {
-    /// Charges for all items, as whoever collects them makes room for all of them at once.
+    /// Makes the access. Charges for all items, because a collecting visitor reserves memory for all of them
+    /// at once.
     pub(super) fn new(walk: &'a Walk<'a, 'de>, frame: Frame<'p>, items: Items) -> Result<Self> {
         walk.charge(items.len as usize * VALUE_COST)?;
         Ok(Self { walk, frame, chain: walk.arena.items(items), pair: [NIL; 2], index: 0 })
@@ -34,12 +36,12 @@ impl<'a, 'p, 'de> Sequence<'a, 'p, 'de> {
         Self { walk, frame, chain: walk.arena.items(Items::EMPTY), pair, index: 0 }
     }
 
-    /// Refuses items that the type has no place for.
+    /// Refuses surplus items, for which the type has no field.
     pub(super) fn finish(self, len: u32) -> Result<()> {
         match self.chain.size_hint().0 {
             0 => Ok(()),
             _ => Err(DecodeError::expected(
-                format_args!("{} items", self.index),
+                format_args!("{}", count(self.index, "item")),
                 format_args!("a {} of {len}", self.walk.arena.kind(self.frame.id)),
             )),
         }
@@ -68,19 +70,20 @@ impl<'de> SeqAccess<'de> for Sequence<'_, '_, 'de> {
     }
 }
 
-pub(super) struct Mapping<'a, 'p, 'de> {
+pub(super) struct DictAccess<'a, 'p, 'de> {
     walk: &'a Walk<'a, 'de>,
     frame: Frame<'p>,
     chain: Chain<'a>,
-    /// What follows the first chain.
+    /// Items after the first chain.
     more: Items,
     key: Id,
-    /// Whether keys are the names of fields.
+    /// `true` if keys are the names of fields.
     fields: bool,
 }
 
-impl<'a, 'p, 'de> Mapping<'a, 'p, 'de> {
-    /// Charges for all pairs, as whoever collects them makes room for all of them at once.
+impl<'a, 'p, 'de> DictAccess<'a, 'p, 'de> {
+    /// Makes the access. Charges for all pairs, because a collecting visitor reserves memory for all of them
+    /// at once.
     pub(super) fn new(
         walk: &'a Walk<'a, 'de>,
         frame: Frame<'p>,
@@ -88,7 +91,12 @@ impl<'a, 'p, 'de> Mapping<'a, 'p, 'de> {
         more: Items,
         fields: bool,
     ) -> Result<Self> {
-        walk.charge((first.len as usize + more.len as usize) * VALUE_COST)?;
+        let len = first.len as usize + more.len as usize;
+        walk.charge(len * VALUE_COST)?;
+        if !fields {
+            // Cost of finding repeated keys.
+            walk.charge(len * (size_of::<(u64, u32)>() / 2))?;
+        }
         Ok(Self { walk, frame, chain: walk.arena.items(first), more, key: NIL, fields })
     }
 
@@ -101,7 +109,7 @@ impl<'a, 'p, 'de> Mapping<'a, 'p, 'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for Mapping<'_, '_, 'de> {
+impl<'de> MapAccess<'de> for DictAccess<'_, '_, 'de> {
     type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
@@ -131,7 +139,7 @@ impl<'de> MapAccess<'de> for Mapping<'_, '_, 'de> {
     }
 }
 
-/// A key of a dict that stands for a struct: a text. serde would take a number for a position.
+/// A key of a dict that stands for a struct: a text. serde would take a number as a position.
 struct FieldName<'a, 'p, 'de>(De<'a, 'p, 'de>);
 
 impl<'de> Deserializer<'de> for FieldName<'_, '_, 'de> {
@@ -152,7 +160,7 @@ impl<'de> Deserializer<'de> for FieldName<'_, '_, 'de> {
     }
 }
 
-/// A dict of one entry, as an enum: the key names the variant.
+/// A dict of one entry, read as an enum: the key names the variant.
 pub(super) struct Variant<'a, 'p, 'de> {
     walk: &'a Walk<'a, 'de>,
     frame: Frame<'p>,
@@ -161,7 +169,7 @@ pub(super) struct Variant<'a, 'p, 'de> {
 }
 
 impl<'a, 'p, 'de> Variant<'a, 'p, 'de> {
-    /// `items` has two.
+    /// Makes the access; `items` has two items.
     pub(super) fn new(walk: &'a Walk<'a, 'de>, frame: Frame<'p>, items: Items) -> Self {
         let mut chain = walk.arena.items(items);
         let (key, content) = (chain.next().unwrap_or(NIL), chain.next().unwrap_or(NIL));

@@ -1,21 +1,22 @@
-//! What a pickle says, as a flat graph.
+//! Content of a pickle, as a flat graph.
 //!
-//! Owns [`Arena`]: nodes of 16 bytes that refer to one another by number and to text by its place
-//! in the input. Shared and cyclic structures need no care here, and dropping it takes two calls to
-//! the allocator. Calls nothing; `read` fills it, `de` walks it.
+//! Owns [`Arena`]: nodes of 16 bytes that refer to one another by number, and to text by its position in the
+//! input. Shared and cyclic structures need no special care, and dropping the arena takes two calls to the
+//! allocator. Calls nothing; `read` fills it, `de` walks it.
 
 use std::borrow::Cow;
 
 use super::globals::Known;
 use crate::codec::{DecodeError, DecodeErrorKind};
+use crate::escape::escape;
 
-/// A node, by its place in [`Arena::nodes`].
+/// Index of a node in [`Arena::nodes`].
 pub(super) type Id = u32;
 
-/// No node.
+/// Index that stands for no node.
 pub(super) const NIL: Id = Id::MAX;
 
-/// Nodes that every arena starts with.
+/// Indices of the nodes that every arena starts with.
 pub(super) const NONE: Id = 0;
 pub(super) const FALSE: Id = 1;
 pub(super) const TRUE: Id = 2;
@@ -40,19 +41,31 @@ pub(super) enum Node {
     Bytes(Span),
     /// Bytes that protocols 0 to 2 write as text, one character for each.
     Latin1(Id),
+    /// A `bytearray` with the bytes of a node.
+    ByteArray(Id),
+    /// Name of a class and name of its inner class or member.
+    Joined(Id, Id),
     List(Items),
     Tuple(Items),
     Set(Items),
     FrozenSet(Items),
     /// Keys and values in turn.
     Dict(Items),
-    /// A name, not what it names.
+    /// A name, not the object that it names.
     Global {
         module: Id,
         name: Id,
         known: Known,
     },
-    /// A call to one of numpy's constructors, to be read as the array, scalar or dtype it makes.
+    /// A dict or list of another class. `extra` is its other argument: the name of a factory, or the maximum
+    /// number of items.
+    Container {
+        what: Known,
+        content: Id,
+        extra: Id,
+    },
+    /// A call to a known constructor, read as the value it makes. `state` is the class if the kind has
+    /// several classes and takes no state.
     Call {
         what: Known,
         args: Id,
@@ -64,10 +77,11 @@ pub(super) enum Node {
         content: Id,
         state: Id,
     },
-    /// A call to anything else.
+    /// A call to anything else, with its state if it has one, otherwise with its items.
     Opaque {
         class: Id,
         args: Id,
+        state: Id,
     },
 }
 
@@ -105,7 +119,7 @@ pub(super) struct Arena<'de> {
 }
 
 impl<'de> Arena<'de> {
-    /// `input` is shorter than 4 GiB, and so there are fewer nodes and cells than [`NIL`].
+    /// Makes an arena. `input` is shorter than 4 GiB, and so there are fewer nodes and cells than [`NIL`].
     pub(super) fn new(input: &'de [u8]) -> Self {
         let guess = (input.len() / 4).clamp(8, 1 << 12).next_power_of_two();
         let mut nodes = Vec::with_capacity(guess);
@@ -113,7 +127,7 @@ impl<'de> Arena<'de> {
         Self { input, nodes, cells: Vec::with_capacity(guess) }
     }
 
-    /// Gives back what was reserved too much, where that is worth a call.
+    /// Returns surplus capacity to the allocator, if the amount is worth a call.
     pub(super) fn shrink(&mut self) {
         const WORTH: usize = 1024;
         if self.nodes.capacity() - self.nodes.len() > WORTH {
@@ -153,7 +167,7 @@ impl<'de> Arena<'de> {
         Chain { cells: &self.cells, next: items.head, left: items.len }
     }
 
-    /// The items of a tuple of exactly `N`.
+    /// Returns the items of a tuple of exactly `N` items.
     pub(super) fn tuple<const N: usize>(&self, id: Id) -> Option<[Id; N]> {
         match self.node(id) {
             Node::Tuple(items) if items.len as usize == N => {
@@ -165,13 +179,22 @@ impl<'de> Arena<'de> {
         }
     }
 
-    /// The text of a string node; `None` for other nodes.
+    /// Returns the text of a string node; `None` for other nodes.
     pub(super) fn text(&self, id: Id) -> Option<Result<Cow<'de, str>, DecodeError>> {
         match self.node(id) {
             Node::Str(span) => Some(self.utf8(span).map(Cow::Borrowed)),
             Node::Escaped(span) => Some(self.unescape(span).map(Cow::Owned)),
+            Node::Joined(outer, inner) => self.joined(outer, inner),
             _ => None,
         }
+    }
+
+    /// Reads the name of a class within a class.
+    #[cold]
+    fn joined(&self, outer: Id, inner: Id) -> Option<Result<Cow<'de, str>, DecodeError>> {
+        let (Node::Str(outer), Node::Str(inner)) = (self.node(outer), self.node(inner)) else { return None };
+        let joined = self.utf8(outer).and_then(|outer| Ok(format!("{outer}.{}", self.utf8(inner)?)));
+        Some(joined.map(Cow::Owned))
     }
 
     pub(super) fn utf8(&self, span: Span) -> Result<&'de str, DecodeError> {
@@ -179,7 +202,7 @@ impl<'de> Arena<'de> {
             .map_err(|error| bad_utf8(self.bytes(span), span.at as usize, error))
     }
 
-    /// `\uXXXX` and `\UXXXXXXXX` stand for themselves, all other bytes for U+0000 to U+00FF.
+    /// Decodes a text in which `\uXXXX` and `\UXXXXXXXX` are escapes; all other bytes are U+0000 to U+00FF.
     fn unescape(&self, span: Span) -> Result<String, DecodeError> {
         let bytes = self.bytes(span);
         let mut text = String::with_capacity(bytes.len());
@@ -214,16 +237,18 @@ impl<'de> Arena<'de> {
         Ok(text)
     }
 
-    /// The bytes of a bytes node; `None` for other nodes.
+    /// Returns the bytes of a bytes node; `None` for other nodes.
     pub(super) fn blob(&self, id: Id) -> Option<Result<Cow<'de, [u8]>, DecodeError>> {
         match self.node(id) {
             Node::Bytes(span) => Some(Ok(Cow::Borrowed(self.bytes(span)))),
             Node::Latin1(source) => Some(self.text(source)?.and_then(|text| latin1(&text).map(Cow::Owned))),
+            Node::ByteArray(bytes) => self.byte_array(bytes),
             _ => None,
         }
     }
 
-    /// Bytes that [`text`](Self::text) or [`blob`](Self::blob) would read for this node.
+    /// Returns the number of bytes that [`text`](Self::text) or [`blob`](Self::blob) would read for this
+    /// node.
     pub(super) fn blob_len(&self, id: Id) -> usize {
         match self.node(id) {
             Node::Str(span)
@@ -231,15 +256,42 @@ impl<'de> Arena<'de> {
             | Node::Bytes(span)
             | Node::Long(span)
             | Node::Digits(span) => span.len as usize,
-            Node::Latin1(source) => match self.node(source) {
-                Node::Str(span) | Node::Escaped(span) => span.len as usize,
-                _ => 0,
-            },
+            Node::Latin1(_) | Node::ByteArray(_) | Node::Joined(..) => self.indirect_len(id),
             _ => 0,
         }
     }
 
-    /// `module.name` of a global, for messages.
+    /// Reads the bytes of a `bytearray`.
+    #[inline(never)]
+    fn byte_array(&self, bytes: Id) -> Option<Result<Cow<'de, [u8]>, DecodeError>> {
+        match self.node(bytes) {
+            Node::Bytes(_) | Node::Latin1(_) => self.blob(bytes),
+            _ => None,
+        }
+    }
+
+    /// Returns the bytes that a node refers to.
+    #[inline(never)]
+    fn indirect_len(&self, id: Id) -> usize {
+        match self.node(id) {
+            Node::Latin1(source) => self.span_len(source),
+            Node::ByteArray(source) => match self.node(source) {
+                Node::Latin1(source) => self.span_len(source),
+                _ => self.span_len(source),
+            },
+            Node::Joined(outer, inner) => self.span_len(outer) + self.span_len(inner),
+            _ => 0,
+        }
+    }
+
+    fn span_len(&self, id: Id) -> usize {
+        match self.node(id) {
+            Node::Str(span) | Node::Escaped(span) | Node::Bytes(span) => span.len as usize,
+            _ => 0,
+        }
+    }
+
+    /// Returns `module.name` of a global, for messages.
     pub(super) fn global_name(&self, id: Id) -> String {
         match self.node(id) {
             Node::Global { module, name, .. } => format!("{}.{}", self.lossy(module), self.lossy(name)),
@@ -247,19 +299,23 @@ impl<'de> Arena<'de> {
         }
     }
 
-    /// A text for messages, shortened.
+    /// Returns a text for messages, shortened.
     pub(super) fn lossy(&self, id: Id) -> String {
         const LONG: usize = 80;
         match self.node(id) {
             Node::Str(span) | Node::Escaped(span) => {
                 let bytes = self.bytes(span);
-                String::from_utf8_lossy(&bytes[..bytes.len().min(LONG)]).into_owned()
+                escape(String::from_utf8_lossy(&bytes[..bytes.len().min(LONG)]))
             }
+            Node::Joined(outer, inner) => match (self.node(outer), self.node(inner)) {
+                (Node::Str(_), Node::Str(_)) => format!("{}.{}", self.lossy(outer), self.lossy(inner)),
+                _ => "?".to_owned(),
+            },
             _ => "?".to_owned(),
         }
     }
 
-    /// Python's name for the kind of node.
+    /// Returns Python's name for the kind of node.
     pub(super) fn kind(&self, id: Id) -> &'static str {
         match self.node(id) {
             Node::None => "None",
@@ -267,7 +323,27 @@ impl<'de> Arena<'de> {
             Node::Int(_) | Node::Long(_) | Node::Digits(_) => "int",
             Node::Float(_) => "float",
             Node::Complex(..) => "complex",
-            Node::Str(_) | Node::Escaped(_) => "str",
+            Node::Str(_) | Node::Escaped(_) | Node::Joined(..) => "str",
+            Node::ByteArray(_) => "bytearray",
+            Node::Container { what: Known::Deque, .. } => "deque",
+            Node::Container { .. } => "dict",
+            Node::Call { what, .. } if what.is_leaf() => match what {
+                Known::DateTime => "datetime",
+                Known::Date => "date",
+                Known::Time => "time",
+                Known::TimeDelta => "timedelta",
+                Known::Decimal => "Decimal",
+                Known::Fraction => "Fraction",
+                Known::Uuid => "UUID",
+                Known::Path => "path",
+                Known::Ip => "IP address",
+                Known::Timestamp => "msgpack.Timestamp",
+                _ => "timezone",
+            },
+            Node::Call { what: Known::Range, .. } => "range",
+            Node::Call { what: Known::Slice, .. } => "slice",
+            Node::Call { what: Known::Enum, .. } => "enum member",
+            Node::Call { what: Known::TypedArray | Known::ArrayReconstructor, .. } => "array.array",
             Node::Bytes(_) | Node::Latin1(_) => "bytes",
             Node::List(_) => "list",
             Node::Tuple(_) => "tuple",
@@ -325,7 +401,7 @@ fn latin1(text: &str) -> Result<Vec<u8>, DecodeError> {
 fn bad_utf8(bytes: &[u8], at: usize, error: std::str::Utf8Error) -> DecodeError {
     let bad = error.valid_up_to();
     match bytes[bad..] {
-        // How Python writes U+D800 to U+DFFF.
+        // Python writes U+D800 to U+DFFF in this form.
         [0xed, 0xa0..=0xbf, ..] => surrogate(at + bad),
         _ => DecodeError::new(DecodeErrorKind::Malformed, "a str is not UTF-8").at(at + bad),
     }
@@ -334,7 +410,7 @@ fn bad_utf8(bytes: &[u8], at: usize, error: std::str::Utf8Error) -> DecodeError 
 fn surrogate(at: usize) -> DecodeError {
     DecodeError::new(
         DecodeErrorKind::Unsupported,
-        "a str holds a lone surrogate, which no Rust text can: send bytes",
+        "a str holds a lone surrogate, which no Rust text can hold: send bytes",
     )
     .at(at)
 }

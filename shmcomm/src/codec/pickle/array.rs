@@ -12,8 +12,9 @@ use serde::forward_to_deserialize_any;
 use super::de::{VALUE_COST, Walk};
 use super::numpy::ArrayView;
 use crate::codec::report::Step;
-use crate::codec::value::name;
-use crate::codec::{DType, DecodeError, DecodeErrorKind as Kind, Element, Scalar};
+use crate::codec::value::{Source, name};
+use crate::codec::{DType, DecodeError, DecodeErrorKind as Kind, Element, Scalar, Value};
+use crate::plural::count;
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -37,13 +38,30 @@ impl<'de> ArrayItem<'_, 'de> {
     fn scalar<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let view = self.view;
         let bytes = view.data.get(self.at..self.at + view.dtype.size());
-        match bytes.and_then(|bytes| view.dtype.read(bytes, view.endian)) {
-            Some(number) => Number(number).deserialize_any(visitor),
-            None => Err(short()),
+        let bytes = bytes.ok_or_else(short)?;
+        if let Some(number) = view.dtype.read(bytes, view.endian) {
+            return Number(number).deserialize_any(visitor);
+        }
+        let value = match &view.record {
+            Some(record) => {
+                self.walk.charge(record.elements().saturating_mul(VALUE_COST) + bytes.len())?;
+                record.read(bytes).map(Value::Dict)
+            }
+            None => {
+                self.walk.charge(bytes.len())?;
+                view.dtype.value(bytes, view.endian)
+            }
+        };
+        match value {
+            Some(value) => Source(value).deserialize_any(visitor),
+            None => Err(DecodeError::new(
+                Kind::Unsupported,
+                "a text of an array holds characters that no Rust text can hold",
+            )),
         }
     }
 
-    /// The last dimension. Its type is looked at once, not for each element.
+    /// Visits the last dimension. Checks the element type once, not for each element.
     fn numbers<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
         self.walk.charge(len.saturating_mul(8))?;
         match self.view.dtype {
@@ -91,9 +109,10 @@ fn short() -> DecodeError {
 fn all_taken(taken: usize, len: usize) -> Result<()> {
     match taken == len {
         true => Ok(()),
-        false => {
-            Err(DecodeError::expected(format_args!("{taken} items"), format_args!("a dimension of {len}")))
-        }
+        false => Err(DecodeError::expected(
+            format_args!("{taken}", taken = count(taken, "item")),
+            format_args!("a dimension of {len}"),
+        )),
     }
 }
 
@@ -103,7 +122,7 @@ impl<'de> Deserializer<'de> for ArrayItem<'_, 'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.view.shape[self.axis..] {
             [] => self.scalar(visitor),
-            [len] => self.numbers(len, visitor),
+            [len] if !self.view.dtype.is_opaque() => self.numbers(len, visitor),
             [len, ..] => {
                 let mut rows = Rows { item: self, len, index: 0 };
                 let value = visitor.visit_seq(&mut rows)?;
@@ -213,7 +232,8 @@ impl<'de> SeqAccess<'de> for Rows<'_, 'de> {
             return Ok(None);
         }
         // An array with a dimension of 0 may have any number of empty rows.
-        self.item.walk.charge(2 * VALUE_COST)?;
+        let last = self.item.axis + 1 == self.item.view.shape.len();
+        self.item.walk.charge(if last { VALUE_COST } else { 2 * VALUE_COST })?;
         let stride = self.item.strides[self.item.axis];
         let at = self.item.at.saturating_add(stride.saturating_mul(self.index));
         let item = ArrayItem { axis: self.item.axis + 1, at, ..self.item };
@@ -223,7 +243,7 @@ impl<'de> SeqAccess<'de> for Rows<'_, 'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        // The length of a dimension is no promise of elements where another one is 0.
+        // The length of a dimension promises no elements if another dimension is 0.
         Some((self.len - self.index).min(self.item.view.data.len()))
     }
 }
@@ -255,6 +275,10 @@ impl<'de> MapAccess<'de> for ArrayFields<'de> {
         let view = &self.view;
         match name::ARRAY_FIELDS.get(self.field - 1) {
             Some(&"shape") => seed.deserialize(SeqDeserializer::new(view.shape.iter().copied())),
+            Some(&"dtype") if view.record.is_some() => {
+                let spec = view.record.as_ref().map_or(Value::None, |record| record.spec());
+                seed.deserialize(Source(spec))
+            }
             Some(&"dtype") => seed.deserialize(view.dtype.code(view.endian).into_deserializer()),
             Some(&"data") => match &view.data {
                 Cow::Borrowed(bytes) => seed.deserialize(BorrowedBytesDeserializer::new(bytes)),

@@ -1,7 +1,7 @@
-//! The compound types on their way out: what is written around and between items.
+//! Writers of the compound types: the opcodes around and between items.
 //!
-//! Owns [`Compound`]: it remembers the opcodes that close it, and restores what its items changed
-//! in the writer. Calls `ser` for each item.
+//! Owns [`Compound`]: it stores the opcodes that close it, and restores the writer state that its items
+//! changed. Calls `ser` for each item.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -11,11 +11,13 @@ use serde::ser::{
 use super::DEEPEST;
 use super::op;
 use super::ser::{Next, Result, Writer};
+use super::standard::{self, Shown};
 use crate::codec::EncodeError;
 use crate::codec::report::Step;
 use crate::codec::sink::Sink;
+use crate::codec::value::name;
 
-/// What the fields of a struct are written as.
+/// Form in which the fields of a struct are written.
 enum Fields {
     /// Keys and values of a dict.
     Dict,
@@ -23,6 +25,10 @@ enum Fields {
     Array,
     /// A class, then its state.
     Instance { close_name: &'static [u8] },
+    /// Arguments of a class that was written before; `state` is an argument, or is only for other formats.
+    Call { state: bool },
+    /// The state of an array of objects; `state` is for other formats.
+    Objects,
 }
 
 pub(super) struct Compound<'w, 's, S> {
@@ -30,7 +36,7 @@ pub(super) struct Compound<'w, 's, S> {
     close: &'static [u8],
     fields: Fields,
     index: usize,
-    /// What to restore.
+    /// Values that are restored in the writer at the end.
     hashed: bool,
     repeats: usize,
 }
@@ -46,24 +52,44 @@ impl<'w, 's, S: Sink> Compound<'w, 's, S> {
     }
 
     pub(super) fn array(writer: &'w mut Writer<'s, S>, fortran: bool) -> Result<Self> {
-        // In Fortran order: offset 0, strides None, order "F".
+        // The closing bytes in Fortran order: offset 0, strides None, order "F".
         let close: &[u8] = if fortran { b"K\x00N\x8c\x01FtR" } else { b"tR" };
         Ok(Self { fields: Fields::Array, ..Self::open(writer, close)? })
     }
 
-    pub(super) fn instance(writer: &'w mut Writer<'s, S>, args: bool) -> Result<Self> {
-        const MADE: &[u8] = &[op::STACK_GLOBAL, op::EMPTY_TUPLE, op::NEWOBJ];
-        let (close_name, close): (_, &[u8]) =
-            if args { (&MADE[..1], &[op::NEWOBJ]) } else { (MADE, &[op::BUILD]) };
+    pub(super) fn instance(writer: &'w mut Writer<'s, S>, name: &'static str) -> Result<Self> {
+        // The state of an instance with slots is `(None, fields)`.
+        const MADE: &[u8] = &[op::STACK_GLOBAL, op::EMPTY_TUPLE, op::NEWOBJ, op::NONE];
+        let (close_name, close): (_, &[u8]) = match name {
+            name::NAMEDTUPLE => (&MADE[..1], &[op::NEWOBJ]),
+            name::SLOTTED => (MADE, &[op::TUPLE2, op::BUILD]),
+            _ => (&MADE[..3], &[op::BUILD]),
+        };
         Ok(Self { fields: Fields::Instance { close_name }, ..Self::open(writer, close)? })
     }
 
-    /// Python will hash the items.
+    /// Opens a class called with the value of a member.
+    pub(super) fn member(writer: &'w mut Writer<'s, S>) -> Result<Self> {
+        let fields = Fields::Instance { close_name: &[op::STACK_GLOBAL] };
+        Ok(Self { fields, ..Self::open(writer, &[op::TUPLE1, op::REDUCE])? })
+    }
+
+    /// Opens a call with two arguments.
+    pub(super) fn call(writer: &'w mut Writer<'s, S>, state: bool) -> Result<Self> {
+        let fields = Fields::Call { state };
+        Ok(Self { fields, ..Self::open(writer, &[op::TUPLE2, op::REDUCE])? })
+    }
+
+    pub(super) fn objects(writer: &'w mut Writer<'s, S>) -> Result<Self> {
+        Ok(Self { fields: Fields::Objects, ..Self::open(writer, &[op::TUPLE, op::BUILD])? })
+    }
+
+    /// Notes that Python will hash the items.
     pub(super) fn hash_items(&mut self) {
         self.writer.hashed = true;
     }
 
-    /// The items may be alike.
+    /// Notes that the items may be alike.
     pub(super) fn repeat(self) -> Self {
         self.writer.repeats += 1;
         self
@@ -75,11 +101,31 @@ impl<'w, 's, S: Sink> Compound<'w, 's, S> {
         Ok(())
     }
 
+    #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
+        match self.fields {
+            Fields::Dict => {
+                self.writer.field_name(name);
+                value.serialize(&mut *self.writer).map_err(|error| error.under(Step::Key(name)))
+            }
+            _ => self.part(name, value),
+        }
+    }
+
+    /// Writes a field of what is no dict.
+    #[inline(never)]
+    fn part<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
         match (&self.fields, name) {
-            (Fields::Dict, _) => self.writer.field_name(name),
             (Fields::Array, "order") => return Ok(()),
             (Fields::Array, "data") => self.writer.next = Next::ByteArray,
+            (Fields::Call { state: false } | Fields::Objects, "state") => return Ok(()),
+            (Fields::Call { .. }, "factory") => {
+                match &*Shown(value).to_string() {
+                    "" => self.writer.put(op::NONE),
+                    factory => self.writer.global("builtins", factory),
+                }
+                return Ok(());
+            }
             _ => {}
         }
         value.serialize(&mut *self.writer).map_err(|error| error.under(Step::Key(name)))?;
@@ -87,6 +133,9 @@ impl<'w, 's, S: Sink> Compound<'w, 's, S> {
             self.writer.put_all(close_name);
             // Python hashes an instance by its identity or by a method, and its fields need none.
             self.writer.hashed = false;
+        }
+        if let (Fields::Objects, "shape") = (&self.fields, name) {
+            self.writer.put_all(standard::OBJECT_DTYPE);
         }
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! serde's `Deserializer` over an [`Arena`].
 //!
-//! Owns the meaning of each node for each type that serde may ask for, and the two budgets of the
-//! walk: depth, and memory for what is visited, however often it is shared. Calls `access`,
-//! `array` and `special` for the compound cases. Recurses with the type and the nesting, both
-//! bounded.
+//! Owns the meaning of each node for each type that serde may request, and the two budgets of the walk. The
+//! budgets are depth, and memory for visited values, each time a shared value is visited. Calls `access`,
+//! `array` and `special` for the compound cases. Recurses with the type and the nesting, both bounded.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -13,23 +12,27 @@ use serde::de::value::SeqDeserializer;
 use serde::de::{Error as _, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::access::{Mapping, Sequence, Variant};
+use super::access::{DictAccess, Sequence, Variant};
 use super::arena::{Arena, Id, Items, NIL, Node};
 use super::array::{ArrayFields, ArrayItem};
 use super::call::uncallable;
+use super::convert::{address_enum, address_octets};
 use super::globals::Known;
+use super::numpy::ArrayView;
+use super::objects::Grid;
 use crate::codec::value::name;
 use crate::codec::{BigInt, DecodeError, DecodeErrorKind as Kind};
+use crate::plural::count;
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
-/// What a visited value is taken to cost, apart from its text.
+/// Cost of a visited value in bytes, apart from its text.
 pub(super) const VALUE_COST: usize = 32;
 
-/// What decoding takes by itself.
+/// Base cost of decoding in bytes.
 const OWN_COST: usize = 64 << 10;
 
-/// One pass over an arena, with what is left of its budgets.
+/// One pass over an arena, with the rest of its budgets.
 pub(super) struct Walk<'a, 'de> {
     pub(super) arena: &'a Arena<'de>,
     pub(super) opaque: bool,
@@ -38,7 +41,7 @@ pub(super) struct Walk<'a, 'de> {
     max_depth: usize,
 }
 
-/// The containers from the root to a value.
+/// Chain of containers from the root to a value.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'p> {
     pub(super) id: Id,
@@ -46,7 +49,7 @@ pub(super) struct Frame<'p> {
     pub(super) parent: Option<&'p Frame<'p>>,
 }
 
-/// A node to be deserialized, and where it was found.
+/// A node to deserialize, and its chain of containers.
 #[derive(Clone, Copy)]
 pub(super) struct De<'a, 'p, 'de> {
     pub(super) walk: &'a Walk<'a, 'de>,
@@ -79,19 +82,20 @@ impl<'a, 'de> Walk<'a, 'de> {
     #[cold]
     fn exhausted(&self) -> DecodeError {
         let reason = format!(
-            "the message of {} bytes takes more than {} bytes when decoded (`max_memory`)",
-            self.arena.input.len(),
-            self.memory
+            "the message of {} takes more than {} when decoded (`max_memory`)",
+            count(self.arena.input.len(), "byte"),
+            count(self.memory, "byte")
         );
         DecodeError::new(Kind::Limit, reason)
     }
 }
 
-/// What stands for the fields or items of an instance.
+/// Content of an instance: its fields or items.
+#[derive(Clone, Copy)]
 pub(super) enum Content {
     /// The fields in `__dict__` and those in slots.
     Fields(Items, Items),
-    /// Something else, by its own shape.
+    /// Another node, read by its own shape.
     Node(Id),
 }
 
@@ -100,7 +104,7 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
         self.walk.arena.node(self.id)
     }
 
-    /// Goes one level down.
+    /// Enters a container, one level down.
     pub(super) fn enter(&self) -> Result<Frame<'p>> {
         let depth = self.parent.map_or(0, |parent| parent.depth) + 1;
         if depth > self.walk.max_depth {
@@ -122,7 +126,10 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
             above = frame.parent;
         }
         let most = self.walk.max_depth;
-        DecodeError::new(Kind::Limit, format!("nested deeper than {most} levels (`max_depth`)"))
+        DecodeError::new(
+            Kind::Limit,
+            format!("nested deeper than {most} (`max_depth`)", most = count(most, "level")),
+        )
     }
 
     fn text(&self) -> Option<Result<Cow<'de, str>>> {
@@ -134,7 +141,7 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
     fn blob(&self) -> Option<Result<Cow<'de, [u8]>>> {
         let arena = self.walk.arena;
         match arena.node(self.id) {
-            Node::Bytes(_) | Node::Latin1(_) => {}
+            Node::Bytes(_) | Node::Latin1(_) | Node::ByteArray(_) => {}
             _ => return None,
         }
         // Charged first: the bytes of older protocols are copied.
@@ -145,13 +152,7 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
     }
 
     pub(super) fn big_int(&self) -> Option<BigInt> {
-        let arena = self.walk.arena;
-        match self.node() {
-            Node::Int(n) => Some(n.into()),
-            Node::Long(span) => Some(BigInt::from_le_bytes(arena.bytes(span))),
-            Node::Digits(span) => std::str::from_utf8(arena.bytes(span)).ok()?.parse().ok(),
-            _ => None,
-        }
+        self.walk.arena.big_int(self.id)
     }
 
     pub(super) fn content(&self, content: Id, state: Id) -> Content {
@@ -165,7 +166,7 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
         let pair = arena.tuple(state).map(|[dict, slots]| (arena.node(dict), arena.node(slots)));
         match (arena.node(state), pair) {
             (Node::Dict(fields), _) => Content::Fields(fields, Items::EMPTY),
-            (_, Some((Node::None, Node::Dict(slots)))) => Content::Fields(slots, Items::EMPTY),
+            (_, Some((Node::None, Node::Dict(slots)))) => Content::Fields(Items::EMPTY, slots),
             (_, Some((Node::Dict(fields), Node::Dict(slots)))) => Content::Fields(fields, slots),
             _ => Content::Node(state),
         }
@@ -179,10 +180,10 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
     }
 
     fn map<V: Visitor<'de>>(&self, fields: Items, slots: Items, visitor: V) -> Result<V::Value> {
-        visitor.visit_map(Mapping::new(self.walk, self.enter()?, fields, slots, false)?)
+        visitor.visit_map(DictAccess::new(self.walk, self.enter()?, fields, slots, false)?)
     }
 
-    /// An instance, as what stands for it: one level further down, as it may stand for itself.
+    /// Visits an instance as its content: one level further down, because an instance may contain itself.
     fn instance<V: Visitor<'de>>(&self, content: Id, state: Id, visitor: V) -> Result<V::Value> {
         match self.content(content, state) {
             Content::Fields(fields, slots) => self.map(fields, slots, visitor),
@@ -193,14 +194,39 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
         }
     }
 
-    fn array<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value> {
+    /// Returns the array of this node, charged to the budget.
+    pub(super) fn view(&self) -> Result<ArrayView<'de>> {
         self.walk.charge(self.walk.arena.array_len(self.id))?;
         let view = self.walk.arena.array(self.id).ok_or_else(|| self.unexpected())??;
+        if let Some(record) = &view.record {
+            // Cost of a field of the record type, with its name.
+            self.walk.charge(record.elements().min(1 << 13) * 8 * VALUE_COST)?;
+        }
+        Ok(view)
+    }
+
+    pub(super) fn array<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value> {
+        let arena = self.walk.arena;
+        if let Some([shape, fortran, items]) = arena.objects(self.id) {
+            let Node::List(items) = arena.node(items) else { return Err(self.unexpected()) };
+            self.walk.charge(items.len as usize * 8)?;
+            let fortran = matches!(arena.node(fortran), Node::Bool(true));
+            let items = arena.items(items).collect();
+            let grid = Grid::new(self.walk, self.enter()?, items, arena.indices(shape)?, fortran)?;
+            return grid.root().deserialize_any(visitor);
+        }
+        let view = self.view()?;
         ArrayItem::root(self.walk, &view, &view.strides()).deserialize_any(visitor)
     }
 
-    /// The error for a node that stands for no data.
-    fn unexpected(&self) -> DecodeError {
+    /// Returns the value of an enum member, one level further down.
+    pub(super) fn member(&self, args: Id) -> Result<(Frame<'p>, Id)> {
+        let [value] = self.walk.arena.tuple(args).ok_or_else(|| self.unexpected())?;
+        Ok((self.enter()?, value))
+    }
+
+    /// Makes the error for a node that stands for no data.
+    pub(super) fn unexpected(&self) -> DecodeError {
         let arena = self.walk.arena;
         match self.node() {
             Node::Opaque { class, .. } => uncallable(&arena.global_name(class)),
@@ -215,6 +241,24 @@ impl<'a, 'p, 'de> De<'a, 'p, 'de> {
             ),
         }
     }
+}
+
+/// Generates the methods for numbers, which also accept a date or a decimal.
+macro_rules! numbers {
+    ($($method:ident $leaf:ident;)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            match self.node() {
+                Node::Int(n) => match u64::try_from(n) {
+                    Ok(n) => visitor.visit_u64(n),
+                    Err(_) => visitor.visit_i64(n),
+                },
+                Node::Float(x) => visitor.visit_f64(x),
+                Node::Call { what, .. } if what.is_leaf() => self.$leaf(visitor),
+                _ => self.deserialize_any(visitor),
+            }
+        }
+    )*};
 }
 
 impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
@@ -240,18 +284,22 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
                 } else if let Some(n) = n.to_u128() {
                     visitor.visit_u128(n)
                 } else {
-                    let found = format!("an int of {} bits", n.bits());
+                    let found = format!("an int of {}", count(n.bits(), "bit"));
                     Err(DecodeError::invalid_value(Unexpected::Other(&found), &visitor))
                 }
             }
-            Node::Str(_) | Node::Escaped(_) => match self.text().ok_or_else(|| self.unexpected())?? {
-                Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-                Cow::Owned(text) => visitor.visit_string(text),
-            },
-            Node::Bytes(_) | Node::Latin1(_) => match self.blob().ok_or_else(|| self.unexpected())?? {
-                Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
-                Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
-            },
+            Node::Str(_) | Node::Escaped(_) | Node::Joined(..) => {
+                match self.text().ok_or_else(|| self.unexpected())?? {
+                    Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+                    Cow::Owned(text) => visitor.visit_string(text),
+                }
+            }
+            Node::Bytes(_) | Node::Latin1(_) | Node::ByteArray(_) => {
+                match self.blob().ok_or_else(|| self.unexpected())?? {
+                    Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
+                    Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
+                }
+            }
             Node::List(items) | Node::Tuple(items) | Node::Set(items) | Node::FrozenSet(items) => {
                 self.seq(items, visitor)
             }
@@ -261,10 +309,9 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
                 visitor.visit_seq(Sequence::pair(self.walk, frame, [re, im]))
             }
             Node::Object { content, state, .. } => self.instance(content, state, visitor),
-            Node::Call { what: Known::Dtype, .. } | Node::Global { .. } | Node::Opaque { .. } => {
-                Err(self.unexpected())
+            Node::Container { .. } | Node::Call { .. } | Node::Global { .. } | Node::Opaque { .. } => {
+                self.made(visitor)
             }
-            Node::Call { .. } => self.array(visitor),
         }
     }
 
@@ -285,6 +332,8 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
                 let n = self.big_int().ok_or_else(|| self.unexpected())?;
                 visitor.visit_bytes(n.as_le_bytes())
             }
+            (name, Node::Call { what, .. }) if what.is_leaf() => self.leaf_newtype(name, visitor),
+            (name::OBJECT_ARRAY, Node::Call { .. }) => self.value(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -304,6 +353,9 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
+        if let Some(address) = self.address()? {
+            return address_octets(address, visitor);
+        }
         self.deserialize_seq(visitor)
     }
 
@@ -318,9 +370,11 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.node() {
-            Node::Call { what: Known::Reconstruct | Known::FromBuffer | Known::NdArray, .. } => {
-                self.walk.charge(self.walk.arena.array_len(self.id))?;
-                let view = self.walk.arena.array(self.id).ok_or_else(|| self.unexpected())??;
+            Node::Call { what: Known::Uuid, .. } => self.leaf_bytes(visitor),
+            Node::Call { what: Known::Reconstruct | Known::FromBuffer | Known::NdArray, .. }
+                if self.walk.arena.objects(self.id).is_none() =>
+            {
+                let view = self.view()?;
                 if view.dtype.size() == 1 && view.shape.len() == 1 {
                     return visitor.visit_bytes(&view.data);
                 }
@@ -337,23 +391,37 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
         if name == name::ARRAY {
-            self.walk.charge(self.walk.arena.array_len(self.id) + 2 * VALUE_COST)?;
-            return match self.walk.arena.array(self.id) {
-                Some(view) => visitor.visit_map(ArrayFields::new(view?)),
-                None => Err(DecodeError::expected("numpy.ndarray", self.walk.arena.kind(self.id))),
+            self.walk.charge(2 * VALUE_COST)?;
+            return match self.node() {
+                Node::Call { .. } if self.walk.arena.objects(self.id).is_some() => {
+                    Err(DecodeError::expected("numpy.ndarray", "numpy.ndarray of objects"))
+                }
+                Node::Call { what, .. } if what.is_array() => {
+                    visitor.visit_map(ArrayFields::new(self.view()?))
+                }
+                _ => Err(DecodeError::expected("numpy.ndarray", self.walk.arena.kind(self.id))),
             };
+        }
+        if name == "Duration" && self.is_leaf() {
+            return self.leaf_duration(visitor);
         }
         match self.node() {
             Node::Dict(items) => {
-                visitor.visit_map(Mapping::new(self.walk, self.enter()?, items, Items::EMPTY, true)?)
+                visitor.visit_map(DictAccess::new(self.walk, self.enter()?, items, Items::EMPTY, true)?)
+            }
+            Node::Container { content, .. } => De { walk: self.walk, id: content, parent: self.parent }
+                .deserialize_struct(name, fields, visitor),
+            Node::Call { what: Known::Enum, args, .. } => {
+                let (frame, id) = self.member(args)?;
+                De { walk: self.walk, id, parent: Some(&frame) }.deserialize_struct(name, fields, visitor)
             }
             Node::Object { content, state, .. } => match self.content(content, state) {
                 Content::Fields(fields, slots) => {
-                    visitor.visit_map(Mapping::new(self.walk, self.enter()?, fields, slots, true)?)
+                    visitor.visit_map(DictAccess::new(self.walk, self.enter()?, fields, slots, true)?)
                 }
                 Content::Node(_) => self.deserialize_any(visitor),
             },
@@ -363,8 +431,8 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
         if let Some(text) = self.text() {
@@ -376,6 +444,15 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
         match self.node() {
             Node::Dict(items) if items.len == 2 => {
                 visitor.visit_enum(Variant::new(self.walk, self.enter()?, items))
+            }
+            Node::Container { content, .. } => De { walk: self.walk, id: content, parent: self.parent }
+                .deserialize_enum(name, variants, visitor),
+            Node::Call { what: Known::Enum, args, .. } => {
+                let (frame, id) = self.member(args)?;
+                De { walk: self.walk, id, parent: Some(&frame) }.deserialize_enum(name, variants, visitor)
+            }
+            Node::Call { what: Known::Ip, .. } if name == "IpAddr" => {
+                address_enum(self.address()?.ok_or_else(|| self.unexpected())?, visitor)
             }
             Node::Opaque { .. } | Node::Global { .. } => Err(self.unexpected()),
             _ => Err(DecodeError::expected(
@@ -393,8 +470,14 @@ impl<'de> Deserializer<'de> for De<'_, '_, 'de> {
         false
     }
 
+    numbers! {
+        deserialize_i8 leaf_int; deserialize_i16 leaf_int; deserialize_i32 leaf_int;
+        deserialize_i64 leaf_int; deserialize_i128 leaf_int; deserialize_u8 leaf_int;
+        deserialize_u16 leaf_int; deserialize_u32 leaf_int; deserialize_u64 leaf_int;
+        deserialize_u128 leaf_int; deserialize_f32 leaf_float; deserialize_f64 leaf_float;
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string
-        unit unit_struct map identifier
+        bool char str string unit unit_struct map identifier
     }
 }

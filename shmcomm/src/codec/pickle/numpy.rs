@@ -1,14 +1,16 @@
-//! numpy's arrays, scalars and dtypes, from the calls that would make them.
+//! numpy's arrays and scalars, from the calls that would make them.
 //!
-//! Owns the reading of the argument lists that numpy 1 and 2 write at protocols 0 to 5, and of the
-//! one that this crate writes. Calls `arena`; checks every shape against the bytes that are there.
+//! Owns the reading of the argument lists of numpy 1 and 2 at protocols 0 to 5, and of the list that this
+//! crate writes. Calls `arena`, and `record` for dtypes. Checks every shape against the bytes that are
+//! present.
 
 use std::borrow::Cow;
 
 use super::arena::{Arena, Id, NIL, Node};
 use super::globals::Known;
+use super::record::Element;
 use crate::codec::value::{MAX_DIMENSIONS, check_shape, strides};
-use crate::codec::{DType, DecodeError, DecodeErrorKind as Kind, Endian, TimeUnit};
+use crate::codec::{DType, DecodeError, DecodeErrorKind as Kind, Endian, RecordType, TimeUnit};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -19,6 +21,8 @@ pub(super) struct ArrayView<'de> {
     pub(super) shape: Vec<usize>,
     pub(super) fortran: bool,
     pub(super) data: Cow<'de, [u8]>,
+    /// Type of the elements if they are records; `dtype` then states their size.
+    pub(super) record: Option<Box<RecordType>>,
 }
 
 impl ArrayView<'_> {
@@ -27,7 +31,7 @@ impl ArrayView<'_> {
     }
 }
 
-/// The parts of an array, as found in whichever list of arguments holds them.
+/// Parts of an array, from any of its argument lists.
 struct Parts {
     shape: Id,
     dtype: Id,
@@ -38,48 +42,75 @@ struct Parts {
 enum Order {
     C,
     Fortran,
-    /// In C order of `shape`, whose axes are then put into this order.
+    /// Data in C order of `shape`, whose axes are then permuted into this order.
     Transposed(Id),
 }
 
 impl<'de> Arena<'de> {
-    /// The array that a call makes; a scalar becomes an array without dimensions. `None` for other
-    /// nodes.
+    /// Returns the array that a call makes; a scalar becomes an array without dimensions. Returns `None` for
+    /// other nodes.
     pub(super) fn array(&self, id: Id) -> Option<Result<ArrayView<'de>>> {
         let Node::Call { what, args, state } = self.node(id) else { return None };
         let parts = match what {
-            Known::Dtype => return None,
             Known::Scalar => {
-                return Some(self.scalar(args).map(|(dtype, endian, data)| ArrayView {
-                    dtype,
-                    endian,
+                return Some(self.scalar(args).map(|(element, data)| ArrayView {
+                    dtype: element.dtype,
+                    endian: element.endian,
                     shape: Vec::new(),
                     fortran: false,
                     data,
+                    record: element.record,
                 }));
             }
-            Known::Reconstruct => self.reconstructed(args, state),
+            Known::Reconstruct => {
+                if let Some(error) = self.subclass(args) {
+                    return Some(Err(error));
+                }
+                self.reconstructed(args, state)
+            }
             Known::FromBuffer => self.frombuffer(args),
-            _ => self.constructed(args),
+            Known::NdArray => self.constructed(args),
+            Known::TypedArray | Known::ArrayReconstructor => {
+                return Some(self.typed_array(what, args).ok_or_else(not_an_array));
+            }
+            _ => return None,
         };
         Some(parts.ok_or_else(unknown).and_then(|parts| self.view(parts)))
     }
 
-    /// Bytes that [`array`](Self::array) would read.
+    /// Returns the number of bytes that [`array`](Self::array) would read.
     pub(super) fn array_len(&self, id: Id) -> usize {
         let Node::Call { what, args, state } = self.node(id) else { return 0 };
         let list = if what == Known::Reconstruct { state } else { args };
         match self.node_or_none(list) {
-            Node::Tuple(items) => self.items(items).take(8).map(|item| self.blob_len(item)).sum(),
+            Node::Tuple(items) => self
+                .items(items)
+                .take(8)
+                .map(|item| match self.node(item) {
+                    // The items of an `array.array`, at protocol 2: they are copied twice.
+                    Node::List(items) => items.len as usize * 16,
+                    _ => self.blob_len(item),
+                })
+                .sum(),
             _ => 0,
         }
     }
 
-    fn node_or_none(&self, id: Id) -> Node {
-        if id == NIL { Node::None } else { self.node(id) }
+    /// Returns the error for an array of another class than `numpy.ndarray`, such as a `recarray`.
+    fn subclass(&self, args: Id) -> Option<DecodeError> {
+        let [class, _, _] = self.tuple(args)?;
+        match self.node(class) {
+            Node::Global { known: Known::NdArray, .. } => None,
+            Node::Global { .. } => {
+                let class = self.global_name(class);
+                let reason = format!("an array of the class `{class}`: send `numpy.asarray(…)` of it");
+                Some(DecodeError::new(Kind::Unsupported, reason))
+            }
+            _ => None,
+        }
     }
 
-    /// `_reconstruct(ndarray, (0,), b"b")` with the state `(1, shape, dtype, is_fortran, data)`.
+    /// Reads `_reconstruct(ndarray, (0,), b"b")` with the state `(1, shape, dtype, is_fortran, data)`.
     fn reconstructed(&self, args: Id, state: Id) -> Option<Parts> {
         let [class, _, _] = self.tuple(args)?;
         let Node::Global { known: Known::NdArray, .. } = self.node(class) else { return None };
@@ -95,7 +126,7 @@ impl<'de> Arena<'de> {
         Some(Parts { shape, dtype, data, order })
     }
 
-    /// `_frombuffer(data, dtype, shape, order[, axes])`.
+    /// Reads `_frombuffer(data, dtype, shape, order[, axes])`.
     fn frombuffer(&self, args: Id) -> Option<Parts> {
         let ([data, dtype, shape, order], axes) = match self.tuple::<5>(args) {
             Some([data, dtype, shape, order, axes]) => ([data, dtype, shape, order], axes),
@@ -110,7 +141,7 @@ impl<'de> Arena<'de> {
         Some(Parts { shape, dtype, data, order })
     }
 
-    /// `ndarray(shape, dtype, data[, 0, None, order])`, which is what this crate writes.
+    /// Reads `ndarray(shape, dtype, data[, 0, None, order])`, which this crate writes.
     fn constructed(&self, args: Id) -> Option<Parts> {
         if let Some([shape, dtype, data]) = self.tuple(args) {
             return Some(Parts { shape, dtype, data, order: Order::C });
@@ -124,7 +155,7 @@ impl<'de> Arena<'de> {
     }
 
     fn view(&self, parts: Parts) -> Result<ArrayView<'de>> {
-        let (dtype, endian) = self.dtype(parts.dtype)?;
+        let Element { dtype, endian, record } = self.dtype(parts.dtype)?;
         let shape = self.indices(parts.shape)?;
         let data = self.blob(parts.data).ok_or_else(unknown)??;
         check_shape(dtype, &shape, data.len())
@@ -134,63 +165,25 @@ impl<'de> Arena<'de> {
             Order::Transposed(axes) => {
                 let axes = self.indices(axes)?;
                 let (shape, data) = transpose(dtype.size(), &shape, &axes, &data).ok_or_else(unknown)?;
-                Ok(ArrayView { dtype, endian, shape, fortran, data: Cow::Owned(data) })
+                Ok(ArrayView { dtype, endian, shape, fortran, data: Cow::Owned(data), record })
             }
-            _ => Ok(ArrayView { dtype, endian, shape, fortran, data }),
+            _ => Ok(ArrayView { dtype, endian, shape, fortran, data, record }),
         }
     }
 
-    /// `scalar(dtype, bytes)`.
-    fn scalar(&self, args: Id) -> Result<(DType, Endian, Cow<'de, [u8]>)> {
+    /// Reads `scalar(dtype, bytes)`.
+    fn scalar(&self, args: Id) -> Result<(Element, Cow<'de, [u8]>)> {
         let [dtype, data] = self.tuple(args).ok_or_else(unknown)?;
-        let (dtype, endian) = self.dtype(dtype)?;
+        let element = self.dtype(dtype)?;
         let data = self.blob(data).ok_or_else(unknown)??;
-        match data.len() == dtype.size() {
-            true => Ok((dtype, endian, data)),
+        match data.len() == element.dtype.size() {
+            true => Ok((element, data)),
             false => Err(unknown()),
         }
     }
 
-    /// `dtype("f8", False, True)` with the state `(3, "<", None, None, None, -1, -1, 0)`, or a text.
-    fn dtype(&self, id: Id) -> Result<(DType, Endian)> {
-        let Node::Call { what: Known::Dtype, args, state } = self.node(id) else {
-            let text = self.text(id).ok_or_else(unknown)??;
-            return DType::parse(&text).ok_or_else(|| unsupported(&self.lossy(id)));
-        };
-        let [code, _, _] = self.tuple(args).ok_or_else(unknown)?;
-        let text = self.text(code).ok_or_else(unknown)??;
-        if state == NIL {
-            return DType::parse(&text).ok_or_else(|| unsupported(&text));
-        }
-        let Node::Tuple(items) = self.node(state) else { return Err(unknown()) };
-        let state: Vec<Id> = self.items(items).take(10).collect();
-        let (&order, subtype) = match state.as_slice() {
-            [_, order, rest @ ..] if rest.len() >= 6 => (order, &rest[..3]),
-            _ => return Err(unknown()),
-        };
-        if subtype.iter().any(|&part| !matches!(self.node(part), Node::None)) {
-            return Err(DecodeError::new(
-                Kind::Unsupported,
-                "arrays of records (structured dtypes) are not supported: send one array for each field",
-            ));
-        }
-        let (dtype, _) = DType::parse(&text).ok_or_else(|| unsupported(&text))?;
-        let endian = match self.short_text(order) {
-            Some(b"<") => Endian::Little,
-            Some(b">") => Endian::Big,
-            Some(b"|" | b"=") => Endian::NATIVE,
-            _ => return Err(unknown()),
-        };
-        let dtype = match dtype {
-            DType::DateTime64(_) => DType::DateTime64(self.unit(&state)?),
-            DType::TimeDelta64(_) => DType::TimeDelta64(self.unit(&state)?),
-            other => other,
-        };
-        Ok((dtype, endian))
-    }
-
-    /// The unit in a dtype's ninth state item: `(metadata, (b"ns", 1, 1, 1))`.
-    fn unit(&self, state: &[Id]) -> Result<TimeUnit> {
+    /// Reads the unit in a dtype's ninth state item: `(metadata, (b"ns", 1, 1, 1))`.
+    pub(super) fn unit(&self, state: &[Id]) -> Result<TimeUnit> {
         let [_, unit] = state.get(8).and_then(|&extra| self.tuple(extra)).ok_or_else(unknown)?;
         let [name, count, ..] = self.tuple::<4>(unit).ok_or_else(unknown)?;
         let name = self.blob(name).ok_or_else(unknown)??;
@@ -201,7 +194,7 @@ impl<'de> Arena<'de> {
         }
     }
 
-    fn indices(&self, id: Id) -> Result<Vec<usize>> {
+    pub(super) fn indices(&self, id: Id) -> Result<Vec<usize>> {
         let items = match self.node(id) {
             Node::Tuple(items) | Node::List(items) if items.len as usize <= MAX_DIMENSIONS => items,
             _ => return Err(unknown()),
@@ -213,7 +206,7 @@ impl<'de> Arena<'de> {
         self.items(items).map(index).collect()
     }
 
-    fn short_text(&self, id: Id) -> Option<&'de [u8]> {
+    pub(super) fn short_text(&self, id: Id) -> Option<&'de [u8]> {
         match self.node(id) {
             Node::Str(span) | Node::Escaped(span) if span.len <= 8 => Some(self.bytes(span)),
             _ => None,
@@ -221,7 +214,7 @@ impl<'de> Arena<'de> {
     }
 }
 
-/// Puts the axes of an array in C order into another order, again in C order.
+/// Permutes the axes of an array in C order; the result is again in C order.
 fn transpose(size: usize, shape: &[usize], axes: &[usize], data: &[u8]) -> Option<(Vec<usize>, Vec<u8>)> {
     let mut seen = vec![false; shape.len()];
     for &axis in axes {
@@ -256,16 +249,20 @@ fn transpose(size: usize, shape: &[usize], axes: &[usize], data: &[u8]) -> Optio
 }
 
 #[cold]
-fn unknown() -> DecodeError {
+fn not_an_array() -> DecodeError {
+    DecodeError::new(Kind::Unsupported, "an array.array is not written as CPython writes it")
+}
+
+#[cold]
+pub(super) fn unknown() -> DecodeError {
     DecodeError::new(Kind::Unsupported, "an array or scalar is not written as numpy 1 or 2 writes it")
 }
 
 #[cold]
-fn unsupported(dtype: &str) -> DecodeError {
+pub(super) fn unsupported(dtype: &str) -> DecodeError {
     let hint = match dtype.trim_start_matches(['<', '>', '|', '=']).bytes().next() {
-        Some(b'U' | b'S') => ": send a list of str or bytes (`.tolist()`)",
-        Some(b'O') => ": send a list (`.tolist()`)",
-        Some(b'V') => " (structured or void): send one array for each field",
+        Some(b'U' | b'S' | b'V') => ": its elements have no bytes",
+        Some(b'O') => " in this way: send a list (`.tolist()`)",
         Some(b'f' | b'c' | b'g') => ": send `.astype('f8')` or `'c16'`",
         _ => "",
     };

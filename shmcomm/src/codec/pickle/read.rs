@@ -8,26 +8,29 @@ use super::arena::{Arena, EMPTY_TUPLE, FALSE, Id, Items, NONE, Node, Span, TRUE}
 use super::op;
 use super::stack::As;
 use crate::codec::{DecodeError, DecodeErrorKind as Kind};
+use crate::plural::count;
 
-/// What a message may ask of the machine.
-pub(super) struct Limits {
+/// Limits on the resources that a message may use.
+pub(super) struct Limits<'a> {
     /// Values put on the stack, those from the memo and those copied included.
     pub(super) pushes: usize,
     /// Bytes of one integer.
     pub(super) int_bytes: usize,
-    /// Whether a call to an unknown name is an opaque value, not an error.
+    /// `true` if a call to an unknown name is an opaque value, not an error.
     pub(super) opaque: bool,
+    /// Classes, as `module.qualname`, whose calls are members of an `Enum`.
+    pub(super) enums: &'a [String],
 }
 
-/// Decimal digits of one integer of protocol 0, as Python's own limit.
+/// Maximum number of decimal digits of one integer of protocol 0, as Python's own limit.
 const INT_DIGITS: usize = 4300;
 
 pub(super) struct Machine<'de, 'o> {
-    pub(super) limits: &'o Limits,
+    pub(super) limits: &'o Limits<'o>,
     pub(super) arena: Arena<'de>,
-    /// The next byte to read.
+    /// Index of the next byte to read.
     pub(super) at: usize,
-    /// The opcode that is carried out, for messages.
+    /// Index of the current opcode, for messages.
     pub(super) start: usize,
     pub(super) stack: Vec<Id>,
     /// Heights of the stack at which a MARK stands.
@@ -38,12 +41,12 @@ pub(super) struct Machine<'de, 'o> {
 
 pub(super) type Result<T> = std::result::Result<T, DecodeError>;
 
-/// Reads a whole pickle. Returns its graph and the node it stands for.
-pub(super) fn read<'de>(input: &'de [u8], limits: &Limits) -> Result<(Arena<'de>, Id)> {
+/// Reads a whole pickle. Returns its graph and the root node.
+pub(super) fn read<'de>(input: &'de [u8], limits: &Limits<'_>) -> Result<(Arena<'de>, Id)> {
     if u32::try_from(input.len()).is_err() {
         return Err(DecodeError::new(
             Kind::Limit,
-            format!("the message has {} bytes, 4 GiB or more", input.len()),
+            format!("the message has {}, 4 GiB or more", count(input.len(), "byte")),
         ));
     }
     let machine = Machine {
@@ -79,7 +82,7 @@ impl<'de> Machine<'de, '_> {
                 Ok((self.arena, root))
             }
             extra => {
-                let reason = format!("{extra} bytes follow the end of the pickle");
+                let reason = format!("{extra} after the end of the pickle", extra = count(extra, "byte"));
                 Err(DecodeError::new(Kind::Trailing, reason).at(self.at))
             }
         }
@@ -150,7 +153,12 @@ impl<'de> Machine<'de, '_> {
             op::BINUNICODE8 => self.blob(8, Node::Str),
             op::SHORT_BINBYTES => self.blob(1, Node::Bytes),
             op::BINBYTES => self.blob(4, Node::Bytes),
-            op::BINBYTES8 | op::BYTEARRAY8 => self.blob(8, Node::Bytes),
+            op::BINBYTES8 => self.blob(8, Node::Bytes),
+            op::BYTEARRAY8 => {
+                self.blob(8, Node::Bytes)?;
+                let bytes = self.pop()?;
+                self.node(Node::ByteArray(bytes))
+            }
             op::UNICODE => {
                 let line = self.line()?;
                 self.node(Node::Escaped(line))
@@ -181,14 +189,14 @@ impl<'de> Machine<'de, '_> {
                 self.gather(mark, Node::Dict)
             }
             op::APPEND => self.extend(self.above(1)?, As::Sequence),
-            op::SETITEM => self.extend(self.above(2)?, As::Mapping),
+            op::SETITEM => self.extend(self.above(2)?, As::DictAccess),
             op::APPENDS | op::SETITEMS | op::ADDITEMS => {
                 let mark = self.mark()?;
                 self.extend(
                     mark,
                     match opcode {
                         op::APPENDS => As::Sequence,
-                        op::SETITEMS => As::Mapping,
+                        op::SETITEMS => As::DictAccess,
                         _ => As::Set,
                     },
                 )
@@ -274,7 +282,7 @@ impl<'de> Machine<'de, '_> {
         Ok(array)
     }
 
-    /// A length or index of `width` bytes.
+    /// Reads a length or index of `width` bytes.
     pub(super) fn size(&mut self, width: usize) -> Result<usize> {
         Ok(match width {
             1 => self.byte()?.into(),
@@ -298,7 +306,7 @@ impl<'de> Machine<'de, '_> {
         self.node(node(span))
     }
 
-    /// The rest of the line, without its end.
+    /// Reads the rest of the line, without its end.
     pub(super) fn line(&mut self) -> Result<Span> {
         let rest = &self.arena.input[self.at..];
         let len = rest.iter().position(|&byte| byte == b'\n').ok_or_else(|| self.short(rest.len() + 1))?;
@@ -320,7 +328,7 @@ impl<'de> Machine<'de, '_> {
             let most = self.limits.int_bytes;
             return Err(fault(
                 Kind::Limit,
-                format!("an int of {len} bytes; the most is {most} (`max_int_bytes`)"),
+                format!("an int of {len}; the most is {most} (`max_int_bytes`)", len = count(len, "byte")),
             ));
         }
         let bytes = self.arena.bytes(span);
@@ -351,7 +359,7 @@ impl<'de> Machine<'de, '_> {
         if digits.len() > INT_DIGITS {
             return Err(fault(
                 Kind::Limit,
-                format!("an int of {} digits; the most is {INT_DIGITS}", digits.len()),
+                format!("an int of {}; the most is {INT_DIGITS}", count(digits.len(), "digit")),
             ));
         }
         let small = std::str::from_utf8(text).unwrap_or_default().parse().ok();
@@ -365,7 +373,7 @@ impl<'de> Machine<'de, '_> {
             let most = self.limits.pushes;
             return Err(fault(
                 Kind::Limit,
-                format!("the message holds more than {most} values (`max_memory`)"),
+                format!("the message holds more than {most} (`max_memory`)", most = count(most, "value")),
             ));
         }
         Ok(())

@@ -1,22 +1,23 @@
 //! serde's `Serializer`: Rust values as the pickle that CPython would load.
 //!
-//! Owns the choice of opcodes. Calls `sink` to write, front to back, each byte once; keeps nothing
-//! of the message. Only the length of the frame is filled in at the end.
+//! Owns the choice of opcodes. Calls `sink` to write front to back, each byte once; keeps no part of the
+//! message. Only the length of the frame is filled in at the end.
 
 use serde::Serializer;
 use serde::ser::Serialize;
 
 use super::compound::Compound;
 use super::op;
+use super::standard;
 use crate::codec::BigInt;
 use crate::codec::EncodeError;
 use crate::codec::report::Step;
 use crate::codec::sink::Sink;
-use crate::codec::value::name;
+use crate::codec::value::{EXT, name};
 
 pub(super) type Result<T> = std::result::Result<T, EncodeError>;
 
-/// What the next sequence or byte string is to become.
+/// Python type of the next sequence or byte string.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     Plain,
@@ -30,15 +31,15 @@ pub(super) struct Writer<'s, S> {
     out: &'s mut S,
     protocol: u8,
     pub(super) next: Next,
-    /// Whether Python has to hash the value: a key, or an item of a set.
+    /// `true` if Python must hash the value: a key, or an item of a set.
     pub(super) hashed: bool,
     pub(super) depth: usize,
-    /// Lists and sets around the value: in them, names of fields are worth remembering.
+    /// Number of lists and sets around the value. Within them, memoizing the names of fields pays off.
     pub(super) repeats: usize,
     names: Names,
 }
 
-/// Names of fields that stand in Python's memo, by address.
+/// Names of fields that are in Python's memo, by address.
 struct Names {
     slots: [(usize, usize, u32); Names::SLOTS],
     memoized: u32,
@@ -79,7 +80,7 @@ impl<S: Sink> Writer<'_, S> {
         self.out.put(opcodes);
     }
 
-    /// An opcode and a length, in as many bytes as it needs.
+    /// Writes an opcode and a length, in the shortest form.
     fn head(&mut self, short: u8, medium: u8, long: u8, len: usize) {
         if let Ok(len) = u8::try_from(len) {
             self.out.put(&[short, len]);
@@ -97,12 +98,12 @@ impl<S: Sink> Writer<'_, S> {
         self.out.put(text.as_bytes());
     }
 
-    /// The name of a field: where it may come again, by a reference from the second time on.
+    /// Writes the name of a field. A name that may repeat is written by reference from the second time on.
     pub(super) fn field_name(&mut self, name: &'static str) {
         if self.repeats == 0 {
             return self.text(name);
         }
-        // The same address and length is the same text, as it is never freed.
+        // The same address and length is the same text, as the text is never freed.
         let address = name.as_ptr() as usize;
         let slot = (address ^ (address >> 6) ^ name.len()) % Names::SLOTS;
         match self.names.slots[slot] {
@@ -129,7 +130,7 @@ impl<S: Sink> Writer<'_, S> {
         self.put(op::STACK_GLOBAL);
     }
 
-    fn blob(&mut self, bytes: &[u8]) {
+    pub(super) fn blob(&mut self, bytes: &[u8]) {
         self.head(op::SHORT_BINBYTES, op::BINBYTES, op::BINBYTES8, bytes.len());
         self.out.put(bytes);
     }
@@ -156,7 +157,7 @@ impl<S: Sink> Writer<'_, S> {
         self.out.put(bytes);
     }
 
-    fn int(&mut self, n: i64) {
+    pub(super) fn int(&mut self, n: i64) {
         if let Ok(n) = u8::try_from(n) {
             self.out.put(&[op::BININT1, n]);
         } else if let Ok(n) = u16::try_from(n) {
@@ -167,13 +168,13 @@ impl<S: Sink> Writer<'_, S> {
             self.out.put(&[op::BININT, a, b, c, d]);
         } else {
             let bytes = n.to_le_bytes();
-            // The shortest that keeps the sign, as Python writes it.
+            // The shortest form that keeps the sign, as Python writes it.
             let spare = (n ^ (n >> 63)).leading_zeros() as usize - 1;
             self.long(&bytes[..8 - spare / 8]);
         }
     }
 
-    fn unhashable(&self, what: &str) -> Result<()> {
+    pub(super) fn unhashable(&self, what: &str) -> Result<()> {
         match self.hashed {
             true => Err(EncodeError::refused(format!(
                 "a {what} cannot be a dict key or stand in a set: Python cannot hash it"
@@ -327,17 +328,9 @@ impl<'w, 's, S: Sink> Serializer for &'w mut Writer<'s, S> {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<()> {
-        match name {
-            name::SET => self.next = Next::Set,
-            name::FROZENSET => self.next = Next::FrozenSet,
-            name::BIGINT => self.next = Next::Long,
-            name::COMPLEX => {
-                self.global("builtins", "complex");
-                value.serialize(&mut *self)?;
-                self.put(op::REDUCE);
-                return Ok(());
-            }
-            _ => {}
+        // Names of other types never start with this character.
+        if name.starts_with('$') || name == EXT {
+            return self.newtype(name, value);
         }
         value.serialize(self)
     }
@@ -431,7 +424,23 @@ impl<'w, 's, S: Sink> Serializer for &'w mut Writer<'s, S> {
                 self.put(op::MARK);
                 Compound::array(self, name == name::ARRAY_F)
             }
-            name::OBJECT | name::NAMEDTUPLE => Compound::instance(self, name == name::NAMEDTUPLE),
+            name::OBJECT | name::SLOTTED | name::NAMEDTUPLE => Compound::instance(self, name),
+            name::ENUM => Compound::member(self),
+            name::DEQUE | name::DEFAULTDICT | name::TYPED_ARRAY => {
+                let (module, class) = match name {
+                    name::DEQUE => ("collections", "deque"),
+                    name::DEFAULTDICT => ("collections", "defaultdict"),
+                    _ => ("array", "array"),
+                };
+                self.unhashable(class)?;
+                self.global(module, class);
+                Compound::call(self, name != name::TYPED_ARRAY)
+            }
+            name::OBJECT_ARRAY => {
+                self.unhashable("numpy.ndarray")?;
+                self.put_all(standard::OBJECTS);
+                Compound::objects(self)
+            }
             _ => {
                 self.unhashable("struct")?;
                 self.put(op::EMPTY_DICT);

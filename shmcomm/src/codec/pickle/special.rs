@@ -1,7 +1,7 @@
-//! How a decoded [`Value`](crate::codec::Value) gets what serde's model lacks.
+//! Transfer of the kinds that serde's model lacks to a decoded [`Value`](crate::codec::Value).
 //!
-//! Owns the hand-over: to a `Value`, and to nothing else, sets, tuples, arrays and the like are
-//! shown as variants of an enum under the numbers in [`tag`]. Calls `de` and `access`.
+//! Owns the transfer. Only a `Value` sees sets, tuples, arrays and similar kinds as variants of an enum,
+//! under the numbers in [`tag`]. Calls `de` and `access`.
 
 use serde::Deserializer;
 use serde::de::value::SeqDeserializer;
@@ -10,17 +10,25 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::access::{Mapping, Sequence};
+use super::access::{DictAccess, Sequence};
 use super::arena::{Id, Items, NIL, NONE, Node};
 use super::de::{Content, De, Frame, VALUE_COST, Walk};
 use super::globals::Known;
-use crate::codec::value::tag;
-use crate::codec::{DType, DecodeError, Scalar};
+use crate::codec::value::{check_shape, name, tag};
+use crate::codec::{DType, DecodeError, DecodeErrorKind as Kind, Scalar};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
 impl<'de> De<'_, '_, 'de> {
-    /// This node, for a `Value`.
+    /// Returns module and name of a class.
+    fn names(&self, class: Id) -> [Id; 2] {
+        match self.walk.arena.node(class) {
+            Node::Global { module, name, .. } => [module, name],
+            _ => [NONE; 2],
+        }
+    }
+
+    /// Visits this node for a `Value`.
     #[inline(never)]
     pub(super) fn value<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let arena = self.walk.arena;
@@ -30,12 +38,19 @@ impl<'de> De<'_, '_, 'de> {
             Node::Set(items) => (tag::SET, Payload::Items(items)),
             Node::FrozenSet(items) => (tag::FROZENSET, Payload::Items(items)),
             Node::Dict(items) => (tag::DICT, Payload::Fields(items, Items::EMPTY)),
-            Node::Object { class, content, state } => {
-                (tag::OBJECT, Payload::Named(class, self.content(content, state)))
+            Node::Object { class, content, state } => match self.content(content, state) {
+                content @ Content::Fields(_, Items { len: 1.., .. }) => {
+                    (tag::SLOTTED, Payload::Named(class, content))
+                }
+                content => (tag::OBJECT, Payload::Named(class, content)),
+            },
+            Node::Opaque { class, args, state } => {
+                let [module, name] = self.names(class);
+                let state = if state == NIL { NONE } else { state };
+                (tag::OPAQUE, Payload::Parts([module, name, args, state], 4))
             }
-            Node::Opaque { class, args } => (tag::OPAQUE, Payload::Named(class, Content::Node(args))),
-            Node::Global { .. } if self.walk.opaque => {
-                (tag::OPAQUE, Payload::Named(self.id, Content::Node(NONE)))
+            Node::Global { module, name, .. } if self.walk.opaque => {
+                (tag::OPAQUE, Payload::Parts([module, name, NONE, NONE], 4))
             }
             Node::Complex(re, im) => match (arena.node(re), arena.node(im)) {
                 (Node::Float(re), Node::Float(im)) => (tag::COMPLEX, Payload::Complex(re, im)),
@@ -45,34 +60,94 @@ impl<'de> De<'_, '_, 'de> {
                 self.walk.charge(arena.blob_len(self.id))?;
                 (tag::BIGINT, Payload::Whole)
             }
-            Node::Call { what: Known::Scalar, .. } => match arena.array(self.id) {
-                Some(Ok(view)) => match view.dtype.read(&view.data, view.endian) {
-                    Some(Scalar::Complex(re, im)) => (tag::COMPLEX, Payload::Complex(re, im)),
-                    Some(_) if matches!(view.dtype, DType::DateTime64(_) | DType::TimeDelta64(_)) => {
-                        (tag::ARRAY, Payload::Whole)
-                    }
-                    _ => return self.deserialize_any(visitor),
-                },
-                _ => return self.deserialize_any(visitor),
+            Node::ByteArray(_) | Node::Container { .. } | Node::Call { .. } => match self.standard()? {
+                Some(special) => special,
+                None => return self.deserialize_any(visitor),
             },
-            Node::Call { what: Known::Reconstruct | Known::FromBuffer | Known::NdArray, .. } => {
-                self.walk.charge(2 * VALUE_COST)?;
-                (tag::ARRAY, Payload::Whole)
-            }
             _ => return self.deserialize_any(visitor),
         };
         visitor.visit_enum(Special { de: self, frame: self.enter()?, tag, payload })
     }
+
+    /// Refuses an array of objects whose number of objects does not match its shape.
+    fn check_objects(&self, shape: Id, items: Id) -> Result<()> {
+        let arena = self.walk.arena;
+        let Node::List(items) = arena.node(items) else { return Err(self.unexpected()) };
+        let shape = arena.indices(shape)?;
+        check_shape(DType::U8, &shape, items.len as usize).map_err(|_| {
+            let reason = format!("an array of shape {shape:?} has {} objects", items.len);
+            DecodeError::new(Kind::Malformed, reason)
+        })
+    }
+
+    /// Returns the tag of a kind that only Python's standard library and numpy have. This is a separate
+    /// function, so that other kinds take less stack.
+    #[inline(never)]
+    fn standard(&self) -> Result<Option<(u32, Payload)>> {
+        let arena = self.walk.arena;
+        Ok(Some(match self.node() {
+            Node::ByteArray(_) => (tag::BYTEARRAY, Payload::Whole),
+            Node::Container { what, content, extra } => match what {
+                Known::OrderedDict => (tag::ORDEREDDICT, Payload::Inner(content)),
+                Known::Counter => (tag::COUNTER, Payload::Inner(content)),
+                Known::DefaultDict => (tag::DEFAULTDICT, Payload::Parts([extra, content, NIL, NIL], 2)),
+                _ => (tag::DEQUE, Payload::Parts([content, extra, NIL, NIL], 2)),
+            },
+            Node::Call { what: Known::Range, args, .. } => (tag::RANGE, Payload::Inner(args)),
+            Node::Call { what: Known::Slice, args, .. } => (tag::SLICE, Payload::Inner(args)),
+            Node::Call { what: Known::Enum, args, state: class } => {
+                let [module, name] = self.names(class);
+                let [value] = arena.tuple(args).unwrap_or([NONE]);
+                (tag::ENUM, Payload::Parts([module, name, value, NIL], 3))
+            }
+            Node::Call { what: what @ (Known::TypedArray | Known::ArrayReconstructor), args, .. } => {
+                let code = match what {
+                    Known::TypedArray => arena.tuple(args).map(|[code, _]| code),
+                    _ => arena.tuple(args).map(|[_, code, _, _]| code),
+                };
+                (tag::TYPED_ARRAY, Payload::Parts([code.unwrap_or(NONE), self.id, NIL, NIL], 2))
+            }
+            Node::Call { what, .. } if what.is_leaf() => (tag::LEAF, Payload::Leaf),
+            Node::Call { what: Known::Scalar, .. } => match self.view() {
+                Ok(view) => match view.dtype.read(&view.data, view.endian) {
+                    Some(Scalar::Complex(re, im)) => (tag::COMPLEX, Payload::Complex(re, im)),
+                    Some(_) if matches!(view.dtype, DType::DateTime64(_) | DType::TimeDelta64(_)) => {
+                        (tag::ARRAY, Payload::Whole)
+                    }
+                    _ => return Ok(None),
+                },
+                _ => return Ok(None),
+            },
+            Node::Call { what: Known::Reconstruct | Known::FromBuffer | Known::NdArray, .. } => {
+                self.walk.charge(2 * VALUE_COST)?;
+                match arena.objects(self.id) {
+                    Some([shape, fortran, items]) => {
+                        self.check_objects(shape, items)?;
+                        (tag::OBJECT_ARRAY, Payload::Parts([shape, fortran, items, NIL], 3))
+                    }
+                    None if arena.holds_records(self.id) => (tag::RECORDS, Payload::Whole),
+                    None => (tag::ARRAY, Payload::Whole),
+                }
+            }
+            _ => return Ok(None),
+        }))
+    }
 }
 
 enum Payload {
-    /// What the node is by itself, read by the type that asks for it.
+    /// The node itself, read by the requesting type.
     Whole,
     Items(Items),
     Fields(Items, Items),
     Complex(f64, f64),
-    /// The name of a class, and what comes with it.
+    /// Name of a class, and its content.
     Named(Id, Content),
+    /// Another node in the place of this one.
+    Inner(Id),
+    /// The first nodes of this list as a sequence, and their number.
+    Parts([Id; 4], u8),
+    /// Reserved name and text of the node.
+    Leaf,
 }
 
 struct Special<'a, 'p, 'de> {
@@ -80,6 +155,25 @@ struct Special<'a, 'p, 'de> {
     frame: Frame<'p>,
     tag: u32,
     payload: Payload,
+}
+
+impl<'de> Special<'_, '_, 'de> {
+    #[inline(never)]
+    fn parts<V: Visitor<'de>>(
+        &self,
+        ids: [Id; 4],
+        len: u8,
+        content: Option<Content>,
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_seq(Parts { walk: self.de.walk, frame: self.frame, ids, len, content, index: 0 })
+    }
+
+    #[inline(never)]
+    fn leaf<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value> {
+        let leaf = self.de.leaf().ok_or_else(|| self.de.unexpected())??;
+        visitor.visit_seq(SeqDeserializer::new([leaf.name(), leaf.wire().as_str()].into_iter()))
+    }
 }
 
 impl<'de> EnumAccess<'de> for Special<'_, '_, 'de> {
@@ -124,22 +218,26 @@ impl<'de> Deserializer<'de> for Special<'_, '_, 'de> {
             Payload::Whole => self.de.deserialize_any(visitor),
             Payload::Items(items) => visitor.visit_seq(Sequence::new(walk, self.frame, items)?),
             Payload::Fields(fields, slots) => {
-                visitor.visit_map(Mapping::new(walk, self.frame, fields, slots, false)?)
+                visitor.visit_map(DictAccess::new(walk, self.frame, fields, slots, false)?)
             }
             Payload::Complex(re, im) => visitor.visit_seq(SeqDeserializer::new([re, im].into_iter())),
             Payload::Named(class, content) => {
-                let names = match walk.arena.node(class) {
-                    Node::Global { module, name, .. } => [module, name],
-                    _ => [NIL; 2],
-                };
-                visitor.visit_seq(Parts { walk, frame: self.frame, names, content: Some(content), index: 0 })
+                let [module, name] = self.de.names(class);
+                self.parts([module, name, NIL, NIL], 2, Some(content), visitor)
             }
+            Payload::Inner(id) => De { walk, id, parent: Some(&self.frame) }.deserialize_any(visitor),
+            Payload::Parts(ids, len) => self.parts(ids, len, None, visitor),
+            Payload::Leaf => self.leaf(visitor),
         }
     }
 
-    /// Only the fields of an instance come here: a dict within the instance.
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
-        visitor.visit_enum(self)
+    /// Visits the fields of an instance (a dict within the instance), or an array of objects. Other kinds do
+    /// not occur.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        match name {
+            name::VALUE => visitor.visit_enum(self),
+            _ => self.deserialize_any(visitor),
+        }
     }
 
     fn is_human_readable(&self) -> bool {
@@ -152,11 +250,12 @@ impl<'de> Deserializer<'de> for Special<'_, '_, 'de> {
     }
 }
 
-/// Module, name and content of an instance.
+/// Parts of a kind that is not a plain container: the names of an instance and its content, or other nodes.
 struct Parts<'a, 'p, 'de> {
     walk: &'a Walk<'a, 'de>,
     frame: Frame<'p>,
-    names: [Id; 2],
+    ids: [Id; 4],
+    len: u8,
     content: Option<Content>,
     index: usize,
 }
@@ -167,8 +266,8 @@ impl<'de> SeqAccess<'de> for Parts<'_, '_, 'de> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
         self.walk.charge(VALUE_COST)?;
         let parent = Some(&self.frame);
-        let id = match self.names.get(self.index) {
-            Some(&name) => name,
+        let id = match self.ids[..usize::from(self.len)].get(self.index) {
+            Some(&part) => part,
             None => match self.content.take() {
                 Some(Content::Node(id)) => id,
                 Some(Content::Fields(fields, slots)) => {

@@ -1,7 +1,7 @@
 //! The stack, the marks and the memo of the pickle machine, and the containers made from them.
 //!
-//! Owns the rules for what may be taken off the stack and put into what. Calls `arena` to keep the
-//! items; every item costs a push first, and so everything here is bounded by [`Limits::pushes`].
+//! Owns the rules for taking items off the stack and putting them into containers. Calls `arena` to keep the
+//! items. Every item costs a push first, so everything here is bounded by [`Limits::pushes`].
 //!
 //! [`Limits::pushes`]: super::read::Limits
 
@@ -9,22 +9,22 @@ use super::arena::{Id, Items, NIL, Node};
 use super::read::{Machine, Result, fault};
 use crate::codec::{DecodeError, DecodeErrorKind as Kind};
 
-/// What items are added as.
+/// Role in which items are added.
 #[derive(Clone, Copy)]
 pub(super) enum As {
     Sequence,
-    Mapping,
+    DictAccess,
     Set,
 }
 
 impl Machine<'_, '_> {
-    /// The height below which an opcode without a mark may not reach.
+    /// Returns the height below which an opcode without a mark may not reach.
     #[inline]
     pub(super) fn fence(&self) -> usize {
         self.marks.last().map_or(0, |&mark| mark as usize)
     }
 
-    /// The height of the stack without the top `n`.
+    /// Returns the height of the stack without the top `n`.
     #[inline]
     pub(super) fn above(&self, n: usize) -> Result<usize> {
         self.stack.len().checked_sub(n).filter(|&height| height >= self.fence()).ok_or_else(underflow)
@@ -55,7 +55,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// Makes one node of all that stands above a height.
+    /// Makes one node from all items above a height.
     pub(super) fn gather(&mut self, from: usize, node: fn(Items) -> Node) -> Result<()> {
         let mut items = Items::EMPTY;
         self.arena.chain(&mut items, &self.stack[from..]);
@@ -63,29 +63,25 @@ impl Machine<'_, '_> {
         self.node(node(items))
     }
 
-    /// Adds all that stands above a height to the container below it.
+    /// Adds all items above a height to the container below it.
     pub(super) fn extend(&mut self, from: usize, into: As) -> Result<()> {
         if from <= self.fence() {
             return Err(underflow());
         }
         let target = self.stack[from - 1];
-        if matches!(into, As::Mapping) {
+        if matches!(into, As::DictAccess) {
             self.even(from)?;
         }
         let holder = match self.arena.node(target) {
-            Node::Object { class, content, state } => {
-                let content = self.content(class, content, into)?;
-                self.arena.nodes[target as usize] = Node::Object { class, content, state };
-                content
-            }
-            _ => target,
+            Node::List(_) | Node::Dict(_) | Node::Set(_) => target,
+            _ => self.holder(target, into)?,
         };
         let mut node = self.arena.node(holder);
         match (&mut node, into) {
             (Node::List(items), As::Sequence)
-            | (Node::Dict(items), As::Mapping)
+            | (Node::Dict(items), As::DictAccess)
             | (Node::Set(items), As::Set) => self.arena.chain(items, &self.stack[from..]),
-            (Node::Opaque { .. }, _) => {}
+            _ if matches!(self.arena.node(target), Node::Opaque { .. }) => {}
             _ => {
                 let kind = self.arena.kind(target);
                 return Err(fault(
@@ -99,12 +95,39 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    /// The node for the items of a list, dict or set subclass.
+    /// Returns the node that holds the items of another one. Apart, so that plain data takes less code.
+    #[inline(never)]
+    fn holder(&mut self, target: Id, into: As) -> Result<Id> {
+        Ok(match self.arena.node(target) {
+            Node::Object { class, content, state } => {
+                let content = self.content(class, content, into)?;
+                self.arena.nodes[target as usize] = Node::Object { class, content, state };
+                content
+            }
+            Node::Container { content, .. } => content,
+            Node::Opaque { class, args, state: NIL } => {
+                let items = match into {
+                    As::Sequence => Node::List(Items::EMPTY),
+                    As::DictAccess => Node::Dict(Items::EMPTY),
+                    As::Set => Node::Set(Items::EMPTY),
+                };
+                self.count(1)?;
+                let state = self.arena.nodes.len() as Id;
+                self.arena.nodes.push(items);
+                self.arena.nodes[target as usize] = Node::Opaque { class, args, state };
+                state
+            }
+            Node::Opaque { state, .. } => state,
+            _ => target,
+        })
+    }
+
+    /// Returns the node for the items of a list, dict or set subclass.
     pub(super) fn content(&mut self, class: Id, content: Id, into: As) -> Result<Id> {
         let fresh = match (self.arena.node(content), into) {
             (Node::List(_) | Node::Dict(_) | Node::Set(_), _) => return Ok(content),
             (Node::Tuple(Items { len: 0, .. }), As::Sequence) => Node::List(Items::EMPTY),
-            (Node::Tuple(Items { len: 0, .. }), As::Mapping) => Node::Dict(Items::EMPTY),
+            (Node::Tuple(Items { len: 0, .. }), As::DictAccess) => Node::Dict(Items::EMPTY),
             (Node::Tuple(Items { len: 0, .. }), As::Set) => Node::Set(Items::EMPTY),
             _ => {
                 let class = self.arena.global_name(class);
@@ -128,7 +151,7 @@ impl Machine<'_, '_> {
             return Ok(());
         }
         if index > self.memo.len() {
-            // Python numbers densely from 0 or 1, so that an index is below the number of bytes.
+            // Python numbers densely from 0 or 1, so an index is below the number of bytes.
             if index >= self.arena.input.len() {
                 return Err(fault(Kind::Malformed, format!("memo index {index} is larger than the message")));
             }

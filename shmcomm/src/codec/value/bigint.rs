@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 /// A whole number of any size, as Python's `int`.
 ///
-/// Kept as the shortest little-endian two's complement, which is also how pickle writes it. There
-/// is no arithmetic: convert to a machine integer, or hand [`as_le_bytes`](Self::as_le_bytes) to a
+/// The value is kept as the shortest little-endian two's complement, which is also the form in a pickle.
+/// There is no arithmetic: convert to a machine integer, or pass [`as_le_bytes`](Self::as_le_bytes) to a
 /// library that has it.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct BigInt(Vec<u8>);
@@ -17,7 +17,7 @@ const CHUNK: u64 = 10_000_000_000_000_000_000;
 const CHUNK_DIGITS: usize = 19;
 
 impl BigInt {
-    /// From little-endian two's complement of any length; no bytes are 0.
+    /// Makes an integer from little-endian two's complement of any length; no bytes are 0.
     #[must_use]
     pub fn from_le_bytes(bytes: &[u8]) -> Self {
         let mut end = bytes.len();
@@ -36,26 +36,26 @@ impl BigInt {
         Self(bytes[..end].to_vec())
     }
 
-    /// The shortest little-endian two's complement; empty for 0.
+    /// Returns the shortest little-endian two's complement; empty for 0.
     #[must_use]
     pub fn as_le_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether it is below 0.
+    /// Returns `true` if the number is below 0.
     #[must_use]
     pub fn is_negative(&self) -> bool {
         self.0.last().is_some_and(|&top| top >= 0x80)
     }
 
-    /// The number of bits of the magnitude.
+    /// Returns the number of bits of the magnitude.
     #[must_use]
     pub fn bits(&self) -> usize {
         let limbs = self.magnitude();
         limbs.last().map_or(0, |top| limbs.len() * 64 - top.leading_zeros() as usize)
     }
 
-    /// As `i128`, where it fits.
+    /// Converts to `i128`, if the number fits.
     #[must_use]
     pub fn to_i128(&self) -> Option<i128> {
         if self.0.len() > 16 {
@@ -66,7 +66,7 @@ impl BigInt {
         Some(i128::from_le_bytes(wide))
     }
 
-    /// As `u128`, where it fits.
+    /// Converts to `u128`, if the number fits.
     #[must_use]
     pub fn to_u128(&self) -> Option<u128> {
         if self.is_negative() || self.0.len() > 17 {
@@ -78,19 +78,19 @@ impl BigInt {
         (top == [0]).then(|| u128::from_le_bytes(low.try_into().expect("16 of 17 bytes")))
     }
 
-    /// As `i64`, where it fits.
+    /// Converts to `i64`, if the number fits.
     #[must_use]
     pub fn to_i64(&self) -> Option<i64> {
         self.to_i128()?.try_into().ok()
     }
 
-    /// As `u64`, where it fits.
+    /// Converts to `u64`, if the number fits.
     #[must_use]
     pub fn to_u64(&self) -> Option<u64> {
         self.to_i128()?.try_into().ok()
     }
 
-    /// The magnitude as little-endian limbs, without leading zeros.
+    /// Returns the magnitude as little-endian limbs, without leading zeros.
     fn magnitude(&self) -> Vec<u64> {
         let negative = self.is_negative();
         let mut carry = negative;
@@ -128,7 +128,7 @@ impl BigInt {
     }
 }
 
-/// Decimal, in time that grows with the square of the length.
+/// Prints decimal, in time that grows with the square of the length.
 impl fmt::Display for BigInt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut limbs = self.magnitude();
@@ -159,7 +159,7 @@ impl fmt::Debug for BigInt {
     }
 }
 
-/// The text was not a decimal integer.
+/// Error for a text that is not a decimal integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseBigIntError;
 

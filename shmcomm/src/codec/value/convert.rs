@@ -4,14 +4,18 @@
 
 use std::fmt;
 
-use super::{BigInt, Dict, NdArray, Object, Value};
+use super::leaf::Leaf;
+use super::{
+    BigInt, Date, DateTime, Decimal, Dict, EnumMember, Fraction, Ip, MsgpackTimestamp, NdArray, Object,
+    ObjectArray, PyPath, Records, Scalar, Time, TimeDelta, TimeZone, TypedArray, Uuid, Value,
+};
 
-/// A [`Value`] was not of the kind that was asked for.
+/// Error for a [`Value`] that is not of the requested kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongType {
-    /// What was asked for.
+    /// Requested kind.
     pub expected: &'static str,
-    /// What the value is, by Python's name.
+    /// Actual kind of the value, by Python's name.
     pub found: &'static str,
 }
 
@@ -53,6 +57,30 @@ from! {
     Dict, |x| Self::Dict(x);
     NdArray, |x| Self::Array(Box::new(x));
     Object, |x| Self::Object(Box::new(x));
+    EnumMember, |x| Self::Enum(Box::new(x));
+    Records, |x| Self::Records(Box::new(x));
+    ObjectArray, |x| Self::ObjectArray(Box::new(x));
+    TypedArray, |x| Self::TypedArray(Box::new(x));
+    Scalar, |x| match x {
+        Scalar::Bool(truth) => Self::Bool(truth),
+        Scalar::Int(n) => Self::Int(n),
+        Scalar::UInt(n) => n.into(),
+        Scalar::Float(x) => Self::Float(x),
+        Scalar::Complex(re, im) => Self::Complex(re, im),
+    };
+    Leaf, |x| match x {
+        Leaf::DateTime(leaf) => leaf.into(),
+        Leaf::Date(leaf) => leaf.into(),
+        Leaf::Time(leaf) => leaf.into(),
+        Leaf::TimeDelta(leaf) => leaf.into(),
+        Leaf::TimeZone(leaf) => leaf.into(),
+        Leaf::Decimal(leaf) => leaf.into(),
+        Leaf::Fraction(leaf) => leaf.into(),
+        Leaf::Uuid(leaf) => leaf.into(),
+        Leaf::Path(leaf) => leaf.into(),
+        Leaf::Ip(leaf) => leaf.into(),
+        Leaf::Timestamp(leaf) => leaf.into(),
+    };
 }
 
 /// A `list`, of ints too: for `bytes` there is [`Value::bytes`].
@@ -133,9 +161,24 @@ macro_rules! try_from_owned {
 
 try_from_owned! {
     String, "str", Value::Str(text) => text;
-    Vec<u8>, "bytes", Value::Bytes(bytes) => bytes;
+    Vec<u8>, "bytes", Value::Bytes(bytes) | Value::ByteArray(bytes) => bytes;
     Vec<Value>, "list or tuple", Value::List(items) | Value::Tuple(items) => items;
-    Dict, "dict", Value::Dict(dict) => dict;
+    Dict, "dict", Value::Dict(dict) | Value::OrderedDict(dict) | Value::Counter(dict) => dict;
+    DateTime, "datetime", Value::DateTime(time) => time;
+    Date, "date", Value::Date(date) => date;
+    Time, "time", Value::Time(time) => time;
+    TimeDelta, "timedelta", Value::TimeDelta(delta) => delta;
+    TimeZone, "timezone", Value::TimeZone(zone) => *zone;
+    Decimal, "Decimal", Value::Decimal(decimal) => decimal;
+    Fraction, "Fraction", Value::Fraction(fraction) => *fraction;
+    Uuid, "UUID", Value::Uuid(uuid) => uuid;
+    PyPath, "path", Value::Path(path) => *path;
+    Ip, "IP address", Value::Ip(ip) => *ip;
+    MsgpackTimestamp, "msgpack.Timestamp", Value::Timestamp(stamp) => stamp;
+    Records, "numpy.ndarray of records", Value::Records(records) => *records;
+    ObjectArray, "numpy.ndarray of objects", Value::ObjectArray(array) => *array;
+    TypedArray, "array.array", Value::TypedArray(array) => *array;
+    EnumMember, "enum member", Value::Enum(member) => *member;
     NdArray, "numpy.ndarray", Value::Array(array) => *array;
     Object, "object", Value::Object(object) => *object;
 }

@@ -1,4 +1,4 @@
-//! Python's `dict`: pairs in the order in which they were put in.
+//! Python's `dict`: pairs in the order of their insertion.
 //!
 //! Owns [`Dict`]. Calls nothing; look-up is a search, as messages have few keys.
 
@@ -12,37 +12,37 @@ use super::Value;
 pub struct Dict(Vec<(Value, Value)>);
 
 impl Dict {
-    /// An empty one.
+    /// Makes an empty dict.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// The number of pairs.
+    /// Returns the number of pairs.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are no pairs.
+    /// Returns `true` if there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value under a text key. Where a message repeats a key, the last one counts.
+    /// Returns the value under a text key. If a message repeats a key, the last value counts.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().rev().find(|(k, _)| k.as_str() == Some(key)).map(|(_, value)| value)
     }
 
-    /// The value under any key.
+    /// Returns the value under any key.
     #[must_use]
     pub fn get_key(&self, key: &Value) -> Option<&Value> {
         self.0.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value)
     }
 
-    /// Puts a value under a key and returns what was there before.
+    /// Stores a value under a key and returns the previous value.
     pub fn insert(&mut self, key: impl Into<Value>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.into(), value.into());
         match self.0.iter_mut().rev().find(|(k, _)| *k == key) {
@@ -54,13 +54,13 @@ impl Dict {
         }
     }
 
-    /// All pairs.
+    /// Returns all pairs.
     #[must_use]
     pub fn as_slice(&self) -> &[(Value, Value)] {
         &self.0
     }
 
-    /// All pairs.
+    /// Iterates over all pairs.
     pub fn iter(&self) -> std::slice::Iter<'_, (Value, Value)> {
         self.0.iter()
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::{NdArray, Value};
 use zerocopy::{FromBytes, Immutable, IntoBytes, TryFromBytes};
 
 /// The order of the bytes in one element.
@@ -17,7 +18,7 @@ pub enum Endian {
 }
 
 impl Endian {
-    /// That of this machine.
+    /// Byte order of this machine.
     pub const NATIVE: Self = if cfg!(target_endian = "little") { Self::Little } else { Self::Big };
 }
 
@@ -38,7 +39,7 @@ pub enum TimeUnit {
     Picoseconds,
     Femtoseconds,
     Attoseconds,
-    /// No unit: every `timedelta64` without one.
+    /// No unit: the unit of every `timedelta64` without one.
     Generic,
 }
 
@@ -95,6 +96,12 @@ pub enum DType {
     DateTime64(TimeUnit),
     /// `i64` counts.
     TimeDelta64(TimeUnit),
+    /// Text of at most that many code points of 4 bytes, filled up with zeros: `U`.
+    Str(u32),
+    /// Bytes, at most that number, filled up with zeros: `S`.
+    Bytes(u32),
+    /// Bytes, exactly that number: `V`.
+    Void(u32),
 }
 
 const CODES: [(DType, &str, usize); 14] = [
@@ -115,27 +122,35 @@ const CODES: [(DType, &str, usize); 14] = [
 ];
 
 impl DType {
-    /// Bytes that one element takes: 1, 2, 4, 8 or 16.
+    /// Returns the bytes that one element takes: 1, 2, 4, 8 or 16 for numbers, never 0.
     #[must_use]
     pub fn size(self) -> usize {
         match self {
+            Self::Str(chars) => (chars as usize).max(1).saturating_mul(4),
+            Self::Bytes(bytes) | Self::Void(bytes) => (bytes as usize).max(1),
             Self::DateTime64(_) | Self::TimeDelta64(_) => 8,
             plain => CODES.iter().find(|(dtype, ..)| *dtype == plain).map_or(1, |(.., size)| *size),
         }
     }
 
-    /// numpy's code with the byte order, such as `<f8`, `|u1` or `<M8[ns]`.
+    /// Returns `true` if elements are text or bytes.
+    #[cfg(feature = "pickle")]
+    pub(crate) fn is_opaque(self) -> bool {
+        matches!(self, Self::Str(_) | Self::Bytes(_) | Self::Void(_))
+    }
+
+    /// Returns numpy's code with the byte order, such as `<f8`, `|u1` or `<M8[ns]`.
     #[must_use]
     pub fn code(self, endian: Endian) -> String {
         let order = match endian {
-            _ if self.size() == 1 => '|',
+            _ if self.size() == 1 || matches!(self, Self::Bytes(_) | Self::Void(_)) => '|',
             Endian::Little => '<',
             Endian::Big => '>',
         };
         format!("{order}{self}")
     }
 
-    /// Reads a code with or without the byte order: without one, that of this machine.
+    /// Reads a code with or without the byte order. Without one, the byte order is that of this machine.
     pub(crate) fn parse(code: &str) -> Option<(Self, Endian)> {
         let (endian, kind) = match code.as_bytes().first()? {
             b'<' => (Endian::Little, &code[1..]),
@@ -147,6 +162,17 @@ impl DType {
             "" => Some(TimeUnit::Generic),
             bracketed => TimeUnit::parse(bracketed.strip_prefix('[')?.strip_suffix(']')?),
         };
+        let text = |count: &str| {
+            let digits = count.bytes().all(|b| b.is_ascii_digit());
+            let count = if digits { count.parse().ok() } else { None };
+            count.filter(|count| (1..1 << 29).contains(count))
+        };
+        match kind.split_at_checked(1)? {
+            ("U", count) => return Some((Self::Str(text(count)?), endian)),
+            ("S", count) => return Some((Self::Bytes(text(count)?), Endian::NATIVE)),
+            ("V", count) => return Some((Self::Void(text(count)?), Endian::NATIVE)),
+            _ => {}
+        }
         let dtype = match kind.get(..2) {
             Some("M8") => Self::DateTime64(time(&kind[2..])?),
             Some("m8") => Self::TimeDelta64(time(&kind[2..])?),
@@ -156,11 +182,13 @@ impl DType {
         Some((dtype, endian))
     }
 
-    /// Width of the part whose bytes change place with the byte order.
+    /// Returns the width of the unit whose bytes are swapped with the byte order.
     pub(crate) fn swap_unit(self) -> usize {
         match self {
             Self::C64 => 4,
             Self::C128 => 8,
+            Self::Str(_) => 4,
+            Self::Bytes(_) | Self::Void(_) => 1,
             other => other.size(),
         }
     }
@@ -171,6 +199,9 @@ impl fmt::Display for DType {
         let (kind, unit) = match self {
             Self::DateTime64(unit) => ("M8", unit),
             Self::TimeDelta64(unit) => ("m8", unit),
+            Self::Str(count) => return write!(f, "U{count}"),
+            Self::Bytes(count) => return write!(f, "S{count}"),
+            Self::Void(count) => return write!(f, "V{count}"),
             plain => {
                 return f.write_str(
                     CODES.iter().find(|(dtype, ..)| dtype == plain).map_or("?", |(_, text, _)| text),
@@ -202,18 +233,18 @@ mod sealed {
 
 /// A number type that arrays are made of: the integers of 8 to 64 bits, `f32`, `f64`, `bool`.
 pub trait Element: Copy + Default + sealed::Sealed + IntoBytes + Immutable + 'static {
-    /// numpy's name for it.
+    /// Type of the elements in numpy.
     const DTYPE: DType;
 
-    /// The bytes as elements, where they are aligned and valid.
+    /// Returns the bytes as elements, if they are aligned and valid.
     #[doc(hidden)]
     fn view(bytes: &[u8]) -> Option<&[Self]>;
 
-    /// One element from its bytes.
+    /// Reads one element from its bytes.
     #[doc(hidden)]
     fn read(bytes: &[u8], endian: Endian) -> Option<Self>;
 
-    /// From another type, where nothing is lost.
+    /// Converts from another type, if nothing is lost.
     #[doc(hidden)]
     fn from_scalar(scalar: Scalar) -> Option<Self>;
 }
@@ -271,7 +302,7 @@ element! {
     };
     f64 F64, |s| match s {
         Scalar::Float(x) => Some(x),
-        // A float of equal value may stand one past the integer's range, so compare in i128.
+        // A float of equal value may be one beyond the integer's range, so the comparison is in i128.
         Scalar::Int(n) => ((n as f64) as i128 == i128::from(n)).then_some(n as f64),
         Scalar::UInt(n) => ((n as f64) as i128 == i128::from(n)).then_some(n as f64),
         _ => None,
@@ -298,7 +329,7 @@ impl Element for bool {
     }
 }
 
-/// Half precision to double, exactly.
+/// Converts half precision to double, exactly.
 pub(crate) fn half_to_f64(bits: u16) -> f64 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let fraction = f64::from(bits & 0x3ff);
@@ -311,7 +342,7 @@ pub(crate) fn half_to_f64(bits: u16) -> f64 {
 }
 
 impl DType {
-    /// One element from exactly [`size`](Self::size) bytes.
+    /// Reads one element from exactly [`size`](Self::size) bytes.
     pub(crate) fn read(self, bytes: &[u8], endian: Endian) -> Option<Scalar> {
         let (first, second) = bytes.split_at_checked(self.swap_unit())?;
         Some(match self {
@@ -329,6 +360,32 @@ impl DType {
             Self::F64 => Scalar::Float(f64::read(bytes, endian)?),
             Self::C64 => Scalar::Complex(f32::read(first, endian)?.into(), f32::read(second, endian)?.into()),
             Self::C128 => Scalar::Complex(f64::read(first, endian)?, f64::read(second, endian)?),
+            Self::Str(_) | Self::Bytes(_) | Self::Void(_) => return None,
+        })
+    }
+
+    /// Reads one element of any type from exactly [`size`](Self::size) bytes; `None` if it is not valid text.
+    pub(crate) fn value(self, bytes: &[u8], endian: Endian) -> Option<Value> {
+        Some(match self {
+            Self::Str(_) => {
+                let (points, _) = bytes.as_chunks();
+                let point = |bytes: &[u8; 4]| match endian {
+                    Endian::Little => u32::from_le_bytes(*bytes),
+                    Endian::Big => u32::from_be_bytes(*bytes),
+                };
+                let len = points.iter().rposition(|bytes| *bytes != [0; 4]).map_or(0, |last| last + 1);
+                let text: Option<String> = points[..len].iter().map(|b| char::from_u32(point(b))).collect();
+                Value::Str(text?)
+            }
+            Self::Bytes(_) => {
+                let len = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+                Value::bytes(&bytes[..len])
+            }
+            Self::Void(_) => Value::bytes(bytes),
+            Self::DateTime64(_) | Self::TimeDelta64(_) => {
+                Value::Array(Box::new(NdArray::from_bytes(self, endian, &[], false, bytes).ok()?))
+            }
+            number => number.read(bytes, endian)?.into(),
         })
     }
 }
@@ -347,7 +404,11 @@ mod tests {
                 assert!(read.1 == endian || dtype.size() == 1);
             }
         }
-        for bad in ["", "f9", "<", "U2", "V8", "O8", "<M8[25s]", "M8[", "é8"] {
+        for text in ["<U2", ">U7", "|S3", "|V8", "|S1"] {
+            let (dtype, endian) = DType::parse(text).unwrap();
+            assert_eq!(dtype.code(endian), text);
+        }
+        for bad in ["", "f9", "<", "U", "U0", "S-1", "V99999999999", "O8", "<M8[25s]", "M8[", "é8"] {
             assert_eq!(DType::parse(bad), None, "{bad}");
         }
     }

@@ -1,27 +1,57 @@
-//! Data of unknown shape: what a Python process may send, as one Rust type.
+//! Data of unknown shape: any data of a Python process, as one Rust type.
 //!
-//! Owns [`Value`] and its parts, and the ways to look into them, none of which panics. Calls
-//! serde (in `convert`) and zerocopy (in `ndarray`); knows no wire format.
+//! Owns [`Value`] and its parts, and the accessors, none of which panics. Calls serde (in `convert`) and
+//! zerocopy (in `ndarray`); knows no wire format.
 
+mod address;
+mod array_wire;
 mod bigint;
+mod collections;
 mod convert;
+mod debug;
 mod dict;
 mod dtype;
+mod extension;
+mod keys;
+mod leaf;
 mod ndarray;
+mod number;
+mod object_array;
+mod records;
+#[cfg(feature = "pickle")]
+mod source;
+mod time;
 mod wire;
+mod wire_standard;
+mod zone;
 
-use std::fmt;
-
+pub use address::{Ip, IpClass, PathClass, PyPath, Uuid};
 pub use bigint::{BigInt, ParseBigIntError};
+pub use collections::{DefaultDict, Deque, EnumMember, Factory, Range, TypedArray};
 pub use convert::WrongType;
 pub use dict::Dict;
 pub use dtype::{DType, Element, Endian, Scalar, TimeUnit};
+pub(crate) use extension::EXT;
+pub use extension::{Ext, MsgpackTimestamp};
+pub(crate) use leaf::Leaf;
+pub use leaf::NoSuchValue;
+#[cfg(feature = "msgpack")]
+pub(crate) use leaf::is_leaf;
 #[cfg(feature = "pickle")]
 pub(crate) use ndarray::{MAX_DIMENSIONS, check_shape, strides};
 pub use ndarray::{NdArray, NdView, ShapeError};
+pub use number::{Decimal, Fraction};
+pub use object_array::ObjectArray;
+pub use records::{FieldType, RecordField, RecordType, Records};
+#[cfg(feature = "pickle")]
+pub(crate) use source::Source;
+pub use time::{Date, DateTime, Time};
+#[cfg(feature = "msgpack")]
+pub(crate) use wire::AsBytes;
 pub(crate) use wire::name;
 #[cfg(feature = "pickle")]
 pub(crate) use wire::tag;
+pub use zone::{TimeDelta, TimeZone};
 
 /// Any value that a codec can carry, with Python's names for the kinds.
 ///
@@ -33,7 +63,7 @@ pub(crate) use wire::tag;
 /// assert!(pose["no"]["such"][7].is_none());
 /// ```
 ///
-/// Equality is that of the parts in their order: two sets or dicts in another order differ.
+/// Equality compares the parts in their order: two sets or dicts in different orders differ.
 #[derive(Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Value {
@@ -44,7 +74,7 @@ pub enum Value {
     Bool(bool),
     /// `int` from -2^63 to 2^63 - 1.
     Int(i64),
-    /// `int` beyond that.
+    /// `int` outside that range.
     BigInt(BigInt),
     /// `float`.
     Float(f64),
@@ -52,15 +82,17 @@ pub enum Value {
     Complex(f64, f64),
     /// `str`.
     Str(String),
-    /// `bytes` or `bytearray`.
+    /// `bytes`.
     Bytes(Vec<u8>),
+    /// `bytearray`.
+    ByteArray(Vec<u8>),
     /// `list`.
     List(Vec<Value>),
     /// `tuple`.
     Tuple(Vec<Value>),
-    /// `set`; nothing keeps the items different.
+    /// `set`; the items are not checked for duplicates.
     Set(Vec<Value>),
-    /// `frozenset`; nothing keeps the items different.
+    /// `frozenset`; the items are not checked for duplicates.
     FrozenSet(Vec<Value>),
     /// `dict`.
     Dict(Dict),
@@ -68,7 +100,51 @@ pub enum Value {
     Array(Box<NdArray>),
     /// An instance of a class, by its fields.
     Object(Box<Object>),
-    /// Something that only Python can make sense of; never sent.
+    /// `datetime.datetime`.
+    DateTime(DateTime),
+    /// `datetime.date`.
+    Date(Date),
+    /// `datetime.time`.
+    Time(Time),
+    /// `datetime.timedelta`.
+    TimeDelta(TimeDelta),
+    /// `datetime.timezone` or `zoneinfo.ZoneInfo`.
+    TimeZone(Box<TimeZone>),
+    /// `decimal.Decimal`.
+    Decimal(Decimal),
+    /// `fractions.Fraction`.
+    Fraction(Box<Fraction>),
+    /// `uuid.UUID`.
+    Uuid(Uuid),
+    /// A path of `pathlib`.
+    Path(Box<PyPath>),
+    /// An address, network or interface of `ipaddress`.
+    Ip(Box<Ip>),
+    /// `collections.OrderedDict`.
+    OrderedDict(Dict),
+    /// `collections.Counter`.
+    Counter(Dict),
+    /// `collections.defaultdict`.
+    DefaultDict(Box<DefaultDict>),
+    /// `collections.deque`.
+    Deque(Box<Deque>),
+    /// `range`.
+    Range(Box<Range>),
+    /// `slice`: start, stop and step.
+    Slice(Box<[Value; 3]>),
+    /// `array.array`.
+    TypedArray(Box<TypedArray>),
+    /// `numpy.ndarray` of records: a structured dtype.
+    Records(Box<Records>),
+    /// `numpy.ndarray` of objects: dtype `O`.
+    ObjectArray(Box<ObjectArray>),
+    /// A member of an `Enum` that the receiving end has listed.
+    Enum(Box<EnumMember>),
+    /// `msgpack.Timestamp`.
+    Timestamp(MsgpackTimestamp),
+    /// `msgpack.ExtType`.
+    Ext(Box<Ext>),
+    /// An object that only Python can evaluate; never sent.
     Opaque(Box<Opaque>),
 }
 
@@ -79,40 +155,61 @@ pub struct Object {
     pub module: String,
     /// The name of the class in that module.
     pub name: String,
-    /// Mostly a [`Value::Dict`] of the fields; a [`Value::Tuple`] for a namedtuple, a
-    /// [`Value::List`] of the fields in their order for a frozen dataclass with slots, or whatever
-    /// the class's `__getstate__` returned.
+    /// State: mostly a [`Value::Dict`] of the fields. It is a [`Value::Tuple`] for a namedtuple, and a
+    /// [`Value::List`] of the fields in their order for a frozen dataclass with slots. Otherwise it is the
+    /// result of the class's `__getstate__`.
     pub state: Value,
+    /// `true` if some of the fields are in slots (`__slots__`), so that Python sets each by its name.
+    pub slots: bool,
 }
 
 impl Object {
-    /// An instance with fields. Python imports `module` and makes a `name` when it reads this,
-    /// without calling `__init__`.
+    /// Makes an instance with fields. Python imports `module` and makes a `name` when it reads this, without
+    /// calling `__init__`.
     pub fn new(module: impl Into<String>, name: impl Into<String>, fields: Dict) -> Self {
-        Self { module: module.into(), name: name.into(), state: Value::Dict(fields) }
+        Self { module: module.into(), name: name.into(), state: Value::Dict(fields), slots: false }
     }
 }
 
-/// What was found where only a call into Python could have told the value.
+/// An object whose value only a call into Python could tell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opaque {
-    /// The module named by the message.
+    /// Module that the message names.
     pub module: String,
-    /// The class or function in that module.
+    /// Class or function in that module.
     pub name: String,
-    /// What it was to be called with, as a [`Value::Tuple`]; [`Value::None`] if it was not.
+    /// Arguments of the call, as a [`Value::Tuple`]; [`Value::None`] if there is no call.
     pub args: Value,
+    /// State that the pickle gives to the result. Without a state, the items that it adds: a [`Value::List`],
+    /// [`Value::Set`] or [`Value::Dict`]. [`Value::None`] if there are neither.
+    pub state: Value,
+}
+
+impl Opaque {
+    /// Returns the member of an `Enum`, if this is a call of a class with one value, as an `Enum` is pickled.
+    ///
+    /// A call of a function looks the same. Send the result only if the class is known to be an `Enum`:
+    /// Python calls it with the value.
+    #[must_use]
+    pub fn to_enum(&self) -> Option<EnumMember> {
+        match self.args.as_slice() {
+            Some([value]) if self.state.is_none() => {
+                Some(EnumMember::new(&*self.module, &*self.name, value.clone()))
+            }
+            _ => None,
+        }
+    }
 }
 
 static NONE: Value = Value::None;
 
 impl Value {
-    /// A `bytes` value.
+    /// Makes a `bytes` value.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self::Bytes(bytes.into())
     }
 
-    /// Python's name for the kind of value.
+    /// Returns Python's name for the kind of value.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -129,18 +226,40 @@ impl Value {
             Self::FrozenSet(_) => "frozenset",
             Self::Dict(_) => "dict",
             Self::Array(_) => "numpy.ndarray",
+            Self::ByteArray(_) => "bytearray",
+            Self::DateTime(_) => "datetime",
+            Self::Date(_) => "date",
+            Self::Time(_) => "time",
+            Self::TimeDelta(_) => "timedelta",
+            Self::TimeZone(_) => "timezone",
+            Self::Decimal(_) => "Decimal",
+            Self::Fraction(_) => "Fraction",
+            Self::Uuid(_) => "UUID",
+            Self::Path(path) => path.class_name(),
+            Self::Ip(ip) => ip.class_name(),
+            Self::OrderedDict(_) => "OrderedDict",
+            Self::Counter(_) => "Counter",
+            Self::DefaultDict(_) => "defaultdict",
+            Self::Deque(_) => "deque",
+            Self::Range(_) => "range",
+            Self::Slice(_) => "slice",
+            Self::TypedArray(_) => "array.array",
+            Self::Records(_) | Self::ObjectArray(_) => "numpy.ndarray",
+            Self::Enum(_) => "enum member",
+            Self::Timestamp(_) => "msgpack.Timestamp",
+            Self::Ext(_) => "msgpack.ExtType",
             Self::Object(_) => "object",
             Self::Opaque(_) => "opaque object",
         }
     }
 
-    /// Whether it is `None`.
+    /// Returns `true` if the value is `None`.
     #[must_use]
     pub fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }
 
-    /// The truth value of a `bool`.
+    /// Returns the truth value of a `bool`.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match self {
@@ -149,7 +268,7 @@ impl Value {
         }
     }
 
-    /// An `int` from -2^63 to 2^63 - 1.
+    /// Returns an `int` from -2^63 to 2^63 - 1.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match self {
@@ -158,7 +277,7 @@ impl Value {
         }
     }
 
-    /// An `int` from 0 to 2^64 - 1.
+    /// Returns an `int` from 0 to 2^64 - 1.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
         match self {
@@ -168,7 +287,7 @@ impl Value {
         }
     }
 
-    /// A `float`, or an `int` up to 64 bits rounded to the nearest one.
+    /// Returns a `float`, or an `int` up to 64 bits rounded to the nearest `f64`.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
@@ -179,7 +298,7 @@ impl Value {
         }
     }
 
-    /// The text of a `str`.
+    /// Returns the text of a `str`.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -188,21 +307,24 @@ impl Value {
         }
     }
 
-    /// The bytes of a `bytes`.
+    /// Returns the bytes of a `bytes` or `bytearray`.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Bytes(bytes) => Some(bytes),
+            Self::Bytes(bytes) | Self::ByteArray(bytes) => Some(bytes),
             _ => None,
         }
     }
 
-    /// The items of a `list`, `tuple`, `set` or `frozenset`, or of an instance that is one
-    /// (namedtuple).
+    /// Returns the items of a `list`, `tuple`, `set`, `frozenset`, `deque` or `slice`. Also returns the items
+    /// of an array of objects in memory order, and of an instance that is a tuple (namedtuple).
     #[must_use]
     pub fn as_slice(&self) -> Option<&[Value]> {
         match self {
             Self::List(items) | Self::Tuple(items) | Self::Set(items) | Self::FrozenSet(items) => Some(items),
+            Self::Deque(deque) => Some(&deque.items),
+            Self::Slice(parts) => Some(&**parts),
+            Self::ObjectArray(array) => Some(array.items()),
             Self::Object(object) => match &object.state {
                 Self::List(items) | Self::Tuple(items) => Some(items),
                 _ => None,
@@ -211,11 +333,12 @@ impl Value {
         }
     }
 
-    /// A `dict`, or the fields of an instance.
+    /// Returns a `dict`, `OrderedDict`, `defaultdict` or `Counter`, or the fields of an instance.
     #[must_use]
     pub fn as_dict(&self) -> Option<&Dict> {
         match self {
-            Self::Dict(dict) => Some(dict),
+            Self::Dict(dict) | Self::OrderedDict(dict) | Self::Counter(dict) => Some(dict),
+            Self::DefaultDict(default) => Some(&default.dict),
             Self::Object(object) => match &object.state {
                 Self::Dict(fields) => Some(fields),
                 _ => None,
@@ -224,33 +347,36 @@ impl Value {
         }
     }
 
-    /// An array.
+    /// Returns an array, or the items of an `array.array`.
     #[must_use]
     pub fn as_array(&self) -> Option<&NdArray> {
         match self {
             Self::Array(array) => Some(array),
+            Self::TypedArray(array) => Some(array.items()),
             _ => None,
         }
     }
 
-    /// The value under a text key, or the item at a position; `None` where there is none.
+    /// Returns the value under a text key, or the item at a position; `None` if there is none.
     #[must_use]
     pub fn get<I: ValueIndex>(&self, index: I) -> Option<&Value> {
         index.look_up(self)
     }
 
-    /// The items of what [`as_slice`](Self::as_slice) accepts; nothing for the rest.
+    /// Iterates over the items of a value that [`as_slice`](Self::as_slice) accepts; over nothing for other
+    /// values.
     pub fn iter(&self) -> std::slice::Iter<'_, Value> {
         self.as_slice().unwrap_or_default().iter()
     }
 
-    /// The keys and values of what [`as_dict`](Self::as_dict) accepts; nothing for the rest.
+    /// Iterates over the pairs of a value that [`as_dict`](Self::as_dict) accepts; over nothing for other
+    /// values.
     pub fn entries(&self) -> std::slice::Iter<'_, (Value, Value)> {
         self.as_dict().map(Dict::as_slice).unwrap_or_default().iter()
     }
 }
 
-/// What a [`Value`] can be indexed by: `&str` for a key or field, `usize` for a position.
+/// Index of a [`Value`]: `&str` for a key or field, `usize` for a position.
 pub trait ValueIndex: private::Sealed {
     #[doc(hidden)]
     fn look_up(self, value: &Value) -> Option<&Value>;
@@ -274,7 +400,7 @@ impl ValueIndex for usize {
     }
 }
 
-/// `value["key"]` and `value[3]`: [`Value::None`] where there is no such thing, never a panic.
+/// Implements `value["key"]` and `value[3]`: [`Value::None`] if there is no such item, never a panic.
 impl<I: ValueIndex> std::ops::Index<I> for Value {
     type Output = Value;
 
@@ -292,40 +418,6 @@ impl<'a> IntoIterator for &'a Value {
     }
 }
 
-/// Much as Python prints it.
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("None"),
-            Self::Bool(true) => f.write_str("True"),
-            Self::Bool(false) => f.write_str("False"),
-            Self::Int(n) => n.fmt(f),
-            Self::BigInt(n) => n.fmt(f),
-            Self::Float(x) => x.fmt(f),
-            Self::Complex(re, im) => write!(f, "({re:?}{im:+?}j)"),
-            Self::Str(text) => text.fmt(f),
-            Self::Bytes(bytes) => write!(f, "b\"{}\"", bytes.escape_ascii()),
-            Self::List(items) => f.debug_list().entries(items).finish(),
-            Self::Tuple(items) => {
-                let mut tuple = f.debug_tuple("");
-                items.iter().for_each(|item| {
-                    tuple.field(item);
-                });
-                if items.is_empty() { f.write_str("()") } else { tuple.finish() }
-            }
-            Self::Set(items) => f.debug_set().entries(items).finish(),
-            Self::FrozenSet(items) => {
-                f.write_str("frozenset")?;
-                f.debug_set().entries(items).finish()
-            }
-            Self::Dict(dict) => dict.fmt(f),
-            Self::Array(array) => array.fmt(f),
-            Self::Object(object) => write!(f, "{}.{}({:?})", object.module, object.name, object.state),
-            Self::Opaque(opaque) => write!(f, "<{}.{} {:?}>", opaque.module, opaque.name, opaque.args),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_for_what_is_not_there_finds_none() {
+    fn lookup_of_a_missing_key_finds_none() {
         let value: Value = [("a", Value::from(vec![1i64, 2]))].into_iter().collect();
         assert_eq!(value["a"][1], Value::Int(2));
         assert!(value["a"][2].is_none() && value["b"]["c"].is_none() && value[0].is_none());

@@ -1,9 +1,9 @@
-//! serde for [`Value`] and [`NdArray`].
+//! serde for [`Value`].
 //!
-//! Owns how the kinds that serde's model lacks (set, array, instance, large integer) pass through
-//! it: under the reserved names in [`name`], which this crate's codecs know and others pass over.
-//! Calls nothing of a wire format. Other formats see a set as a sequence, an array as a struct of
-//! `shape`, `dtype`, `data` and `order`, and an instance as its fields.
+//! Owns the form in serde of the kinds that serde's model lacks (set, array, instance, large integer). They
+//! pass under the reserved names in [`name`], which this crate's codecs know and others ignore. Calls no wire
+//! format; arrays are in `array_wire`. Other formats see a set as a sequence, and an instance as its fields.
+//! They see an array as a struct of `shape`, `dtype`, `data` and `order`.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, Variant
 use serde::ser::{Error as _, SerializeStruct, SerializeTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ndarray::{Block, check_shape};
-use super::{BigInt, DType, Dict, NdArray, NdView, Object, Opaque, Value};
+use super::extension::ExtVisitor;
+use super::{BigInt, Dict, Object, Opaque, Value};
 
 /// Reserved names of structs that stand for something else.
 pub(crate) mod name {
@@ -24,14 +24,26 @@ pub(crate) mod name {
     pub(crate) const BIGINT: &str = "$shmcomm::BigInt";
     pub(crate) const COMPLEX: &str = "$shmcomm::Complex";
     pub(crate) const OBJECT: &str = "$shmcomm::Object";
+    /// An instance whose fields are in slots.
+    pub(crate) const SLOTTED: &str = "$shmcomm::Object/slots";
     /// An instance that is made from a tuple of arguments.
     pub(crate) const NAMEDTUPLE: &str = "$shmcomm::Object/args";
+    pub(crate) const BYTEARRAY: &str = "$shmcomm::ByteArray";
+    pub(crate) const ORDEREDDICT: &str = "$shmcomm::OrderedDict";
+    pub(crate) const COUNTER: &str = "$shmcomm::Counter";
+    pub(crate) const DEFAULTDICT: &str = "$shmcomm::DefaultDict";
+    pub(crate) const DEQUE: &str = "$shmcomm::Deque";
+    pub(crate) const RANGE: &str = "$shmcomm::Range";
+    pub(crate) const SLICE: &str = "$shmcomm::Slice";
+    pub(crate) const TYPED_ARRAY: &str = "$shmcomm::TypedArray";
+    pub(crate) const ENUM: &str = "$shmcomm::Enum";
+    pub(crate) const OBJECT_ARRAY: &str = "$shmcomm::ObjectArray";
     /// The fields of an array, in the order in which they are written.
     pub(crate) const ARRAY_FIELDS: &[&str] = &["shape", "dtype", "data", "order"];
 }
 
-/// Variants under which a codec of this crate hands a [`Value`] what serde's model lacks. The
-/// number of items that it announces is one that it has counted.
+/// Variants under which a codec of this crate passes the kinds that serde's model lacks to a [`Value`]. The
+/// codec announces only a number of items that it has counted.
 pub(crate) mod tag {
     pub(crate) const LIST: u32 = 0;
     pub(crate) const TUPLE: u32 = 1;
@@ -43,9 +55,24 @@ pub(crate) mod tag {
     pub(crate) const ARRAY: u32 = 7;
     pub(crate) const OBJECT: u32 = 8;
     pub(crate) const OPAQUE: u32 = 9;
+    pub(crate) const BYTEARRAY: u32 = 10;
+    pub(crate) const ORDEREDDICT: u32 = 11;
+    pub(crate) const COUNTER: u32 = 12;
+    pub(crate) const DEFAULTDICT: u32 = 13;
+    pub(crate) const DEQUE: u32 = 14;
+    pub(crate) const RANGE: u32 = 15;
+    pub(crate) const SLICE: u32 = 16;
+    pub(crate) const TYPED_ARRAY: u32 = 17;
+    pub(crate) const ENUM: u32 = 18;
+    pub(crate) const OBJECT_ARRAY: u32 = 19;
+    pub(crate) const RECORDS: u32 = 20;
+    /// A value with a text: its reserved name and the text.
+    pub(crate) const LEAF: u32 = 21;
+    pub(crate) const SLOTTED: u32 = 22;
 }
 
-struct AsBytes<'a>(&'a [u8]);
+/// Serializes bytes as serde's bytes, not as a sequence.
+pub(crate) struct AsBytes<'a>(pub(crate) &'a [u8]);
 
 impl Serialize for AsBytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -53,7 +80,8 @@ impl Serialize for AsBytes<'_> {
     }
 }
 
-struct AsTuple<'a, T>(&'a [T]);
+/// Writes a slice as a tuple.
+pub(super) struct AsTuple<'a, T>(pub(super) &'a [T]);
 
 impl<T: Serialize> Serialize for AsTuple<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -83,6 +111,32 @@ impl Serialize for Value {
             Self::Dict(dict) => dict.serialize(serializer),
             Self::Array(array) => array.serialize(serializer),
             Self::Object(object) => object.serialize(serializer),
+            Self::ByteArray(bytes) => serializer.serialize_newtype_struct(name::BYTEARRAY, &AsBytes(bytes)),
+            Self::OrderedDict(dict) => serializer.serialize_newtype_struct(name::ORDEREDDICT, dict),
+            Self::Counter(dict) => serializer.serialize_newtype_struct(name::COUNTER, dict),
+            Self::DefaultDict(dict) => dict.serialize(serializer),
+            Self::Deque(deque) => deque.serialize(serializer),
+            Self::Range(range) => range.serialize(serializer),
+            Self::Slice(parts) => {
+                let [start, stop, step] = &**parts;
+                serializer.serialize_newtype_struct(name::SLICE, &(start, stop, step))
+            }
+            Self::TypedArray(array) => array.serialize(serializer),
+            Self::Enum(member) => member.serialize(serializer),
+            Self::ObjectArray(array) => array.serialize(serializer),
+            Self::Records(records) => records.serialize(serializer),
+            Self::DateTime(leaf) => leaf.serialize(serializer),
+            Self::Date(leaf) => leaf.serialize(serializer),
+            Self::Time(leaf) => leaf.serialize(serializer),
+            Self::TimeDelta(leaf) => leaf.serialize(serializer),
+            Self::TimeZone(leaf) => leaf.serialize(serializer),
+            Self::Decimal(leaf) => leaf.serialize(serializer),
+            Self::Fraction(leaf) => leaf.serialize(serializer),
+            Self::Uuid(leaf) => leaf.serialize(serializer),
+            Self::Path(leaf) => leaf.serialize(serializer),
+            Self::Ip(leaf) => leaf.serialize(serializer),
+            Self::Timestamp(leaf) => leaf.serialize(serializer),
+            Self::Ext(ext) => ext.serialize(serializer),
             Self::Opaque(opaque) => Err(S::Error::custom(format_args!(
                 "the opaque object `{}.{}` cannot be sent: only Python can make sense of it",
                 opaque.module, opaque.name
@@ -116,7 +170,11 @@ impl Serialize for Object {
         if serializer.is_human_readable() {
             return self.state.serialize(serializer);
         }
-        let name = if matches!(self.state, Value::Tuple(_)) { name::NAMEDTUPLE } else { name::OBJECT };
+        let name = match self.state {
+            Value::Tuple(_) => name::NAMEDTUPLE,
+            _ if self.slots => name::SLOTTED,
+            _ => name::OBJECT,
+        };
         let mut fields = serializer.serialize_struct(name, 3)?;
         fields.serialize_field("module", &self.module)?;
         fields.serialize_field("name", &self.name)?;
@@ -125,31 +183,16 @@ impl Serialize for Object {
     }
 }
 
-impl Serialize for NdArray {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        NdView::from(self).serialize(serializer)
-    }
-}
-
-impl Serialize for NdView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (name, order) = if self.fortran { (name::ARRAY_F, "F") } else { (name::ARRAY, "C") };
-        let mut fields = serializer.serialize_struct(name, name::ARRAY_FIELDS.len())?;
-        fields.serialize_field("shape", &AsTuple(self.shape))?;
-        fields.serialize_field("dtype", &self.dtype.code(self.endian))?;
-        fields.serialize_field("data", &AsBytes(self.data))?;
-        fields.serialize_field("order", order)?;
-        fields.end()
-    }
-}
-
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(name::VALUE, ValueVisitor)
+        deserializer.deserialize_newtype_struct(name::VALUE, ValueVisitor { inside: false })
     }
 }
 
-struct ValueVisitor;
+struct ValueVisitor {
+    /// `true` after the format was asked for any value. A newtype that it then shows is an extension.
+    inside: bool,
+}
 
 impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
@@ -159,7 +202,10 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+        match self.inside {
+            false => deserializer.deserialize_any(ValueVisitor { inside: true }),
+            true => deserializer.deserialize_any(ExtVisitor).map(Value::from),
+        }
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -219,7 +265,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        Pairs { most: UNCOUNTED }.visit_map(map).map(|pairs| Value::Dict(pairs.into()))
+        Pairs { most: UNCOUNTED }.visit_map(map).map(Value::Dict)
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Value, A::Error> {
@@ -230,35 +276,38 @@ impl<'de> Visitor<'de> for ValueVisitor {
             tag::TUPLE => Value::Tuple(variant.newtype_variant_seed(counted)?),
             tag::SET => Value::Set(variant.newtype_variant_seed(counted)?),
             tag::FROZENSET => Value::FrozenSet(variant.newtype_variant_seed(counted)?),
-            tag::DICT => Value::Dict(variant.newtype_variant_seed(Pairs { most: usize::MAX })?.into()),
+            tag::DICT => Value::Dict(variant.newtype_variant_seed(Pairs { most: usize::MAX })?),
             other => return special(other, variant),
         })
     }
 }
 
-/// The kinds that are no plain container. Apart, so that deep nesting of those takes less stack.
+/// Reads the kinds that are not plain containers. This is a separate function, so that deep nesting of plain
+/// containers takes less stack.
 #[inline(never)]
 fn special<'de, A: VariantAccess<'de>>(tag: u32, variant: A) -> Result<Value, A::Error> {
-    Ok(match tag {
-        tag::BIGINT => variant.newtype_variant::<BigInt>()?.into(),
-        tag::COMPLEX => {
-            let (re, im) = variant.newtype_variant()?;
-            Value::Complex(re, im)
-        }
-        tag::ARRAY => Value::Array(Box::new(variant.newtype_variant()?)),
-        tag::OBJECT => {
-            let (module, name, state) = variant.newtype_variant()?;
-            Value::Object(Box::new(Object { module, name, state }))
-        }
-        tag::OPAQUE => {
-            let (module, name, args) = variant.newtype_variant()?;
-            Value::Opaque(Box::new(Opaque { module, name, args }))
-        }
-        other => return Err(de::Error::custom(format_args!("unknown kind {other} of value"))),
-    })
+    match tag {
+        tag::BIGINT => variant.newtype_variant::<BigInt>().map(Value::from),
+        tag::COMPLEX => variant.newtype_variant().map(|(re, im)| Value::Complex(re, im)),
+        tag::OBJECT | tag::SLOTTED => object(variant, tag == tag::SLOTTED),
+        tag::OPAQUE => opaque(variant),
+        other => super::wire_standard::read(other, variant),
+    }
 }
 
-/// Items to make room for at first where a foreign format only claims a number.
+#[inline(never)]
+fn object<'de, A: VariantAccess<'de>>(variant: A, slots: bool) -> Result<Value, A::Error> {
+    let (module, name, state) = variant.newtype_variant()?;
+    Ok(Value::Object(Box::new(Object { module, name, state, slots })))
+}
+
+#[inline(never)]
+fn opaque<'de, A: VariantAccess<'de>>(variant: A) -> Result<Value, A::Error> {
+    let (module, name, args, state) = variant.newtype_variant()?;
+    Ok(Value::Opaque(Box::new(Opaque { module, name, args, state })))
+}
+
+/// Initial capacity in items if a foreign format only claims a number.
 const UNCOUNTED: usize = 256;
 
 struct Items {
@@ -294,7 +343,7 @@ struct Pairs {
 }
 
 impl<'de> DeserializeSeed<'de> for Pairs {
-    type Value = Vec<(Value, Value)>;
+    type Value = Dict;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -302,7 +351,7 @@ impl<'de> DeserializeSeed<'de> for Pairs {
 }
 
 impl<'de> Visitor<'de> for Pairs {
-    type Value = Vec<(Value, Value)>;
+    type Value = Dict;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map")
@@ -313,13 +362,14 @@ impl<'de> Visitor<'de> for Pairs {
         while let Some(pair) = map.next_entry()? {
             pairs.push(pair);
         }
-        Ok(pairs)
+        super::keys::last_wins(&mut pairs);
+        Ok(Dict::from(pairs))
     }
 }
 
 impl<'de> Deserialize<'de> for Dict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Pairs { most: UNCOUNTED }).map(Self::from)
+        deserializer.deserialize_map(Pairs { most: UNCOUNTED })
     }
 }
 
@@ -364,98 +414,5 @@ impl<'de> Deserialize<'de> for BigInt {
         }
 
         deserializer.deserialize_newtype_struct(name::BIGINT, BigIntVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for NdArray {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct(name::ARRAY, name::ARRAY_FIELDS, ArrayVisitor)
-    }
-}
-
-struct ArrayVisitor;
-
-impl<'de> Visitor<'de> for ArrayVisitor {
-    type Value = NdArray;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("numpy.ndarray")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NdArray, A::Error> {
-        let (mut shape, mut dtype, mut data, mut order) = (None, None, None, None);
-        while let Some(field) = map.next_key::<String>()? {
-            match field.as_str() {
-                "shape" => shape = Some(map.next_value()?),
-                "dtype" => dtype = Some(map.next_value()?),
-                "data" => data = Some(map.next_value()?),
-                "order" => order = Some(map.next_value()?),
-                _ => {
-                    map.next_value::<de::IgnoredAny>()?;
-                }
-            }
-        }
-        build(
-            shape.ok_or_else(|| de::Error::missing_field("shape"))?,
-            dtype.ok_or_else(|| de::Error::missing_field("dtype"))?,
-            data.ok_or_else(|| de::Error::missing_field("data"))?,
-            order,
-        )
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<NdArray, A::Error> {
-        let shape = seq.next_element()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
-        let dtype = seq.next_element()?.ok_or_else(|| de::Error::invalid_length(1, &self))?;
-        let data = seq.next_element()?.ok_or_else(|| de::Error::invalid_length(2, &self))?;
-        build(shape, dtype, data, seq.next_element()?)
-    }
-}
-
-fn build<E: de::Error>(
-    shape: Vec<usize>,
-    dtype: String,
-    data: Block,
-    order: Option<String>,
-) -> Result<NdArray, E> {
-    let (dtype, endian) = DType::parse(&dtype).ok_or_else(|| {
-        E::custom(format_args!(
-            "arrays of dtype `{}` are not supported",
-            crate::codec::report::excerpt(&dtype)
-        ))
-    })?;
-    let fortran = match order.as_deref() {
-        None | Some("C") => false,
-        Some("F") => true,
-        Some(_) => return Err(E::custom("the order of an array is `C` or `F`")),
-    };
-    check_shape(dtype, &shape, data.bytes().len()).map_err(E::custom)?;
-    Ok(NdArray::from_block(dtype, endian, shape, fortran, data))
-}
-
-impl<'de> Deserialize<'de> for Block {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct BlockVisitor;
-
-        impl<'de> Visitor<'de> for BlockVisitor {
-            type Value = Block;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Block, E> {
-                Ok(Block::copy_of(bytes))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Block, A::Error> {
-                let mut bytes = Vec::new();
-                while let Some(byte) = seq.next_element()? {
-                    bytes.push(byte);
-                }
-                Ok(Block::copy_of(&bytes))
-            }
-        }
-
-        deserializer.deserialize_bytes(BlockVisitor)
     }
 }

@@ -1,8 +1,10 @@
-//! Types that store inside the message what std keeps on the heap, or hides.
+//! Inline types: they store inside the message what std keeps on the heap, or hides.
 //!
-//! All of their bytes are initialised at all times, and what was removed from one is overwritten with
-//! zeros, so that a message shows nothing but what its value holds.
+//! All of their bytes are initialised at all times. Removed content is overwritten with zeros, so that a
+//! message shows only what its value holds.
 
+#[cfg(any(feature = "zerocopy", feature = "bytemuck"))]
+mod bytes;
 mod option;
 #[cfg(feature = "serde")]
 mod serde;
@@ -15,17 +17,29 @@ pub use string::ShmString;
 pub use time::Timestamp;
 pub use vec::ShmVec;
 
+use super::describe::Layout;
 use super::{Schema, ShmMessage};
 
-/// `N` bytes that mean nothing: the padding a compiler would add, made explicit.
+/// `N` bytes without meaning: the padding that a compiler would add, made explicit.
 ///
-/// Always zeros when made in Rust, ignored by readers, equal to each other, absent from the fingerprint.
+/// The bytes are always zeros when made in Rust, ignored by readers, equal to each other, and absent from the
+/// fingerprint.
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(
+        zerocopy::FromBytes,
+        zerocopy::IntoBytes,
+        zerocopy::Immutable,
+        zerocopy::KnownLayout,
+        zerocopy::Unaligned
+    )
+)]
 #[repr(transparent)]
 pub struct Pad<const N: usize>([u8; N]);
 
 impl<const N: usize> Pad<N> {
-    /// Zeros.
+    /// Returns zeros.
     pub const fn new() -> Self {
         Pad([0; N])
     }
@@ -67,22 +81,22 @@ impl<const N: usize> core::hash::Hash for Pad<N> {
     fn hash<H: core::hash::Hasher>(&self, _: &mut H) {}
 }
 
-// SAFETY: bytes.
+// SAFETY: a type that consists of bytes.
 #[diagnostic::do_not_recommend]
 unsafe impl<const N: usize> ShmMessage for Pad<N> {
-    const SCHEMA: &'static Schema = &Schema::pad(N);
+    const LAYOUT: Layout<Self> = Layout::new(Schema::pad(N));
     #[inline(always)]
     fn is_valid(bytes: &[u8]) -> bool {
         bytes.len() == N
     }
 }
 
-/// Something did not fit; it is handed back.
+/// Error for content that does not fit; it returns the content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CapacityError<T = ()> {
-    /// What was refused.
+    /// Content that was refused.
     pub rejected: T,
-    /// How much there is room for in all.
+    /// Total capacity of the container.
     pub capacity: usize,
 }
 

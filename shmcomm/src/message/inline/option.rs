@@ -1,5 +1,6 @@
 //! Optional values inside a message.
 
+use super::super::describe::Layout;
 use super::super::{Schema, ShmMessage};
 use super::vec::PREFIX;
 use core::fmt;
@@ -8,8 +9,12 @@ use core::mem::MaybeUninit;
 
 /// A value or nothing, `8 + size_of::<T>()` bytes in size, aligned as `T`, which may be to at most 8.
 ///
-/// Invariants: 1. the tag is 0 or 1; 2. if it is 1, `value` is a value; 3. its bytes are initialised in
-/// any case: zeros if the tag is 0, unless another program sent them otherwise.
+/// Invariants:
+///
+/// 1. the tag is 0 or 1;
+/// 2. if the tag is 1, `value` is a value;
+/// 3. the bytes of `value` are initialised in any case: zeros if the tag is 0, unless another program sent
+///    other bytes.
 ///
 /// ```
 /// use shmcomm::ShmOption;
@@ -20,6 +25,7 @@ use core::mem::MaybeUninit;
 /// assert_eq!(best, ShmOption::none());
 /// assert_eq!(best.into_option(), None);
 /// ```
+#[cfg_attr(feature = "zerocopy", derive(zerocopy::KnownLayout))]
 #[repr(C)]
 pub struct ShmOption<T> {
     /// A `u32` tag and zeros.
@@ -28,35 +34,35 @@ pub struct ShmOption<T> {
 }
 
 impl<T: ShmMessage> ShmOption<T> {
-    /// Nothing.
+    /// Makes an empty option.
     pub const fn none() -> Self {
         ShmOption { prefix: [0; PREFIX], value: MaybeUninit::zeroed() }
     }
 
-    /// A value.
+    /// Makes an option with a value.
     pub const fn some(value: T) -> Self {
         let [a, b, c, d] = 1u32.to_ne_bytes();
         ShmOption { prefix: [a, b, c, d, 0, 0, 0, 0], value: MaybeUninit::new(value) }
     }
 
-    /// Whether there is a value.
+    /// Returns `true` if there is a value.
     pub const fn is_some(&self) -> bool {
         let [a, b, c, d, ..] = self.prefix;
         u32::from_ne_bytes([a, b, c, d]) != 0
     }
 
-    /// Whether there is none.
+    /// Returns `true` if there is no value.
     pub const fn is_none(&self) -> bool {
         !self.is_some()
     }
 
-    /// The value, if there is one.
+    /// Returns a reference to the value, if there is one.
     pub const fn as_ref(&self) -> Option<&T> {
         // SAFETY: invariants 1 and 2, which each method keeps and `is_valid` checks.
         if self.is_some() { Some(unsafe { self.value.assume_init_ref() }) } else { None }
     }
 
-    /// The value, if there is one.
+    /// Returns an exclusive reference to the value, if there is one.
     pub const fn as_mut(&mut self) -> Option<&mut T> {
         // SAFETY: as in `as_ref`; `&mut self` makes it the only reference.
         if self.is_some() { Some(unsafe { self.value.assume_init_mut() }) } else { None }
@@ -67,12 +73,12 @@ impl<T: ShmMessage> ShmOption<T> {
         core::mem::take(self).into_option()
     }
 
-    /// Puts `value` in, and returns what was there.
+    /// Stores `value`, and returns the previous value.
     pub const fn replace(&mut self, value: T) -> Option<T> {
         core::mem::replace(self, Self::some(value)).into_option()
     }
 
-    /// As std's type, which has all the combinators.
+    /// Converts into std's type, which has all the combinators.
     pub const fn into_option(self) -> Option<T> {
         // SAFETY: as in `as_ref`; `self` is gone after this, so the value is taken out once.
         if self.is_some() { Some(unsafe { self.value.assume_init_read() }) } else { None }
@@ -147,7 +153,7 @@ impl<T: ShmMessage + Hash> Hash for ShmOption<T> {
 // after the value. `is_valid` checks invariants 1 and 2; 3 holds of any bytes.
 #[diagnostic::do_not_recommend]
 unsafe impl<T: ShmMessage> ShmMessage for ShmOption<T> {
-    const SCHEMA: &'static Schema = &Schema::option(T::SCHEMA, PREFIX, size_of::<Self>());
+    const LAYOUT: Layout<Self> = Layout::new(Schema::option(T::SCHEMA, PREFIX, size_of::<Self>()));
     fn is_valid(bytes: &[u8]) -> bool {
         let Some((tag, _)) = bytes.split_first_chunk() else { return false };
         bytes.len() == size_of::<Self>()

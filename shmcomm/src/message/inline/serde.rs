@@ -1,4 +1,4 @@
-//! serde for the inline types: as what they stand for (text, sequence, option, integer; padding as nothing).
+//! Serde for the inline types: as text, sequence, option or integer; padding is empty.
 
 use super::{Pad, ShmOption, ShmString, ShmVec, Timestamp};
 use crate::message::ShmMessage;

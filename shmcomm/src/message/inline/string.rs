@@ -1,5 +1,6 @@
 //! Text inside a message.
 
+use super::super::describe::Layout;
 use super::super::{Schema, ShmMessage};
 use super::CapacityError;
 use core::cmp::Ordering;
@@ -8,8 +9,11 @@ use core::hash::{Hash, Hasher};
 
 /// UTF-8 text of at most `N` bytes, `N + 4` bytes in size, alignment 1.
 ///
-/// Invariants: 1. `len <= N`; 2. the first `len` bytes of `text` are UTF-8; 3. the others are zeros,
-/// unless another program sent them otherwise.
+/// Invariants:
+///
+/// 1. `len <= N`;
+/// 2. the first `len` bytes of `text` are UTF-8;
+/// 3. the other bytes are zeros, unless another program sent other bytes.
 ///
 /// ```
 /// use shmcomm::ShmString;
@@ -23,6 +27,10 @@ use core::hash::{Hash, Hasher};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout, zerocopy::Unaligned)
+)]
 #[repr(C)]
 pub struct ShmString<const N: usize> {
     len: [u8; 4],
@@ -30,19 +38,19 @@ pub struct ShmString<const N: usize> {
 }
 
 impl<const N: usize> ShmString<N> {
-    /// Holds `text`, if it fits.
+    /// Makes a string from `text`, if it fits.
     pub fn new(text: &str) -> Result<Self, CapacityError> {
         let mut s = Self::empty();
         s.push_str(text)?;
         Ok(s)
     }
 
-    /// Holds no text.
+    /// Makes an empty string.
     pub const fn empty() -> Self {
         ShmString { len: [0; 4], text: [0; N] }
     }
 
-    /// As much of `text` as fits, cut between characters.
+    /// Makes a string from the part of `text` that fits, cut between characters.
     pub fn truncated(text: &str) -> Self {
         let mut s = Self::empty();
         let text = &text[..boundary(text, N)];
@@ -55,23 +63,23 @@ impl<const N: usize> ShmString<N> {
         self.len = (len as u32).to_ne_bytes();
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         // SAFETY: invariants 1 and 2, which each method keeps and `is_valid` checks.
         unsafe { core::str::from_utf8_unchecked(&self.text[..self.len()]) }
     }
 
-    /// In bytes.
+    /// Returns the length in bytes.
     pub const fn len(&self) -> usize {
         u32::from_ne_bytes(self.len) as usize
     }
 
-    /// Whether there is no text.
+    /// Returns `true` if there is no text.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes there is room for in all: `N`.
+    /// Returns the total capacity in bytes: `N`.
     pub const fn capacity(&self) -> usize {
         N
     }
@@ -87,7 +95,7 @@ impl<const N: usize> ShmString<N> {
         Ok(())
     }
 
-    /// Appends `c`, or hands it back if it does not fit.
+    /// Appends `c`, or returns it in the error if it does not fit.
     pub fn push(&mut self, c: char) -> Result<(), CapacityError<char>> {
         self.push_str(c.encode_utf8(&mut [0; 4])).map_err(|full| CapacityError::new(c, full.capacity))
     }
@@ -99,8 +107,8 @@ impl<const N: usize> ShmString<N> {
         Some(c)
     }
 
-    /// Keeps the first `len` bytes, or fewer if that would cut a character. Nothing happens if there
-    /// are no more than that.
+    /// Keeps the first `len` bytes, or fewer if that would cut a character. Does nothing if the text is not
+    /// longer.
     pub fn truncate(&mut self, len: usize) {
         let (old, new) = (self.len(), boundary(self, len));
         self.text[new..old].fill(0);
@@ -113,7 +121,7 @@ impl<const N: usize> ShmString<N> {
     }
 }
 
-/// The last place at or before `limit` that cuts no character.
+/// Returns the last position at or before `limit` that cuts no character.
 fn boundary(text: &str, limit: usize) -> usize {
     (0..=limit.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
@@ -169,7 +177,7 @@ impl<const N: usize> From<ShmString<N>> for String {
     }
 }
 
-/// Fails, with nothing of that piece written, when it does not fit.
+/// A piece that does not fit fails, and no part of it is written.
 impl<const N: usize> fmt::Write for ShmString<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push_str(text).map_err(|_| fmt::Error)
@@ -244,10 +252,10 @@ impl<const N: usize> Hash for ShmString<N> {
     }
 }
 
-// SAFETY: bytes alone, so no padding; `is_valid` checks invariants 1 and 2.
+// SAFETY: bytes only, so no padding; `is_valid` checks invariants 1 and 2.
 #[diagnostic::do_not_recommend]
 unsafe impl<const N: usize> ShmMessage for ShmString<N> {
-    const SCHEMA: &'static Schema = &Schema::str(N);
+    const LAYOUT: Layout<Self> = Layout::new(Schema::str(N));
     fn is_valid(bytes: &[u8]) -> bool {
         let Some((len, text)) = bytes.split_first_chunk() else { return false };
         let used = text.get(..u32::from_ne_bytes(*len) as usize);

@@ -1,15 +1,16 @@
-//! Points in time that every process reads alike.
+//! Points in time that every process reads the same way.
 
+use super::super::describe::Layout;
 use super::super::{Schema, ShmMessage};
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub, SubAssign};
 use core::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Nanoseconds since the Unix epoch (1970-01-01 UTC), negative before it; good from 1677 to 2262.
+/// Nanoseconds since the Unix epoch (1970-01-01 UTC), negative before it; the range is 1677 to 2262.
 ///
-/// `datetime64[ns]` in numpy. Arithmetic saturates. It follows the system's clock, which may be set back:
-/// [`elapsed`](Timestamp::elapsed) is zero then, never negative.
+/// In numpy this is `datetime64[ns]`. Arithmetic saturates. The value follows the system's clock, which may
+/// be set back: [`elapsed`](Timestamp::elapsed) is then zero, never negative.
 ///
 /// ```
 /// use shmcomm::Timestamp;
@@ -20,9 +21,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// assert_eq!((start + Duration::from_millis(5)).saturating_duration_since(start), Duration::from_millis(5));
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 #[repr(transparent)]
 pub struct Timestamp(
-    /// Nanoseconds.
+    /// Nanoseconds since the Unix epoch.
     pub i64,
 );
 
@@ -30,48 +35,48 @@ impl Timestamp {
     /// 1970-01-01 UTC, and the default.
     pub const UNIX_EPOCH: Timestamp = Timestamp(0);
 
-    /// The system's clock.
+    /// Returns the time of the system's clock.
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// `nanos` since the Unix epoch.
+    /// Makes a timestamp from nanoseconds since the Unix epoch.
     pub const fn from_nanos(nanos: i64) -> Self {
         Timestamp(nanos)
     }
 
-    /// Nanoseconds since the Unix epoch.
+    /// Returns the nanoseconds since the Unix epoch.
     pub const fn as_nanos(self) -> i64 {
         self.0
     }
 
-    /// Seconds since the Unix epoch; exact to about 0.2 µs in this century.
+    /// Returns the seconds since the Unix epoch; exact to about 0.2 µs in this century.
     pub const fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
 
-    /// `since` after the Unix epoch.
+    /// Makes a timestamp that is `since` after the Unix epoch.
     pub fn from_duration(since: Duration) -> Self {
         Timestamp(nanos(since))
     }
 
-    /// How long ago this was; zero if it lies ahead.
+    /// Returns the time since this timestamp; zero if it lies in the future.
     pub fn elapsed(self) -> Duration {
         Timestamp::now().saturating_duration_since(self)
     }
 
-    /// From `earlier` to here; zero if that is the later one.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     pub const fn saturating_duration_since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(if self.0 > earlier.0 { self.0.abs_diff(earlier.0) } else { 0 })
     }
 
-    /// From `earlier` to here, `None` if that is the later one.
+    /// Returns the time from `earlier` to `self`; `None` if `earlier` is later.
     pub const fn checked_duration_since(self, earlier: Timestamp) -> Option<Duration> {
         if self.0 < earlier.0 { None } else { Some(self.saturating_duration_since(earlier)) }
     }
 }
 
-/// Saturating: `i64::MAX` nanoseconds are 292 years.
+/// Converts to nanoseconds. Saturates: `i64::MAX` nanoseconds are 292 years.
 fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -102,7 +107,7 @@ impl SubAssign<Duration> for Timestamp {
     }
 }
 
-/// Saturates before 1677 and after 2262.
+/// The conversion saturates before 1677 and after 2262.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
@@ -138,8 +143,9 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// The date of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years begin in March
-/// here, so that the leap day is a year's last; 400 years then are 146,097 days, whatever their start.
+/// Returns the date of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years begin in
+/// March here, so that the leap day is the last day of a year. Any 400 years are then 146,097 days.
+// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -154,7 +160,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 // SAFETY: an `i64`.
 #[diagnostic::do_not_recommend]
 unsafe impl ShmMessage for Timestamp {
-    const SCHEMA: &'static Schema = &Schema::timestamp();
+    const LAYOUT: Layout<Self> = Layout::new(Schema::timestamp());
     #[inline(always)]
     fn is_valid(bytes: &[u8]) -> bool {
         bytes.len() == size_of::<Self>()
@@ -194,7 +200,7 @@ mod tests {
 
     #[test]
     fn elapsed_is_never_negative() {
-        // Miri has no clock of the system's.
+        // Miri has no clock of the system.
         if !cfg!(miri) {
             assert_eq!((Timestamp::now() + Duration::from_secs(60)).elapsed(), Duration::ZERO);
         }

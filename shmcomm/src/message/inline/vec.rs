@@ -1,5 +1,6 @@
 //! Lists inside a message.
 
+use super::super::describe::Layout;
 use super::super::primitive::items_valid;
 use super::super::{Schema, ShmMessage};
 use super::CapacityError;
@@ -8,13 +9,16 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::mem::MaybeUninit;
 
-/// The bytes in front of the items: enough to leave no gap before an item aligned to 8.
+/// Bytes in front of the items: enough to leave no gap before an item aligned to 8.
 pub(super) const PREFIX: usize = 8;
 
 /// At most `N` items, `8 + N * size_of::<T>()` bytes in size, aligned as `T`, which may be to at most 8.
 ///
-/// Invariants: 1. `len <= N`; 2. the first `len` items are values; 3. the bytes of the others are
-/// initialised: zeros, unless another program sent them otherwise.
+/// Invariants:
+///
+/// 1. `len <= N`;
+/// 2. the first `len` items are values;
+/// 3. the bytes of the other items are initialised: zeros, unless another program sent other bytes.
 ///
 /// ```
 /// use shmcomm::ShmVec;
@@ -28,59 +32,60 @@ pub(super) const PREFIX: usize = 8;
 /// assert_eq!(path, [[0.0, 1.0], [2.0, 3.0]]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[cfg_attr(feature = "zerocopy", derive(zerocopy::KnownLayout))]
 #[repr(C)]
 pub struct ShmVec<T, const N: usize> {
-    /// A `u32` and zeros.
+    /// A `u32` length and zeros.
     prefix: [u8; PREFIX],
     items: [MaybeUninit<T>; N],
 }
 
 impl<T: ShmMessage, const N: usize> ShmVec<T, N> {
-    /// An empty one.
+    /// Makes an empty list.
     pub const fn new() -> Self {
         ShmVec { prefix: [0; PREFIX], items: [const { MaybeUninit::zeroed() }; N] }
     }
 
-    /// How many items there are.
+    /// Returns the number of items.
     pub const fn len(&self) -> usize {
         let [a, b, c, d, ..] = self.prefix;
         u32::from_ne_bytes([a, b, c, d]) as usize
     }
 
-    /// At most `N`, and as many items are values.
+    /// Stores the length. It must be at most `N`, and that number of items must be values.
     fn set_len(&mut self, len: usize) {
         self.prefix[..4].copy_from_slice(&(len as u32).to_ne_bytes());
     }
 
-    /// Whether there are no items.
+    /// Returns `true` if there are no items.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room for another item.
+    /// Returns `true` if there is no room for another item.
     pub const fn is_full(&self) -> bool {
         self.len() == N
     }
 
-    /// How many items there is room for in all: `N`.
+    /// Returns the total capacity in items: `N`.
     pub const fn capacity(&self) -> usize {
         N
     }
 
-    /// The items.
+    /// Returns the items.
     pub const fn as_slice(&self) -> &[T] {
         // SAFETY: invariants 1 and 2, which each method keeps and `is_valid` checks.
         unsafe { core::slice::from_raw_parts(self.items.as_ptr().cast(), self.len()) }
     }
 
-    /// The items.
+    /// Returns the items, mutably.
     pub const fn as_mut_slice(&mut self) -> &mut [T] {
         let len = self.len();
         // SAFETY: as in `as_slice`; `&mut self` makes it the only reference.
         unsafe { core::slice::from_raw_parts_mut(self.items.as_mut_ptr().cast(), len) }
     }
 
-    /// Appends `item`, or hands it back if there is no room.
+    /// Appends `item`, or returns it in the error if there is no room.
     pub fn push(&mut self, item: T) -> Result<(), CapacityError<T>> {
         let len = self.len();
         let Some(slot) = self.items.get_mut(len) else { return Err(CapacityError::new(item, N)) };
@@ -94,15 +99,15 @@ impl<T: ShmMessage, const N: usize> ShmVec<T, N> {
         let last = self.len().checked_sub(1)?;
         self.set_len(last);
         let slot = core::mem::replace(&mut self.items[last], MaybeUninit::zeroed());
-        // SAFETY: it was below `len`, so a value by invariant 2, and it is taken out here alone.
+        // SAFETY: the slot was below `len`, so it is a value by invariant 2, and it is taken out only here.
         Some(unsafe { slot.assume_init() })
     }
 
-    /// Puts `item` at `index`, and those from there on one further.
+    /// Inserts `item` at `index`, and moves the items from there on one place further.
     ///
     /// # Errors
     ///
-    /// Hands the item back if there is no room, or if `index` is beyond the end.
+    /// Returns the item if there is no room, or if `index` is beyond the end.
     pub fn insert(&mut self, index: usize, item: T) -> Result<(), CapacityError<T>> {
         if index > self.len() {
             return Err(CapacityError::new(item, N));
@@ -112,7 +117,8 @@ impl<T: ShmMessage, const N: usize> ShmVec<T, N> {
         Ok(())
     }
 
-    /// Removes the item at `index`, and moves those after it one back. `None` if there is none.
+    /// Removes the item at `index`, and moves the later items one place back. Returns `None` if there is
+    /// none.
     pub fn remove(&mut self, index: usize) -> Option<T> {
         if index >= self.len() {
             return None;
@@ -121,7 +127,7 @@ impl<T: ShmMessage, const N: usize> ShmVec<T, N> {
         self.pop()
     }
 
-    /// Removes the item at `index`, and moves the last one there. `None` if there is none.
+    /// Removes the item at `index`, and moves the last item there. Returns `None` if there is none.
     pub fn swap_remove(&mut self, index: usize) -> Option<T> {
         let last = self.len().checked_sub(1)?;
         if index > last {
@@ -131,7 +137,7 @@ impl<T: ShmMessage, const N: usize> ShmVec<T, N> {
         self.pop()
     }
 
-    /// Keeps the items that `keep` says, in their order.
+    /// Keeps the items for which `keep` returns `true`, in their order.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         let mut kept = 0;
         for i in 0..self.len() {
@@ -143,7 +149,7 @@ impl<T: ShmMessage, const N: usize> ShmVec<T, N> {
         self.truncate(kept);
     }
 
-    /// Keeps the first `len` items. Nothing happens if there are no more than that.
+    /// Keeps the first `len` items. Does nothing if there are no more.
     pub fn truncate(&mut self, len: usize) {
         let old = self.len();
         if len < old {
@@ -152,12 +158,12 @@ impl<T: ShmMessage, const N: usize> ShmVec<T, N> {
         }
     }
 
-    /// Removes everything.
+    /// Removes all items.
     pub fn clear(&mut self) {
         self.truncate(0);
     }
 
-    /// Appends `items`, or none of them if they do not all fit.
+    /// Appends `items`, or no item if they do not all fit.
     pub fn extend_from_slice(&mut self, items: &[T]) -> Result<(), CapacityError>
     where
         T: Clone,
@@ -173,8 +179,8 @@ impl<T: ShmMessage, const N: usize> ShmVec<T, N> {
         Ok(())
     }
 
-    /// Appends items until there is no room; hands back the first that found none. Those after it stay in
-    /// the iterator, if that was passed by reference.
+    /// Appends items until there is no room; returns the first item that does not fit. Later items stay in
+    /// the iterator, if it was passed by reference.
     pub fn try_extend(&mut self, items: impl IntoIterator<Item = T>) -> Result<(), CapacityError<T>> {
         items.into_iter().try_for_each(|item| self.push(item))
     }
@@ -307,7 +313,7 @@ impl<T: ShmMessage + Hash, const N: usize> Hash for ShmVec<T, N> {
 // between or after the items. `is_valid` checks invariants 1 and 2; 3 holds of any bytes.
 #[diagnostic::do_not_recommend]
 unsafe impl<T: ShmMessage, const N: usize> ShmMessage for ShmVec<T, N> {
-    const SCHEMA: &'static Schema = &Schema::list(T::SCHEMA, N, PREFIX, size_of::<Self>());
+    const LAYOUT: Layout<Self> = Layout::new(Schema::list(T::SCHEMA, N, PREFIX, size_of::<Self>()));
     fn is_valid(bytes: &[u8]) -> bool {
         let Some((len, _)) = bytes.split_first_chunk() else { return false };
         let len = u32::from_ne_bytes(*len) as usize;
@@ -354,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn equality_looks_at_live_items_only() {
+    fn equality_compares_live_items_only() {
         let mut bytes = [0; PREFIX + 3];
         bytes[PREFIX..].copy_from_slice(&[5, 6, 7]);
         bytes[..4].copy_from_slice(&2u32.to_ne_bytes());

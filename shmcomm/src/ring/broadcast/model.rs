@@ -1,6 +1,6 @@
-//! The broadcast ring under the model checker: the code itself, in every interleaving and with every
-//! stale value that the memory model allows (up to a number of preemptions), and with a crash at
-//! every fault point.
+//! The broadcast ring under the model checker: the code itself, with a crash at every fault point. The
+//! checker tries every interleaving and every stale value that the memory model allows, up to a number of
+//! preemptions.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p shmcomm --release --lib ring` runs it; `.ci/loom-mutants`
 //! checks that it refutes every known-wrong variant.
@@ -8,19 +8,21 @@
 use super::*;
 use crate::fault::{crash_at, fault_point, mutant};
 use crate::layout::{Heap, Pattern, Shape, geometry::STATE};
-use crate::ring::slot::initialized;
+use crate::ring::slot::{FastPath, NoMessage, initialized};
 use crate::sync::Ordering::Relaxed;
 use core::mem::MaybeUninit;
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-mod ahead;
+mod lent;
+mod observe;
+mod pre_pin;
 
 const SLOTS: u64 = 2;
 const SIZE: usize = 16;
 
-/// The heap lives until the last thread is done, even if another one panics.
+/// The heap lives until the last thread has finished, even if another thread panics.
 #[derive(Clone)]
 struct Ring {
     heap: Arc<Heap>,
@@ -29,6 +31,10 @@ struct Ring {
 
 impl Ring {
     fn new(discipline: Discipline) -> Self {
+        Self::with(discipline, Heap::new)
+    }
+
+    fn with(discipline: Discipline, heap: fn(&Geometry) -> Heap) -> Self {
         let shape = Shape {
             pattern: Pattern::PubSub,
             slots: SLOTS,
@@ -40,7 +46,7 @@ impl Ring {
             schema_len: 0,
         };
         let geometry = Geometry::with(discipline, shape).unwrap();
-        Ring { heap: Arc::new(Heap::new(&geometry)), geometry }
+        Ring { heap: Arc::new(heap(&geometry)), geometry }
     }
 
     fn writer(&self) -> Writer {
@@ -51,7 +57,7 @@ impl Ring {
         Reader::join(self.heap.region(), &self.geometry, bit, history).expect("a sound region")
     }
 
-    /// After all is done: nobody holds anything.
+    /// Checks at the end that no participant has a claim or a pin.
     fn assert_at_rest(&self) {
         if self.geometry.discipline == Discipline::Copied {
             return;
@@ -75,7 +81,7 @@ fn message(number: u64, life: u64) -> [u8; SIZE] {
     bytes
 }
 
-/// Number and life of a message.
+/// Returns number and life of a message.
 fn parts(bytes: &[MaybeUninit<u8>]) -> (u64, u64) {
     let bytes = initialized(bytes);
     let word = |i| u64::from_ne_bytes(bytes[i..i + 8].try_into().unwrap());
@@ -83,49 +89,49 @@ fn parts(bytes: &[MaybeUninit<u8>]) -> (u64, u64) {
     ((word(0) as u32 - 1).into(), word(0) >> 32)
 }
 
-/// A reader that checks what it gets against what must come next.
+/// A reader that compares each received message with the expected one.
 struct Witness {
     reader: Reader,
     /// The number of the next message.
     next: u64,
-    /// The life of the last one.
+    /// The life of the writer of the last message.
     life: u64,
 }
 
 impl Witness {
     fn new(reader: Reader) -> Self {
-        // As long as nobody holds anything, position is number.
+        // While no participant has a pin, position equals number.
         Witness { next: reader.position(), reader, life: 0 }
     }
 
-    fn account(&mut self, outcome: Result<(u64, u64), Missed>) -> bool {
+    fn account(&mut self, outcome: Result<(u64, u64), NoMessage>) -> bool {
         match outcome {
             Ok((number, life)) => {
                 assert_eq!(number, self.next, "repeated, invented, out of order, or lost in silence");
                 self.next += 1;
                 self.life = life;
             }
-            Err(Missed::Lagged(lost)) => self.next += lost,
-            Err(Missed::Empty) => return false,
+            Err(NoMessage::Lagged(lost)) => self.next += lost,
+            Err(NoMessage::Empty) => return false,
         }
         true
     }
 
-    /// Receives by value; false if there was nothing.
+    /// Receives by value. Returns `false` if there was nothing.
     fn receive(&mut self) -> bool {
         let mut bytes = [MaybeUninit::uninit(); SIZE];
-        // As subscribers do. (In a pinned ring the first look is the same as that of the second call.)
-        let seen =
-            if self.reader.is_pinned() { Glance::Otherwise } else { self.reader.glance_exact(&mut bytes) };
+        // Polls like subscribers. (In a pinned ring the first poll is the same as the poll of the second
+        // call.)
+        let seen = if self.reader.is_pinned() { FastPath::Slow } else { self.reader.read_fast(&mut bytes) };
         let outcome = match seen {
-            Glance::Message => Ok(SIZE),
-            Glance::Nothing => Err(Missed::Empty),
-            Glance::Otherwise => self.reader.read_into(&mut bytes),
+            FastPath::Ready(()) => Ok(SIZE),
+            FastPath::Empty => Err(NoMessage::Empty),
+            FastPath::Slow => self.reader.read_into(&mut bytes),
         };
         self.account(outcome.map(|_| parts(&bytes)))
     }
 
-    /// Receives in place, and looks twice; false if there was nothing.
+    /// Receives in place, and polls twice. Returns `false` if there was nothing.
     fn look(&mut self) -> bool {
         let outcome = self.reader.pin().map(|pinned| {
             let mut bytes = [MaybeUninit::uninit(); SIZE];
@@ -139,18 +145,19 @@ impl Witness {
         self.account(outcome)
     }
 
-    /// Receives the rest; the reader then knows of each of the `sent` messages. Returns how many were
-    /// overwritten.
+    /// Receives the remaining messages; the reader has then accounted for each of the `sent` messages.
+    /// Returns the number of overwritten messages.
     fn finish(&mut self, sent: u64) -> u64 {
         while self.receive() {}
         assert_eq!(self.next, sent, "lost in silence");
-        self.reader.let_go();
+        self.reader.release_pin();
         self.reader.lost()
     }
 }
 
-/// Sends so many messages, less those that find every slot held; returns how many there are now. With
-/// two slots a single reader can be in both, one after the other, while the writer tries them.
+/// Sends a number of messages, except messages that find every slot pinned. Returns the number of messages in
+/// the ring. With two slots a single reader can be in both, one after the other, while the writer tries
+/// them.
 fn send(writer: &mut Writer, messages: u64, life: u64) -> u64 {
     for _ in 0..messages {
         let _: Result<(), AllPinned> = writer.send(&message(writer.messages(), life));
@@ -158,8 +165,8 @@ fn send(writer: &mut Writer, messages: u64, life: u64) -> u64 {
     writer.messages()
 }
 
-/// Runs every execution with at most so many preemptions, and returns whether `run` was ever true:
-/// a model that never gets where it should proves nothing.
+/// Runs every execution with at most `bound` preemptions, and returns `true` if `run` ever was. A model
+/// that never reaches its condition proves nothing.
 pub(in crate::ring) fn model(
     name: &str,
     preemptions: usize,
@@ -178,8 +185,8 @@ pub(in crate::ring) fn model(
     reached.load(Relaxed)
 }
 
-/// Runs a model for every fault point, until there was none left to die at. `run` returns whether it
-/// died.
+/// Runs a model for every fault point, until there is none left at which it can die. `run` returns `true`
+/// if it died.
 pub(in crate::ring) fn every_crash(
     name: &str,
     preemptions: usize,
@@ -194,7 +201,7 @@ pub(in crate::ring) fn every_crash(
     }
 }
 
-/// A reader looks twice while messages arrive, and then to the end.
+/// A reader polls twice while messages arrive, and then to the end.
 fn receives(
     discipline: Discipline,
     name: &str,
@@ -247,9 +254,9 @@ fn nothing_is_lost_that_is_not_overwritten() {
     }
 }
 
-// Two readers of a copied ring share nothing that either writes: one stands for all.
+// Readers of a copied ring share no word that a reader writes: one reader stands for all.
 
-/// A reader that joins, and asks for the newest, while messages arrive.
+/// A reader that joins, and asks for the newest message, while messages arrive.
 fn join_and_latest(discipline: Discipline, name: &str, preemptions: usize) {
     let skipped = model(name, preemptions, move || {
         let ring = Ring::new(discipline);
@@ -282,7 +289,7 @@ fn pinned_latest_is_whole_and_counts_what_it_skips() {
     join_and_latest(Discipline::Pinned, "pinned latest", 3);
 }
 
-/// A writer dies at each step; the next one takes over; a reader looks on.
+/// A writer dies at each step, the next writer recovers the ring, and a reader polls meanwhile.
 fn writer_crash(discipline: Discipline, name: &str, history: u64, receive: fn(&mut Witness) -> bool) {
     every_crash(name, 2, move |point| {
         let ring = Ring::new(discipline);
@@ -317,7 +324,7 @@ fn pinned_writer_may_die_anywhere() {
     writer_crash(Discipline::Pinned, "pinned crash, reader in place", 0, Witness::look);
 }
 
-/// Two writers die in a row, the second perhaps while it takes over; readers look in between.
+/// Two writers die in a row, the second perhaps during its recovery. Readers poll in between.
 fn two_crashes(discipline: Discipline, receive: fn(&mut Witness) -> bool) {
     for first in 0..24 {
         for second in 0..24 {
@@ -341,7 +348,7 @@ fn two_crashes(discipline: Discipline, receive: fn(&mut Witness) -> bool) {
 }
 
 #[test]
-fn taking_over_may_be_cut_short() {
+fn takeover_may_be_interrupted() {
     two_crashes(Discipline::Copied, Witness::receive);
     two_crashes(Discipline::Pinned, Witness::look);
 }
@@ -411,7 +418,7 @@ fn claim_dropped_or_leaked_is_harmless() {
 }
 
 #[test]
-fn reader_may_die_anywhere_and_is_swept() {
+fn reader_may_die_anywhere_and_is_reclaimed() {
     every_crash("reader crash", 2, |point| {
         let ring = Ring::new(Discipline::Pinned);
         let (mut writer, mut reader) = (ring.writer(), Witness::new(ring.reader(0, 0)));
@@ -419,14 +426,14 @@ fn reader_may_die_anywhere_and_is_swept() {
         let subscriber = {
             let ring = ring.clone();
             thread::spawn(move || {
-                if mutant("sweep of a living reader") {
+                if mutant("reclaim of a living reader") {
                     thread::spawn({
                         let ring = ring.clone();
-                        move || sweep_reader(ring.heap.region(), &ring.geometry, 0)
+                        move || reclaim_pins(ring.heap.region(), &ring.geometry, 0)
                     });
                 }
                 let lived = crash_at(point, || (0..2).for_each(|_| _ = reader.look())).is_some();
-                sweep_reader(ring.heap.region(), &ring.geometry, 0);
+                reclaim_pins(ring.heap.region(), &ring.geometry, 0);
                 !lived
             })
         };

@@ -1,12 +1,12 @@
-//! The broadcast ring on heap memory: what each call promises, what a crash or a corrupt region
-//! leaves, and both ends at once in threads. Runs under Miri too, with fewer messages.
+//! The broadcast ring on heap memory: the promises of each call, the states that a crash or a corrupt
+//! region leaves, and both ends at once in threads. Runs under Miri too, with fewer messages.
 
 mod damage;
 mod threads;
 
 use super::*;
 use crate::layout::{Heap, Pattern, Shape, control, geometry::STATE, slot};
-use crate::ring::slot::initialized;
+use crate::ring::slot::{NoMessage, initialized};
 use crate::sync::Ordering::Relaxed;
 use core::mem::MaybeUninit;
 
@@ -33,7 +33,7 @@ impl Ring {
         Ring { heap: Heap::new(&geometry), geometry }
     }
 
-    /// A ring whose next position is `next`, as if all before had been holes.
+    /// Creates a ring whose next position is `next`, as if all positions before had been holes.
     fn at(discipline: Discipline, slots: u64, slot_size: u64, next: u64) -> Self {
         let ring = Ring::new(discipline, slots, slot_size);
         for position in next - slots..next {
@@ -58,7 +58,7 @@ impl Ring {
         self.heap.region().u64(self.word(position, at)).load(Relaxed)
     }
 
-    /// The state word of a position, without the other one of its slot.
+    /// Returns the state word of a position, without the other word of its slot.
     fn state(&self, position: u64) -> u64 {
         self.get(position, self.state_word(position))
     }
@@ -71,7 +71,7 @@ impl Ring {
         self.put(position, self.state_word(position), value);
     }
 
-    /// Nobody holds anything, and nobody expects anything.
+    /// Checks that no participant has a claim, a pin or a pre-pin.
     fn assert_at_rest(&self) {
         for position in 0..self.geometry.discipline.states() * self.geometry.slots {
             assert_eq!(self.state(position), 0, "position {position}");
@@ -87,7 +87,7 @@ impl Ring {
     }
 }
 
-/// A payload that proves itself: length and every byte follow from the number.
+/// Returns a payload that proves itself: length and every byte follow from the number.
 fn payload(number: u64, size: usize) -> Vec<u8> {
     let len = 8 + number as usize % (size - 7);
     let mut bytes: Vec<u8> =
@@ -102,7 +102,7 @@ fn number(bytes: &[u8], size: usize) -> u64 {
     number
 }
 
-fn read(reader: &mut Reader) -> Result<Vec<u8>, Missed> {
+fn read(reader: &mut Reader) -> Result<Vec<u8>, NoMessage> {
     let mut bytes = vec![MaybeUninit::uninit(); reader.slot_size()];
     let len = reader.read_into(&mut bytes)?;
     Ok(initialized(&bytes[..len]))
@@ -126,7 +126,7 @@ fn messages_arrive_in_order_with_their_length() {
         for &size in if cfg!(miri) { &[9, 40][..] } else { &[8, 9, 64, 100, 1000] } {
             let ring = Ring::new(discipline, 8, size as u64);
             let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
-            assert_eq!(read(&mut reader), Err(Missed::Empty));
+            assert_eq!(read(&mut reader), Err(NoMessage::Empty));
             for lap in 0..10 {
                 for i in 0..5 {
                     writer.send(&payload(lap * 5 + i, size)).unwrap();
@@ -137,7 +137,7 @@ fn messages_arrive_in_order_with_their_length() {
                     assert_eq!(number(&read(&mut reader).unwrap(), size), lap * 5 + i);
                 }
                 assert!(!reader.ready());
-                assert_eq!(read(&mut reader), Err(Missed::Empty));
+                assert_eq!(read(&mut reader), Err(NoMessage::Empty));
             }
             assert_eq!((writer.messages(), writer.holes(), reader.lost()), (50, 0, 0));
         }
@@ -151,7 +151,7 @@ fn an_empty_message_is_a_message() {
         let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
         writer.send(&[]).unwrap();
         assert_eq!(read(&mut reader), Ok(vec![]));
-        assert_eq!(read(&mut reader), Err(Missed::Empty));
+        assert_eq!(read(&mut reader), Err(NoMessage::Empty));
     }
 }
 
@@ -171,7 +171,7 @@ fn a_short_buffer_gets_the_front_and_the_whole_length() {
 }
 
 #[test]
-fn an_exact_read_copies_the_buffers_size_and_tells_the_messages() {
+fn exact_read_copies_the_size_of_the_buffer() {
     for discipline in BOTH {
         let ring = Ring::new(discipline, 2, 24);
         let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
@@ -185,7 +185,7 @@ fn an_exact_read_copies_the_buffers_size_and_tells_the_messages() {
 }
 
 #[test]
-fn a_lapped_reader_is_told_exactly_what_it_lost_and_goes_on() {
+fn lapped_reader_counts_its_losses_and_continues() {
     for discipline in BOTH {
         for slots in [2, 4, if cfg!(miri) { 8 } else { 64 }] {
             let ring = Ring::new(discipline, slots, 16);
@@ -204,8 +204,8 @@ fn a_lapped_reader_is_told_exactly_what_it_lost_and_goes_on() {
                             assert_eq!(number(&bytes, 16), expected);
                             expected += 1;
                         }
-                        Err(Missed::Lagged(lost)) => expected += lost,
-                        Err(Missed::Empty) => break,
+                        Err(NoMessage::Lagged(lost)) => expected += lost,
+                        Err(NoMessage::Empty) => break,
                     }
                 }
                 assert_eq!(expected, next, "{burst} messages, {slots} slots");
@@ -216,20 +216,20 @@ fn a_lapped_reader_is_told_exactly_what_it_lost_and_goes_on() {
 }
 
 #[test]
-fn losses_between_joining_and_the_first_receive_are_counted() {
+fn losses_before_the_first_receive_are_counted() {
     for discipline in BOTH {
         let ring = Ring::new(discipline, 4, 16);
         let mut writer = ring.writer();
         (0..5).for_each(|n| writer.send(&payload(n, 16)).unwrap());
         let mut reader = ring.reader(0, 0);
         (5..15).for_each(|n| writer.send(&payload(n, 16)).unwrap());
-        let Err(Missed::Lagged(lost)) = read(&mut reader) else { panic!("it was lapped") };
+        let Err(NoMessage::Lagged(lost)) = read(&mut reader) else { panic!("it was lapped") };
         assert_eq!(number(&read(&mut reader).unwrap(), 16), 5 + lost);
     }
 }
 
 #[test]
-fn history_starts_at_the_oldest_that_is_there_and_skips_holes() {
+fn history_starts_at_the_oldest_and_skips_holes() {
     for discipline in BOTH {
         let ring = Ring::new(discipline, 8, 16);
         let mut writer = ring.writer();
@@ -256,11 +256,11 @@ fn history_starts_at_the_oldest_that_is_there_and_skips_holes() {
     for n in 7..10 {
         assert_eq!(number(&read(&mut reader).unwrap(), 16), n);
     }
-    assert_eq!(read(&mut reader), Err(Missed::Empty));
+    assert_eq!(read(&mut reader), Err(NoMessage::Empty));
 }
 
 #[test]
-fn latest_gives_the_newest_seen_or_not_and_counts_what_it_skips() {
+fn latest_returns_the_newest_and_counts_skipped() {
     for discipline in BOTH {
         let ring = Ring::new(discipline, 4, 16);
         let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
@@ -268,7 +268,7 @@ fn latest_gives_the_newest_seen_or_not_and_counts_what_it_skips() {
         writer.send(&payload(0, 16)).unwrap();
         assert_eq!(number(&latest(&mut reader).unwrap(), 16), 0);
         assert_eq!(number(&latest(&mut reader).unwrap(), 16), 0);
-        assert_eq!(read(&mut reader), Err(Missed::Empty));
+        assert_eq!(read(&mut reader), Err(NoMessage::Empty));
         (1..11).for_each(|n| writer.send(&payload(n, 16)).unwrap());
         assert_eq!(number(&latest(&mut reader).unwrap(), 16), 10);
         assert_eq!((reader.skipped(), reader.lost(), reader.position()), (9, 0, 11));
@@ -286,8 +286,8 @@ fn latest_walks_back_over_holes() {
     drop(writer.claim().unwrap());
     assert_eq!(writer.holes(), 1);
     // Position 4 is a hole, 5 is claimed.
-    let grabbed = reader.grab_latest().unwrap();
-    let guard2 = reader.guard(grabbed);
+    let acquired = reader.acquire_latest().unwrap();
+    let guard2 = reader.get(acquired);
     assert_eq!(number(&pinned(&guard2), 16), 3);
     assert_eq!(number(&pinned(&guard), 16), 0);
     drop((guard, guard2));
@@ -309,20 +309,20 @@ fn a_pinned_message_stays_while_the_writer_goes_round() {
     assert_eq!((writer.messages(), writer.holes(), fast.lost()), (40, 12, 0));
     drop(guard);
     assert_eq!(ring.state(0), 0);
-    let Err(Missed::Lagged(lost)) = slow.pin().map(drop) else { panic!("it was lapped") };
+    let Err(NoMessage::Lagged(lost)) = slow.pin().map(drop) else { panic!("it was lapped") };
     assert_eq!(number(&read(&mut slow).unwrap(), 40), 1 + lost);
 }
 
 #[test]
-fn a_ring_held_whole_refuses_and_stays_as_it_is() {
+fn ring_with_all_slots_pinned_refuses_unchanged() {
     let ring = Ring::new(Discipline::Pinned, 2, 16);
     let mut writer = ring.writer();
     let mut readers = [ring.reader(0, 0), ring.reader(1, 0)];
     (0..2).for_each(|n| writer.send(&payload(n, 16)).unwrap());
     let [first, second] = &mut readers;
     let first = first.pin().unwrap();
-    let grabbed = second.grab_latest().unwrap();
-    let second = second.guard(grabbed);
+    let acquired = second.acquire_latest().unwrap();
+    let second = second.get(acquired);
     for _ in 0..3 {
         assert_eq!(writer.send(&payload(2, 16)), Err(AllPinned));
         assert_eq!((writer.next_position(), writer.holes()), (2, 0));
@@ -340,14 +340,14 @@ fn a_claim_dropped_or_leaked_is_taken_up_by_the_next() {
     let mut claim = writer.claim().unwrap();
     claim.fill(&[1; 16]);
     drop(claim);
-    // It has no destructor: leaked or dropped is the same.
+    // The claim has no destructor: leaked or dropped is the same.
     let _ = writer.claim().unwrap();
     assert_eq!((writer.next_position(), writer.holes()), (0, 0));
-    assert_eq!(read(&mut reader), Err(Missed::Empty));
+    assert_eq!(read(&mut reader), Err(NoMessage::Empty));
     let mut claim = writer.claim().unwrap();
     assert_eq!(claim.capacity(), 16);
     claim.fill(&payload(0, 16));
-    claim.publish(8);
+    claim.commit(8);
     assert_eq!(number(&read(&mut reader).unwrap(), 16), 0);
     assert_eq!(ring.state(0), 0);
 }
@@ -368,8 +368,8 @@ fn a_leaked_pin_costs_one_slot_until_the_next_pin() {
                 assert_eq!(number(&pinned(&guard), 16), n);
                 n += 1;
             }
-            Err(Missed::Lagged(lost)) => n += lost,
-            Err(Missed::Empty) => break,
+            Err(NoMessage::Lagged(lost)) => n += lost,
+            Err(NoMessage::Empty) => break,
         }
     }
     assert_eq!(n, 5);
@@ -377,28 +377,28 @@ fn a_leaked_pin_costs_one_slot_until_the_next_pin() {
 }
 
 #[test]
-fn a_message_grabbed_and_not_shown_is_let_go_with_the_next() {
+fn acquired_message_is_unpinned_with_the_next() {
     let ring = Ring::new(Discipline::Pinned, 4, 16);
     let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 0));
     (0..2).for_each(|n| writer.send(&payload(n, 16)).unwrap());
-    drop(reader.grab().unwrap());
+    drop(reader.acquire().unwrap());
     assert_eq!((ring.state(0), ring.state(1)), (1, 0));
-    let grabbed = reader.grab().unwrap();
+    let acquired = reader.acquire().unwrap();
     assert_eq!((ring.state(0), ring.state(1)), (0, 1));
-    drop(reader.guard(grabbed));
-    drop(reader.grab_latest().unwrap());
+    drop(reader.get(acquired));
+    drop(reader.acquire_latest().unwrap());
     assert_eq!(number(&latest(&mut reader).unwrap(), 16), 1);
     assert_eq!(ring.state(1), 0);
 }
 
 #[test]
-fn sweeping_gives_back_what_a_dead_reader_held_and_nothing_else() {
+fn reclaim_unpins_the_slots_of_a_dead_reader_only() {
     let ring = Ring::new(Discipline::Pinned, 4, 16);
     let (mut writer, mut dead, mut alive) = (ring.writer(), ring.reader(3, 0), ring.reader(4, 0));
     writer.send(&payload(0, 16)).unwrap();
     core::mem::forget(dead.pin().unwrap());
     let guard = alive.pin().unwrap();
-    sweep_reader(ring.heap.region(), &ring.geometry, 3);
+    reclaim_pins(ring.heap.region(), &ring.geometry, 3);
     assert_eq!(ring.state(0), 1 << 4);
     drop(guard);
     assert_eq!(ring.state(0), 0);
@@ -407,13 +407,13 @@ fn sweeping_gives_back_what_a_dead_reader_held_and_nothing_else() {
 #[test]
 fn positions_near_the_last_one_work_like_any() {
     for discipline in BOTH {
-        let start = LAST - 100;
+        let start = LAST_POSITION - 100;
         let ring = Ring::at(discipline, 4, 16, start);
         let (mut writer, mut reader) = (ring.writer(), ring.reader(0, 8));
         assert_eq!((writer.next_position(), writer.messages(), writer.holes()), (start, 0, start));
-        assert_eq!(read(&mut reader), Err(Missed::Empty));
+        assert_eq!(read(&mut reader), Err(NoMessage::Empty));
         (0..9).for_each(|n| writer.send(&payload(n, 16)).unwrap());
-        let Err(Missed::Lagged(lost)) = read(&mut reader) else { panic!("it was lapped") };
+        let Err(NoMessage::Lagged(lost)) = read(&mut reader) else { panic!("it was lapped") };
         for n in lost..9 {
             assert_eq!(number(&read(&mut reader).unwrap(), 16), n);
         }

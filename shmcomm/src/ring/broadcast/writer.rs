@@ -1,196 +1,171 @@
-//! [`Writer`]: the one end that publishes.
+//! [`Writer`]: the publishing end.
 //!
-//! Owns the order of the steps of a publication, and the counters. Calls `slot` for what happens in
-//! a slot. Never waits for a reader, and never reads what only it writes: it keeps private copies.
+//! Owns the order of the steps of a publication, and the counters. Calls `slot` for the accesses to a slot.
+//! Never waits for a reader, and never loads the control words that only it stores: it keeps private
+//! copies.
 
-use super::{AHEAD, Adopted, Corrupt, Meta, adopt, done, hole, writing};
-use crate::fault::{fault_point, mutant, weak};
+use super::count::Count;
+use super::{AHEAD, BroadcastCorrupt, Meta, Recovered, done, recover, writing};
+use crate::fault::mutant;
 use crate::layout::{Discipline, Geometry, Region};
-use crate::ring::slot::{Control, Owned, Slot, Slots};
-use crate::sync::Ordering::{Relaxed, Release};
+use crate::ring::slot::{Control, Slots, WriteLock};
+use core::ops::Range;
 
-/// Whenever the writer tried a slot, a reader held it. Nothing was changed; it passes as soon as one
-/// lets go.
+/// Readers pinned every slot that the writer tried. No word was changed. The condition ends as soon as a
+/// reader unpins its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AllPinned;
 
-/// The writer of a ring. There is one at a time, which a lock of the operating system sees to.
+/// The writer of a ring. A lock of the operating system ensures that there is one at a time.
 ///
-/// It has no destructor: what it leaves is what a crash leaves, and the next one's to repair.
+/// It has no destructor: it leaves the same state as a crash does, and the next writer repairs it.
 #[derive(Debug)]
 pub(crate) struct Writer {
     slots: Slots,
-    /// Messages shorter than this are copied: all that fit in a slot, or, in a pinned ring, none.
+    /// Length in bytes below which messages are copied: slot size plus 1, or 0 in a pinned ring.
     copied_below: usize,
-    /// Positions from here on are not to be taken; see [`window`](crate::ring::window).
+    /// The first position that the writer must not take; see [`flow_control`](crate::ring::flow_control).
     limit: u64,
-    /// So many slots ahead lines are asked for: [`AHEAD`], or none where readers are about as near.
+    /// Prefetch distance in slots: [`AHEAD`], or 0 if the ring is so small that readers are about as near.
     ahead: u64,
     count: Count,
-    adopted: Adopted,
-    /// From this position on the slots are known to have the messages of the lap before, or none yet: the
-    /// last hole is a lap behind.
+    recovered: Recovered,
+    /// The first position from which on the slots are known to have the messages of the previous lap, or no
+    /// message yet: the last hole is a lap behind.
     even_from: u64,
-    /// The slot of the next position was claimed, and is not published yet: if by both of its state words.
+    /// Set while the slot of the next position is claimed but not published: `true` if both state words are
+    /// locked.
     claimed: Option<bool>,
 }
 
-/// The writer's own copies of its control words.
-#[derive(Debug)]
-pub(super) struct Count {
-    pub(super) control: Control,
-    pub(super) next: u64,
-    pub(super) holes: u64,
-    pub(super) bytes: u64,
-}
-
-impl Count {
-    /// Shows a message that was just closed.
-    #[inline(always)]
-    fn message(&mut self, len: usize) {
-        self.next += 1;
-        self.bytes = self.bytes.wrapping_add(len as u64);
-        // [head] pairs with [catch up]: every slot before the head has its stamp.
-        let head = if mutant("window scan before the head") { self.next - 1 } else { self.next };
-        self.control.head().store(head, weak("relaxed head", Release));
-        fault_point!("pub.head");
-        // Relaxed: a figure to look at. How many messages there were follows from head and holes.
-        self.control.bytes().store(self.bytes, Relaxed);
-    }
-
-    /// Makes the next position a hole.
-    #[cold]
-    pub(super) fn hole(&mut self, slot: Slot) {
-        slot.open(writing(self.next));
-        slot.close(Meta { len: 0, holes: self.holes as u32 }.word(), hole(self.next));
-        self.next += 1;
-        self.holes += 1;
-        // [head] pairs with [catch up].
-        self.control.head().store(self.next, weak("relaxed head", Release));
-        fault_point!("pub.hole");
-        // Relaxed: a figure; who takes over checks it against the newest slot.
-        self.control.holes().store(self.holes, Relaxed);
-    }
-}
-
 impl Writer {
-    /// Takes a ring over, new or used, after whatever end of the last writer.
-    pub(crate) fn new(region: Region, geometry: &Geometry) -> Result<Self, Corrupt> {
+    /// Recovers a ring, new or used, however the last writer ended.
+    pub(crate) fn new(region: Region, geometry: &Geometry) -> Result<Self, BroadcastCorrupt> {
         debug_assert_ne!(geometry.discipline, Discipline::Queue);
         let slots = Slots::new(region, geometry);
         let pinned = geometry.discipline == Discipline::Pinned;
-        let (count, adopted) = adopt::adopt(&slots, Control::new(region), pinned)?;
+        let (count, recovered) = recover::recover(&slots, Control::new(region), pinned)?;
         let copied_below = if pinned { 0 } else { slots.size() + 1 };
         let ahead = if slots.count() >= 4 * AHEAD { AHEAD } else { 0 };
-        // What there was before is looked at, for a lap.
-        let new = adopted.positions == 0 || mutant("adopted slots are trusted");
+        // For one lap the writer checks the stamps of slots that it has not written itself.
+        let new = recovered.positions == 0 || mutant("recovered slots are trusted");
         let even_from = if new { 0 } else { count.next + slots.count() };
-        Ok(Writer { slots, copied_below, limit: u64::MAX, ahead, count, adopted, even_from, claimed: None })
+        Ok(Writer { slots, copied_below, limit: u64::MAX, ahead, count, recovered, even_from, claimed: None })
     }
 
-    /// What the last writer left unfinished.
-    pub(crate) fn adopted(&self) -> Adopted {
-        self.adopted
+    /// Returns what the last writer left unfinished.
+    pub(crate) fn recovered(&self) -> Recovered {
+        self.recovered
     }
 
-    /// Publishes a message that is copied, at a position below the limit; false, and nothing is done, where it
-    /// is not or there is none.
+    /// Publishes a message by copying it, at a position below the limit. Returns `false` without effect if
+    /// the ring is pinned, the payload is too long, or no position is below the limit.
     //
-    // Always inlined, with the rest out of line: then a payload of constant size is copied by as many
-    // moves as it has words, without a loop and without asking.
+    // Always inlined, with the rest out of line. The compiler then copies a payload of constant size with
+    // one move per word, without a loop and without a test of the length.
     #[inline(always)]
     pub(crate) fn send_copied(&mut self, payload: &[u8]) -> bool {
-        if payload.len() >= self.copied_below || !self.has_room() {
+        if payload.len() >= self.copied_below || !self.has_credit() {
             return false;
         }
         let position = self.count.next;
         let slot = self.slots.at(position);
-        slot.open(writing(position));
+        slot.write_begin(writing(position));
         slot.store(payload);
         let meta = Meta { len: payload.len() as u32, holes: self.count.holes as u32 };
-        slot.close(meta.word(), done(position));
+        slot.write_end(meta.word(), done(position));
         self.count.message(payload.len());
         if self.ahead > 0 {
-            self.slots.at(position + self.ahead).expect_to_write();
+            self.slots.at(position + self.ahead).prefetch_for_write();
         }
         true
     }
 
-    /// Publishes a message. One longer than a slot holds is cut; the caller sees to that, and asks for room
-    /// where there is a limit.
+    /// Publishes a message. A message longer than a slot is truncated. The caller checks the length and, if
+    /// there is a limit, calls [`Writer::has_credit`].
     pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
-        debug_assert!(payload.len() <= self.slots.size() && self.has_room());
+        debug_assert!(payload.len() <= self.slots.size() && self.has_credit());
         let payload = &payload[..payload.len().min(self.slots.size())];
         if !self.is_pinned() {
             return if self.send_copied(payload) { Ok(()) } else { Err(AllPinned) };
         }
         let mut claim = self.claim()?;
         claim.fill(payload);
-        claim.publish(payload.len());
+        claim.commit(payload.len());
         Ok(())
     }
 
-    /// Takes the next slot that no reader holds, to write a message in place; pinned rings only.
+    /// Claims the next slot that no reader pins, to write a message in place; pinned rings only.
     ///
-    /// The message that was there is gone from now on, whether the claim is published or not.
+    /// The previous message of the slot is gone from now on, whether the claim is published or not.
     #[inline]
-    pub(crate) fn claim(&mut self) -> Result<Claim<'_>, AllPinned> {
-        self.secure()?;
-        Ok(Claim { writer: self })
+    pub(crate) fn claim(&mut self) -> Result<BroadcastClaim<'_>, AllPinned> {
+        self.try_claim()?;
+        Ok(BroadcastClaim { writer: self })
     }
 
-    /// The first half of [`Writer::claim`]; from then on there is a [`Writer::claimed`].
+    /// Claims a slot (`try_claim`): the first half of [`Writer::claim`]. Afterwards there is a
+    /// [`Writer::claimed_slot`].
     //
-    // What is claimed is noted here, and what is handed out only says so: a loan is moved about.
+    // The writer records the claim, and the returned value only says that there is one: a loan is moved often.
     #[inline(always)]
-    pub(crate) fn secure(&mut self) -> Result<(), AllPinned> {
+    pub(crate) fn try_claim(&mut self) -> Result<(), AllPinned> {
         debug_assert_eq!(self.copied_below, 0);
         let position = self.count.next;
-        if self.has_room()
-            && let Some(owned) =
-                self.slots.at(position).claim_after(self.slots.parity(position), self.to_look_for(position))
+        if self.has_credit()
+            && let Some(owned) = self
+                .slots
+                .at(position)
+                .try_lock_after(self.slots.phase(position), self.expected_stamp(position))
         {
-            owned.slot().open(writing(position));
-            self.claimed = Some(owned.keep());
+            #[cfg(loom)]
+            owned.slot().scribble();
+            owned.slot().write_begin(writing(position));
+            self.claimed = Some(owned.into_raw());
             return Ok(());
         }
-        self.secure_further()
+        self.try_claim_further()
     }
 
-    /// The next slot is held.
+    /// Searches the rest of the lap, because the next slot is pinned.
     #[cold]
-    fn secure_further(&mut self) -> Result<(), AllPinned> {
+    fn try_claim_further(&mut self) -> Result<(), AllPinned> {
         let first = self.count.next;
         let end = (first + self.slots.count()).min(self.limit);
-        // Twice in all, because a reader that moves on may be met again. Still it is a snapshot.
+        // Scans twice in all, because a reader that advances may be met again. The result is still a
+        // snapshot.
         for position in (first..end).skip(1).chain(first..end) {
             let slot = self.slots.at(position);
-            if let Some(owned) = slot.claim_after(self.slots.parity(position), self.to_look_for(position)) {
-                // Only now: a ring without a free slot stays as it is.
+            if let Some(owned) =
+                slot.try_lock_after(self.slots.phase(position), self.expected_stamp(position))
+            {
+                // Only now: a ring without a free slot stays unchanged.
                 for passed in first..position {
                     self.count.hole(self.slots.at(passed));
                 }
                 self.even_from = position + self.slots.count();
-                slot.open(writing(position));
-                self.claimed = Some(owned.keep());
+                #[cfg(loom)]
+                slot.scribble();
+                slot.write_begin(writing(position));
+                self.claimed = Some(owned.into_raw());
                 return Ok(());
             }
         }
         Err(AllPinned)
     }
 
-    /// What was secured last, and is not published.
+    /// Returns the slot that was claimed last and is not published.
     #[inline(always)]
-    pub(in crate::ring) fn claimed(&self) -> Owned {
-        let both = self.claimed.expect("a slot is secured before it is used");
+    pub(in crate::ring) fn claimed_slot(&self) -> WriteLock {
+        let both = self.claimed.expect("a slot is claimed before it is used");
         let position = self.count.next;
-        self.slots.at(position).still_owned(self.slots.parity(position), both)
+        self.slots.at(position).lock_from_raw(self.slots.phase(position), both)
     }
 
-    /// Publishes the first `len` bytes of the slot that was secured.
+    /// Publishes (commits) the first `len` bytes of the claimed slot.
     #[inline(always)]
-    pub(crate) fn publish(&mut self, len: usize) {
-        let owned = self.claimed();
+    pub(crate) fn commit(&mut self, len: usize) {
+        let owned = self.claimed_slot();
         self.claimed = None;
         let Writer { slots, count, .. } = self;
         debug_assert!(len <= slots.size());
@@ -198,24 +173,25 @@ impl Writer {
         let slot = owned.slot();
         let position = count.next;
         let meta = Meta { len: len as u32, holes: count.holes as u32 };
-        let barred = owned.finish();
-        slot.close(meta.word(), done(position));
+        let pending = owned.finish();
+        slot.write_end(meta.word(), done(position));
         count.message(len);
-        // What the next claim changes is under way while this waits for the stamp to be out. Never the line
-        // of the next stamp: a reader that polls it would lose it.
-        slots.at(position + 1).expect_to_change(slots.parity(position + 1).other());
-        barred.admit();
+        // Prefetches the line that the next claim changes, while this call waits for its stamp store to
+        // complete. Never prefetches the line of the next stamp: a reader that polls it would lose it.
+        slots.at(position + 1).prefetch_state_for_write(slots.phase(position + 1).other());
+        pending.unlock();
     }
 
-    /// Bytes that a slot holds.
+    /// Returns the payload capacity of a slot, in bytes.
     #[inline(always)]
     pub(crate) fn slot_size(&self) -> usize {
         self.slots.size()
     }
 
-    /// The stamp that the slot of a position has if there was no hole; `None` if it is known that it has.
+    /// Returns the stamp that the slot of a position has if there was no hole; `None` if the writer knows
+    /// that it has it.
     #[inline(always)]
-    fn to_look_for(&self, position: u64) -> Option<u64> {
+    fn expected_stamp(&self, position: u64) -> Option<u64> {
         if position < self.even_from { Some(self.last(position)) } else { None }
     }
 
@@ -224,81 +200,94 @@ impl Writer {
         position.checked_sub(self.slots.count()).map_or(0, done)
     }
 
-    /// Whether messages are made in their slots rather than copied into them.
+    /// Returns `true` if messages are written in their slots rather than copied into them.
     #[inline(always)]
     pub(crate) fn is_pinned(&self) -> bool {
         self.copied_below == 0
     }
 
-    /// Whether readers hold every slot, so that a claim would fail. Looks no further than the first
-    /// slot that is free.
+    /// Returns `true` if readers pin every slot, so that a claim would fail. Stops the scan at the first
+    /// free slot.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         let held =
-            |position| self.slots.at(position).is_held(self.slots.parity(position), self.last(position));
+            |position| self.slots.at(position).has_pins(self.slots.phase(position), self.last(position));
         let end = (self.count.next + self.slots.count()).min(self.limit);
         self.is_pinned() && (self.count.next..end).all(held)
     }
 
-    /// Whether the next position is below the limit.
+    /// Returns `true` if the next position is below the limit.
     #[inline]
-    pub(crate) fn has_room(&self) -> bool {
+    pub(crate) fn has_credit(&self) -> bool {
         self.count.next < self.limit
     }
 
-    /// Keeps to the positions below `limit` from now on. Whoever sets one asks [`Writer::has_room`]
-    /// before each message.
+    /// Restricts the writer to the positions below `limit` from now on. A caller that sets a limit calls
+    /// [`Writer::has_credit`] before each message.
     pub(crate) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
     }
 
-    /// The position of the next message or hole.
+    /// Returns the position of the next message or hole.
     pub(crate) fn next_position(&self) -> u64 {
         self.count.next
     }
 
-    /// Messages published since the ring was made.
+    /// Returns the number of messages published since the ring was made.
     pub(crate) fn messages(&self) -> u64 {
         self.count.next - self.count.holes
     }
 
-    /// Payload bytes published since the ring was made, short of what a writer that crashed had
-    /// published last.
+    /// Returns the number of payload bytes published since the ring was made, without the last message of a
+    /// writer that crashed before counting it.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> u64 {
         self.count.bytes
     }
 
-    /// Positions without a message since the ring was made.
+    /// Returns the number of positions without a message since the ring was made.
     pub(crate) fn holes(&self) -> u64 {
         self.count.holes
     }
 }
 
-/// A slot to write a message into. Dropping it publishes nothing: the slot waits for the next claim;
-/// so does that of a leaked one.
+/// Returns `true` if readers pin the slots of all `positions`, so that a claim of one of them would fail. Scans at most
+/// one lap.
+#[cfg_attr(loom, allow(dead_code))]
+pub(crate) fn all_pinned(region: Region, geometry: &Geometry, positions: Range<u64>) -> bool {
+    if geometry.discipline != Discipline::Pinned {
+        return false;
+    }
+    let slots = Slots::new(region, geometry);
+    let last = |position: u64| position.checked_sub(slots.count()).map_or(0, done);
+    let pinned = |position| slots.at(position).has_pins(slots.phase(position), last(position));
+    positions.take(slots.count() as usize).all(pinned)
+}
+
+/// A claimed slot to write a message into. Dropping the claim publishes nothing: the next claim reuses the
+/// slot, also after a leak.
 #[must_use = "dropping a claim publishes nothing"]
 #[derive(Debug)]
-pub(crate) struct Claim<'w> {
+pub(crate) struct BroadcastClaim<'w> {
     writer: &'w mut Writer,
 }
 
-impl Claim<'_> {
-    /// Bytes that fit.
+impl BroadcastClaim<'_> {
+    /// Returns the capacity in bytes.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn capacity(&self) -> usize {
         self.writer.slot_size()
     }
 
-    /// Copies a payload in, from the start.
+    /// Copies a payload in, from the start of the slot.
     #[inline]
     pub(crate) fn fill(&mut self, bytes: &[u8]) {
-        self.writer.claimed().fill(bytes);
+        self.writer.claimed_slot().fill(bytes);
     }
 
     /// Publishes the first `len` bytes of the slot.
     #[inline]
-    pub(crate) fn publish(self, len: usize) {
-        self.writer.publish(len);
+    pub(crate) fn commit(self, len: usize) {
+        self.writer.commit(len);
     }
 }

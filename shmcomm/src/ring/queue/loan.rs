@@ -1,47 +1,84 @@
 //! [`Loan`]: a free slot that a pusher fills.
+//!
+//! Owns the steps that leave WRITING, and the invariant that the payload is the pusher's until then. Calls
+//! `slots` and `reply_status`. Never searches for a slot: `push` does.
 
-use super::bell::Bell;
-use super::slots::{Slot, Step};
+use super::reply_status::ReplyStatus;
+use super::slots::{QueueSlot, Step};
 use super::word::{State, Word};
 use super::{Queue, Ticket};
 use crate::fault::{dying, fault_point, mutant};
 use core::mem::ManuallyDrop;
 
-/// A slot to write a message into.
+/// A slot to write a message into (a claim).
 ///
-/// Invariant: as long as it is there the slot is WRITING by our seat, and the payload is ours alone
+/// Invariant: while it exists the slot is WRITING by our seat, and the payload is exclusively ours
 /// (invariant 2 of the ring).
 #[must_use = "dropping a loan gives the slot back unsent"]
 #[derive(Debug)]
 pub(crate) struct Loan<'a> {
     queue: &'a mut Queue,
     position: u64,
-    /// Of the position.
-    slot: Slot,
+    /// The slot of the position.
+    slot: QueueSlot,
     word: Word,
 }
 
+/// A [`Loan`] without its queue, which is free for other operations meanwhile.
+///
+/// Invariants: the invariant of the loan; and `room`, the capacity, is [`Loan::ptr`] while the region of
+/// the queue exists. Dropping it without [`Loan::from_raw`] leaks its slot until this participant is
+/// recovered.
+#[cfg(not(loom))]
+#[must_use = "a slot stays claimed until its loan ends"]
+#[derive(Debug)]
+pub(crate) struct RawLoan {
+    position: u64,
+    slot: QueueSlot,
+    word: Word,
+    pub(crate) room: core::ptr::NonNull<u8>,
+}
+
+#[cfg(not(loom))]
 impl<'a> Loan<'a> {
-    /// Of the slot at `position`, which is ours now and whose word was `free`.
+    /// Releases the borrow of the queue; the slot stays claimed.
+    #[inline]
+    pub(crate) fn into_raw(mut self) -> RawLoan {
+        let room = self.ptr();
+        let Loan { position, slot, word, .. } = *ManuallyDrop::new(self);
+        RawLoan { position, slot, word, room }
+    }
+
+    /// Resumes a loan of the same queue.
+    #[inline]
+    pub(crate) fn from_raw(queue: &'a mut Queue, raw: RawLoan) -> Self {
+        let RawLoan { position, slot, word, .. } = raw;
+        Loan { queue, position, slot, word }
+    }
+}
+
+impl<'a> Loan<'a> {
+    /// Creates the loan of the slot at `position`, which is ours now and whose word was `free`.
     #[inline(always)]
-    pub(super) fn new(queue: &'a mut Queue, position: u64, slot: Slot, free: Word) -> Self {
+    pub(super) fn new(queue: &'a mut Queue, position: u64, slot: QueueSlot, free: Word) -> Self {
         let word = free.writing(queue.slots.seat);
         Loan { queue, position, slot, word }
     }
 
-    /// The bytes that the slot holds.
+    /// Returns the capacity of the slot, in bytes.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
         self.queue.slots.size
     }
 
-    /// The bytes that a request may have, of those.
+    /// Returns the capacity for a request, in bytes, which is a part of that.
     #[inline]
     pub(crate) fn request_capacity(&self) -> usize {
         self.queue.slots.request_size
     }
 
-    /// [`capacity`](Self::capacity) bytes, aligned as the geometry says; ours until the loan ends.
+    /// Returns [`capacity`](Self::capacity) bytes, aligned as the geometry says; exclusively ours until the
+    /// loan ends.
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn ptr(&mut self) -> core::ptr::NonNull<u8> {
@@ -54,10 +91,11 @@ impl<'a> Loan<'a> {
         fault_point!("push.written");
     }
 
-    /// Sends the first `len` bytes as a message to be acknowledged; `nanos` is the time by the
-    /// sender's clock. False if the slot is not ours any more, which only a damaged segment says.
+    /// Sends the first `len` bytes as a message that a receiver must acknowledge. `nanos` is the time by
+    /// the sender's clock. Returns `false` if the slot is no longer ours, which only happens in a damaged
+    /// segment.
     #[inline(always)]
-    pub(crate) fn publish(self, len: usize, nanos: u64) -> bool {
+    pub(crate) fn commit(self, len: usize, nanos: u64) -> bool {
         self.send(len, nanos, false)
     }
 
@@ -66,12 +104,12 @@ impl<'a> Loan<'a> {
     pub(crate) fn request(self, len: usize, nanos: u64) -> Option<Ticket> {
         let (slots, slot) = (&self.queue.slots, self.slot);
         let len = len.min(slots.request_size);
-        let back = slots.back(slot);
-        if !mutant("queue bell rings on") {
-            back.ring(Bell::Silent);
+        let reply_area = slots.reply_area(slot);
+        if !mutant("queue status stays") {
+            reply_area.set_status(ReplyStatus::Pending);
         }
         let word = self.word.ready(true);
-        self.send(len, nanos, true).then(|| Ticket::new(slot, back, word))
+        self.send(len, nanos, true).then(|| Ticket::new(slot, reply_area, word))
     }
 
     #[inline(always)]
@@ -79,8 +117,13 @@ impl<'a> Loan<'a> {
         self.queue.slots.set_len(self.slot, len);
         self.queue.slots.set_sent_at(self.slot, nanos);
         fault_point!("push.filled");
-        // What was left is not left again.
-        ManuallyDrop::new(self).end(Step::Publish, move |word| word.ready(asked))
+        // A slot that was left must not be left again.
+        let mut this = ManuallyDrop::new(self);
+        let sent = this.end(Step::Publish, move |word| word.ready(asked));
+        if sent {
+            this.queue.trace("wrote to", len, this.slot);
+        }
+        sent
     }
 
     /// Leaves the slot, once.
@@ -93,7 +136,7 @@ impl<'a> Loan<'a> {
             return false;
         };
         if word.lap() != self.word.lap() {
-            // Carried meanwhile: what we send next goes behind it (invariant 8).
+            // Carried meanwhile: the next message that we send goes behind it (invariant 8).
             let above = slots.untaken_from(word, self.position);
             if super::before(self.queue.next, above) {
                 self.queue.next = above;

@@ -1,15 +1,16 @@
-//! The slots of a queue: the only place that reads and changes their words.
+//! The slots of a queue: the only code that loads and changes their words.
 //!
-//! Owns the step from a position to a slot, and every transition as a compare-exchange of the whole
-//! word. Never waits for more than a moment, and never looks at a payload.
+//! Owns the mapping from a position to a slot, and every transition as a compare-exchange of the whole
+//! word. Calls `sync` and `layout::Region` only. Never waits longer than [`PUBLISH_PAUSES`], and never reads a
+//! payload.
 
-use super::bell::Back;
+use super::reply_status::ReplyArea;
 use super::word::{State, Word};
 use crate::fault::{fault_point, mutant, weak};
-use crate::layout::{Discipline, Exchange, Geometry, Region, Words, control, slot as words};
+use crate::layout::{CACHE_LINE, Discipline, Exchange, Geometry, Region, Words, control, slot as words};
 use crate::sync::{Ordering, spin_loop};
 
-/// Transitions of a word, by name: what a fault point and a known-wrong variant are about.
+/// Transitions of a word, by name: the subject of a fault point and of a known-wrong variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Claim,
@@ -21,12 +22,12 @@ pub(super) enum Step {
     Reply,
     Decline,
     Close,
-    Carry,
-    Reap,
+    Relocate,
+    Recover,
 }
 
 impl Step {
-    /// Where a participant may die after it, or after it failed.
+    /// Marks the fault point after the step, also after a failed step.
     #[inline(always)]
     fn made(self) {
         match self {
@@ -39,41 +40,39 @@ impl Step {
             Step::Reply => fault_point!("reply.published"),
             Step::Decline => fault_point!("reply.declined"),
             Step::Close => fault_point!("call.closed"),
-            Step::Carry => fault_point!("queue.carried"),
-            Step::Reap => fault_point!("queue.reaped"),
+            Step::Relocate => fault_point!("queue.relocated"),
+            Step::Recover => fault_point!("queue.recovered"),
         }
     }
 }
 
-/// How often an owner tries to leave a slot that others may only carry or cancel meanwhile. Each
-/// failure takes a whole lap of the ring, or a cancellation; more than that is a peer gone mad.
+/// Number of attempts of an owner to leave a slot whose word other participants may only relocate or cancel
+/// meanwhile. Each failure takes a whole lap of the ring, or a cancellation. More failures mean a peer that
+/// breaks the protocol.
 pub(super) const TRIES: u32 = 64;
 
-/// Pauses that a receiver leaves a sender to publish what it writes: as long as a line takes twice.
-/// (The model has no time; there nothing is ever waited for.)
-const MOMENT: u32 = if cfg!(loom) { 0 } else { 16 };
+/// Number of pauses for which a receiver waits for a sender to publish its message: the time in which a
+/// cache line moves twice. (The model has no time, and waits for nothing.)
+const PUBLISH_PAUSES: u32 = if cfg!(loom) { 0 } else { 16 };
 
-/// Bytes of a line.
-const LINE: usize = 64;
+/// Number of bytes of a slot whose lines a receiver leaves in the modified state.
+const MODIFIED_BYTES: usize = 4096;
 
-/// Bytes of a slot whose lines are kept by those who have read them.
-const KEPT: usize = 4096;
-
-/// A slot: made by [`Slots::slot`] alone, and so in bounds.
+/// A slot. Only [`QueueSlots::slot`] makes it, so it is in bounds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
-    /// Where it starts in the region.
+pub(super) struct QueueSlot {
+    /// Offset of the slot in the region, in bytes.
     at: usize,
-    /// Its words.
+    /// The words of the slot.
     head: Words<HEAD>,
 }
 
-/// Bytes of a slot before its payload.
+/// Number of bytes of a slot before its payload.
 const HEAD: usize = Discipline::Queue.head();
 
 /// A view of the slots for one seat.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slots {
+pub(super) struct QueueSlots {
     region: Region,
     pub(super) count: u64,
     shift: u32,
@@ -81,16 +80,16 @@ pub(super) struct Slots {
     start: usize,
     payload: usize,
     pub(super) size: usize,
-    /// Bytes of the longest request.
+    /// Size of the longest request, in bytes.
     pub(super) request_size: usize,
     exchange: Exchange,
     pub(super) seat: u32,
 }
 
-impl Slots {
+impl QueueSlots {
     pub(super) fn new(region: Region, geometry: &Geometry, seat: u32) -> Self {
         debug_assert!(seat < geometry.seats);
-        Slots {
+        QueueSlots {
             region,
             count: geometry.slots,
             shift: geometry.slots.trailing_zeros(),
@@ -104,56 +103,62 @@ impl Slots {
         }
     }
 
-    /// The slot of a position.
+    /// Returns the slot of a position.
     #[inline(always)]
-    pub(super) fn slot(&self, position: u64) -> Slot {
+    pub(super) fn slot(&self, position: u64) -> QueueSlot {
         let at = self.start + (position & (self.count - 1)) as usize * self.stride;
-        Slot { at, head: self.region.words(at) }
+        QueueSlot { at, head: self.region.words(at) }
     }
 
-    /// All slots, in the order in which they lie.
-    pub(super) fn all(self) -> impl Iterator<Item = Slot> {
+    /// Returns all slots, in the order of their addresses.
+    pub(super) fn all(self) -> impl Iterator<Item = QueueSlot> {
         (0..self.count).map(move |position| self.slot(position))
     }
 
-    /// The lap of a position.
+    /// Returns the index of a slot.
+    #[cfg(feature = "trace-slots")]
+    pub(super) fn index(&self, slot: QueueSlot) -> usize {
+        (slot.at - self.start) / self.stride
+    }
+
+    /// Returns the lap of a position.
     #[inline]
     pub(super) fn lap(&self, position: u64) -> u32 {
         (position >> self.shift) as u32
     }
 
-    /// The word that a position has before it is taken.
+    /// Returns the word that a position has before it is taken.
     #[inline]
     pub(super) fn free(&self, position: u64) -> Word {
         Word::free(self.lap(position))
     }
 
-    /// Whether `word` is that of a message at `position`.
+    /// Returns `true` if `word` is the word of a message at `position`.
     #[inline]
     pub(super) fn is_ready(&self, word: Word, position: u64) -> bool {
         word.is(State::Ready) && word.lap() == self.lap(position)
     }
 
-    /// How many laps `word`, found in the slot of `position`, is ahead of it.
+    /// Returns the number of laps that `word`, found in the slot of `position`, is ahead of it.
     #[inline]
     pub(super) fn ahead(&self, word: Word, position: u64) -> i32 {
         word.lap().wrapping_sub(self.lap(position)) as i32
     }
 
-    /// The word of `slot`.
+    /// Loads the word of `slot`.
     #[inline]
-    pub(super) fn word(&self, slot: Slot) -> Word {
+    pub(super) fn word(&self, slot: QueueSlot) -> Word {
         self.in_any_order(slot);
-        // [see] pairs with [change]: whoever sees a change also sees what was done before it.
+        // [see] pairs with [change]: a participant that sees a change also sees the accesses before it.
         Word(slot.head.u64(words::STAMP).load(Ordering::Acquire))
     }
 
-    /// The word of `slot`; where a sender is at work, after a moment to let it finish. Looking
-    /// further meanwhile would take from other senders the lines that they write next.
+    /// Loads the word of `slot`. While a sender writes the slot, waits up to [`PUBLISH_PAUSES`] pauses for it to
+    /// finish. Scanning further meanwhile would take from other senders the lines that they write next.
     #[inline]
-    pub(super) fn settled(&self, slot: Slot) -> Word {
+    pub(super) fn word_after_write(&self, slot: QueueSlot) -> Word {
         let mut word = self.word(slot);
-        for _ in 0..MOMENT {
+        for _ in 0..PUBLISH_PAUSES {
             if !word.is(State::Writing) {
                 break;
             }
@@ -163,16 +168,16 @@ impl Slots {
         word
     }
 
-    /// Pauses so often. (Not in a model or under Miri, which have no time.)
+    /// Pauses `times` times. (Not in a model or under Miri, which have no time.)
     pub(super) fn pause(&self, times: u64) {
         for _ in 0..if cfg!(any(loom, miri)) { 0 } else { times } {
             spin_loop();
         }
     }
 
-    /// Changes the word of `slot` from `old` to `new`; else says what is there.
+    /// Changes the word of `slot` from `old` to `new`. If the word is another one, returns that word.
     #[inline]
-    pub(super) fn change(&self, slot: Slot, old: Word, new: Word, step: Step) -> Result<(), Word> {
+    pub(super) fn change(&self, slot: QueueSlot, old: Word, new: Word, step: Step) -> Result<(), Word> {
         self.in_any_order(slot);
         let (success, failure) = ordering(step);
         let changed = slot.head.u64(words::STAMP).compare_exchange(old.0, new.0, success, failure);
@@ -180,12 +185,12 @@ impl Slots {
         changed.map(drop).map_err(Word)
     }
 
-    /// Changes the word of `slot`, which `mine` says is still ours, as `to` says. Gives back
-    /// the word that was replaced, or `None` if the slot is not ours any more.
+    /// Changes the word of `slot` by `to`, if `mine` says that the slot is still ours. Returns the word
+    /// that was replaced, or `None` if the slot is no longer ours.
     #[inline(always)]
     pub(super) fn leave(
         &self,
-        slot: Slot,
+        slot: QueueSlot,
         first: Word,
         step: Step,
         mine: impl Fn(Word) -> bool,
@@ -197,12 +202,13 @@ impl Slots {
         }
     }
 
-    /// Leaves a slot whose word is not as we left it: it was carried, or its request cancelled.
+    /// Leaves a slot whose word has changed since we stored it: it was relocated, or its request was
+    /// cancelled.
     #[cold]
     #[inline(never)]
     fn leave_late(
         &self,
-        slot: Slot,
+        slot: QueueSlot,
         (first, mut word): (Word, Word),
         step: Step,
         mine: impl Fn(Word) -> bool,
@@ -212,7 +218,7 @@ impl Slots {
             if !mine(word) {
                 return None;
             }
-            let new = if mutant("queue ignore carry") { to(first) } else { to(word) };
+            let new = if mutant("queue ignore relocation") { to(first) } else { to(word) };
             match self.change(slot, word, new, step) {
                 Ok(()) => return Some(word),
                 Err(seen) => word = seen,
@@ -221,28 +227,29 @@ impl Slots {
         None
     }
 
-    /// Length of the message in `slot`, as far as the slot holds it.
+    /// Returns the length of the message in `slot`, limited to the slot size.
     #[inline]
-    pub(super) fn len(&self, slot: Slot) -> usize {
-        // Relaxed: ours alone, or ordered by the word.
+    pub(super) fn len(&self, slot: QueueSlot) -> usize {
+        // Relaxed: the slot is exclusively ours, or the word orders the load.
         let meta = slot.head.u64(words::META).load(Ordering::Relaxed);
         (meta as u32 as usize).min(self.size)
     }
 
     #[inline]
-    pub(super) fn set_len(&self, slot: Slot, len: usize) {
+    pub(super) fn set_len(&self, slot: QueueSlot, len: usize) {
         // Relaxed: published with the word.
         slot.head.u64(words::META).store(len.min(self.size) as u64, Ordering::Relaxed);
     }
 
-    /// When the message in `slot` was sent, in nanoseconds of the sender's choice of clock.
-    pub(super) fn sent_at(&self, slot: Slot) -> u64 {
-        // Relaxed: for statistics; may belong to the message before or after.
+    /// Returns the time at which the message in `slot` was sent, in nanoseconds of a clock that the sender
+    /// chooses.
+    pub(super) fn sent_at(&self, slot: QueueSlot) -> u64 {
+        // Relaxed: for statistics. It may belong to the message before or after.
         slot.head.u64(words::TIME).load(Ordering::Relaxed)
     }
 
     #[inline]
-    pub(super) fn set_sent_at(&self, slot: Slot, nanos: u64) {
+    pub(super) fn set_sent_at(&self, slot: QueueSlot, nanos: u64) {
         if cfg!(loom) {
             return;
         }
@@ -250,42 +257,44 @@ impl Slots {
         slot.head.u64(words::TIME).store(nanos, Ordering::Relaxed);
     }
 
-    /// Makes loom try this access to the word in every order with those of others. It keeps only
-    /// the last access to an atomic, so a load by one thread is forgotten, and never reordered, when
-    /// another thread loads and then changes the word. An access to a second word, which changes it
-    /// and orders nothing, brings those orders back; it is that of the time, which no model needs.
+    /// Makes loom try this access to the word in every order with the accesses of other threads. Loom keeps
+    /// only the last access to an atomic. So it forgets a load by one thread, and never reorders it, when
+    /// another thread loads and then changes the word. An access to a second word, which changes it and
+    /// orders nothing, restores those orders. The second word is the time, which no model needs.
     #[inline(always)]
-    fn in_any_order(&self, _slot: Slot) {
+    fn in_any_order(&self, _slot: QueueSlot) {
         #[cfg(loom)]
         _slot.head.u64(words::TIME).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Where the request in `slot` has its reply.
+    /// Returns the location of the reply to the request in `slot`.
     #[inline(always)]
-    pub(super) fn back(&self, slot: Slot) -> Back {
-        let Exchange { bell, reply } = self.exchange;
+    pub(super) fn reply_area(&self, slot: QueueSlot) -> ReplyArea {
+        let Exchange { status, reply } = self.exchange;
         // The payload of a model has no atomic words.
-        let at = if cfg!(loom) { words::EXTRA } else { self.payload + bell };
-        Back { bell: self.region.words(slot.at + at), from: reply, room: self.size - reply }
+        let at = if cfg!(loom) { words::EXTRA } else { self.payload + status };
+        ReplyArea { status: self.region.words(slot.at + at), from: reply, room: self.size - reply }
     }
 
-    /// Writes a word of each line that the first `len` bytes of payload lie on over with what is there; not of the line of the slot's word, which is changed anyway. To be used as `payload` is, while
-    /// there is no reference to the bytes.
+    /// Overwrites a word of each line of the first `len` bytes of payload with its present value. Skips the
+    /// line of the slot's word, which changes anyway. The conditions of `payload` apply, and no reference
+    /// to the bytes may exist.
     ///
-    /// A line that one side has only read is shared by both afterwards, and whoever writes it next has to
-    /// wait until the other gives it up: processors ask ahead for lines that they do not have, not for the
-    /// right to write those that they have. A line that was written here comes over with all of that.
+    /// After one side has only read a line, both processors share it, and its next writer must wait
+    /// until the other gives it up. Processors prefetch lines that they do not have, but not the right
+    /// to write lines that they have. A line that was written here moves to the other processor together
+    /// with that right.
     #[inline]
-    pub(super) fn keep_lines(&self, slot: Slot, len: usize) {
+    pub(super) fn keep_lines_modified(&self, slot: QueueSlot, len: usize) {
         #[cfg(not(loom))]
         {
-            let mut line = (self.payload & !(LINE - 1)).max(LINE);
-            let end = (self.payload + len).min(KEPT);
+            let mut line = (self.payload & !(CACHE_LINE - 1)).max(CACHE_LINE);
+            let end = (self.payload + len).min(MODIFIED_BYTES);
             while line < end {
                 let word = self.region.u64(slot.at + line);
-                // Relaxed, both: nobody else touches them.
+                // Relaxed, both: no other participant touches them.
                 word.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
-                line += LINE;
+                line += CACHE_LINE;
             }
         }
         #[cfg(loom)]
@@ -294,44 +303,44 @@ impl Slots {
         }
     }
 
-    /// The reply to a request in `slot`. To be used as `payload` is.
+    /// Returns the reply to a request in `slot`. The conditions of `payload` apply.
     #[cfg(not(loom))]
     #[inline]
-    pub(super) fn reply(&self, slot: Slot, back: &Back) -> core::ptr::NonNull<u8> {
+    pub(super) fn reply(&self, slot: QueueSlot, back: &ReplyArea) -> core::ptr::NonNull<u8> {
         self.payload(slot, back.from)
     }
 
-    /// The payload of `slot` from byte `from`. To be used only while the word gives the slot
-    /// to this seat alone (invariant 2).
+    /// Returns the payload of `slot` from byte `from`. The caller may use it only while the word gives the
+    /// slot to this seat alone (invariant 2).
     #[cfg(not(loom))]
     #[inline]
-    pub(super) fn payload(&self, slot: Slot, from: usize) -> core::ptr::NonNull<u8> {
+    pub(super) fn payload(&self, slot: QueueSlot, from: usize) -> core::ptr::NonNull<u8> {
         debug_assert!(from <= self.size);
         let at = slot.at + self.payload;
         self.region.ptr(at + from, self.size - from)
     }
 
-    /// Reads eight bytes of payload from byte `from`, as the owner of the slot.
+    /// Loads eight bytes of payload from byte `from`, as the owner of the slot.
     #[cfg(loom)]
     #[allow(unsafe_code)]
-    pub(super) fn get(&self, slot: Slot, from: usize) -> u64 {
+    pub(super) fn get(&self, slot: QueueSlot, from: usize) -> u64 {
         let at = slot.at + self.payload;
-        // SAFETY: invariant 2; loom says so if not.
+        // SAFETY: invariant 2; loom reports a violation.
         self.region.cell(at + from).with(|cell| unsafe { *cell })
     }
 
-    /// Writes eight bytes of payload at byte `from`, as the owner of the slot.
+    /// Stores eight bytes of payload at byte `from`, as the owner of the slot.
     #[cfg(loom)]
     #[allow(unsafe_code)]
-    pub(super) fn put(&self, slot: Slot, from: usize, value: u64) {
+    pub(super) fn put(&self, slot: QueueSlot, from: usize, value: u64) {
         let at = slot.at + self.payload;
-        // SAFETY: invariant 2; loom says so if not.
+        // SAFETY: invariant 2; loom reports a violation.
         self.region.cell(at + from).with_mut(|cell| unsafe { *cell = value });
     }
 
-    /// A hint of the first position that is not done. Every lower one is done.
+    /// Returns a hint of the first position that is not done. Every lower position is done.
     pub(super) fn tail(&self) -> u64 {
-        // Relaxed: what is done stays done, so any value that was ever written is true.
+        // Relaxed: a position that is done stays done, so any value that was ever stored is true.
         self.region.u64(control::TAIL).load(Ordering::Relaxed)
     }
 
@@ -341,7 +350,7 @@ impl Slots {
         self.region.u64(control::TAIL).store(position, Ordering::Relaxed);
     }
 
-    /// Takes the next position as old bounded queues do: the head first, the slot after it.
+    /// Takes the next position like a classic bounded queue: the head first, the slot after it.
     #[cfg(loom)]
     pub(super) fn take_head_first(&self) -> u64 {
         let position = self.region.u64(control::HEAD).fetch_add(1, Ordering::AcqRel);
@@ -349,23 +358,23 @@ impl Slots {
         position
     }
 
-    /// Counts messages that were put back, and so calls for a look at them.
+    /// Adds to the number of messages that were put back, and so triggers a scan for them.
     pub(super) fn count_redelivered(&self, messages: u64) {
-        // [count] pairs with [recall]: whoever sees the count sees that they are ready. All changes are
-        // read-modify-writes, so the last count brings what each of them counted.
+        // [count] pairs with [recall]: a receiver that sees the count sees that the messages are ready. All
+        // changes are read-modify-writes, so the last count carries the releases of all earlier ones.
         self.region
             .u64(control::REDELIVERED)
             .fetch_add(messages, weak("queue relaxed count", Ordering::Release));
     }
 
-    /// Messages that were put back since the segment was made.
+    /// Returns the number of messages that were put back since the segment was made.
     #[inline]
     pub(super) fn redelivered(&self) -> u64 {
         // [recall] pairs with [count].
         self.region.u64(control::REDELIVERED).load(Ordering::Acquire)
     }
 
-    /// Whether this seat's request lies in the slot.
+    /// Returns `true` if the slot holds a request of this seat.
     pub(super) fn is_my_request(&self, word: Word) -> bool {
         word.asked()
             && word.sent_by(self.seat)
@@ -373,9 +382,10 @@ impl Slots {
     }
 }
 
-/// [change]: every change of a word acquires what was done before the change that it replaces, and
-/// releases what was done before itself; no plain store ever cuts that chain. On x86-64 this costs
-/// nothing beside the locked instruction; elsewhere it makes [see] complete (invariant 5).
+/// Returns the orderings of a step. [change]: every change of a word acquires the accesses before the
+/// change that it replaces, and releases the accesses before itself. No plain store ever breaks that chain.
+/// On x86-64 this costs nothing beyond the locked instruction. On other processors it makes [see] complete
+/// (invariant 5).
 #[inline(always)]
 fn ordering(step: Step) -> (Ordering, Ordering) {
     let success = match step {

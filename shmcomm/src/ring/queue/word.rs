@@ -1,7 +1,7 @@
-//! The word of a slot: whose it is, what it waits for, and which lap of the ring it is on.
+//! The word of a slot: its owner, its state, and the lap of the ring that it is on.
 //!
-//! Owns the bits. Never touches memory: a [`Word`] is a copy, and every change of it in a region is
-//! one compare-exchange made by `slots`.
+//! Owns the bits. Calls nothing. Never touches memory: a [`Word`] is a copy, and `slots` makes every change
+//! of it in a region by one compare-exchange.
 //!
 //! ```text
 //!  63            32 31        19 18         6  5      4          3          2    0
@@ -10,12 +10,12 @@
 //! └────────────────┴────────────┴────────────┴──────┴──────────┴───────────┴───────┘
 //! ```
 //!
-//! A seat is stored as its index + 1, so that 0 is nobody and 4096 seats take 13 bits. A region of
-//! zeros is an empty queue on lap 0.
+//! A seat is stored as its index + 1, so that 0 is no seat and 4096 seats take 13 bits. A region of zeros
+//! is an empty queue on lap 0.
 //!
-//! The lap has 32 bits and wraps. That is enough: a compare-exchange that mistakes one lap for
-//! another 2^32 laps later still finds the slot in the very state it asks for, and a participant
-//! that looks away for that long finds its way back from the words alone (see `cursor`).
+//! The lap has 32 bits and wraps. That is enough. A compare-exchange that mistakes one lap for another 2^32
+//! laps later still finds the slot in exactly the expected state. A participant that pauses for that many
+//! laps recovers its position from the words alone (see `Queue::cursor`).
 
 use crate::layout::MAX_SEATS;
 use core::fmt;
@@ -31,33 +31,33 @@ const SEAT_MASK: u64 = (1 << (RECEIVER_SHIFT - SENDER_SHIFT)) - 1;
 
 const _: () = assert!(MAX_SEATS as u64 <= SEAT_MASK && RECEIVER_SHIFT + 13 == LAP_SHIFT);
 
-/// What a slot waits for.
+/// The state of a slot: the participant that it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// A pusher.
+    /// Waits for a pusher.
     Free,
-    /// The sender, who has it for itself.
+    /// Waits for the sender, which has exclusive access.
     Writing,
-    /// Any receiver.
+    /// Waits for any receiver.
     Ready,
-    /// The receiver, who has it for itself.
+    /// Waits for the receiver, which has exclusive access.
     Claimed,
-    /// The sender, who may read the reply.
+    /// Waits for the sender, which may read the reply.
     Replied,
-    /// The sender, who is to know that its request was dropped.
+    /// Waits for the sender, which must learn that its request was dropped.
     Unanswered,
-    /// The sender, who is to know that the receiver died.
+    /// Waits for the sender, which must learn that the receiver died.
     Died,
-    /// Nobody: no protocol writes this.
+    /// Waits for no participant: no protocol step writes this.
     Unknown,
 }
 
-/// A copy of a slot's word.
+/// A copy of the word of a slot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
 
 impl Word {
-    /// A free slot on `lap`.
+    /// Returns the word of a free slot on `lap`.
     pub(super) const fn free(lap: u32) -> Word {
         Word((lap as u64) << LAP_SHIFT)
     }
@@ -79,12 +79,12 @@ impl Word {
         }
     }
 
-    /// Whose message it is: a seat, or nobody's.
+    /// Returns the seat that sent the message, if any.
     pub(super) const fn sender(self) -> Option<u32> {
         seat((self.0 >> SENDER_SHIFT) & SEAT_MASK)
     }
 
-    /// Who took it: a seat, or nobody.
+    /// Returns the seat that took the message, if any.
     pub(super) const fn receiver(self) -> Option<u32> {
         seat((self.0 >> RECEIVER_SHIFT) & SEAT_MASK)
     }
@@ -101,68 +101,68 @@ impl Word {
         self.is(State::Claimed) && self.receiver() == Some(seat)
     }
 
-    /// Somebody had it before and did not acknowledge it.
+    /// Returns `true` if another receiver had the message before and did not acknowledge it.
     pub(super) const fn redelivered(self) -> bool {
         self.0 & REDELIVERED != 0
     }
 
-    /// The sender does not want the reply any more.
+    /// Returns `true` if the sender does not want the reply any more.
     pub(super) const fn cancelled(self) -> bool {
         self.0 & CANCELLED != 0
     }
 
-    /// The sender waits for a reply.
+    /// Returns `true` if the sender waits for a reply.
     pub(super) const fn asked(self) -> bool {
         self.0 & ASKED != 0
     }
 
-    /// FREE → WRITING.
+    /// Returns the word after FREE → WRITING.
     pub(super) const fn writing(self, sender: u32) -> Word {
         Word(Word::free(self.lap()).0 | 1 | (sender as u64 + 1) << SENDER_SHIFT)
     }
 
-    /// WRITING → READY.
+    /// Returns the word after WRITING → READY.
     pub(super) const fn ready(self, asked: bool) -> Word {
         Word(self.with(2) | if asked { ASKED } else { 0 })
     }
 
-    /// READY → CLAIMED.
+    /// Returns the word after READY → CLAIMED.
     pub(super) const fn claimed(self, receiver: u32) -> Word {
         Word(self.with(3) | (receiver as u64 + 1) << RECEIVER_SHIFT)
     }
 
-    /// CLAIMED → READY.
+    /// Returns the word after CLAIMED → READY.
     pub(super) const fn returned(self) -> Word {
         Word(self.without_receiver().with(2) | REDELIVERED)
     }
 
-    /// CLAIMED → REPLIED.
+    /// Returns the word after CLAIMED → REPLIED.
     pub(super) const fn replied(self) -> Word {
         Word(self.without_receiver().with(4))
     }
 
-    /// CLAIMED → UNANSWERED.
+    /// Returns the word after CLAIMED → UNANSWERED.
     pub(super) const fn unanswered(self) -> Word {
         Word(self.without_receiver().with(5))
     }
 
-    /// CLAIMED → DIED.
+    /// Returns the word after CLAIMED → DIED.
     pub(super) const fn died(self) -> Word {
         Word(self.without_receiver().with(6))
     }
 
-    /// CLAIMED, and nobody waits for it any more.
+    /// Returns the CLAIMED word without its sender: no requester waits for it any more.
     pub(super) const fn abandoned(self) -> Word {
         Word(self.0 & !(SEAT_MASK << SENDER_SHIFT) | CANCELLED)
     }
 
-    /// Any → FREE, for the next lap.
+    /// Returns the word after any state → FREE, on the next lap.
     pub(super) const fn freed(self) -> Word {
         Word::free(self.lap().wrapping_add(1))
     }
 
-    /// The same on the next lap: see `slots`, invariant 6.
-    pub(super) const fn carried(self) -> Word {
+    /// Returns the same word on the next lap (relocated): see invariant 6 of the ring.
+    pub(super) const fn relocated(self) -> Word {
         Word(self.0.wrapping_add(1 << LAP_SHIFT))
     }
 
@@ -216,8 +216,8 @@ mod tests {
         assert!(returned.redelivered() && returned.asked() && returned.sent_by(last));
         let abandoned = returned.claimed(7).abandoned();
         assert!(abandoned.claimed_by(7) && abandoned.cancelled() && abandoned.sender().is_none());
-        assert_eq!(abandoned.carried().lap(), 0);
-        assert_eq!(abandoned.carried().receiver(), Some(7));
+        assert_eq!(abandoned.relocated().lap(), 0);
+        assert_eq!(abandoned.relocated().receiver(), Some(7));
     }
 
     #[test]

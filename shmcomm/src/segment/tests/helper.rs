@@ -1,7 +1,7 @@
-//! Other processes for the tests: this test binary once more, with one task to do.
+//! Other processes for the tests: this test binary, started again with one task.
 //!
-//! [`Helper`] starts and ends them; [`task`] is what they run. They speak in lines: the test sends
-//! `go`, the helper answers `> …`.
+//! [`Helper`] starts and ends them; [`task`] is what they run. They exchange lines: the test sends `go`, the
+//! helper answers `> …`.
 
 use super::*;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -45,7 +45,7 @@ impl Helper {
         writeln!(self.input, "go").unwrap();
     }
 
-    /// The next answer; empty if the helper has ended.
+    /// Returns the next answer, or an empty string if the helper has ended.
     pub(super) fn answer(&mut self) -> String {
         let mut line = String::new();
         while self.output.read_line(&mut line).unwrap() > 0 {
@@ -74,11 +74,11 @@ impl Drop for Helper {
 }
 
 fn say(answer: impl std::fmt::Display) {
-    // At the start of a line of its own, whatever the test harness has printed.
+    // At the start of a new line, whatever the test harness has printed.
     println!("\n> {answer}");
 }
 
-/// Waits for the test to say `go`; ends where it has nothing more to say.
+/// Waits until the test sends `go`; ends the process if the test has closed the pipe.
 fn wait() {
     let mut line = String::new();
     if std::io::stdin().read_line(&mut line).unwrap_or(0) == 0 {
@@ -86,7 +86,7 @@ fn wait() {
     }
 }
 
-fn kind(result: &Result<Attachment, crate::Error>) -> String {
+fn kind(result: &Result<Attachment, crate::error::Error>) -> String {
     match result {
         Ok(attachment) => format!("{:?} {}", attachment.arrival(), attachment.seat()),
         Err(error) => format!("{:?} {error}", error.kind()),
@@ -113,9 +113,10 @@ fn task() {
         "live" => super::process::lives(&channel),
         "come and go" => come_and_go(&channel),
         "register and stop" => {
-            let file = os::open(&channel.path()).unwrap();
-            let place = Place::new(&channel.spec.name).unwrap();
-            let registration = crate::segment::seats::Registration::wait(&place, &file).unwrap();
+            let mut file = os::open(&channel.path()).unwrap();
+            let place = ChannelPath::new(&channel.spec.name).unwrap();
+            let turn = crate::segment::registration::Turn::sole(&mut file);
+            let registration = turn.register(&place).unwrap();
             say("stopped");
             wait();
             drop(registration);
@@ -142,7 +143,7 @@ pub(super) fn report(answer: impl std::fmt::Display) {
     say(answer);
 }
 
-fn hold(result: Result<Attachment, crate::Error>) {
+fn hold(result: Result<Attachment, crate::error::Error>) {
     say(kind(&result));
     wait();
     drop(result);
@@ -150,7 +151,7 @@ fn hold(result: Result<Attachment, crate::Error>) {
     wait();
 }
 
-/// Makes, adopts, replaces, leaves and attaches, as fast as it can, until it is killed.
+/// Creates, takes over, replaces, leaves and attaches in a loop until it is killed.
 fn come_and_go(channel: &Channel) {
     say("coming");
     let mut queue = channel.with(|s| s.pattern = Pattern::PushPull);
@@ -161,7 +162,7 @@ fn come_and_go(channel: &Channel) {
         let publisher = publish(&spec, PLAIN);
         let subscriber = subscribe(&spec, PLAIN);
         if round % 3 == 0 {
-            // So that the next round finds a stale one.
+            // The next round finds a stale segment.
             [publisher, subscriber, pusher].into_iter().flatten().for_each(die);
         }
     }

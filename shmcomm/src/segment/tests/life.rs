@@ -1,4 +1,4 @@
-//! From creation to removal: who gets which seat, who adopts, who replaces, who cleans up.
+//! Life of a segment from creation to removal: seats, takeover, replacement, recovery.
 
 use super::*;
 use crate::layout::{control, event};
@@ -9,7 +9,7 @@ fn mode(attachment: &Attachment, event: usize) -> u32 {
 }
 
 #[test]
-fn a_publisher_makes_the_segment_and_subscribers_find_it() {
+fn publisher_creates_segment_and_subscribers_find_it() {
     let channel = Channel::new("first");
     let publisher = channel.publish();
     assert_eq!(publisher.arrival(), Arrival::Created);
@@ -46,7 +46,7 @@ fn the_last_participant_removes_the_segment() {
 }
 
 #[test]
-fn a_free_seat_is_taken_again_and_a_full_house_is_refused() {
+fn free_seat_is_reused_and_full_table_refuses() {
     let channel = Channel::new("full");
     let _publisher = channel.publish();
     let mut guests: Vec<_> = (1..8).map(|_| channel.subscribe()).collect();
@@ -58,7 +58,7 @@ fn a_free_seat_is_taken_again_and_a_full_house_is_refused() {
 }
 
 #[test]
-fn a_second_publisher_is_told_who_the_first_one_is() {
+fn second_publisher_gets_the_pid_of_the_first() {
     let channel = Channel::new("second");
     let _first = channel.publish();
     for spec in [channel.spec.clone(), channel.with(|s| s.slots = 16), channel.with(|s| s.fingerprint = 1)] {
@@ -69,8 +69,8 @@ fn a_second_publisher_is_told_who_the_first_one_is() {
 }
 
 #[test]
-fn a_restarted_publisher_adopts_its_segment() {
-    let channel = Channel::new("adopt");
+fn a_restarted_publisher_takes_its_segment_over() {
+    let channel = Channel::new("takeover");
     let first = channel.publish();
     let subscriber = channel.subscribe();
     first.region().u64(control::HEAD).store(42, Ordering::Relaxed);
@@ -83,7 +83,7 @@ fn a_restarted_publisher_adopts_its_segment() {
 }
 
 #[test]
-fn a_publisher_with_another_message_replaces_the_segment_and_tells_the_old_one() {
+fn publisher_of_another_message_replaces_the_segment() {
     let channel = Channel::new("replace");
     for change in [
         (|s| s.slots = 16) as fn(&mut Spec),
@@ -111,34 +111,34 @@ fn a_publisher_with_another_message_replaces_the_segment_and_tells_the_old_one()
 }
 
 #[test]
-fn the_dead_are_swept_once_and_only_they() {
+fn only_dead_participants_are_reclaimed_and_once() {
     use std::sync::atomic::AtomicU64;
-    static SWEPT: AtomicU64 = AtomicU64::new(0);
-    const COUNTING: Keeper = Keeper {
-        sweep: |_, _, seat| {
-            SWEPT.fetch_add(1 << (8 * seat), Ordering::Relaxed);
+    static RECOVERED: AtomicU64 = AtomicU64::new(0);
+    const COUNTING: PatternOps = PatternOps {
+        recover: |_, _, seat| {
+            RECOVERED.fetch_add(1 << (8 * seat), Ordering::Relaxed);
         },
-        spent: |_, _| true,
+        drained: |_, _| true,
     };
-    let channel = Channel::new("sweep");
+    let channel = Channel::new("recovery");
     let publisher = publish(&channel.spec, COUNTING).unwrap();
     let _alive = channel.subscribe();
     die(channel.subscribe());
     let seen = publisher.participants();
     assert_eq!(seen.iter().map(|p| p.alive).collect::<Vec<_>>(), [true, true, false]);
-    SWEPT.store(0, Ordering::Relaxed);
-    assert_eq!(publisher.sweep_dead(), 1);
-    assert_eq!(SWEPT.load(Ordering::Relaxed), 1 << 16);
-    assert_eq!(publisher.sweep_dead(), 0);
+    RECOVERED.store(0, Ordering::Relaxed);
+    assert_eq!(publisher.recover_dead(), 1);
+    assert_eq!(RECOVERED.load(Ordering::Relaxed), 1 << 16);
+    assert_eq!(publisher.recover_dead(), 0);
     assert_eq!(publisher.participants().len(), 2);
-    // Whoever takes a seat sweeps it, whether or not somebody has before.
+    // A participant that takes a seat recovers it, even if that was done before.
     let heir = subscribe(&channel.spec, COUNTING).unwrap();
     assert_eq!(heir.seat(), 2);
-    assert_eq!(SWEPT.load(Ordering::Relaxed), 2 << 16);
+    assert_eq!(RECOVERED.load(Ordering::Relaxed), 2 << 16);
 }
 
 #[test]
-fn an_event_is_watched_while_somebody_may_sleep_in_it() {
+fn event_is_watched_while_a_thread_may_sleep_in_it() {
     let channel = Channel::new("modes");
     let publisher = channel.publish();
     let first = channel.subscribe();
@@ -148,12 +148,12 @@ fn an_event_is_watched_while_somebody_may_sleep_in_it() {
     second.announce_sleeper();
     assert!(may_sleep(&first) && may_sleep(&second) && !may_sleep(&publisher));
     assert_eq!(mode(&publisher, control::ITEMS), 1);
-    // What `wait` has made of the word stays.
+    // The value that `wait` has stored in the word stays.
     publisher.region().u32(control::ITEMS + event::MODE).store(2, Ordering::Relaxed);
     drop(first);
     assert_eq!(mode(&publisher, control::ITEMS), 2);
     die(second);
-    assert_eq!(publisher.sweep_dead(), 1);
+    assert_eq!(publisher.recover_dead(), 1);
     for event in [control::ITEMS, control::ROOM, control::REPLIES] {
         assert_eq!(mode(&publisher, event), 0);
     }
@@ -193,14 +193,14 @@ fn a_queue_with_messages_outlives_its_participants() {
     let channel = Channel::queue("outlives");
     drop(join(&channel.spec, Role::Pusher, FULL).unwrap());
     assert!(channel.exists());
-    // Another size does not cost the messages, another message does not even get in.
+    // A puller with another size keeps the messages; a puller with another message type is refused.
     let spec = channel.with(|s| s.slots = 32);
     let again = join(&spec, Role::Puller, FULL).unwrap();
     assert_eq!((again.arrival(), again.geometry().slots), (Arrival::Joined, 8));
     drop(again);
     let other = channel.with(|s| s.fingerprint = 3);
     assert_eq!(refused(join(&other, Role::Puller, FULL)).0, ErrorKind::TypeMismatch);
-    // Once it is empty, both are made anew.
+    // Once the queue is empty, both create a new segment.
     assert_eq!(join(&other, Role::Puller, PLAIN).unwrap().arrival(), Arrival::Replaced);
     assert!(!channel.exists());
 }
@@ -215,15 +215,15 @@ fn a_queue_in_use_is_not_replaced() {
     assert_eq!(join(&spec, Role::Puller, PLAIN).unwrap().geometry().slots, 8);
 }
 
-/// The lock of a participant that has left, kept for a moment by a child that has yet to exec.
-fn ghost(channel: &Channel) -> std::fs::File {
+/// Returns the lock of a participant that has left, which a child keeps until it execs.
+fn ghost(channel: &Channel) -> os::File {
     let file = os::open(&channel.path()).unwrap();
     assert!(os::try_lock(&file, 0, 1).unwrap());
     file
 }
 
 #[test]
-fn a_lock_that_outlives_its_participant_for_a_moment_does_no_harm() {
+fn lock_that_outlives_its_participant_does_no_harm() {
     let channel = Channel::new("ghost");
     let publisher = channel.publish();
     let subscriber = channel.subscribe();
@@ -232,7 +232,7 @@ fn a_lock_that_outlives_its_participant_for_a_moment_does_no_harm() {
     for (spec, arrival) in
         [(channel.spec.clone(), Arrival::Joined), (channel.with(|s| s.slots = 16), Arrival::Replaced)]
     {
-        let lock = lock.try_clone().unwrap();
+        let lock = lock.clone();
         std::thread::scope(|scope| {
             let heir = scope.spawn(|| publish(&spec, PLAIN).unwrap());
             std::thread::sleep(Duration::from_millis(20));
@@ -250,5 +250,5 @@ fn a_lock_that_outlives_its_participant_for_a_moment_does_no_harm() {
     drop(publisher);
     let _lock = ghost(&channel);
     drop(subscriber);
-    assert!(!channel.exists(), "the last participant left, whoever keeps a lock");
+    assert!(!channel.exists(), "the last participant left, even if its lock is kept");
 }

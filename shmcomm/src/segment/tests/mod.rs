@@ -5,20 +5,21 @@ mod life;
 mod process;
 mod refusals;
 
-use super::{Attachment, Keeper, Place, Role, Spec, join, publish, subscribe};
-use crate::ErrorKind;
+use super::{Attachment, ChannelPath, PatternOps, Role, Spec, join, publish, subscribe};
+use crate::error::ErrorKind;
 use crate::layout::{Format, Pattern, seat};
 use crate::os;
 use crate::sync::Ordering;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Of a ring that keeps nothing.
-const PLAIN: Keeper = Keeper { sweep: |_, _, _| {}, spent: |_, _| true };
-/// Of a queue that always has a message.
-const FULL: Keeper = Keeper { sweep: |_, _, _| {}, spent: |_, _| false };
+/// Keeper of a ring that keeps no messages.
+const PLAIN: PatternOps = PatternOps { recover: |_, _, _| {}, drained: |_, _| true };
+/// Keeper of a queue that always has a message.
+const FULL: PatternOps = PatternOps { recover: |_, _, _| {}, drained: |_, _| false };
 
-/// A small channel whose name no other test has. Its file is removed at the end, come what may.
+/// A small channel whose name no other test has. Its file is removed at the end of the test, whatever its
+/// result.
 struct Channel {
     spec: Spec,
 }
@@ -40,10 +41,13 @@ impl Channel {
             fingerprint2: 0,
             schema: r#"[{"name":"Imu"}]"#.into(),
             difference: crate::message::schema::first_difference,
+            resolve: None,
             connect_timeout: Duration::ZERO,
             history: 0,
             patience: Duration::from_secs(5),
             expect_every: None,
+            stop: None,
+            asked: super::Requested::NOTHING,
         };
         Channel { spec }
     }
@@ -61,7 +65,7 @@ impl Channel {
     }
 
     fn path(&self) -> PathBuf {
-        Place::new(&self.spec.name).unwrap().path().to_owned()
+        ChannelPath::new(&self.spec.name).unwrap().path().to_owned()
     }
 
     fn exists(&self) -> bool {
@@ -88,9 +92,9 @@ impl Drop for Channel {
     }
 }
 
-/// What an attachment leaves if its process is killed: everything but the lock.
+/// Leaves the segment as a killed process does: only the lock is released.
 fn die(attachment: Attachment) {
-    let place = Place::new(attachment.channel()).unwrap();
+    let place = ChannelPath::new(attachment.channel()).unwrap();
     let (seat, here, file) = (attachment.seat(), attachment.name_refers_here(), os::open(place.path()));
     attachment.abandon();
     // Another test may be starting a process, which has the lock until it execs.
@@ -99,7 +103,7 @@ fn die(attachment: Attachment) {
     }
 }
 
-/// A directory of a test's own, removed at the end.
+/// A directory for one test, removed at the end.
 struct TestDir {
     path: PathBuf,
 }
@@ -122,8 +126,8 @@ impl Drop for TestDir {
     }
 }
 
-/// The kind and the text of a refusal.
-fn refused(result: Result<Attachment, crate::Error>) -> (ErrorKind, String) {
+/// Returns the kind and the text of an error.
+fn refused(result: Result<Attachment, crate::error::Error>) -> (ErrorKind, String) {
     let error = result.err().expect("it should have been refused");
     (error.kind(), error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Several processes, and what happens to them: races, kills, forks, limits.
+//! Several processes: races, kills, forks, limits.
 
 use super::helper::{self, Helper, report};
 use super::*;
@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::Barrier;
 
 #[test]
-fn a_killed_publisher_is_seen_at_once_and_its_heir_goes_on() {
+fn killed_publisher_is_detected_and_succeeded() {
     let channel = Channel::new("killed");
     let mut first = Helper::start("publish", &channel);
     assert_eq!(first.answer(), "Created 0");
@@ -43,7 +43,7 @@ fn the_dead_do_not_keep_the_segment_alive() {
 }
 
 #[test]
-fn a_child_that_was_started_meanwhile_does_not_keep_the_seat() {
+fn child_started_meanwhile_does_not_keep_the_seat() {
     let channel = Channel::new("child");
     let publisher = channel.publish();
     let mut parent = Helper::start("leave a child", &channel);
@@ -57,11 +57,11 @@ fn a_child_that_was_started_meanwhile_does_not_keep_the_seat() {
 }
 
 #[test]
-fn of_racing_publishers_one_wins_and_the_others_are_told() {
+fn one_of_racing_publishers_wins_others_get_errors() {
     let channel = Channel::new("race");
     let threads = if cfg!(miri) { 2 } else { 6 };
     for round in 0..1000 {
-        // In turn: nothing there; a stale one that fits; a stale one that has to be replaced.
+        // In turn: no segment; a stale segment that fits; a stale segment that must be replaced.
         match round % 3 {
             0 => {}
             1 => die(channel.publish()),
@@ -90,7 +90,7 @@ fn of_racing_publishers_one_wins_and_the_others_are_told() {
 }
 
 #[test]
-fn of_racing_processes_one_wins_and_the_others_are_told() {
+fn one_of_racing_processes_wins_others_get_errors() {
     let channel = Channel::new("race-processes");
     let mut racers: Vec<_> = (0..4).map(|_| Helper::start("publish again and again", &channel)).collect();
     for round in 0..1000 {
@@ -107,7 +107,7 @@ fn of_racing_processes_one_wins_and_the_others_are_told() {
             answers.iter().filter(|a| racers.iter().any(|r| a.contains(&format!("process {} ", r.pid()))));
         assert_eq!(told.count(), 3, "round {round}: {answers:?}");
         racers.iter_mut().for_each(Helper::go);
-        // The winner leaves; the file goes with it.
+        // The winner leaves, and its file is removed.
         while channel.exists() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -115,7 +115,7 @@ fn of_racing_processes_one_wins_and_the_others_are_told() {
 }
 
 #[test]
-fn subscribers_that_come_while_the_last_one_leaves_get_a_segment_with_a_name() {
+fn join_beside_the_last_leave_gets_a_named_segment() {
     let channel = Channel::queue("door");
     let threads = 4;
     std::thread::scope(|scope| {
@@ -134,13 +134,13 @@ fn subscribers_that_come_while_the_last_one_leaves_get_a_segment_with_a_name() {
 #[test]
 fn makers_killed_at_any_time_leave_nothing_half_made() {
     let mut channel = Channel::new("kill-makers");
-    let test_dir = TestDir::new(os::DEFAULT_DIR, "makers");
+    let test_dir = TestDir::new("/dev/shm", "makers");
     let dir = &test_dir.path;
     channel.spec.name = "victim".into();
-    let place = Place::within(dir, &channel.spec.name).unwrap();
+    let place = ChannelPath::within(dir, &channel.spec.name).unwrap();
     let mut queue = channel.with(|s| s.pattern = Pattern::PushPull);
     queue.name.push_str("/queue");
-    let queue_place = Place::within(dir, &queue.name).unwrap();
+    let queue_place = ChannelPath::within(dir, &queue.name).unwrap();
     let rounds = if cfg!(debug_assertions) { 60 } else { 300 };
     for round in 0..rounds {
         let mut makers: Vec<_> = (0..2)
@@ -165,7 +165,7 @@ fn makers_killed_at_any_time_leave_nothing_half_made() {
         assert_eq!(pusher.seat(), 0);
         drop(pusher);
         let left: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        // One that was adopted had no need to look for what others had left.
+        // A publisher that takes a segment over does not remove temporary files.
         assert!(left.iter().all(|name| name.to_str().unwrap().starts_with("shmcomm2~")), "{left:?}");
     }
     drop(open::publish_at(&place, &channel.spec, PLAIN).unwrap());
@@ -173,7 +173,7 @@ fn makers_killed_at_any_time_leave_nothing_half_made() {
 }
 
 #[test]
-fn a_stopped_process_in_the_middle_of_joining_is_an_error_not_a_hang() {
+fn process_stopped_while_joining_causes_an_error() {
     let channel = Channel::new("stopped");
     let publisher = channel.publish();
     let mut stopped = Helper::start("register and stop", &channel);
@@ -181,21 +181,21 @@ fn a_stopped_process_in_the_middle_of_joining_is_an_error_not_a_hang() {
     let (kind, text) = refused(subscribe(&channel.spec, PLAIN));
     assert_eq!(kind, ErrorKind::Os, "{text}");
     assert!(text.contains("SIGSTOP"), "{text}");
-    assert_eq!(publisher.sweep_dead(), 0);
-    // Once it is dead, it has no lock any more.
+    assert_eq!(publisher.recover_dead(), 0);
+    // Once it is dead, it has no lock.
     stopped.kill();
     channel.subscribe();
 }
 
 #[test]
-fn a_forked_child_is_told_and_does_no_harm() {
+fn forked_child_gets_errors_and_does_no_harm() {
     let channel = Channel::new("fork");
     let mut helper = Helper::start("fork", &channel);
     assert_eq!(helper.answer(), "child: forked true, own forked false seat 2");
     assert_eq!(helper.answer(), "parent: forked false, peer alive true, left 2, exists true, child status 0");
 }
 
-/// Forks while it is attached. The child looks at what it inherited, drops it, and opens its own.
+/// Forks while it is attached. The child checks its inherited ends, drops them, and opens its own.
 pub(super) fn forks(channel: &Channel) {
     let publisher = channel.publish();
     let subscriber = channel.subscribe();
@@ -225,7 +225,7 @@ pub(super) fn forks(channel: &Channel) {
 }
 
 #[test]
-fn ten_thousand_attachments_leak_no_file_no_map_and_no_lock() {
+fn ten_thousand_attachments_leak_nothing() {
     let channel = Channel::new("often");
     let mut helper = Helper::start("attach often", &channel);
     assert_eq!(helper.answer(), "files 0, maps 0, seats 1, exists false");
@@ -306,7 +306,7 @@ fn a_full_file_system_is_an_error_with_the_numbers() {
     let channel = Channel::new("full-disk");
     let test_dir = TestDir::new(std::env::temp_dir().to_str().unwrap(), "full");
     let dir = &test_dir.path;
-    // A file system of its own, in a mount namespace that ends with the helper.
+    // A separate file system, in a mount namespace that ends with the helper.
     let test = helper::command("full", &channel);
     let mut command = std::process::Command::new("unshare");
     if os::user() != 0 {
@@ -320,7 +320,7 @@ fn a_full_file_system_is_an_error_with_the_numbers() {
     command.env(crate::segment::name::DIR_VARIABLE, dir);
     let mut helper = Helper::spawn(command);
     let answer = helper.answer();
-    // Not everybody may mount.
+    // Not every user may mount.
     if !answer.is_empty() {
         assert!(answer.starts_with("NoSpace "), "{answer}");
         assert!(answer.contains("64 slots of 65536 bytes") && answer.contains("1048576 free"), "{answer}");
@@ -340,7 +340,7 @@ pub(super) fn fills_the_file_system(channel: &Channel) {
     let half = channel.with(|s| (s.slots, s.slot_size) = (8, 65536));
     let publisher = publish(&half, PLAIN).unwrap();
     report(format_args!("{left} files left, then {:?}", publisher.arrival()));
-    // There is no room for two of this size: the stale one has to go first.
+    // Two segments of this size do not fit: the stale one must be removed first.
     die(publisher);
     let other = channel.with(|s| (s.slots, s.slot_size, s.fingerprint) = (8, 65536 + 64, 1));
     let publisher = publish(&other, PLAIN).unwrap();
@@ -348,7 +348,7 @@ pub(super) fn fills_the_file_system(channel: &Channel) {
 }
 
 #[test]
-fn a_segment_removed_by_force_tells_its_participants() {
+fn segment_removed_by_force_informs_its_participants() {
     let channel = Channel::new("force");
     assert!(!crate::force_unlink(&channel.spec.name).unwrap());
     let publisher = channel.publish();
@@ -364,7 +364,7 @@ fn a_segment_removed_by_force_tells_its_participants() {
 }
 
 #[test]
-fn a_removal_that_was_cut_short_is_finished_by_the_next_one_to_come() {
+fn interrupted_removal_is_finished_by_the_next_open() {
     for publishes in [false, true] {
         let channel = Channel::new("cut-short");
         die(channel.publish());
@@ -399,21 +399,21 @@ fn the_list_shows_what_is_there() {
     assert!(!info.participants[0].process.is_empty());
     die(publisher);
     drop(_subscriber);
-    // The last one that left has removed it.
+    // The last participant that left has removed it.
     assert!(!channel.exists());
     fs::write(channel.path(), [0; 100]).unwrap();
     let info = find();
     assert!(info.problem.unwrap().contains("100 bytes"));
 }
 
-/// Everything that has a fault point, in one life.
+/// Runs all code that has a fault point, in one life.
 #[cfg(shmcomm_fault)]
 pub(super) fn lives(channel: &Channel) {
     let first = channel.publish();
     die(channel.subscribe());
     let subscriber = channel.subscribe();
     die(channel.subscribe());
-    first.sweep_dead();
+    first.recover_dead();
     die(first);
     let second = channel.publish();
     die(second);
@@ -436,20 +436,20 @@ fn death_at_any_step_leaves_a_channel_that_works() {
         "unlinking",
         "seated",
         "entered",
-        "sweeping",
-        "swept",
+        "recovering",
+        "recovered",
         "leaving",
         "left",
         "last",
     ];
-    let test_dir = TestDir::new(os::DEFAULT_DIR, "fault");
+    let test_dir = TestDir::new("/dev/shm", "fault");
     let dir = &test_dir.path;
     let mut deaths = 0;
     for point in POINTS {
         for count in 1..20 {
             let mut channel = Channel::new("fault");
             channel.spec.name = "victim".into();
-            let place = Place::within(dir, &channel.spec.name).unwrap();
+            let place = ChannelPath::within(dir, &channel.spec.name).unwrap();
             let mut command = helper::command("live", &channel);
             command.env(crate::segment::name::DIR_VARIABLE, dir);
             command.env("SHMCOMM_FAULT", format!("segment.{point}=abort@{count}"));
@@ -460,11 +460,11 @@ fn death_at_any_step_leaves_a_channel_that_works() {
             let publisher = open::publish_at(&place, &channel.spec, PLAIN).expect(&context);
             let subscriber = open::subscribe_at(&place, &channel.spec, PLAIN).expect(&context);
             assert_eq!((publisher.seat(), subscriber.seat()), (0, 1), "{context}");
-            publisher.sweep_dead();
+            publisher.recover_dead();
             assert_eq!(publisher.participants().len(), 2, "{context}");
             drop((publisher, subscriber));
             assert!(!place.path().exists(), "{context}");
-            // The next one that makes a segment removes what was left half-way.
+            // The next process that creates a segment removes the incomplete ones.
             drop(open::publish_at(&place, &channel.spec, PLAIN).expect(&context));
             assert_eq!(test_dir.count(), 0, "{context}");
             if lived {

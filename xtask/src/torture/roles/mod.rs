@@ -1,31 +1,33 @@
-//! What the workers do: a file for each pattern.
+//! Work of the workers: a file for each pattern.
 //!
-//! Owns the roles. Each is a [`Work`](super::life::Work): it opens its end, and until its term is over
-//! sends or receives, checks what every message proves, and writes to the ledger. What the library
-//! promises is an error if it does not hold; what it leaves open (nobody there, full, a peer that died)
-//! is not. Each role also audits: what it finds in a channel that nobody else uses.
+//! Owns the roles. Each role is a [`Work`](super::life::Work): it opens its end, and until its term is over
+//! sends or receives, checks every message, and writes to the ledger. A broken promise of the library is an
+//! error. A permitted outcome is not (no peer, full, a peer that died). Each pattern also has an audit of a
+//! channel that no other process uses.
 
+mod observers;
 pub mod pubsub;
 pub mod pushpull;
 pub mod python;
 pub mod reqrep;
 mod sets;
 mod tasks;
+mod threads;
 
 use super::life::{Life, Wrong, census, wrong};
-use shmcomm::{Error, ErrorKind};
+use shmcomm::{Error, ErrorKind, Stats};
 use std::time::{Duration, Instant};
 
-/// How long a receiver waits at most before it comes round its loop.
+/// Longest wait of a receiver in one turn of its loop.
 const TURN: Duration = Duration::from_millis(50);
-/// How long a seat may stay taken after its owner died: a process that ends has its mappings for a
-/// while, in which it may not be scheduled.
+/// Longest time for which a seat may stay taken after its owner died: a process that ends keeps its mappings
+/// for a while, in which it may not be scheduled.
 const SEAT: Duration = Duration::from_secs(3);
 
-/// How long a thread may take to end that nobody waits for.
+/// Longest time that a thread without a joiner may take to end.
 const THREAD: Duration = Duration::from_secs(2);
 
-/// Opens an end. Nothing if there is nobody to open it with, or no time left.
+/// Opens an end. Returns `None` if there is no peer to open it with, or no time left.
 fn open<E>(life: &Life, mut open: impl FnMut() -> Result<E, Error>) -> Result<Option<E>, Wrong> {
     let start = Instant::now();
     loop {
@@ -42,7 +44,7 @@ fn open<E>(life: &Life, mut open: impl FnMut() -> Result<E, Error>) -> Result<Op
     }
 }
 
-/// Runs a life that ends by itself, and sees that it leaves no file open and no map.
+/// Runs a life that ends by itself, and checks that it leaves no open file and no mapping.
 fn leaves_nothing(life: &mut Life, work: impl FnOnce(&mut Life) -> Result<(), Wrong>) -> Result<(), Wrong> {
     if !life.random.percent(25) {
         return work(life);
@@ -65,7 +67,16 @@ fn leaves_nothing(life: &mut Life, work: impl FnOnce(&mut Life) -> Result<(), Wr
     Ok(())
 }
 
-/// Messages at a pace: bursts, with rests between.
+/// Checks that a queue whose participant lives keeps its name, whatever other processes do.
+fn is_named(stats: &Stats) -> Result<(), Wrong> {
+    if stats.named {
+        Ok(())
+    } else {
+        Err("divided: the segment of a live participant has lost its name".into())
+    }
+}
+
+/// Pace of the messages: bursts, with rests between.
 struct Pace {
     burst: u64,
     rest: u64,

@@ -1,10 +1,12 @@
 //! Publish/subscribe: one publisher, any number of subscribers, copied and in place.
 //!
-//! A publisher's messages are numbered over all publishers of the round, so each subscriber sees rising
-//! numbers, never one that nobody began to send, and knows from the library how many it missed.
+//! Messages are numbered over all publishers of the round. Each subscriber therefore receives rising numbers,
+//! never an unsent one, and the library reports how many it missed.
 
+use super::observers::Sight;
 use super::sets::Set;
 use super::tasks::within;
+use super::threads::Threads;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
 use shmcomm::{
@@ -16,26 +18,27 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// A stamp is the number of a message, and above these bits that of its sender.
+/// Number of bits of a message's number in a stamp; the bits above hold the number of its sender.
 const SENDER: u32 = 40;
 
 fn channel<const W: usize>(life: &Life) -> Result<Opener<PubSub<Proof<W>>>, Wrong> {
     let channel = Channel::<PubSub<Proof<W>>>::try_new(life.channel.clone())?;
-    let slots = if W > 512 { 8 } else { 64 };
+    // Pinned slots seat two subscribers fewer than there are slots. Up to four processes have two ends each.
+    let slots = if W > 512 { 16 } else { 64 };
     Ok(channel.namespace("").slots(slots).connect_timeout(TURN))
 }
 
-/// Small messages.
+/// Publishes small messages.
 pub fn publish_copied(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| publish(life, |channel| channel, send))
 }
 
-/// Large ones, made in their slots.
+/// Publishes large messages, built in their slots.
 pub fn publish_pinned(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| publish(life, |channel| channel, send_loan))
 }
 
-/// Small messages, none of which is lost: the publisher waits.
+/// Publishes small messages with `overflow: Wait`, so that none is lost.
 pub fn publish_waiting(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
         publish(life, |channel| channel.slots(16).overflow(Overflow::Wait), send_waiting)
@@ -49,22 +52,22 @@ fn send_waiting(publisher: &mut Publisher<Small>, number: u64, life: &mut Life) 
     }
     match publisher.send_timeout(&message, TURN) {
         Ok(()) => Ok(()),
-        // To be tried again, like the other.
+        // The caller tries again, as for `AllSlotsHeld`.
         Err(SendTimeoutError::Timeout) => Err(SendError::AllSlotsHeld),
         Err(SendTimeoutError::Refused(error)) => Err(error),
     }
 }
 
-/// Small messages of several publishers at a time.
+/// Publishes small messages, with several publishers at a time.
 pub fn publish_shared(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| publish(life, |channel| channel.publishers(4), send))
 }
 
-/// Small messages, each life with another number of slots: the segment is replaced.
+/// Publishes small messages, each life with another number of slots, so that the segment is replaced.
 pub fn publish_replacing(life: &mut Life) -> Result<(), Wrong> {
     let slots = *life.random.pick(&[8, 32, 64]);
     publish(life, |channel| channel.slots(slots), send)?;
-    // As somebody does who cleans up by hand.
+    // As in a clean-up by hand.
     if life.random.percent(60) {
         shmcomm::force_unlink(&life.channel)?;
     }
@@ -77,7 +80,7 @@ fn send(publisher: &mut Publisher<Small>, number: u64, _: &mut Life) -> Result<(
 
 fn send_loan(publisher: &mut Publisher<Large>, number: u64, life: &mut Life) -> Result<(), SendError> {
     if life.random.percent(3) {
-        // Given up half-way: nothing is sent.
+        // The loan is dropped, and no message is sent.
         publisher.loan()?.number = u64::MAX;
     }
     let mut loan = publisher.loan()?;
@@ -102,7 +105,7 @@ fn publish<const W: usize>(
                 life.message_sent(number);
                 number = life.round().next.fetch_add(1, Relaxed);
             }
-            // Somebody keeps the registration lock, so the dead are not swept yet.
+            // Another process keeps the registration lock, so dead participants are not recovered yet.
             Err(SendError::AllSlotsHeld) => life.rest(100),
             Err(error) => return Err(wrong("send", error)),
         }
@@ -114,30 +117,30 @@ fn publish<const W: usize>(
     Ok(())
 }
 
-/// What a subscriber knows of the messages that it has seen.
+/// State of a subscriber's checks.
 struct Seen {
-    /// The number of the last one, and what the library said until then that was missed.
+    /// Number of the last message, and the count of missed messages until then.
     last: Option<(u64, u64)>,
     losses: Losses,
-    /// Of each sender, where there are several at a time.
+    /// Last number of each sender, if there are several at a time.
     senders: HashMap<u64, u64>,
 }
 
-/// What may be missing between two messages.
+/// Messages that may be missing between two received ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Losses {
-    /// Nothing: the publisher waits.
+    /// None, with `overflow: Wait`.
     None,
-    /// As many as the library says, and numbers that were never sent.
+    /// The number that the library reports, and numbers that were never sent.
     Counted,
-    /// Several publishers at a time, each with an order of its own.
+    /// Several publishers at a time, each with its own order.
     Shared,
-    /// Whole segments as well, which were replaced before the subscriber came to them.
+    /// Whole segments too, which were replaced before the subscriber reached them.
     Segments,
 }
 
 impl Seen {
-    /// A message came, and `missed` were missed since the subscriber began.
+    /// Checks a received message; `missed` messages were missed since the subscriber began.
     fn message(&mut self, life: &Life, stamp: u64, missed: u64) -> Result<(), Wrong> {
         let (sender, number) = (stamp >> SENDER, stamp & ((1 << SENDER) - 1));
         let end = life.round().next.load(Relaxed);
@@ -162,7 +165,7 @@ impl Seen {
             }
             let (before, missed) = (last & ((1 << SENDER) - 1), missed - missed_before);
             let gap = number - before - 1;
-            // What a sender that died had not sent, or had not said that it had, need not be missed.
+            // Messages that a dead sender had not sent, or had not recorded as sent, need not be missed.
             let certain = match self.losses {
                 _ if stamp >> SENDER == last >> SENDER => gap,
                 Losses::Segments => 0,
@@ -191,7 +194,7 @@ pub fn subscribe_copied(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| subscribe::<7>(life, Losses::Counted))
 }
 
-/// Receives large messages where they are.
+/// Receives large messages in place.
 pub fn subscribe_pinned(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| subscribe::<2047>(life, Losses::Counted))
 }
@@ -201,15 +204,16 @@ pub fn subscribe_shared(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| subscribe::<7>(life, Losses::Shared))
 }
 
-/// Receives where segments are replaced, of which it may come to none or several.
+/// Receives from segments that are replaced, of which it may reach none or several.
 pub fn subscribe_following(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| subscribe::<7>(life, Losses::Segments))
 }
 
-/// How long a subscriber that may be cut loose lets the publisher wait.
+/// Stall timeout of a subscriber that may be evicted.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// Receives from a publisher that waits; with no patience to speak of, it may be cut loose.
+/// Receives from a publisher with `overflow: Wait`; with a short stall timeout, the subscriber may be
+/// evicted.
 pub fn subscribe_gapless(life: &mut Life) -> Result<(), Wrong> {
     let losses = if life.random.percent(70) { Losses::None } else { Losses::Counted };
     leaves_nothing(life, |life| subscribe::<7>(life, losses))
@@ -221,8 +225,14 @@ fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wron
     let Some(mut subscriber) = open(life, || channel.clone().subscriber())? else { return Ok(()) };
     let mut seen = Seen { last: None, losses, senders: HashMap::new() };
     let mut set = Set::of(life, &subscriber)?;
+    let mut threads = Threads::of(life)?;
+    let mut sight = Sight::of(life);
+    // The publisher does not wait for an end that receives no messages.
+    let visitor = channel.clone().patience(Duration::ZERO).connect_timeout(Duration::ZERO);
     let slow = life.random.percent(if patience == PATIENCE { 60 } else { 30 });
     while !life.is_over() {
+        threads.visit(life, || visitor.clone().subscriber(), |_| Ok(()))?;
+        sight.check::<W>()?;
         set.wait()?;
         match receive(life, &mut subscriber, losses == Losses::None)? {
             Ok(None) => {}
@@ -234,7 +244,7 @@ fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wron
             Err(error) => return Err(wrong("receive", error)),
         }
         if slow && life.random.percent(1) {
-            // Sometimes twice as long as the publisher waits.
+            // Sometimes twice as long as the stall timeout.
             let micros = if life.random.percent(70) { 10_000 } else { 3000 };
             life.rest(micros);
         }
@@ -248,7 +258,7 @@ fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wron
     Ok(())
 }
 
-/// The stamp of the next message, received in one of all ways, if that one is new.
+/// Returns the stamp of the next message, received in one of all ways, if that message is new.
 #[allow(clippy::type_complexity)]
 fn receive<const W: usize>(
     life: &mut Life,
@@ -298,8 +308,8 @@ fn receive<const W: usize>(
     Ok(received.map(Some))
 }
 
-/// The stamp of a message that is there within `looks` looks, where it is: who looks often marks the slot that
-/// comes next.
+/// Returns the stamp of a message that arrives within `looks` polls, read in place. Repeated polls pin the
+/// slot of the next message.
 fn poll<const W: usize>(
     subscriber: &mut Subscriber<Proof<W>>,
     looks: u32,
@@ -315,7 +325,7 @@ fn poll<const W: usize>(
     Ok(Err(RecvTimeoutError::Timeout))
 }
 
-/// What a call that waits would have said.
+/// Returns the error that a waiting call would return.
 fn as_timeout(error: TryRecvError) -> Result<RecvTimeoutError, Wrong> {
     match error {
         TryRecvError::Empty => Ok(RecvTimeoutError::Timeout),
@@ -325,22 +335,22 @@ fn as_timeout(error: TryRecvError) -> Result<RecvTimeoutError, Wrong> {
     }
 }
 
-/// What is left when nobody else is there: no seat, no mark on a slot.
+/// Checks a channel without other processes: no seat is taken and no slot is pinned.
 pub fn audit_copied(life: &mut Life) -> Result<(), Wrong> {
     audit(life, channel::<7>(life)?)
 }
 
-/// The same with several publishers.
+/// Makes the same check on a channel of several publishers.
 pub fn audit_shared(life: &mut Life) -> Result<(), Wrong> {
     audit(life, channel::<7>(life)?.publishers(4))
 }
 
-/// The same where the publisher waits.
+/// Makes the same check on a channel with `overflow: Wait`.
 pub fn audit_waiting(life: &mut Life) -> Result<(), Wrong> {
     audit(life, channel::<7>(life)?.overflow(Overflow::Wait))
 }
 
-/// The same where messages are held.
+/// Makes the same check on a channel whose slots are pinned.
 pub fn audit_pinned(life: &mut Life) -> Result<(), Wrong> {
     audit(life, channel::<2047>(life)?)
 }
@@ -351,7 +361,7 @@ fn audit<const W: usize>(life: &mut Life, channel: Opener<PubSub<Proof<W>>>) -> 
     let mut before = publisher.stats();
     let number = life.round().next.load(Relaxed);
     for number in number..number + 4 * before.slots {
-        // In the first lap the publisher comes to what the dead hold, and takes it from them.
+        // In the first lap the publisher reaches the slots that dead subscribers pin, and reclaims them.
         if number == life.round().next.load(Relaxed) + before.slots {
             before = publisher.stats();
         }
@@ -365,7 +375,7 @@ fn audit<const W: usize>(life: &mut Life, channel: Opener<PubSub<Proof<W>>>) -> 
     if after.holes != before.holes {
         return Err(format!("leaked: {} pins of readers that are gone", after.holes - before.holes).into());
     }
-    // An entry of a dead one that holds nothing stays until somebody wants its seat.
+    // The entry of a dead participant without a pin stays until another participant needs its seat.
     if after.participants.iter().filter(|participant| participant.alive).count() != 2 {
         return Err(format!("leaked: seats of {:?}", after.participants).into());
     }

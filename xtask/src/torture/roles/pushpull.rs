@@ -1,11 +1,12 @@
-//! Push/pull: any number of pushers and pullers; what was sent is received.
+//! Push/pull: any number of pushers and pullers; every sent job is received.
 //!
-//! A job is marked in the ledger before it is acknowledged, so a kill between the two makes it come
-//! again, and none can make it vanish.
+//! A job is marked in the ledger before it is acknowledged. A kill between the two delivers it again, and no
+//! kill can lose it.
 
 use super::sets::Set;
 use super::tasks::within;
-use super::{Pace, TURN, leaves_nothing, open};
+use super::threads::Threads;
+use super::{Pace, TURN, is_named, leaves_nothing, open};
 use crate::ledger::WORK;
 use crate::life::{Life, Wrong, wrong};
 use shmcomm::{Channel, Opener, PullTimeoutError, PushPull, PushTimeoutError, TryPushError};
@@ -14,10 +15,10 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// A stamp is the number of a job, and above these bits that of its pusher.
+/// Number of bits of a job's number in a stamp; the bits above hold the number of its pusher.
 const SENDER: u32 = 32;
 
-/// How many slots the channel is declared with varies: if nobody uses it, the segment is replaced.
+/// Returns the channel with a varying number of slots: if no process uses it, the segment is replaced.
 fn channel(life: &mut Life) -> Result<Opener<PushPull<Small>>, Wrong> {
     let channel = Channel::<PushPull<Small>>::try_new(life.channel.clone())?;
     Ok(channel.namespace("").slots(*life.random.pick(&[8, 64, 64])))
@@ -28,10 +29,12 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
         let channel = channel(life)?;
         let Some(mut pusher) = open(life, || channel.clone().pusher())? else { return Ok(()) };
         let mut set = Set::of(life, &pusher)?;
+        let mut threads = Threads::of(life)?;
         let mut pace = Pace::new(life);
         let sender = life.sender() << SENDER;
         let Some(mut number) = life.claim_job() else { return idle(life) };
         while !life.is_over() {
+            threads.visit(life, || channel.clone().puller(), |end| is_named(&end.stats()))?;
             pace.next(life);
             let job = Small::new(sender | number);
             let sent = match life.random.below(4) {
@@ -41,14 +44,14 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
                     outcome => outcome.map(|()| true)?,
                 },
                 _ if life.sets => match pusher.try_send(&job) {
-                    // For the next try.
+                    // The next turn tries again.
                     Err(TryPushError::Full) => set.wait().map(|_| false)?,
                     outcome => outcome.map(|()| true)?,
                 },
-                1 => match pusher.loan() {
+                1 => match pusher.try_loan() {
                     Err(TryPushError::Full) => false,
                     Err(error) => return Err(wrong("loan", error)),
-                    // Given up half-way: nothing is sent.
+                    // The loan is dropped, and no job is sent.
                     Ok(_) if life.random.percent(5) => false,
                     Ok(mut loan) => {
                         *loan = job;
@@ -74,7 +77,7 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
     })
 }
 
-/// There were as many jobs as can be counted.
+/// Waits for the end of the round after the last counted job.
 fn idle(life: &mut Life) -> Result<(), Wrong> {
     while !life.is_over() {
         life.rest(1000);
@@ -87,9 +90,11 @@ pub fn pull(life: &mut Life) -> Result<(), Wrong> {
         let channel = channel(life)?;
         let Some(mut puller) = open(life, || channel.clone().puller())? else { return Ok(()) };
         let mut set = Set::of(life, &puller)?;
+        let mut threads = Threads::of(life)?;
         let mut last = HashMap::new();
         while !life.is_over() {
-            // By value a job is acknowledged before it can be marked in the ledger.
+            threads.visit(life, || channel.clone().pusher(), |end| is_named(&end.stats()))?;
+            // By value, a job is acknowledged before it can be marked in the ledger.
             if life.is_safe() && life.random.percent(30) {
                 match puller.recv_timeout(TURN) {
                     Ok(job) if !job.is_whole() => return Err(format!("torn: job {:#x}", job.number).into()),
@@ -142,8 +147,8 @@ pub fn pull(life: &mut Life) -> Result<(), Wrong> {
     })
 }
 
-/// What is left when nobody else is there: jobs that were sent by pushers that died before they could
-/// say so, and nothing else.
+/// Checks a channel without other processes: it holds only jobs of pushers that died before they could record
+/// them as sent.
 pub fn audit(life: &mut Life) -> Result<(), Wrong> {
     let channel = channel(life)?;
     let mut puller = channel.puller()?;
@@ -160,7 +165,7 @@ pub fn audit(life: &mut Life) -> Result<(), Wrong> {
         return Err(format!("leaked: slots or seats: {stats:?}").into());
     }
     let again = life.round().again.load(Relaxed);
-    // A puller that leaves may put a job back as one that dies does, and says so.
+    // A puller that leaves may put a job back, as a dead one does, and marks it.
     let excuses = life.round().receiver_deaths.load(Relaxed);
     if again > excuses {
         return Err(format!("{again} duplicates, and {excuses} pullers died").into());

@@ -1,8 +1,8 @@
-//! The Python wire, with this library at both ends: one sender of each channel, which a restarted one
-//! succeeds in the same segment.
+//! The Python wire, with this library at both ends: one sender of each channel; a restarted sender continues
+//! in the same segment.
 //!
-//! What the format cannot promise is not asked for: a puller that dies may take the job with it that it
-//! had just taken, and a request of a replier that died may get no answer.
+//! The checks require only the promises of the format. A puller that dies may lose the job that it had just
+//! taken, and a request of a replier that died may get no answer.
 
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
@@ -16,7 +16,7 @@ use shmcomm_tests::{Small, word};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// Slots of the channels; pushers that do not get their jobs off leave them.
+/// Returns the options of the channels; pushers that cannot send their jobs leave them.
 fn options(life: &Life) -> Options {
     Options {
         slots: 32,
@@ -30,7 +30,7 @@ fn options(life: &Life) -> Options {
 
 pub fn publish(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
-        // Another shape than that of the one before: then the segment is replaced.
+        // Another shape than before, so that the segment is replaced.
         let slots = if life.random.percent(20) { 16 } else { 32 };
         let options = Options { slots, ..options(life) };
         let Some(mut publisher) = open(life, || Publisher::<Small, Fixed>::open(options.clone()))? else {
@@ -73,7 +73,7 @@ pub fn subscribe(life: &mut Life) -> Result<(), Wrong> {
             last = Some(message.number);
             life.received();
         }
-        // As every process of Python does that ever attached: its resource tracker removes the name.
+        // Every process of Python that attached does this: its resource tracker removes the name.
         let _ = std::fs::remove_file(format!("/dev/shm/shmcomm_pub_{}", options.name));
         Ok(())
     })
@@ -185,17 +185,18 @@ pub fn reply(life: &mut Life) -> Result<(), Wrong> {
     })
 }
 
-/// What is left when nobody else is there: nothing, once an owner came and went.
+/// Checks a channel without other processes: after an owner opened and closed it, no file is left.
 pub fn audit_pubsub(life: &mut Life) -> Result<(), Wrong> {
     drop(Publisher::<Small, Fixed>::open(options(life))?);
     gone(life)
 }
 
-/// The jobs that are left come to the auditor.
+/// Checks that the auditor receives the remaining jobs.
 pub fn audit_pushpull(life: &mut Life) -> Result<(), Wrong> {
     let pusher = Pusher::<Small, Fixed>::open(options(life))?;
     let mut puller = Puller::<Small, Fixed>::open(options(life))?;
-    while let Ok(job) = puller.try_recv() {
+    // The copy of the lock in a forked child of a killed puller goes when that child runs: a poll may find it held.
+    while let Ok(job) = puller.recv_timeout(10 * TURN) {
         if !job.is_whole() {
             return Err(format!("torn: job {}", job.number).into());
         }
@@ -210,7 +211,7 @@ pub fn audit_reqrep(life: &mut Life) -> Result<(), Wrong> {
     gone(life)
 }
 
-/// Removes what is left of an interrupted run.
+/// Removes the files of an interrupted run.
 pub fn clean(channel: &str) {
     let _ = shmcomm::python::force_unlink(&channel.replace('/', "-"));
 }

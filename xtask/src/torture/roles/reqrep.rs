@@ -1,11 +1,12 @@
-//! Request/reply: any number of requesters and repliers; every request has its own answer, or news.
+//! Request/reply: any number of requesters and repliers; every request gets its own answer or an error.
 //!
-//! The reply to a request is the message of the complementary number. A request whose replier died is
-//! given to no other one, but on the patient channel, where it says so.
+//! The reply to a request is the message of the complementary number. A request whose replier died goes to no
+//! other replier, except on the patient channel, where it is marked as redelivered.
 
 use super::sets::Set;
 use super::tasks::within;
-use super::{Pace, TURN, leaves_nothing, open};
+use super::threads::Threads;
+use super::{Pace, TURN, is_named, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
 use shmcomm::{
     Call, CallError, Channel, Opener, ReplyError, ReqRep, RequestError, RequestTimeoutError, Requester,
@@ -18,8 +19,7 @@ use std::time::{Duration, Instant};
 
 type Service = ReqRep<Small, Small>;
 
-/// Longer than this no request has to wait, if there are repliers. (They may all be dead or stopped for
-/// a while.)
+/// Longest wait of a request, if there are repliers. They may all be dead or stopped for a while.
 const LONGEST: Duration = Duration::from_secs(10);
 
 fn channel(life: &mut Life) -> Result<Opener<Service>, Wrong> {
@@ -34,12 +34,15 @@ pub fn request(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
         let channel = channel(life)?;
         let Some(requester) = open(life, || channel.clone().requester())? else { return Ok(()) };
+        let mut threads = Threads::of(life)?;
         let mut pace = Pace::new(life);
         let mut calls = VecDeque::new();
         let at_once = 1 + life.random.below(4) as usize;
-        // Some want little of what they ask for: their slots come into new hands while a replier is at work.
+        // Some requesters cancel many of their requests, so that slots get new requests while a replier
+        // works.
         let gives_up = if life.random.percent(25) { 40 } else { 2 };
         while !life.is_over() {
+            threads.visit(life, || channel.clone().replier(), |end| is_named(&end.stats()))?;
             pace.next(life);
             while calls.len() < at_once {
                 match ask(life, &requester)? {
@@ -55,7 +58,7 @@ pub fn request(life: &mut Life) -> Result<(), Wrong> {
                 continue;
             }
             if life.tasks && life.random.percent(50) {
-                // It is given up if it does not come in time.
+                // The request is cancelled if the reply does not arrive in time.
                 match within(call.into_future(), TURN) {
                     Some(Ok(reply)) if reply != Small::new(!number) => {
                         return Err(format!(
@@ -126,7 +129,9 @@ pub fn reply(life: &mut Life) -> Result<(), Wrong> {
         let channel = channel(life)?;
         let Some(mut replier) = open(life, || channel.clone().replier())? else { return Ok(()) };
         let mut set = Set::of(life, &replier)?;
+        let mut threads = Threads::of(life)?;
         while !life.is_over() {
+            threads.visit(life, || channel.clone().replier(), |end| is_named(&end.stats()))?;
             let request = if life.tasks {
                 match within(replier.recv_async(), TURN) {
                     Some(request) => request.map_err(ServeTimeoutError::from),
@@ -167,12 +172,12 @@ pub fn reply(life: &mut Life) -> Result<(), Wrong> {
     })
 }
 
-/// What is left when nobody else is there: nothing.
+/// Checks a channel without other processes: it holds no request.
 pub fn audit(life: &mut Life) -> Result<(), Wrong> {
     let channel = channel(life)?;
     let mut replier = channel.replier()?;
     if let Ok(request) = replier.try_recv() {
-        return Err(format!("leaked: request {:#x} of somebody who is gone", request.number).into());
+        return Err(format!("leaked: request {:#x} of a requester that left", request.number).into());
     }
     let stats = replier.stats();
     if stats.backlog.map_or(0, |backlog| backlog.used()) > 0 || stats.participants.len() != 1 {

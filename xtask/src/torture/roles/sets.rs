@@ -1,10 +1,10 @@
-//! Ends that are waited for in a set.
+//! Ends that a wait set waits for.
 
 use super::TURN;
 use crate::life::{Life, Wrong, wrong};
 use shmcomm::{WaitSet, Waitable};
 
-/// The set of a process that waits in one; of another, nothing.
+/// The set of a process that waits in a set; `None` in another process.
 pub struct Set(Option<WaitSet<()>>);
 
 impl Set {
@@ -19,7 +19,7 @@ impl Set {
             .map_err(|error| wrong("add to a set", error))
     }
 
-    /// Waits until there is something to look at, for a turn; whether there is, or no set.
+    /// Waits for one turn until the end is ready. Returns `true` if it is, or without a set.
     pub fn wait(&mut self) -> Result<bool, Wrong> {
         let Some(set) = &mut self.0 else { return Ok(true) };
         let ready = set.wait_timeout(TURN).map_err(|error| wrong("wait in a set", error))?;

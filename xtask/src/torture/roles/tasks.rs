@@ -1,4 +1,4 @@
-//! Ends that wait in tasks: the smallest executor there is, with a time limit.
+//! Ends that wait in tasks: a minimal executor with a time limit.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ impl Wake for Unpark {
     }
 }
 
-/// What `future` gives within `time`; otherwise it is dropped as it is.
+/// Returns the result of `future` within `time`; otherwise drops the future.
 pub fn within<F: Future>(future: F, time: Duration) -> Option<F::Output> {
     let mut future = pin!(future);
     let waker = Arc::new(Unpark(std::thread::current())).into();

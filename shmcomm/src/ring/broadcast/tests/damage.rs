@@ -1,4 +1,4 @@
-//! What a writer that died leaves, and what nobody should have left.
+//! The states that a dead writer leaves, and states that no writer leaves.
 
 use super::*;
 
@@ -14,7 +14,7 @@ impl Ring {
         self.heap.region().u64(at).store(value, Relaxed);
     }
 
-    fn take_over(&self) -> Result<Writer, Corrupt> {
+    fn take_over(&self) -> Result<Writer, BroadcastCorrupt> {
         Writer::new(self.heap.region(), &self.geometry)
     }
 }
@@ -24,19 +24,19 @@ fn goes_on(writer: &mut Writer, reader: &mut Reader, expected: u64) {
     assert_eq!(writer.messages(), expected);
     writer.send(&payload(expected, 16)).unwrap();
     assert_eq!(number(&read(reader).unwrap(), 16), expected);
-    assert_eq!(read(reader), Err(Missed::Empty));
+    assert_eq!(read(reader), Err(NoMessage::Empty));
     assert_eq!(reader.lost(), 0);
 }
 
 #[test]
-fn a_new_writer_goes_on_where_the_last_one_stopped() {
+fn new_writer_continues_behind_the_last_message() {
     for discipline in BOTH {
         for messages in 0..12 {
             let ring = sent(discipline, messages);
             let mut reader = ring.reader(0, 0);
             let mut writer = ring.writer();
-            let found = Adopted { positions: messages, unfinished: 0, claims: 0 };
-            assert_eq!((writer.adopted(), writer.bytes() > 0), (found, messages > 0));
+            let found = Recovered { positions: messages, unfinished: 0, claims: 0 };
+            assert_eq!((writer.recovered(), writer.bytes() > 0), (found, messages > 0));
             goes_on(&mut writer, &mut reader, messages);
         }
     }
@@ -55,7 +55,7 @@ fn an_unfinished_message_becomes_a_hole() {
             }
             let mut writer = ring.writer();
             let claims = u64::from(discipline == Discipline::Pinned);
-            assert_eq!(writer.adopted(), Adopted { positions: messages + 1, unfinished: 1, claims });
+            assert_eq!(writer.recovered(), Recovered { positions: messages + 1, unfinished: 1, claims });
             assert_eq!((writer.next_position(), writer.holes()), (messages + 1, 1));
             if discipline == Discipline::Pinned {
                 let states = (ring.state(messages), ring.state(messages + 4));
@@ -67,7 +67,7 @@ fn an_unfinished_message_becomes_a_hole() {
 }
 
 #[test]
-fn a_message_that_was_published_before_the_head_moved_stays_published() {
+fn message_published_before_the_head_moved_stays() {
     for discipline in BOTH {
         let ring = sent(discipline, 7);
         ring.control(control::HEAD, 6);
@@ -81,7 +81,7 @@ fn a_message_that_was_published_before_the_head_moved_stays_published() {
 #[test]
 fn a_hole_that_was_not_counted_is_counted() {
     let ring = sent(Discipline::Pinned, 3);
-    // As if a reader held what was there in the lap before.
+    // As if a reader pinned the message of the previous lap.
     ring.put_state(7, 1 << 5);
     let mut writer = ring.writer();
     writer.send(&payload(3, 16)).unwrap();
@@ -120,17 +120,17 @@ fn what_no_writer_leaves_is_refused() {
 }
 
 #[test]
-fn a_reader_refuses_to_join_where_the_head_leads_nowhere() {
+fn reader_refuses_to_join_at_an_impossible_head() {
     let ring = sent(Discipline::Copied, 10);
     for head in [11, 30, u64::MAX, 1 << 62] {
         ring.control(control::HEAD, head);
         let joined = Reader::join(ring.heap.region(), &ring.geometry, 0, 0).map(|reader| reader.position());
-        assert!(matches!(joined, Err(Corrupt::Stamp { .. })), "{head}: {joined:?}");
+        assert!(matches!(joined, Err(BroadcastCorrupt::Stamp { .. })), "{head}: {joined:?}");
     }
 }
 
 #[test]
-fn a_length_beyond_the_slot_is_cut_to_it() {
+fn length_beyond_the_slot_is_limited_to_it() {
     for discipline in BOTH {
         let ring = sent(discipline, 1);
         let mut reader = ring.reader(0, 1);
@@ -139,13 +139,13 @@ fn a_length_beyond_the_slot_is_cut_to_it() {
         assert_eq!(reader.read_into(&mut bytes), Ok(16));
         assert_eq!(latest(&mut reader).unwrap().len(), 16);
         if discipline == Discipline::Pinned {
-            let grabbed = reader.grab_latest().unwrap();
-            assert_eq!((grabbed.len(), reader.guard(grabbed).len()), (16, 16));
+            let acquired = reader.acquire_latest().unwrap();
+            assert_eq!((acquired.len(), reader.get(acquired).len()), (16, 16));
         }
     }
 }
 
-/// Numbers that look like what belongs there, and numbers that do not.
+/// Numbers that resemble valid values, and numbers that do not.
 fn garbage(seed: &mut u64) -> u64 {
     let mut random = || {
         *seed ^= *seed << 13;
@@ -156,7 +156,7 @@ fn garbage(seed: &mut u64) -> u64 {
     match random() % 4 {
         0 => random(),
         1 => u64::MAX - random() % 16,
-        2 => (LAST * 4).wrapping_add(random() % 16),
+        2 => (LAST_POSITION * 4).wrapping_add(random() % 16),
         _ => random() % 64,
     }
 }

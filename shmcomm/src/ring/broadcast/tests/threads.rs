@@ -14,7 +14,7 @@ const COUNT: u64 = if cfg!(miri) {
 };
 const SIZE: usize = 64;
 
-/// How a reader takes its messages.
+/// The way in which a reader takes its messages.
 #[derive(Clone, Copy, Debug)]
 enum Taking {
     ByValue,
@@ -22,13 +22,13 @@ enum Taking {
     Newest,
 }
 
-/// Reads until all `COUNT` are accounted for, and checks each.
+/// Reads until all `COUNT` messages are accounted for, and checks each.
 fn witness(mut reader: Reader, taking: Taking, over: &AtomicBool) {
     let mut next = 0;
     let mut turns = 0_u64;
     while next < COUNT {
         turns += 1;
-        // Acquire: whoever sees that it is over sees every message.
+        // Acquire: a reader that sees the end sees every message.
         let last_look = over.load(Acquire);
         let outcome = match taking {
             Taking::ByValue => read(&mut reader).map(|bytes| number(&bytes, SIZE)),
@@ -46,7 +46,7 @@ fn witness(mut reader: Reader, taking: Taking, over: &AtomicBool) {
                     assert!(newest + 1 >= next, "{newest} after {next}");
                     next = newest + 1;
                 }
-                Err(Missed::Empty)
+                Err(NoMessage::Empty)
             }
         };
         match outcome {
@@ -54,8 +54,8 @@ fn witness(mut reader: Reader, taking: Taking, over: &AtomicBool) {
                 assert_eq!(number, next);
                 next += 1;
             }
-            Err(Missed::Lagged(lost)) => next += lost,
-            Err(Missed::Empty) => {
+            Err(NoMessage::Lagged(lost)) => next += lost,
+            Err(NoMessage::Empty) => {
                 assert!(!last_look || next == COUNT, "lost in silence");
                 thread::yield_now();
             }

@@ -1,9 +1,9 @@
 //! The queue under loom: every interleaving and every stale read that the memory model allows.
 //!
-//! A participant that dies stops at one of its fault points, each of them in turn; its seat is then
-//! swept by somebody who learned of the death as the lock of the seat would tell it. Models without
-//! a bound are exhaustive. The known-wrong variants are chosen with `SHMCOMM_MUTANT`, and each has
-//! to fail: see `.ci/loom-mutants`.
+//! A participant that dies stops at one of its fault points, each of them in turn. Another participant that
+//! learned of the death then recovers its seat, as if it had got the lock of the seat. Models without a bound
+//! are exhaustive. `SHMCOMM_MUTANT` selects a known-wrong variant, and each must fail: see
+//! `.ci/loom-mutants`.
 
 mod push_pull;
 mod req_rep;
@@ -14,7 +14,7 @@ use crate::layout::{Geometry, Heap, Pattern, Shape};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-/// A ring of `slots` slots of 120 bytes: a request of 8 has its reply at byte 40.
+/// Creates a ring of `slots` slots of 120 bytes: a request of 8 bytes has its reply at byte 40.
 struct Ring {
     geometry: Geometry,
     heap: Heap,
@@ -40,7 +40,7 @@ impl Ring {
         Queue::new(self.heap.region(), &self.geometry, seat)
     }
 
-    /// Nothing is left, and the ring still takes and gives as many messages as it has slots.
+    /// Checks that the ring is empty, and still takes and gives a full ring of messages.
     fn assert_intact(&self) {
         let (mut pusher, mut puller) = (self.seat(6), self.seat(7));
         let slots = pusher.slots;
@@ -60,7 +60,7 @@ impl Ring {
 fn push(queue: &mut Queue, value: u64) -> bool {
     let Some(mut loan) = queue.claim_for_push() else { return false };
     loan.put(0, value);
-    loan.publish(8, 0)
+    loan.commit(8, 0)
 }
 
 fn pull(queue: &mut Queue) -> Option<(u64, bool)> {
@@ -70,7 +70,7 @@ fn pull(queue: &mut Queue) -> Option<(u64, bool)> {
     Some(got)
 }
 
-/// Runs a model with at most `bound` preemptions; all of them without a bound.
+/// Runs a model with at most `bound` preemptions; without a bound, with all of them.
 fn check(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = bound;
@@ -78,10 +78,10 @@ fn check(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// Whether somebody reached its last point in the model that runs now.
+/// True if a participant reached its last point in the model that runs now.
 static DIED: AtomicBool = AtomicBool::new(false);
 
-/// `life`, killed at its `point`-th fault point. `None` if it died.
+/// Runs `life`, and kills it at its `point`-th fault point. Returns `None` if it died.
 fn life<T>(point: Option<u32>, life: impl FnOnce() -> T) -> Option<T> {
     let Some(point) = point else { return Some(life()) };
     let outcome = crash_at(point, life);
@@ -100,7 +100,7 @@ fn check_deaths(bound: Option<usize>, model: impl Fn(Option<u32>) + Send + Sync 
         let model = model.clone();
         check(bound, move || model(Some(point)));
         if !DIED.load(SeqCst) {
-            assert!(point > 2, "nobody died at point {point}");
+            assert!(point > 2, "no participant died at point {point}");
             break;
         }
     }

@@ -1,14 +1,15 @@
-//! Push/pull: nothing is lost, nothing is invented, what is repeated says so, nobody is blocked.
+//! Push/pull: nothing is lost, nothing is invented, every repeated message is marked, no participant blocks
+//! another.
 
 use super::*;
 use loom::thread;
 use std::sync::Mutex;
 
-/// What happened, told outside of the model's memory.
+/// The record of the events, kept outside of the model's memory.
 #[derive(Default)]
 struct Log {
     accepted: Mutex<Vec<u64>>,
-    /// Value, and whether it was said to be redelivered, when it was processed.
+    /// The value of each processed message, and its redelivery flag.
     processed: Mutex<Vec<(u64, bool)>>,
 }
 
@@ -21,7 +22,7 @@ impl Log {
         accepted
     }
 
-    /// Processes a job, and acknowledges it unless it dies before.
+    /// Processes a job, and acknowledges it unless the puller dies before.
     fn work(&self, queue: &mut Queue) -> bool {
         let Some(job) = queue.try_pull() else { return false };
         let got = (job.get(0), job.redelivered());
@@ -33,7 +34,7 @@ impl Log {
         while self.work(queue) {}
     }
 
-    /// `deaths` of pullers may have repeated as many messages.
+    /// `deaths` of pullers may have repeated at most that number of messages.
     fn assert_delivered(&self, deaths: usize) {
         let accepted = self.accepted.lock().unwrap();
         let processed = self.processed.lock().unwrap();
@@ -54,7 +55,7 @@ impl Log {
         assert!(repeated <= deaths, "{repeated} repeated by {deaths} deaths");
     }
 
-    /// Values of one pusher rise: only to be asked where nothing was redelivered.
+    /// Checks that the values of one pusher rise. Only valid if nothing was redelivered.
     fn assert_in_order(&self, of: impl Fn(u64) -> bool) {
         let processed = self.processed.lock().unwrap();
         let mine: Vec<u64> = processed.iter().map(|got| got.0).filter(|value| of(*value)).collect();
@@ -63,7 +64,7 @@ impl Log {
 }
 
 #[test]
-fn one_pusher_and_one_puller_whoever_dies_wherever() {
+fn one_pusher_and_one_puller_may_die_anywhere() {
     for pusher_dies in [true, false] {
         check_deaths(None, move |point| {
             let (ring, log) = (Ring::new(2), Arc::new(Log::default()));
@@ -85,12 +86,12 @@ fn one_pusher_and_one_puller_whoever_dies_wherever() {
             let pusher_alive = pushing.join().unwrap();
             let mut heir = ring.seat(2);
             if pusher_alive.is_none() {
-                heir.reap(0, false);
+                heir.recover(0, false);
             }
             if alive.is_none() {
-                heir.reap(1, false);
+                heir.recover(1, false);
             } else {
-                // Who has looked before finds what is left as well as a newcomer.
+                // A puller that has polled before finds the remaining messages, as a new puller does.
                 log.drain(&mut puller);
             }
             log.drain(&mut heir);
@@ -129,23 +130,28 @@ fn a_full_ring_goes_round() {
 }
 
 #[test]
-fn a_pusher_that_stops_anywhere_blocks_nobody() {
+fn pusher_that_stops_anywhere_blocks_no_other() {
     check_deaths(Some(2), |point| {
         let (ring, log) = (Ring::new(2), Arc::new(Log::default()));
-        // Stopped, not dead: nobody sweeps its seat, and nobody learns anything from it.
+        // Suspended, not dead: no participant recovers its seat, and none learns anything from it.
         let stopped = thread::spawn({
             let ring = ring.clone();
-            move || life(point, || drop(push(&mut ring.seat(0), 1))).is_none()
+            move || {
+                life(point, || {
+                    push(&mut ring.seat(0), 1);
+                })
+                .is_none()
+            }
         });
         log.push(&mut ring.seat(1), 11);
-        // It sees 11; 1 perhaps not.
+        // It sees 11; perhaps it does not see 1.
         let mut puller = ring.seat(2);
         log.drain(&mut puller);
         log.assert_delivered(0);
         let stopped = stopped.join().unwrap();
         let mut queue = ring.seat(3);
         for value in 12..15 {
-            // No room only where the message of the other one has become ready meanwhile.
+            // The ring is full only if the message of the other pusher has become ready meanwhile.
             if log.push(&mut queue, value) || log.work(&mut puller) && log.push(&mut queue, value) {
                 log.drain(&mut puller);
             } else {
@@ -155,7 +161,7 @@ fn a_pusher_that_stops_anywhere_blocks_nobody() {
         log.assert_delivered(0);
         log.assert_in_order(|value| value > 10);
         if stopped {
-            puller.reap(0, false);
+            puller.recover(0, false);
         }
         log.drain(&mut puller);
         ring.assert_intact();
@@ -163,7 +169,7 @@ fn a_pusher_that_stops_anywhere_blocks_nobody() {
 }
 
 #[test]
-fn who_sees_a_claim_sees_the_lower_ones() {
+fn reader_of_a_claim_sees_all_lower_claims() {
     check(Some(2), || {
         let ring = Ring::new(8);
         let (mut puller, mut pusher) = (ring.seat(0), ring.seat(1));
@@ -171,12 +177,17 @@ fn who_sees_a_claim_sees_the_lower_ones() {
             push(&mut pusher, value);
             pull(&mut puller);
         }
-        // Two that stop, each with a slot, from which nobody learns but by the slots.
+        // Two suspended participants, each with a slot. Other participants learn of them only from the
+        // slots.
         let stopped = [2, 3].map(|seat| {
             let ring = ring.clone();
-            thread::spawn(move || life(Some(1), || drop(push(&mut ring.seat(seat), 3))))
+            thread::spawn(move || {
+                life(Some(1), || {
+                    push(&mut ring.seat(seat), 3);
+                })
+            })
         });
-        // Finds its way from the start, and passes a slot or two unseen.
+        // Finds its position from the start, and passes a slot or two unseen.
         let pushing = thread::spawn({
             let ring = ring.clone();
             move || assert!(push(&mut ring.seat(4), 4))
@@ -203,7 +214,9 @@ fn two_pushers_keep_their_order_for_two_pullers() {
         });
         let other = thread::spawn({
             let (ring, log) = (ring.clone(), log.clone());
-            move || drop(log.push(&mut ring.seat(1), 11))
+            move || {
+                log.push(&mut ring.seat(1), 11);
+            }
         });
         let mut puller = ring.seat(2);
         log.work(&mut puller);
@@ -240,7 +253,7 @@ fn one_pusher_keeps_its_order() {
 }
 
 #[test]
-fn what_is_put_back_is_found_by_those_who_passed_it() {
+fn returned_job_is_found_by_a_puller_past_it() {
     check(Some(3), || {
         let (ring, log) = (Ring::new(2), Arc::new(Log::default()));
         let mut pusher = ring.seat(0);
@@ -260,9 +273,9 @@ fn what_is_put_back_is_found_by_those_who_passed_it() {
 }
 
 #[test]
-fn what_is_put_back_is_counted_and_found_also_if_it_is_not() {
+fn returned_job_is_found_counted_or_not() {
     check_deaths(Some(3), |point| {
-        // A free slot behind the message: who passed it looks back only where a count says so.
+        // A free slot behind the message: a puller that passed it scans back only if a count tells it to.
         let (ring, log) = (Ring::new(4), Arc::new(Log::default()));
         log.push(&mut ring.seat(0), 1);
         let mut puller = ring.seat(2);
@@ -273,9 +286,9 @@ fn what_is_put_back_is_counted_and_found_also_if_it_is_not() {
         log.work(&mut puller);
         let alive = dropping.join().unwrap();
         if alive.is_none() {
-            puller.reap(1, false);
-            // As whoever waits does after a sweep: the dead may not have come to the count.
-            puller.look_everywhere();
+            puller.recover(1, false);
+            // As a waiting puller does after a recovery: the dead participant may not have reached the count.
+            puller.force_scan_below();
         }
         log.drain(&mut puller);
         log.assert_delivered(0);
@@ -284,7 +297,7 @@ fn what_is_put_back_is_counted_and_found_also_if_it_is_not() {
 }
 
 #[test]
-fn a_slot_is_carried_while_its_puller_leaves_it() {
+fn slot_is_relocated_while_its_puller_leaves_it() {
     check_deaths(Some(3), |point| {
         let (ring, log) = (Ring::new(2), Arc::new(Log::default()));
         let (mut pusher, mut puller) = (ring.seat(0), ring.seat(1));
@@ -296,7 +309,7 @@ fn a_slot_is_carried_while_its_puller_leaves_it() {
         let pushing = thread::spawn({
             let log = log.clone();
             move || {
-                // Goes to where 2 was, past the job, or to where the job was.
+                // The pusher goes to the slot where 2 was, past the job, or to the slot of the job.
                 log.push(&mut pusher, 3);
                 log.push(&mut pusher, 4);
                 pusher
@@ -309,7 +322,7 @@ fn a_slot_is_carried_while_its_puller_leaves_it() {
         });
         let mut pusher = pushing.join().unwrap();
         if alive.is_none() {
-            puller.reap(2, false);
+            puller.recover(2, false);
         }
         log.drain(&mut puller);
         assert!(log.push(&mut pusher, 5), "blocked");
@@ -321,7 +334,7 @@ fn a_slot_is_carried_while_its_puller_leaves_it() {
 }
 
 #[test]
-fn a_slot_is_carried_while_its_pusher_fills_it() {
+fn slot_is_relocated_while_its_pusher_fills_it() {
     check_deaths(Some(2), |point| {
         let (ring, log) = (Ring::new(2), Arc::new(Log::default()));
         let (mut pusher, mut puller) = (ring.seat(0), ring.seat(1));
@@ -341,7 +354,7 @@ fn a_slot_is_carried_while_its_pusher_fills_it() {
         log.push(&mut pusher, 13);
         let alive = filling.join().unwrap();
         if alive.is_none() {
-            puller.reap(2, false);
+            puller.recover(2, false);
         }
         log.drain(&mut puller);
         log.assert_delivered(0);
@@ -377,7 +390,7 @@ fn a_puller_that_slept_a_lap_finds_what_is_new() {
 }
 
 #[test]
-fn a_dead_puller_is_swept_while_others_go_on() {
+fn dead_puller_is_recovered_beside_other_pullers() {
     check_deaths(Some(2), |point| {
         let (ring, log) = (Ring::new(2), Arc::new(Log::default()));
         let lock = Arc::new(loom::sync::atomic::AtomicBool::new(false));
@@ -387,17 +400,19 @@ fn a_dead_puller_is_swept_while_others_go_on() {
         let dying = thread::spawn({
             let (ring, log, lock) = (ring.clone(), log.clone(), lock.clone());
             move || {
-                let alive = life(point, || drop(log.work(&mut ring.seat(1))));
-                // The kernel gives the lock of the seat back.
+                let alive = life(point, || {
+                    log.work(&mut ring.seat(1));
+                });
+                // The kernel releases the lock of the seat.
                 lock.store(true, loom::sync::atomic::Ordering::Release);
                 alive.is_none()
             }
         });
-        let sweeping = thread::spawn({
+        let recovery = thread::spawn({
             let (ring, lock) = (ring.clone(), lock.clone());
             move || {
                 if lock.load(loom::sync::atomic::Ordering::Acquire) {
-                    ring.seat(3).reap(1, false);
+                    ring.seat(3).recover(1, false);
                 }
             }
         });
@@ -405,10 +420,10 @@ fn a_dead_puller_is_swept_while_others_go_on() {
         log.work(&mut puller);
         log.push(&mut pusher, 3);
         log.work(&mut puller);
-        sweeping.join().unwrap();
+        recovery.join().unwrap();
         let died = dying.join().unwrap();
         if died {
-            puller.reap(1, false);
+            puller.recover(1, false);
         }
         log.drain(&mut puller);
         log.assert_delivered(usize::from(died));

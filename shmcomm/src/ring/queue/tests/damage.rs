@@ -1,4 +1,4 @@
-//! A queue in a segment that says what no library wrote.
+//! A queue in a segment with words that no library wrote.
 
 use super::*;
 
@@ -32,13 +32,13 @@ fn any_words_end_every_operation() {
         for _ in 0..8 {
             for queue in [&mut queue, &mut late] {
                 if let Some(ticket) = ask(queue, 7) {
-                    if let Reply::Replied(len) = queue.poll_reply(&ticket) {
+                    if let ReplyState::Replied(len) = queue.poll_reply(&ticket) {
                         assert!(len <= 56);
                     }
                     queue.close(ticket);
                 }
                 if let Some(loan) = queue.claim_for_push() {
-                    loan.publish(usize::MAX, 0);
+                    loan.commit(usize::MAX, 0);
                 }
                 if let Some(job) = queue.try_pull() {
                     assert!(job.len() <= SIZE as usize);
@@ -49,18 +49,18 @@ fn any_words_end_every_operation() {
                     request.reply(usize::MAX);
                 }
                 queue.has_ready();
-                queue.has_room();
+                queue.has_capacity();
                 queue.backlog();
                 queue.outstanding();
             }
-            queue.reap(numbers.next() as u32 % 16, numbers.next().is_multiple_of(2));
+            queue.recover(numbers.next() as u32 % 16, numbers.next().is_multiple_of(2));
         }
     }
 }
 
-/// No library makes such segments, but a header may say so.
+/// No library makes such segments, but a header may describe one.
 #[test]
-fn a_slot_with_no_more_room_than_for_a_bell_is_no_harm() {
+fn slot_as_short_as_a_status_word_does_no_harm() {
     for longest in 0..SIZE {
         let fits = |size: &u64| Ring::of_size(2, *size, longest).is_ok();
         let size = (1..3 * SIZE).find(fits).unwrap();
@@ -73,14 +73,14 @@ fn a_slot_with_no_more_room_than_for_a_bell_is_no_harm() {
             let mut ticket = loan.request(usize::MAX, 0).unwrap();
             let request = server.try_take_request().unwrap();
             assert_eq!((request.len() as u64, request.reply_capacity()), (longest, 0));
-            assert_eq!(request.reply(usize::MAX), Answer::Delivered);
-            assert_eq!(client.poll_reply(&ticket), Reply::Replied(0));
-            assert_eq!(client.finish(ticket), Closed::Freed);
+            assert_eq!(request.reply(usize::MAX), Delivery::Delivered);
+            assert_eq!(client.poll_reply(&ticket), ReplyState::Replied(0));
+            assert_eq!(client.finish(ticket), CloseOutcome::Freed);
             ticket = client.begin_request().and_then(|loan| loan.request(0, 0)).unwrap();
-            assert_eq!(client.poll_reply(&ticket), Reply::Pending);
+            assert_eq!(client.poll_reply(&ticket), ReplyState::Pending);
             drop(server.try_take_request().unwrap());
-            assert_eq!(client.poll_reply(&ticket), Reply::Unanswered);
-            assert_eq!(client.close(ticket), Closed::Freed);
+            assert_eq!(client.poll_reply(&ticket), ReplyState::Unanswered);
+            assert_eq!(client.close(ticket), CloseOutcome::Freed);
         }
         assert!(ring.is_all_free());
     }

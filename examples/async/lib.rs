@@ -1,0 +1,1 @@
+//! A program with an async runtime: the example `tokio-service`.

@@ -1,0 +1,1 @@
+//! A program that measures with an async runtime: the example `wakeup`.

@@ -1,0 +1,1 @@
+//! Programs that measure: the examples `latency`, `fairness` and `observer`.

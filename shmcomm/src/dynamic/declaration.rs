@@ -1,0 +1,304 @@
+//! [`Declaration`]: a channel that a dynamic end may create.
+//!
+//! Owns the step from layouts to the numbers of a segment. Calls `segment` for the form of a declaration.
+
+use super::payload::Payload;
+use super::{Description, Wire};
+use crate::error::{Error, ErrorKind};
+use crate::layout::{Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern};
+use crate::schema::Layout;
+use crate::segment::{Requested, Spec};
+use std::time::Duration;
+
+/// Contents of the messages of a channel.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Content {
+    /// One fixed layout.
+    Fixed(Layout),
+    /// A header, then items of another layout up to the end.
+    Tail {
+        /// Layout of the header.
+        header: Layout,
+        /// Layout of an item.
+        item: Layout,
+    },
+    /// A MessagePack document.
+    Msgpack,
+    /// A pickle.
+    Pickle,
+    /// Bytes.
+    Bytes,
+}
+
+/// A channel that a dynamic end creates if it does not exist: its pattern, the layouts of its messages, and its
+/// settings. A `Declaration` of a [`Description`] creates the same channel again.
+///
+/// ```
+/// use shmcomm::schema::{Layout, Value};
+/// use shmcomm::{Content, Declaration, DynPublisher, DynSubscriber};
+///
+/// # let ns = format!("doc-declaration-{}", std::process::id());
+/// let imu = r#"{"size":16,"name":"Imu","align":8,"fields":[
+///     {"name":"number","offset":0,"of":{"size":8,"type":"<u8"}},
+///     {"name":"acc","offset":8,"of":{"size":8,"len":2,"item":{"size":4,"type":"<f4"}}}]}"#;
+/// let layout = Layout::parse(imu)?.remove(0);
+/// let declaration = Declaration::pub_sub(Content::Fixed(layout)).slots(16);
+///
+/// let name = format!("{ns}/imu");
+/// let mut publisher = DynPublisher::create(&name, &declaration)?;
+/// let mut subscriber = DynSubscriber::open(&name)?;
+/// let value = Value::from_iter([("number", Value::from(7)), ("acc", Value::from(vec![0.5, 9.81]))]);
+/// publisher.send(&value)?;
+/// assert_eq!(subscriber.recv()?.value()?.to_string(), r#"{"number":7,"acc":[0.5,9.81]}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    pattern: Pattern,
+    format: Format,
+    layouts: Vec<Layout>,
+    schema: String,
+    fingerprints: (u64, u64),
+    slots: u64,
+    slot_size: u64,
+    request_size: u64,
+    align: u64,
+    seats: u32,
+    publishers: u32,
+    flags: u32,
+    wire: Wire,
+    /// `true` if the numbers are those of a segment.
+    exact: bool,
+    /// `false` if the segment does not say the format.
+    says_format: bool,
+    /// Reason why the layouts of a segment cannot be used.
+    unusable: Option<String>,
+}
+
+/// Slots and bytes of a slot, if nothing else is set: those of `channel!`.
+const SLOTS: u64 = 64;
+const EXCHANGE_SLOTS: u64 = 16;
+const SLOT_SIZE: u64 = 4096;
+const SEATS: u32 = 128;
+
+impl Declaration {
+    /// Declares a publish/subscribe channel, with 64 slots. Slots hold 4096 bytes if the content has no fixed
+    /// size.
+    pub fn pub_sub(content: Content) -> Self {
+        Self::of(Pattern::PubSub, content, None, SLOTS)
+    }
+
+    /// Declares a push/pull channel, with 64 slots. Slots hold 4096 bytes if the content has no fixed size.
+    pub fn push_pull(content: Content) -> Self {
+        Self::of(Pattern::PushPull, content, None, SLOTS)
+    }
+
+    /// Declares a request/reply channel, with 16 slots. Request and reply must both be fixed, or of one
+    /// codec. Requests and replies of a codec have at most 4096 bytes.
+    pub fn req_rep(request: Content, reply: Content) -> Self {
+        Self::of(Pattern::ReqRep, request, Some(reply), EXCHANGE_SLOTS)
+    }
+
+    fn of(pattern: Pattern, first: Content, second: Option<Content>, slots: u64) -> Self {
+        let (format, mut layouts) = match first {
+            Content::Fixed(layout) => (Format::Fixed, vec![layout]),
+            Content::Tail { header, item } => (Format::Tail, vec![header, item]),
+            Content::Msgpack => (Format::Msgpack, Vec::new()),
+            Content::Pickle => (Format::Pickle, Vec::new()),
+            Content::Bytes => (Format::Bytes, Vec::new()),
+        };
+        if let Some(Content::Fixed(reply)) = second {
+            layouts.push(reply);
+        }
+        let texts: Vec<_> = layouts.iter().map(Layout::to_json).collect();
+        let print = |index: usize| layouts.get(index).map_or(0, Layout::fingerprint);
+        let align = layouts.iter().map(Layout::align).max().unwrap_or(1) as u64;
+        let size = match (format, layouts.as_slice()) {
+            (Format::Fixed, [layout, ..]) => layout.size() as u64,
+            _ => SLOT_SIZE,
+        };
+        Declaration {
+            pattern,
+            format,
+            schema: format!("[{}]", texts.join(",")),
+            fingerprints: (print(0), print(1)),
+            slots,
+            slot_size: size.max(1),
+            request_size: size,
+            align,
+            seats: SEATS,
+            publishers: 1,
+            flags: 0,
+            wire: Wire::Native,
+            exact: false,
+            says_format: true,
+            unusable: None,
+            layouts,
+        }
+    }
+
+    /// Sets the number of slots, a power of two.
+    #[must_use]
+    pub fn slots(mut self, slots: u64) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// Sets the largest size of a message in bytes, for contents without a fixed size. For request/reply:
+    /// of a request and of a reply.
+    #[must_use]
+    pub fn slot_size(mut self, bytes: u64) -> Self {
+        if self.format != Format::Fixed {
+            (self.slot_size, self.request_size) = (bytes, bytes);
+        }
+        self
+    }
+
+    /// Sets the largest number of participants at a time.
+    #[must_use]
+    pub fn seats(mut self, seats: u32) -> Self {
+        self.seats = seats;
+        self
+    }
+
+    /// Sets the number of publishers that may be open at one time, 1 to 32.
+    #[must_use]
+    pub fn publishers(mut self, publishers: u32) -> Self {
+        self.publishers = publishers;
+        self
+    }
+
+    /// Makes the publisher wait for its subscribers (`overflow: Wait`).
+    #[must_use]
+    pub fn waits(mut self, waits: bool) -> Self {
+        self.flags = if waits { self.flags | FLAG_WAIT } else { self.flags & !FLAG_WAIT };
+        self
+    }
+
+    /// Gives a request whose replier died to another replier (`redeliver: true`).
+    #[must_use]
+    pub fn redelivers(mut self, redelivers: bool) -> Self {
+        self.flags = if redelivers { self.flags | FLAG_REDELIVER } else { self.flags & !FLAG_REDELIVER };
+        self
+    }
+
+    /// Makes the channel one of the Python library. Its ends then use `slots` and `slot_size` as
+    /// `python::Options` does.
+    #[must_use]
+    pub fn wire(mut self, wire: Wire) -> Self {
+        self.wire = wire;
+        self
+    }
+
+    pub(super) fn is_native(&self) -> bool {
+        self.wire == Wire::Native
+    }
+
+    #[cfg(feature = "python")]
+    pub(super) fn options(&self, name: &str) -> crate::python::Options {
+        let options = match self.pattern {
+            Pattern::PubSub => crate::python::Options::pubsub(name.to_owned()),
+            Pattern::PushPull => crate::python::Options::pushpull(name.to_owned()),
+            Pattern::ReqRep => crate::python::Options::reqrep(name.to_owned()),
+        };
+        // The slot size of Python has the 4 bytes of the length.
+        let slot_size = if self.exact { self.slot_size } else { self.slot_size.saturating_add(4) };
+        crate::python::Options { slots: self.slots, slot_size, ..options }
+    }
+
+    /// Returns the payloads of messages or requests, and of replies.
+    pub(super) fn payloads(&self, name: &str) -> (Payload, Payload) {
+        let why = self.unusable.as_deref().unwrap_or("its messages have no layout");
+        let part = |index: usize| match (self.format, self.layouts.as_slice()) {
+            (Format::Msgpack, _) => Payload::Msgpack,
+            (Format::Pickle, _) => Payload::Pickle,
+            (Format::Bytes, _) if !self.says_format => Payload::Python,
+            (Format::Bytes, _) => Payload::Bytes,
+            (Format::Tail, [header, item]) => Payload::Tail(header.clone(), item.clone()),
+            (_, layouts) => match layouts.get(index) {
+                Some(layout) => Payload::Fixed(layout.clone()),
+                None => Payload::Unknown(format!("channel `{name}`: {why}")),
+            },
+        };
+        (part(0), part(1))
+    }
+
+    /// Returns the declaration of an end of the channel `name`.
+    pub(super) fn spec(&self, name: &str, timeout: Duration, history: u64, patience: Duration) -> Spec {
+        let (request_size, slot_size) = match (self.pattern, self.layouts.as_slice()) {
+            (Pattern::ReqRep, _) if !self.exact => {
+                let reply = self.layouts.get(1).map_or(self.slot_size, |reply| reply.size() as u64);
+                let payload = Discipline::Queue.head().max(self.align as usize);
+                let exchange = Exchange::behind(self.request_size as usize, payload, self.align as usize);
+                (self.request_size, (exchange.reply as u64).saturating_add(reply).max(self.slot_size))
+            }
+            (Pattern::ReqRep, _) => (self.request_size, self.slot_size),
+            _ => (0, self.slot_size),
+        };
+        Spec {
+            name: name.to_owned(),
+            pattern: self.pattern,
+            format: self.format,
+            slots: self.slots,
+            slot_size,
+            request_size,
+            align: self.align,
+            seats: self.seats,
+            publishers: self.publishers,
+            flags: self.flags,
+            fingerprint: self.fingerprints.0,
+            fingerprint2: self.fingerprints.1,
+            schema: self.schema.clone().into(),
+            difference: crate::message::schema::first_difference,
+            resolve: None,
+            connect_timeout: timeout,
+            history,
+            patience,
+            expect_every: None,
+            stop: None,
+            asked: Requested::NOTHING,
+        }
+    }
+
+    /// Checks the declaration of a new channel.
+    pub(super) fn check(&self, name: &str, pattern: Pattern) -> Result<(), Error> {
+        let fixed =
+            self.format != Format::Fixed || self.pattern != Pattern::ReqRep || self.layouts.len() == 2;
+        let why = if self.pattern != pattern {
+            format!("this end is for {}, and the channel is for {}", pattern.name(), self.pattern.name())
+        } else if !fixed {
+            "the request has a fixed layout, and the reply has none; give both a layout, or one codec".into()
+        } else if self.format == Format::Tail && self.pattern != Pattern::PubSub {
+            "a header with a tail is for publish/subscribe only; use a codec or bytes".into()
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::ChannelMismatch, name.to_owned(), why))
+    }
+}
+
+/// Returns the declaration that creates the same channel again.
+impl From<&Description> for Declaration {
+    fn from(what: &Description) -> Self {
+        let layouts = what.layouts.as_ref().map_or_else(|_| Vec::new(), Clone::clone);
+        Declaration {
+            pattern: what.pattern,
+            format: what.codec.unwrap_or(Format::Bytes),
+            layouts,
+            schema: what.schema.clone(),
+            fingerprints: (what.fingerprint, what.fingerprint2),
+            slots: what.slots,
+            slot_size: what.slot_size,
+            request_size: what.request_size,
+            align: what.align,
+            seats: what.seats,
+            publishers: what.publishers,
+            flags: (u32::from(what.waits) * FLAG_WAIT) | (u32::from(what.redelivers) * FLAG_REDELIVER),
+            wire: what.wire,
+            exact: true,
+            says_format: what.codec.is_some(),
+            unusable: what.layouts.as_ref().err().map(ToString::to_string),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Channels whose Rust types the program does not have: their facts, participants and messages at run time.
+//!
+//! Owns [`describe`], [`Observer`] and the ends that take their layout from a segment. Calls the patterns and
+//! `schema`. Never changes a protocol: a dynamic end is a typed end whose messages are bytes.
+
+mod declaration;
+mod description;
+mod end;
+mod error;
+mod message;
+mod observer;
+mod payload;
+mod pubsub;
+mod pushpull;
+mod reqrep;
+mod sample;
+
+pub use declaration::{Content, Declaration};
+pub use description::{Description, Wire, describe};
+pub use error::{DynError, ValueError};
+pub use message::DynMessage;
+pub use observer::{Observed, ObservedMessage, Observer};
+pub use pubsub::{DynPublisher, DynSubscriber};
+pub use pushpull::{DynPuller, DynPusher};
+pub use reqrep::{DynReplier, DynRequest, DynRequester};
+pub use sample::DynSample;

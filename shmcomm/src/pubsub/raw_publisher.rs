@@ -1,0 +1,262 @@
+//! [`RawPublisher`]: a publisher without the type of its messages.
+//!
+//! Owns the order of the steps of a send: fork check, credit, ring, wake. Calls `segment` for the seat, `ring`
+//! for the slots, `wait` for sleepers. Flow control for `overflow: Wait` is in `backpressure`. Never
+//! interprets a message.
+
+mod backpressure;
+
+use super::buffer::Buffer;
+use super::loan::{self, Claimed, Notifier};
+use super::{OPS, PublisherId, SendError};
+use crate::codec::EncodeError;
+use crate::error::Error;
+use crate::layout::{control, seat};
+use crate::os;
+use crate::plural::count;
+use crate::ring::{Corrupt, Sender, StableBytesMut, StagingBuffer, Storage, Writer, flow_control};
+use crate::segment::{self, Attachment, NameCheck, Role, Spec};
+use crate::stats::{self, Stats};
+use crate::sync::Ordering;
+use crate::wait::{Deadline, EventCount, Stop};
+use backpressure::{Attempts, Backpressure};
+use std::time::{Duration, Instant};
+
+pub(crate) struct RawPublisher {
+    pub(super) attachment: Attachment,
+    pub(super) writer: Writer,
+    items: EventCount,
+    /// State for flow control; `Some` on a channel with `overflow: Wait`.
+    pub(super) backpressure: Option<Backpressure>,
+    /// Number of skipped slots at the last recovery of dead subscribers.
+    passed: u64,
+    /// Memory in which a loan is built on a ring that copies.
+    staging: Buffer,
+    pub(super) stop: Stop,
+    name_check: NameCheck,
+}
+
+fn sender(attachment: &Attachment) -> Sender {
+    // Relaxed: this participant's own word.
+    let joined = attachment.seat_word(seat::JOINED).load(Ordering::Relaxed) as i64;
+    Sender { seat: attachment.seat(), pid: os::pid(), joined }
+}
+
+fn writer(attachment: &Attachment) -> Result<Writer, Corrupt> {
+    Writer::new(attachment.region(), attachment.geometry(), sender(attachment))
+}
+
+impl RawPublisher {
+    /// Creates the channel's segment, or continues in the existing segment.
+    pub(crate) fn open(spec: Spec) -> Result<Self, Error> {
+        let mut attachment = segment::publish(&spec, OPS)?;
+        let mut opened = writer(&attachment);
+        // A damaged segment cannot be replaced while other publishers send to it.
+        if let Err(why) = &opened
+            && attachment.count_alive(Role::Publisher) == 1
+        {
+            log::warn!(
+                target: "shmcomm",
+                "channel `{}`: its slots are damaged ({why}); the segment is replaced",
+                attachment.channel()
+            );
+            drop(attachment);
+            segment::force_unlink(&spec.name)?;
+            attachment = segment::publish(&spec, OPS)?;
+            opened = writer(&attachment);
+        }
+        let mut writer = opened.map_err(|why| attachment.damaged(why))?;
+        let region = attachment.region();
+        let geometry = attachment.geometry();
+        if !geometry.discipline.shared() {
+            // The counts of a sole publisher are those of the channel, minus the counts before it.
+            let before = attachment.sent();
+            for (at, count) in [(seat::MESSAGES, before.messages), (seat::BYTES, before.bytes)] {
+                // Relaxed: statistics for other processes.
+                attachment.seat_word(at).store(count, Ordering::Relaxed);
+            }
+        }
+        let staging = if geometry.discipline.pins() {
+            Buffer::new(0, 1)
+        } else {
+            Buffer::new(geometry.slot_size as usize, geometry.align as usize)
+        };
+        let items = EventCount::new(region, control::ITEMS);
+        let (positions, unfinished) = writer.found();
+        if positions > 0 {
+            log::info!(
+                target: "shmcomm",
+                "channel `{}`: continuing after {}; {unfinished} left unfinished",
+                attachment.channel(),
+                count(writer.messages(), "message"));
+        }
+        // Subscribers that slept while no publisher was alive wake and find this one.
+        items.wake_all();
+        let passed = writer.passed();
+        let backpressure = attachment.publisher_waits().then(|| Backpressure::new(&attachment));
+        if backpressure.is_some() {
+            // The first message scans the seats: the last publisher may have left many subscribers behind.
+            writer.set_limit(0);
+        }
+        let stop = Stop::given(spec.stop.as_ref());
+        let name_check = NameCheck::new();
+        Ok(RawPublisher { attachment, writer, items, backpressure, passed, staging, stop, name_check })
+    }
+
+    /// Returns the identity of this publisher.
+    pub(crate) fn id(&self) -> PublisherId {
+        let sender = if self.attachment.forked() { Sender::default() } else { sender(&self.attachment) };
+        PublisherId::new(sender)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        stats::read(&self.attachment)
+    }
+
+    /// Returns the number of bytes that a slot holds.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.attachment.geometry().slot_size as usize
+    }
+
+    /// Returns the number of live subscribers that receive every message from now on. With
+    /// `overflow: Wait`, counts the subscribers for which the publisher waits.
+    pub(crate) fn subscribers(&self) -> usize {
+        let counts =
+            if self.backpressure.is_some() { flow_control::is_gating } else { flow_control::has_joined };
+        self.attachment.count_alive_where(Role::Subscriber, |seat| {
+            // Acquire: pairs with [enter]. The messages that this publisher sends next come after the start
+            // of that subscriber.
+            counts(self.attachment.region().u64(seat + seat::FLOW).load(Ordering::Acquire))
+        })
+    }
+
+    /// Waits until there are `count` subscribers. Returns `false` after `timeout` and after a stop.
+    pub(crate) fn wait_for_subscribers(&self, count: usize, timeout: Duration) -> bool {
+        let until = Instant::now().checked_add(timeout);
+        loop {
+            if self.subscribers() >= count {
+                return true;
+            }
+            if self.stop.is_stopped() || until.is_some_and(|until| Instant::now() >= until) {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Sends if the send is only a copy into the next slot. Returns `false`, and does nothing, otherwise.
+    #[inline(always)]
+    pub(crate) fn send_copied(&mut self, bytes: &[u8]) -> bool {
+        let sent = self.may_continue() && self.writer.send_copied(bytes);
+        if sent {
+            self.keep_name();
+            loan::sent(&self.items, &self.attachment, bytes.len());
+        }
+        sent
+    }
+
+    /// Sends a message, waiting for room if there is a deadline. Returns `false` if there was no room.
+    #[inline(never)]
+    pub(crate) fn send(&mut self, bytes: &[u8], deadline: Option<Deadline>) -> Result<bool, SendError> {
+        if !self.ensure_room(deadline)? {
+            return Ok(false);
+        }
+        let mut attempts = Attempts::new(deadline);
+        while self.writer.send(bytes).is_err() {
+            if !self.reclaim_or_wait(deadline)? || attempts.are_over() {
+                return Ok(false);
+            }
+        }
+        loan::sent(&self.items, &self.attachment, bytes.len());
+        self.keep_name();
+        self.recover_if_skipped();
+        Ok(true)
+    }
+
+    /// Sends the message that `write` writes into the slot, or into the buffer that is copied into it. Waits
+    /// for room if there is a deadline. Returns `false` if there was no room.
+    pub(crate) fn send_with(
+        &mut self,
+        deadline: Option<Deadline>,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
+    ) -> Result<bool, SendError> {
+        let Some((mut claimed, notifier)) = self.try_claim(deadline)? else { return Ok(false) };
+        let len = write(claimed.bytes_mut())?;
+        loan::send(claimed, len, notifier).map(|()| true)
+    }
+
+    /// Checks that the channel's name still refers to this segment, if a check is due.
+    #[inline(always)]
+    fn keep_name(&mut self) {
+        self.name_check.count(self.writer.next_position(), &self.attachment);
+    }
+
+    /// Recovers dead subscribers if the publisher skipped a pinned slot, because the subscriber that pins it
+    /// may be dead.
+    #[inline]
+    fn recover_if_skipped(&mut self) {
+        if self.writer.passed() != self.passed {
+            self.recover_dead();
+        }
+    }
+
+    #[cold]
+    fn recover_dead(&mut self) {
+        self.passed = self.writer.passed();
+        self.attachment.recover_dead();
+    }
+
+    /// Every available slot is pinned. Reclaims the slots of dead subscribers. If that frees none, waits for
+    /// credit until `deadline`, on a channel with `overflow: Wait`. Returns `false` at the deadline.
+    #[cold]
+    fn reclaim_or_wait(&mut self, deadline: Option<Deadline>) -> Result<bool, SendError> {
+        if self.attachment.recover_dead() > 0 { Ok(true) } else { self.wait_for_credit(deadline) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn claim(&mut self) -> Result<(Claimed<'_>, Notifier<'_>), SendError> {
+        // `Deadline::Never` cannot have passed.
+        self.try_claim(Some(Deadline::Never))?.ok_or(SendError::AllSlotsHeld)
+    }
+
+    /// Claims room for a message, waiting for it if there is a deadline. Returns `None` if there was no room.
+    //
+    // Only the fast path of a message that is built in its slot is inlined.
+    #[inline(always)]
+    pub(crate) fn try_claim(
+        &mut self,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<(Claimed<'_>, Notifier<'_>)>, SendError> {
+        self.keep_name();
+        let claimed = if self.writer.is_pinned() {
+            let secured = self.may_continue() && self.writer.try_claim().is_ok();
+            if !secured && !self.claim_slow(deadline)? {
+                return Ok(None);
+            }
+            self.recover_if_skipped();
+            Storage::Slot(self.writer.claim())
+        } else {
+            if !self.ensure_room(deadline)? {
+                return Ok(None);
+            }
+            Storage::Private(StagingBuffer::new(self.staging.bytes_mut(), &mut self.writer))
+        };
+        Ok(Some((claimed, Notifier { items: &self.items, attachment: &self.attachment })))
+    }
+
+    /// Makes the slow path of a claim. Returns `false` if there was no room.
+    #[cold]
+    fn claim_slow(&mut self, deadline: Option<Deadline>) -> Result<bool, SendError> {
+        if !self.ensure_room(deadline)? {
+            return Ok(false);
+        }
+        let mut attempts = Attempts::new(deadline);
+        while self.writer.try_claim().is_err() {
+            if !self.reclaim_or_wait(deadline)? || !self.ensure_room(deadline)? || attempts.are_over() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

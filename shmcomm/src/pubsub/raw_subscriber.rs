@@ -1,0 +1,470 @@
+//! [`RawSubscriber`]: a subscriber without the type of its messages.
+//!
+//! Owns the seat, the position in the ring and the counts. The steps after an empty poll are in `disconnect`,
+//! those of the deadline monitor in `deadline`. Calls `segment`, `ring` and `wait`. Never interprets a message.
+
+mod conversion;
+mod deadline;
+mod disconnect;
+
+use super::buffer::Buffer;
+use super::sample::Received;
+use super::watch::Watched;
+use super::{OPS, PublisherId, RecvError};
+use crate::error::Error;
+use crate::layout::{Geometry, Region, control, seat};
+use crate::message::Invalid;
+use crate::ring::{AcquiredToken, Corrupt, FastPath, ForkGuard, Reader, Storage, flow_control};
+use crate::segment::{self, Attachment, Spec};
+use crate::sync::Ordering;
+use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, WaitFor};
+use conversion::Conversion;
+use core::mem::MaybeUninit;
+use deadline::{Credit, FlowAndDeadline, Monitor};
+use disconnect::Refused;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+pub(crate) struct RawSubscriber {
+    pub(super) attachment: Attachment,
+    pub(super) reader: Reader,
+    items: EventCount,
+    backoff: SleepBackoff,
+    /// Private buffer in which messages are read in place, on a ring that copies, and while a pin is lent.
+    pub(super) buffer: Buffer,
+    pub(super) spec: Spec,
+    pub(super) counts: SubscriberCounts,
+    pub(super) empties: u32,
+    /// Flow control and deadline monitor, on channels that have either.
+    pub(super) terms: Option<Box<FlowAndDeadline>>,
+    /// State that wait sets poll, once the subscriber is in one.
+    pub(super) watched: OnceLock<Arc<Watched>>,
+    pub(super) stop: Stop,
+    /// The newest segment of the channel, if the subscriber cannot attach to it.
+    pub(super) refused: Option<Box<Refused>>,
+    /// Conversion of the messages, if the segment has another layout than this subscriber.
+    pub(super) conversion: Option<Box<Conversion>>,
+}
+
+/// Counts of this subscriber over all segments that it followed. Mirrored in its seat.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SubscriberCounts {
+    pub(super) received: u64,
+    pub(super) bytes: u64,
+    pub(super) lost: u64,
+    pub(super) skipped: u64,
+    pub(super) invalid: u64,
+}
+
+/// A message that was acquired and not read yet.
+pub(super) struct Acquired {
+    pub(super) len: usize,
+    /// The pin of the slot, in a pinned ring.
+    pub(super) acquired: Option<AcquiredToken>,
+    /// `false` if the message was counted before.
+    pub(super) counted: bool,
+}
+
+/// Counts messages whose bytes are not valid.
+pub(super) struct Refusal<'s> {
+    pub(super) counts: &'s mut SubscriberCounts,
+    pub(super) attachment: &'s Attachment,
+    /// Length of the message, if it was counted as received.
+    pub(super) counted: Option<usize>,
+}
+
+impl Refusal<'_> {
+    pub(super) fn count(self, why: Invalid) -> RecvError {
+        match self.counted {
+            Some(len) => refuse(self.counts, self.attachment, len, why),
+            // The newest message was refused before and is not counted twice.
+            None => RecvError::Invalid(why),
+        }
+    }
+}
+
+/// Counts a message of `len` bytes as refused, not as received.
+fn refuse(counts: &mut SubscriberCounts, attachment: &Attachment, len: usize, why: Invalid) -> RecvError {
+    counts.invalid += 1;
+    counts.received = counts.received.saturating_sub(1);
+    counts.bytes = counts.bytes.saturating_sub(len as u64);
+    for (at, count) in
+        [(seat::INVALID, counts.invalid), (seat::MESSAGES, counts.received), (seat::BYTES, counts.bytes)]
+    {
+        // Relaxed: statistics for other processes, stored by this end only.
+        attachment.seat_word(at).store(count, Ordering::Relaxed);
+    }
+    log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
+    RecvError::Invalid(why)
+}
+
+impl RawSubscriber {
+    pub(super) fn open(spec: Spec) -> Result<Self, Error> {
+        let attachment = segment::subscribe(&spec, OPS)?;
+        let history = spec.history;
+        let mut raw =
+            Self::on(attachment, spec, |region, geometry, bit| Reader::join(region, geometry, bit, history))?;
+        if !raw.publisher_alive() {
+            raw.wait_for_publisher(Deadline::after(raw.spec.connect_timeout));
+        }
+        Ok(raw)
+    }
+
+    pub(super) fn on(
+        attachment: Attachment,
+        spec: Spec,
+        join: impl FnOnce(Region, &Geometry, u32) -> Result<Reader, Corrupt>,
+    ) -> Result<Self, Error> {
+        let region = attachment.region();
+        let geometry = attachment.geometry();
+        let start = || join(region, geometry, attachment.seat() - geometry.publishers);
+        let mut terms = FlowAndDeadline { window: None, expect: spec.expect_every.and_then(Monitor::new) };
+        let reader = if attachment.publisher_waits() {
+            let asked = flow_control::FlowTerms {
+                patience: u64::try_from(spec.patience.as_nanos()).unwrap_or(u64::MAX),
+                history: spec.history > 0,
+            };
+            flow_control::join(region, geometry, attachment.seat_offset(), asked, start).map(
+                |(reader, share)| {
+                    terms.window = Some(Credit { share, room: EventCount::new(region, control::ROOM) });
+                    reader
+                },
+            )
+        } else {
+            start()
+        };
+        let reader = reader.map_err(|why| attachment.damaged(why))?;
+        let terms = (terms.window.is_some() || terms.expect.is_some()).then(|| Box::new(terms));
+        let buffer = if geometry.discipline.pins() {
+            Buffer::new(0, 1)
+        } else {
+            Buffer::new(geometry.slot_size as usize, geometry.align as usize)
+        };
+        // Relaxed: a statistic; on a channel with flow control the window has stored it with its ordering.
+        attachment.seat_word(seat::POSITION).store(reader.position(), Ordering::Relaxed);
+        if terms.as_ref().is_none_or(|terms| terms.window.is_none()) {
+            flow_control::join_as_observer(region, attachment.seat_offset());
+        }
+        let items = EventCount::new(region, control::ITEMS);
+        let backoff = SleepBackoff::new();
+        let counts = SubscriberCounts::default();
+        let (watched, empties, stop) = (OnceLock::new(), 0, Stop::given(spec.stop.as_ref()));
+        let mut raw = RawSubscriber {
+            attachment,
+            reader,
+            items,
+            backoff,
+            buffer,
+            spec,
+            counts,
+            empties,
+            terms,
+            watched,
+            stop,
+            refused: None,
+            conversion: None,
+        };
+        raw.resolve();
+        Ok(raw)
+    }
+
+    pub(super) fn attachment(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    /// Returns the state that a wait set polls.
+    pub(super) fn watched(&self) -> Result<&Arc<Watched>, Error> {
+        if let Some(watched) = self.watched.get() {
+            return Ok(watched);
+        }
+        let made = Arc::new(Watched::new(self.attachment.observer()?.clone()));
+        made.expect(self.due(), self.period());
+        if self.expect().is_some_and(Monitor::is_absent) {
+            made.told(self.reader.position());
+        }
+        Ok(self.watched.get_or_init(|| made))
+    }
+
+    pub(super) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    pub(super) fn counts(&self) -> &SubscriberCounts {
+        &self.counts
+    }
+
+    pub(super) fn lag(&self) -> u64 {
+        if self.attachment.forked() { 0 } else { self.reader.lag() }
+    }
+
+    pub(super) fn publisher_alive(&self) -> bool {
+        !self.attachment.forked() && self.attachment.publisher_alive()
+    }
+
+    /// Returns the publisher of the message that was received last.
+    #[inline]
+    pub(super) fn publisher(&self) -> Option<PublisherId> {
+        self.reader.sender().filter(|_| self.counts.received > 0).map(PublisherId::new)
+    }
+
+    /// Copies the next message to `landing` in the common case: it has that length, and no error must be
+    /// reported before it. Returns `Empty` if there is no new message. [`RawSubscriber::read`] handles every other
+    /// case.
+    #[inline(always)]
+    pub(super) fn receive_fast<'l>(&mut self, landing: &'l mut [MaybeUninit<u8>]) -> FastPath<&'l mut [u8]> {
+        if self.attachment.forked() {
+            return FastPath::Slow;
+        }
+        match self.reader.receive_fast(landing) {
+            FastPath::Ready(bytes) => {
+                self.took(bytes.len());
+                FastPath::Ready(bytes)
+            }
+            FastPath::Empty if self.may_stay_empty() => FastPath::Empty,
+            FastPath::Empty | FastPath::Slow => FastPath::Slow,
+        }
+    }
+
+    /// Copies the next message to `landing`, if there is one; returns these bytes and the length of
+    /// the message.
+    pub(super) fn read<'l>(
+        &mut self,
+        landing: &'l mut [MaybeUninit<u8>],
+    ) -> Result<Option<(&'l mut [u8], usize)>, RecvError> {
+        if self.attachment.forked() {
+            return Err(RecvError::Forked);
+        }
+        match self.reader.receive(landing) {
+            Ok((bytes, len)) => {
+                self.took(len);
+                Ok(Some((bytes, len)))
+            }
+            Err(missed) => self.nothing(missed).map(|()| None),
+        }
+    }
+
+    /// Acquires the next message, waiting for it if there is a deadline.
+    //
+    // Inlined, like all functions on the path to a sample: otherwise its parts go through memory at each
+    // step.
+    #[inline(always)]
+    pub(super) fn receive(
+        &mut self,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<(Received<'_>, Refusal<'_>)>, RecvError> {
+        loop {
+            if deadline.is_some() {
+                self.stop.check()?;
+            }
+            if let Some(acquired) = self.acquire()? {
+                return self.opened(acquired).map(Some);
+            }
+            match deadline {
+                Some(deadline) if self.wait(deadline)? => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// Acquires the next message, if there is one.
+    #[inline(always)]
+    pub(super) fn acquire(&mut self) -> Result<Option<Acquired>, RecvError> {
+        if self.attachment.forked() {
+            return Err(RecvError::Forked);
+        }
+        let outcome = if self.reader.is_pinned() {
+            self.reader.acquire().map(|acquired| (acquired.len(), Some(acquired)))
+        } else {
+            self.reader.receive_into(self.buffer.bytes_mut()).map(|len| (len, None))
+        };
+        match outcome {
+            Ok((len, acquired)) => {
+                self.took(len);
+                Ok(Some(Acquired { len, acquired, counted: true }))
+            }
+            Err(missed) => self.nothing(missed).map(|()| None),
+        }
+    }
+
+    /// Returns the message that was acquired last, converted if the segment has another layout.
+    #[inline(always)]
+    pub(super) fn opened(&mut self, acquired: Acquired) -> Result<(Received<'_>, Refusal<'_>), RecvError> {
+        if self.converts() { self.get_converted(acquired) } else { Ok(self.get(acquired)) }
+    }
+
+    /// Returns the message that was acquired last, as it is in the segment.
+    #[inline(always)]
+    pub(super) fn get(
+        &mut self,
+        Acquired { len, acquired, counted }: Acquired,
+    ) -> (Received<'_>, Refusal<'_>) {
+        let publisher = self.reader.sender().map(PublisherId::new);
+        let bytes = match acquired {
+            Some(acquired) => {
+                Storage::Slot(ForkGuard::new(self.reader.get(acquired), self.attachment.fork_id()))
+            }
+            None => Storage::Private(&self.buffer.bytes()[..len]),
+        };
+        let counted = counted.then_some(len);
+        (
+            Received { bytes, publisher },
+            Refusal { counts: &mut self.counts, attachment: &self.attachment, counted },
+        )
+    }
+
+    /// Acquires the newest message, converted if the segment has another layout.
+    #[inline]
+    pub(super) fn receive_latest(&mut self) -> Result<Option<(Received<'_>, Refusal<'_>)>, RecvError> {
+        let Some(acquired) = self.acquire_latest()? else { return Ok(None) };
+        self.opened(acquired).map(Some)
+    }
+
+    /// Acquires the newest message, to read it with [`opened`](Self::opened) or [`get`](Self::get).
+    #[inline]
+    pub(super) fn acquire_latest(&mut self) -> Result<Option<Acquired>, RecvError> {
+        if self.attachment.forked() {
+            return Err(RecvError::Forked);
+        }
+        let (before, skipped) = (self.reader.position(), self.reader.skipped());
+        let acquired = if self.reader.is_pinned() {
+            self.reader.acquire_latest().map(|acquired| (acquired.len(), Some(acquired)))
+        } else {
+            self.reader.receive_latest(self.buffer.bytes_mut()).map(|len| (len, None))
+        };
+        let Some((len, acquired)) = acquired else { return Ok(None) };
+        // The newest message may have been received before; then it does not count again.
+        let counted = self.reader.position() > before;
+        if counted {
+            // Saturating, here and in `lagged`: a damaged segment can skip any number, and subscribers follow
+            // to other segments.
+            let passed = self.reader.skipped().saturating_sub(skipped);
+            self.counts.skipped = self.counts.skipped.saturating_add(passed);
+            self.attachment.seat_word(seat::SKIPPED).store(self.counts.skipped, Ordering::Relaxed);
+            self.took(len);
+        }
+        Ok(Some(Acquired { len, acquired, counted }))
+    }
+
+    /// Waits for something to receive. Returns `false` at the deadline.
+    pub(super) fn wait(&mut self, deadline: Deadline) -> Result<bool, RecvError> {
+        match wait::wait(self, deadline)? {
+            Some(outcome) => outcome.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn wait_for_publisher(&mut self, deadline: Deadline) -> bool {
+        loop {
+            if self.publisher_alive() || (self.follow() && self.publisher_alive()) {
+                return true;
+            }
+            if deadline.has_passed() || self.stop.is_stopped() || self.attachment.forked() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Counts the last message, of `len` bytes, as refused.
+    pub(super) fn refuse(&mut self, len: usize, why: Invalid) -> RecvError {
+        refuse(&mut self.counts, &self.attachment, len, why)
+    }
+
+    #[inline(always)]
+    fn took(&mut self, len: usize) {
+        #[cfg(feature = "trace-slots")]
+        log::debug!(
+            target: "shmcomm::slots",
+            "channel `{}`: read {len} before position {}",
+            self.attachment.channel(),
+            self.reader.position(), len = crate::plural::count(len, "byte"));
+        // While messages queue, no store is needed here.
+        if self.empties != 0 {
+            self.empties = 0;
+        }
+        self.counts.received += 1;
+        self.counts.bytes += len as u64;
+        match &mut self.terms {
+            // Relaxed, here and below: statistics for other processes, stored by this end only.
+            None => {
+                self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed)
+            }
+            Some(terms) => {
+                let position = self.reader.position();
+                match &mut terms.window {
+                    Some(window) => window.moved(position),
+                    None => self.attachment.seat_word(seat::POSITION).store(position, Ordering::Relaxed),
+                }
+                if terms.expect.is_some() {
+                    self.met();
+                }
+            }
+        }
+        self.attachment.seat_word(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
+        self.attachment.seat_word(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
+    }
+
+    /// Stores the position of the reader in its seat or in its share of the window.
+    pub(super) fn moved(&mut self) {
+        let position = self.reader.position();
+        match self.terms.as_mut().and_then(|terms| terms.window.as_mut()) {
+            Some(window) => window.moved(position),
+            // Relaxed: a statistic.
+            None => self.attachment.seat_word(seat::POSITION).store(position, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for RawSubscriber {
+    fn drop(&mut self) {
+        if let Some(window) = self.terms.as_ref().and_then(|terms| terms.window.as_ref())
+            && !self.attachment.forked()
+        {
+            window.share.leave();
+            window.room.notify();
+        }
+    }
+}
+
+impl WaitFor for RawSubscriber {
+    type Output = Result<(), RecvError>;
+
+    fn poll_once(&mut self) -> Option<Self::Output> {
+        self.reader.ready().then_some(Ok(()))
+    }
+
+    fn housekeeping(&mut self) -> Option<Self::Output> {
+        if self.attachment.forked() {
+            return Some(Err(RecvError::Forked));
+        }
+        self.attachment.keep_name();
+        if self.publisher_alive() {
+            return self.missed().err().map(Err);
+        }
+        match self.without_publisher() {
+            // The subscriber followed to another segment or a message arrived: poll again.
+            Ok(()) => self.poll_once(),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn due(&self) -> Deadline {
+        self.expect().map_or(Deadline::Never, Monitor::due)
+    }
+
+    fn event(&self) -> EventCount {
+        self.items
+    }
+
+    fn backoff(&mut self) -> &mut SleepBackoff {
+        &mut self.backoff
+    }
+
+    fn seat(&self) -> &impl Seated {
+        &self.attachment
+    }
+
+    fn stop(&self) -> &Stop {
+        &self.stop
+    }
+}

@@ -1,0 +1,192 @@
+//! Steps of a subscriber that finds no message: liveness of the publishers, and attaching to a newer segment.
+//!
+//! Owns the steps from an empty position to `Empty`, `Disconnected` or another segment. Calls `segment` and
+//! the parts of its subscriber. Never takes a message.
+//!
+//! # When nothing is there
+//!
+//! ```text
+//!   nothing at my position
+//!     ├─ a publisher's seat is taken, and its lock held ────────────────→ empty: wait
+//!     └─ no publisher ─ poll once more: a message came meanwhile ───────→ receive it
+//!          ├─ the name refers to another segment that fits ─────────────→ follow, from its start
+//!          └─ it does not, or does not fit: logged once, and stored ─────→ disconnected
+//! ```
+//!
+//! The seat's word shows a clean leave at once. A crash shows only in the lock, which takes a system call.
+//! The subscriber makes that call before every sleep, and at every [`PROBE`]th empty `try_recv`.
+
+use super::RawSubscriber;
+use super::{OPS, RecvError};
+use crate::error::{Error, ErrorKind};
+use crate::fault::fault_point;
+use crate::layout::seat;
+use crate::os::FileId;
+use crate::plural::count;
+use crate::ring::{NoMessage, Reader};
+use crate::segment;
+use crate::sync::Ordering;
+use crate::wait::WaitFor;
+use std::sync::OnceLock;
+
+/// A segment that a subscriber cannot attach to.
+pub(in crate::pubsub) struct Refused {
+    successor: FileId,
+    error: Error,
+}
+
+impl Refused {
+    fn is_same(&self, successor: FileId, error: &Error) -> bool {
+        self.successor == successor && self.error.kind() == error.kind()
+    }
+}
+
+/// Number of consecutive empty `try_recv` calls between two liveness checks of the publisher.
+const PROBE: u32 = 256;
+
+impl RawSubscriber {
+    /// Returns an error for a ring without a message, or `Ok` if there is none yet.
+    pub(in crate::pubsub) fn nothing(&mut self, missed: NoMessage) -> Result<(), RecvError> {
+        match missed {
+            NoMessage::Empty => self.empty(),
+            NoMessage::Lagged(lost) => Err(self.lagged(lost)),
+        }
+    }
+
+    /// Returns `true` if an empty fast path can be reported without a liveness check: a publisher is
+    /// registered and no check is due. Counts the empty poll in that case.
+    #[inline(always)]
+    pub(in crate::pubsub) fn may_stay_empty(&mut self) -> bool {
+        let empties = self.empties.wrapping_add(1);
+        let may = !empties.is_multiple_of(PROBE)
+            && self.attachment.publisher_seated()
+            && self.watched.get().is_none()
+            && self.terms.as_ref().is_none_or(|terms| terms.expect.is_none());
+        if may {
+            self.empties = empties;
+        }
+        may
+    }
+
+    /// Handles an empty ring: fails if no publisher is alive.
+    pub(in crate::pubsub) fn empty(&mut self) -> Result<(), RecvError> {
+        self.empties = self.empties.wrapping_add(1);
+        // Relaxed: only this end stores it.
+        if self.attachment.seat_word(seat::POSITION).load(Ordering::Relaxed) != self.reader.position() {
+            // The reader has skipped holes. Another process that loads the seat must not take them for
+            // messages.
+            self.moved();
+        }
+        let suspect = self.watched.get().is_some_and(|watched| watched.is_suspect());
+        if suspect || self.empties.is_multiple_of(PROBE) || !self.attachment.publisher_seated() {
+            self.probe()?;
+        }
+        if self.terms.is_some() { self.missed() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn probe(&mut self) -> Result<(), RecvError> {
+        if self.publisher_alive() { Ok(()) } else { self.without_publisher() }
+    }
+
+    #[cold]
+    fn lagged(&mut self, lost: u64) -> RecvError {
+        self.counts.lost = self.counts.lost.saturating_add(lost);
+        self.attachment.seat_word(seat::LOST).store(self.counts.lost, Ordering::Relaxed);
+        self.moved();
+        log::debug!(target: "shmcomm", "channel `{}`: {lost} lost", self.attachment.channel(), lost = count(lost, "message"));
+        RecvError::Lagged(lost)
+    }
+
+    /// Follows to a newer segment or fails with `Disconnected`, when no publisher is alive.
+    #[cold]
+    pub(in crate::pubsub) fn without_publisher(&mut self) -> Result<(), RecvError> {
+        // The last message may have been published after the ring was found empty.
+        if self.reader.ready() || self.follow() {
+            return Ok(());
+        }
+        if let Some(expect) = self.expect_mut() {
+            expect.gone();
+        }
+        if let Some(watched) = self.watched.get() {
+            watched.told(self.reader.position());
+        }
+        Err(RecvError::Disconnected)
+    }
+
+    /// Re-attaches if the channel name now refers to a different segment.
+    pub(in crate::pubsub) fn follow(&mut self) -> bool {
+        let Some(successor) = self.attachment.successor() else {
+            self.refused = None;
+            return false;
+        };
+        let spec = self.spec.clone();
+        // Every message in the new segment is new to this subscriber.
+        let next = segment::follow(&spec, OPS).and_then(|next| {
+            if self.watched.get().is_some() {
+                // The wait sets move to the new segment together with the subscriber, or the subscriber does
+                // not move.
+                next.observer()?;
+            }
+            Self::on(next, spec, |region, geometry, bit| Ok(Reader::from_start(region, geometry, bit)))
+        });
+        match next {
+            Ok(mut next) => {
+                fault_point!("sub.followed");
+                log::info!(target: "shmcomm", "channel `{}`: followed to its new segment", self.attachment.channel());
+                next.spec.connect_timeout = self.spec.connect_timeout;
+                next.counts = self.counts;
+                next.stop = core::mem::take(&mut self.stop);
+                next.took_over();
+                if let Some(watched) = self.watched.take() {
+                    if let Ok(observer) = next.attachment.observer() {
+                        watched.moved(observer.clone());
+                        watched.expect(next.due(), next.period());
+                    }
+                    next.watched = OnceLock::from(watched);
+                }
+                *self = next;
+                true
+            }
+            Err(error) => {
+                self.refuse_successor(successor, error);
+                false
+            }
+        }
+    }
+
+    /// Stores the reason why the newest segment cannot be used. Logs it once for each segment and kind of
+    /// reason. Each receive tries again, because another publisher may end or the system may have room again.
+    fn refuse_successor(&mut self, successor: FileId, error: Error) {
+        let known = self.refused.as_ref().is_some_and(|refused| refused.is_same(successor, &error));
+        if !known && error.kind() != ErrorKind::NotFound {
+            log::warn!(
+                target: "shmcomm",
+                "not followed: {error}; this subscriber receives nothing until a publisher of its own declaration \
+                 is back"
+            );
+        }
+        if let Some(watched) = self.watched.get() {
+            watched.ignore(successor);
+        }
+        self.refused = Some(Box::new(Refused { successor, error }));
+    }
+
+    /// Returns the reason why the newest segment of the channel cannot be used.
+    pub(in crate::pubsub) fn follow_error(&self) -> Option<&Error> {
+        self.refused.as_ref().map(|refused| &refused.error)
+    }
+
+    /// Stores the counts of former segments in the new seat.
+    fn took_over(&self) {
+        for (at, count) in [
+            (seat::MESSAGES, self.counts.received),
+            (seat::BYTES, self.counts.bytes),
+            (seat::LOST, self.counts.lost),
+            (seat::SKIPPED, self.counts.skipped),
+            (seat::INVALID, self.counts.invalid),
+        ] {
+            self.attachment.seat_word(at).store(count, Ordering::Relaxed);
+        }
+    }
+}

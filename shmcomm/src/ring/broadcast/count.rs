@@ -1,0 +1,47 @@
+//! [`Count`]: the writer's own copies of its control words.
+//!
+//! Owns the stores of the head and of the counters after a message and after a hole. Calls `slot`. Never
+//! loads a control word.
+
+use super::{Meta, hole, writing};
+use crate::fault::{fault_point, mutant, weak};
+use crate::ring::slot::{Control, Slot};
+use crate::sync::Ordering::{Relaxed, Release};
+
+/// The writer's own copies of its control words.
+#[derive(Debug)]
+pub(super) struct Count {
+    pub(super) control: Control,
+    pub(super) next: u64,
+    pub(super) holes: u64,
+    pub(super) bytes: u64,
+}
+
+impl Count {
+    /// Stores the head and the byte counter for a message whose stamp was just stored.
+    #[inline(always)]
+    pub(super) fn message(&mut self, len: usize) {
+        self.next += 1;
+        self.bytes = self.bytes.wrapping_add(len as u64);
+        // [head] pairs with [catch up]: every slot before the head has its stamp.
+        let head = if mutant("flow scan before the head") { self.next - 1 } else { self.next };
+        self.control.head().store(head, weak("relaxed head", Release));
+        fault_point!("pub.head");
+        // Relaxed: a statistic. The number of messages follows from head and holes.
+        self.control.bytes().store(self.bytes, Relaxed);
+    }
+
+    /// Makes the next position a hole.
+    #[cold]
+    pub(super) fn hole(&mut self, slot: Slot) {
+        slot.write_begin(writing(self.next));
+        slot.write_end(Meta { len: 0, holes: self.holes as u32 }.word(), hole(self.next));
+        self.next += 1;
+        self.holes += 1;
+        // [head] pairs with [catch up].
+        self.control.head().store(self.next, weak("relaxed head", Release));
+        fault_point!("pub.hole");
+        // Relaxed: a statistic. A recovering writer checks it against the newest slot.
+        self.control.holes().store(self.holes, Relaxed);
+    }
+}

@@ -1,0 +1,274 @@
+//! [`Writer`]: a publishing end.
+//!
+//! Owns the choice of a slot, and the steps of a publication. Calls `log` for positions, `slot` for the
+//! accesses to a slot. Never waits for another participant, and never writes to a slot of another writer.
+
+use super::log::{Entry, LAST_ENTRY, Log, LogCorrupt};
+use super::{Sender, meta};
+use crate::fault::{fault_point, mutant};
+use crate::layout::{Geometry, Region};
+use crate::ring::slot::{OwnSlots, Phase, Slot, WriteLock};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::load_own;
+
+/// Number of entries that no writer leaves, which one send may find before it gives up.
+const CORRUPT_ENTRIES: u32 = 8;
+
+/// Number of attempts of a send to take a position. Each attempt fails only if another writer has
+/// published. Only a process that damages the entries makes it fail this number of times in a row.
+const LOST_RACES: u32 = if cfg!(loom) { 64 } else { 1 << 16 };
+
+/// The reason why a message was not published. No word was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotAppended {
+    /// Readers pinned every slot of its own that the writer tried, or the entries are damaged or never at
+    /// rest.
+    NoSlot,
+    /// The next position is at the limit.
+    Limit,
+}
+
+/// A writer of a ring. A lock of the operating system ensures that there is one at a time on its seat.
+///
+/// It has no destructor: it leaves the same state as a crash does, which needs no repair.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Log,
+    slots: OwnSlots,
+    sender: Sender,
+    pinned: bool,
+    /// The slot to try next.
+    cursor: u64,
+    /// A position below which all positions are taken.
+    next: u64,
+    /// The first position that the writer must not take.
+    limit: u64,
+    /// Number of slots skipped because readers pinned them.
+    passed: u64,
+    /// True while the slot of the cursor is claimed but not published.
+    claimed: bool,
+}
+
+impl Writer {
+    /// Joins the writers on the seat of `sender`, however the last writer of the seat ended. Start behind
+    /// the newest named slot. If its entry is replaced meanwhile, the entries before it are replaced with
+    /// it, and then all slots are free.
+    pub(crate) fn new(region: Region, geometry: &Geometry, sender: Sender) -> Result<Self, LogCorrupt> {
+        debug_assert!(geometry.discipline.shared() && sender.seat < geometry.publishers);
+        let (log, slots) = (Log::new(region, geometry), OwnSlots::new(region, geometry));
+        log.check(&slots)?;
+        // Starts behind the newest named slot. If its entry is replaced meanwhile, the entries before it are
+        // replaced too, and then all slots are free.
+        let own = (0..log.count())
+            .filter_map(|entry| log.named(entry))
+            .filter(|named| named.writer == u64::from(sender.seat))
+            .max_by_key(|named| named.position);
+        let cursor = own.map_or(0, |newest| (newest.slot + 1) % slots.each());
+        let next = log.end(0);
+        let pinned = geometry.discipline.pins();
+        Ok(Writer { log, slots, sender, pinned, cursor, next, limit: u64::MAX, passed: 0, claimed: false })
+    }
+
+    /// Publishes a message, and returns its position. A message longer than a slot is truncated; the caller
+    /// checks the length.
+    #[inline]
+    pub(crate) fn send(&mut self, payload: &[u8]) -> Result<u64, NotAppended> {
+        debug_assert!(payload.len() <= self.slots.size());
+        let payload = &payload[..payload.len().min(self.slots.size())];
+        if self.pinned {
+            let mut claim = self.claim()?;
+            claim.fill(payload);
+            return claim.commit(payload.len());
+        }
+        let slot = self.slot()?;
+        slot.write_begin_unstamped();
+        if mutant("multi append before the write") {
+            let position = self.append(slot)?;
+            slot.store(payload);
+            slot.describe(meta(payload.len(), self.sender.pid), self.sender.joined as u64);
+            self.advance_cursor();
+            return Ok(position);
+        }
+        slot.store(payload);
+        slot.describe(meta(payload.len(), self.sender.pid), self.sender.joined as u64);
+        let position = self.append(slot)?;
+        self.advance_cursor();
+        Ok(position)
+    }
+
+    /// Claims a slot that no entry names and no reader pins, to write a message in place; pinned rings
+    /// only.
+    #[inline]
+    pub(crate) fn claim(&mut self) -> Result<MultiClaim<'_>, NotAppended> {
+        self.try_claim()?;
+        Ok(MultiClaim { writer: self })
+    }
+
+    /// Claims a slot (`try_claim`): the first half of [`Writer::claim`]. Afterwards there is a
+    /// [`Writer::claimed_slot`].
+    #[inline(never)]
+    pub(crate) fn try_claim(&mut self) -> Result<(), NotAppended> {
+        debug_assert!(self.pinned);
+        // Scans twice, because a reader that advances may be met again.
+        for _ in 0..2 * self.slots.each() {
+            let slot = self.slot()?;
+            if !self.is_named(slot) {
+                if let Some(owned) = slot.try_lock(Phase::EVEN) {
+                    slot.write_begin_unstamped();
+                    owned.into_raw();
+                    self.claimed = true;
+                    return Ok(());
+                }
+                self.passed += 1;
+            }
+            self.advance_cursor();
+        }
+        Err(NotAppended::NoSlot)
+    }
+
+    /// Returns the slot that was claimed last and is not published.
+    #[inline]
+    pub(in crate::ring) fn claimed_slot(&self) -> WriteLock {
+        assert!(self.claimed, "a slot is claimed before it is used");
+        // The claim has found this slot, so it exists.
+        let slot = self.slots.of(self.sender.seat.into(), self.cursor).expect("a slot of this writer");
+        slot.lock_from_raw(Phase::ODD, false)
+    }
+
+    /// Publishes (commits) the first `len` bytes of the claimed slot, and returns the position of the
+    /// message.
+    #[inline]
+    pub(crate) fn commit(&mut self, len: usize) -> Result<u64, NotAppended> {
+        let owned = self.claimed_slot();
+        self.claimed = false;
+        debug_assert!(len <= self.slots.size());
+        let len = len.min(self.slots.size());
+        let slot = owned.slot();
+        slot.describe(meta(len, self.sender.pid), self.sender.joined as u64);
+        if mutant("multi append before unlock") {
+            let position = self.append(slot)?;
+            owned.finish().unlock();
+            self.advance_cursor();
+            return Ok(position);
+        }
+        // Unlocks before the entry, because a reader that sees the entry may pin the slot.
+        owned.finish().unlock();
+        let position = self.append(slot)?;
+        self.advance_cursor();
+        Ok(position)
+    }
+
+    /// Returns the payload capacity of a slot, in bytes.
+    #[inline]
+    pub(crate) fn slot_size(&self) -> usize {
+        self.slots.size()
+    }
+
+    /// Returns `true` if messages are written in their slots rather than copied into them.
+    #[inline]
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
+    /// Returns the number of slots skipped because readers, perhaps dead ones, pinned them.
+    #[inline]
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// Returns the number of positions taken by all writers: the messages published since the ring was
+    /// made.
+    pub(crate) fn end(&self) -> u64 {
+        self.log.end(self.next)
+    }
+
+    /// Restricts the writer to the positions below `limit` from now on.
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
+    fn slot(&self) -> Result<Slot, NotAppended> {
+        self.slots.of(self.sender.seat.into(), self.cursor).ok_or(NotAppended::NoSlot)
+    }
+
+    fn advance_cursor(&mut self) {
+        let each = self.slots.each() - u64::from(mutant("multi slot too few"));
+        self.cursor = if self.cursor + 1 < each { self.cursor + 1 } else { 0 };
+    }
+
+    /// Returns `true` if an entry names the slot of the cursor. Only the entry of the last position that
+    /// was tried for the slot can name it.
+    fn is_named(&self, slot: Slot) -> bool {
+        match load_own(slot.stamp()).checked_sub(1) {
+            Some(position) if position <= LAST_ENTRY => match self.log.check_entry(position) {
+                Entry::Current(named) => (named.writer, named.slot) == (self.sender.seat.into(), self.cursor),
+                Entry::Older(_) | Entry::Newer => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Takes the next position for the message in `slot`, the slot of the cursor.
+    #[inline]
+    fn append(&mut self, slot: Slot) -> Result<u64, NotAppended> {
+        let writer = self.sender.seat.into();
+        let mut corrupt_entries = 0;
+        for _ in 0..LOST_RACES {
+            let position = self.next;
+            match self.log.check_entry_to_replace(position) {
+                Entry::Older(_) if position >= self.limit => return Err(NotAppended::Limit),
+                Entry::Older(seen) if self.log.precedes(seen, position) && position <= LAST_ENTRY => {
+                    // Relaxed: only the writers of this seat load it.
+                    slot.stamp().store(position + 1, Relaxed);
+                    fault_point!("pub.stamped");
+                    let word = self.log.word(position, writer, self.cursor);
+                    #[cfg(loom)]
+                    if mutant("multi append without the lap") {
+                        self.log.force(position, word);
+                        return Ok(self.took(position));
+                    }
+                    if self.log.try_append(position, seen, word) {
+                        return Ok(self.took(position));
+                    }
+                }
+                Entry::Current(_) | Entry::Newer => self.next = self.log.end(position),
+                Entry::Older(_) => {
+                    corrupt_entries += 1;
+                    if corrupt_entries > CORRUPT_ENTRIES {
+                        return Err(NotAppended::NoSlot);
+                    }
+                    self.next = self.log.end(0);
+                }
+            }
+        }
+        Err(NotAppended::NoSlot)
+    }
+
+    #[inline]
+    fn took(&mut self, position: u64) -> u64 {
+        self.next = position + 1;
+        position
+    }
+}
+
+/// A claimed slot to write a message into. Dropping the claim publishes nothing: the next claim reuses the
+/// slot, also after a leak.
+#[must_use = "dropping a claim publishes nothing"]
+#[derive(Debug)]
+pub(crate) struct MultiClaim<'w> {
+    writer: &'w mut Writer,
+}
+
+impl MultiClaim<'_> {
+    /// Copies a payload in, from the start of the slot.
+    #[inline]
+    pub(crate) fn fill(&mut self, bytes: &[u8]) {
+        self.writer.claimed_slot().fill(bytes);
+    }
+
+    /// Publishes the first `len` bytes of the slot, and returns the position of the message.
+    #[inline]
+    pub(crate) fn commit(self, len: usize) -> Result<u64, NotAppended> {
+        self.writer.commit(len)
+    }
+}

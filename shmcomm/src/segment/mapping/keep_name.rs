@@ -1,0 +1,141 @@
+//! Checks that the name of a channel still refers to its segment.
+//!
+//! Owns the time of the next check, and the decision to restore a removed name. Calls `forward` to restore it.
+//! Never changes a name without the registration lock.
+
+use super::Mapping;
+use crate::layout::{control, seat};
+use crate::os::{self, File};
+use crate::records::LogRecords;
+use crate::segment::forward::{Standing, rescue, restore, standing};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use std::io;
+
+/// Nanoseconds between two checks of a name.
+const PERIOD: u64 = 40_000_000;
+
+/// Time of a participant's last check of its channel name, and a flag that is set once it has reported that
+/// the name is lost.
+#[derive(Debug, Default)]
+pub(in crate::segment) struct Keeping {
+    checked: AtomicU64,
+    reported: AtomicU32,
+}
+
+/// The next check of the channel name by an end that may never wait.
+#[derive(Debug)]
+pub(crate) struct NameCheck {
+    /// Call or position at which the next check is due.
+    at: u64,
+    /// Calls between two checks: 1 for an end that is used rarely, at most 32.
+    step: u64,
+    /// Time of the last check, in nanoseconds of the coarse clock.
+    last: u64,
+}
+
+impl NameCheck {
+    /// Nanoseconds between two checks above which an end checks at each call.
+    const RARELY: u64 = 10_000_000;
+
+    pub(crate) const fn new() -> Self {
+        NameCheck { at: 0, step: 1, last: 0 }
+    }
+
+    /// Checks the name if that is due at call `count`, a number that never decreases.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, count: u64, mapping: &Mapping) {
+        if count >= self.at {
+            self.check(count, mapping);
+        }
+    }
+
+    #[cold]
+    fn check(&mut self, count: u64, mapping: &Mapping) {
+        let now = os::monotonic_coarse();
+        let rarely = now.saturating_sub(self.last) >= Self::RARELY;
+        self.step = if rarely { 1 } else { (self.step * 2).min(32) };
+        (self.at, self.last) = (count.saturating_add(self.step), now);
+        mapping.keep_name();
+    }
+}
+
+impl Mapping {
+    /// Checks that the channel name refers to this segment, and restores the name if the file was removed.
+    /// Makes the check at most every 40 ms; a call in between takes about 5 ns.
+    #[inline]
+    pub(crate) fn keep_name(&self) {
+        let now = os::monotonic_coarse();
+        // Relaxed: it orders no other access. Two threads may both check.
+        if now.saturating_sub(self.name.checked.load(Ordering::Relaxed)) >= PERIOD {
+            self.name.checked.store(now, Ordering::Relaxed);
+            self.check_name();
+        }
+    }
+
+    #[cold]
+    fn check_name(&self) {
+        if self.forked()
+            || standing(self.place.path(), self.liveness.id()) == Standing::Here
+            || !self.may_have_name()
+        {
+            return;
+        }
+        let mut records = LogRecords::new();
+        let Ok(Some(turn)) = self.liveness.try_turn() else { return };
+        let Ok(Ok(registration)) = turn.try_register() else { return };
+        let file = registration.file();
+        // Checked again under the lock: the participant may have left, and its name may be gone.
+        if !self.may_have_name() {
+            return;
+        }
+        let channel = self.channel();
+        match restore(self.place.path(), file, self.liveness.id(), (os::pid(), os::descriptor(file))) {
+            Ok(false) => {}
+            Ok(true) => records.warn(format!(
+                "channel `{channel}`: its file was removed while it is in use (by `rm`, or by systemd's RemoveIPC when \
+                 the user logged out); new participants find it again through this process"
+            )),
+            // Relaxed: an independent flag.
+            Err(_) if self.name.reported.swap(1, Ordering::Relaxed) != 0 => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => records.warn(format!(
+                "channel `{channel}`: its file was removed while it is in use, and {} is another file now; new \
+                 participants do not find this one: restart the processes that were attached before",
+                self.place.path().display()
+            )),
+            Err(error) => records.warn(format!(
+                "channel `{channel}`: its file was removed while it is in use, and {} cannot be made again: {error}; \
+                 restart the processes of this channel",
+                self.place.path().display()
+            )),
+        }
+    }
+
+    /// Returns `true` if the segment is in use by name: not superseded, and this participant has not left it.
+    fn may_have_name(&self) -> bool {
+        // Relaxed, both: checked again under the registration lock, which orders them.
+        self.region.u64(control::STATE).load(Ordering::Relaxed) == control::LIVE
+            && self.region.u32(self.seat_offset() + seat::ROLE).load(Ordering::Relaxed) != 0
+    }
+
+    /// Gives the file of a queue a name, if its last participant leaves with messages in it. The caller holds
+    /// the registration lock of `file`.
+    pub(in crate::segment) fn leave_behind(&self, file: &File, records: &mut LogRecords) {
+        let path = self.place.path();
+        let has_name = matches!(os::id_of_path(path), Ok(Some(id)) if id == self.liveness.id());
+        // Relaxed: the registration lock is held.
+        if has_name || self.region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE {
+            return;
+        }
+        let channel = self.channel();
+        match rescue(path, &self.place.temporary(), file, self.geometry.segment_size) {
+            Ok(()) => records.warn(format!(
+                "channel `{channel}`: its file was removed while it was in use; its queued messages are in a new file under \
+                 its name"
+            )),
+            Err(error) => records.error(format!(
+                "channel `{channel}`: its file was removed while it was in use, and its queued messages are lost with its \
+                 last participant: {error}"
+            )),
+        }
+    }
+}

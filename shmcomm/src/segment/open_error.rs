@@ -1,0 +1,113 @@
+//! The errors of an opening: texts with the numbers, the name and the cure.
+//!
+//! Owns the texts. Calls `seats` for the entries of the publishers that they name. Decides nothing.
+
+use super::retry::Retry;
+use super::{ChannelPath, name, seats};
+use crate::error::{Error, ErrorKind};
+use crate::layout::{Discipline, Geometry, PINNED_READERS};
+use crate::os;
+use crate::plural::count;
+use std::time::Duration;
+
+/// Returns the error for a segment without a free seat among the `seats` that the role may have.
+pub(super) fn no_seat(place: &ChannelPath, geometry: &Geometry, seats: usize) -> Error {
+    let text = match geometry.discipline {
+        Discipline::SharedPinned => format!(
+            "no seat is free: {} for subscribers, each taken by a live one. Messages this large are read \
+                         in their slots, so a channel seats two subscribers fewer than it has slots, \
+                         {PINNED_READERS} at most. Close some of them, or raise `slots` (and `seats`) where the \
+                         segment is made",
+            count(seats, "seat")
+        ),
+        Discipline::Pinned => format!(
+            "no seat is free: {} for subscribers, each taken by a live one. Messages this large are read \
+                         in their slots, and two of the {} must stay free: a channel seats two \
+                         subscribers fewer than it has slots, {PINNED_READERS} at most. Close some of \
+                         them, or raise `slots` (and `seats`) where the segment is made",
+            count(seats, "seat"),
+            count(geometry.slots, "slot")
+        ),
+        _ => format!(
+            "live participants have all {} of the segment; \
+                         close some of them, or declare more `seats` where the segment is made",
+            count(geometry.seats, "seat")
+        ),
+    };
+    place.error(ErrorKind::NoSeat, text)
+}
+
+pub(super) fn already_published(place: &ChannelPath, publishers: &[seats::Entry]) -> Error {
+    let one = |entry: &seats::Entry| {
+        let age = Duration::from_nanos(os::wall_clock().saturating_sub(entry.joined).max(0) as u64);
+        let (pid, name) = (entry.pid, &entry.name);
+        format!("process {pid} (`{name}`) has published it for {:.1} s", age.as_secs_f64())
+    };
+    let who = match publishers {
+        [] => "another process publishes it".to_owned(),
+        [entry] => one(entry),
+        several => {
+            let who = several.iter().map(one).collect::<Vec<_>>().join(", ");
+            let all = format!(
+                "{who}, and the channel has {} at a time; \
+                 end one of them, or raise `publishers` where the segment is made",
+                count(several.len(), "publisher")
+            );
+            return place.error(ErrorKind::AlreadyPublished, all);
+        }
+    };
+    place.error(
+        ErrorKind::AlreadyPublished,
+        format!("{who}, and a channel has one publisher at a time; end that one first, or use another name"),
+    )
+}
+
+pub(super) fn not_found(place: &ChannelPath, retry: &Retry) -> Error {
+    place.error(
+        ErrorKind::NotFound,
+        format!(
+            "no segment at {} {}; start its publisher, check the name and the namespace, \
+             or allow more time with `connect_timeout`. A container has a /dev/shm of its own: share it, or set \
+             {} to a directory that both see",
+            place.path().display(),
+            retry.tried(),
+            name::DIR_VARIABLE
+        ),
+    )
+}
+
+pub(super) fn leads_nowhere(why: &str) -> String {
+    format!("{why}; send or receive through one of its ends, or start its publisher again")
+}
+
+pub(super) fn half_made(place: &ChannelPath, len: u64, retry: &Retry) -> Error {
+    place.error(
+        ErrorKind::NotASegment,
+        format!(
+            "{} has {len}, fewer than the header of a segment, {}; shmcomm leaves no such file: delete it",
+            place.path().display(),
+            retry.tried(),
+            len = count(len, "byte")
+        ),
+    )
+}
+
+pub(super) fn other_sizes(theirs: &Geometry, ours: &Geometry) -> String {
+    let sizes = format!(
+        "it has {} of {} for {}, and this program declares {} of {} for {}",
+        count(theirs.slots, "slot"),
+        count(theirs.slot_size, "byte"),
+        count(theirs.seats, "participant"),
+        ours.slots,
+        ours.slot_size,
+        ours.seats
+    );
+    if theirs.publishers == ours.publishers {
+        return sizes;
+    }
+    format!(
+        "{sizes}; it admits {}, and this program declares {}",
+        count(theirs.publishers, "publisher"),
+        ours.publishers
+    )
+}

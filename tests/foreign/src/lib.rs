@@ -1,0 +1,1 @@
+//! Types of other crates in messages: see the tests.

@@ -1,0 +1,5 @@
+//! Ends in tasks.
+
+mod ends;
+mod evolution;
+mod process;

@@ -1,0 +1,11 @@
+//! Pages, package metadata and prose: they are true, and they follow the rules.
+
+mod declarations;
+mod format;
+mod getting_started;
+mod packaging;
+mod page;
+mod pages;
+mod prose;
+mod reliability;
+mod troubleshooting;

@@ -1,0 +1,11 @@
+#[derive(shmcomm::ShmMessage)]
+#[repr(C)]
+pub struct Imu {
+    acc: [f32; 3],
+}
+
+shmcomm::channel! {
+    pub Feed: PubSub<'static> { name: "imu" }
+}
+
+fn main() {}

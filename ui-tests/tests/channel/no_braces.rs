@@ -1,0 +1,12 @@
+#[derive(shmcomm::ShmMessage)]
+#[repr(C)]
+pub struct Imu {
+    acc: [f32; 3],
+}
+
+shmcomm::channel! {
+    pub Feed: PubSub<Imu>;
+    pub Other: PubSub<Imu> { name: "other" }
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+#[derive(shmcomm::ShmMessage)]
+#[repr(C)]
+pub struct Imu {
+    acc: [f32; 3],
+}
+
+shmcomm::channel! {
+    pub Feed: PubSub<Imu> { name: "robot/{id}/imu" }
+}
+
+pub fn open() {
+    let _ = Feed::publisher();
+}
+
+fn main() {}

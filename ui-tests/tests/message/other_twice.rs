@@ -1,0 +1,12 @@
+use shmcomm::ShmMessage;
+
+#[derive(ShmMessage)]
+#[repr(u8)]
+enum Mode {
+    #[shm(other)]
+    Idle,
+    #[shm(other)]
+    Run,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use shmcomm::{Pad, ShmMessage};
+
+#[derive(ShmMessage)]
+#[repr(C)]
+struct Sample {
+    value: u64,
+    _pad: Pad<4>,
+    other: u64,
+}
+
+fn main() {}
