@@ -1,0 +1,154 @@
+//! Channels by the names that users type.
+//!
+//! Owns the choice of the segment for a name, in a namespace or not, and the suggestion of similar names.
+//! Calls the library. Never opens a channel.
+
+use crate::common::Common;
+use crate::failure::Failure;
+use shmcomm::SegmentInfo;
+use std::path::PathBuf;
+
+/// Smallest similarity of a name that is suggested, from 0 to 1.
+const SIMILAR: f64 = 0.72;
+/// Largest number of suggestions.
+const SUGGESTIONS: usize = 3;
+
+/// Returns the directory of all segments, as the library finds it.
+pub fn directory() -> PathBuf {
+    match std::env::var_os("SHMCOMM_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => PathBuf::from(dir),
+        None => PathBuf::from("/dev/shm"),
+    }
+}
+
+/// Returns all segments of the namespace that the arguments give.
+pub fn all(common: &Common) -> Result<Vec<SegmentInfo>, Failure> {
+    Ok(match common.namespace() {
+        Some(namespace) => shmcomm::list_segments_in(namespace)?,
+        None => shmcomm::list_segments()?,
+    })
+}
+
+/// Returns `true` if the pattern matches the whole name. `*` stands for any characters.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(start) else { return false };
+    (0..=name.len()).filter(|&at| name.is_char_boundary(at)).any(|at| matches(rest, &name[at..]))
+}
+
+/// Returns the segments that the names or patterns select; all of the namespace if there is none. Each name
+/// without `*` must exist.
+pub fn select(common: &Common, names: &[String]) -> Result<Vec<SegmentInfo>, Failure> {
+    if names.is_empty() {
+        return all(common);
+    }
+    let everything = shmcomm::list_segments()?;
+    let mut selected: Vec<SegmentInfo> = Vec::new();
+    for name in names {
+        let full = full_name(common, name);
+        let mut hits: Vec<_> =
+            everything.iter().filter(|segment| matches(&full, &segment.channel)).cloned().collect();
+        if hits.is_empty() {
+            hits = everything.iter().filter(|segment| matches(name, &segment.channel)).cloned().collect();
+        }
+        if hits.is_empty() {
+            return Err(unknown(common, name, &everything));
+        }
+        hits.retain(|hit| selected.iter().all(|segment| segment.path != hit.path));
+        selected.append(&mut hits);
+    }
+    Ok(selected)
+}
+
+/// Returns the segment of one name, which may be damaged.
+pub fn find(common: &Common, name: &str) -> Result<SegmentInfo, Failure> {
+    let full = full_name(common, name);
+    for name in [full.as_str(), name] {
+        // A name with other characters may belong to a channel of Python, which is in the list.
+        if let Ok(Some(segment)) = shmcomm::find_segment(name) {
+            return Ok(segment);
+        }
+    }
+    let mut everything = shmcomm::list_segments()?;
+    let at = everything
+        .iter()
+        .position(|segment| segment.channel == full)
+        .or_else(|| everything.iter().position(|segment| segment.channel == name));
+    match at {
+        Some(at) => Ok(everything.swap_remove(at)),
+        None => Err(unknown(common, name, &everything)),
+    }
+}
+
+/// Returns the segment if it can be used.
+pub fn intact(segment: SegmentInfo) -> Result<SegmentInfo, Failure> {
+    match &segment.problem {
+        None => Ok(segment),
+        Some(why) => Err(Failure::Failed(format!("channel `{}` cannot be used: {why}", segment.channel))),
+    }
+}
+
+/// Returns the name with the namespace before it.
+pub fn full_name(common: &Common, name: &str) -> String {
+    match common.namespace() {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    }
+}
+
+fn unknown(common: &Common, name: &str, everything: &[SegmentInfo]) -> Failure {
+    let place = match common.namespace() {
+        Some(namespace) => format!(" in the namespace `{namespace}`"),
+        None => String::new(),
+    };
+    let names: Vec<&str> = everything.iter().map(|segment| segment.channel.as_str()).collect();
+    let similar = similar(name, &names);
+    let hint = match &similar[..] {
+        [] if names.is_empty() => format!("; there are no channels in {}", directory().display()),
+        [] => "; `shmcomm list` shows all channels".to_owned(),
+        some => {
+            let quoted: Vec<String> = some.iter().map(|name| format!("`{name}`")).collect();
+            format!("; did you mean {}?", quoted.join(" or "))
+        }
+    };
+    Failure::NotFound(format!("there is no channel `{}`{place}{hint}", name.escape_debug()))
+}
+
+/// Returns the names that a user may have meant, the most similar first.
+fn similar<'a>(wanted: &str, names: &[&'a str]) -> Vec<&'a str> {
+    let wanted = wanted.to_lowercase();
+    let score = |name: &str| {
+        let name = name.to_lowercase();
+        let last = name.rsplit('/').next().unwrap_or(&name).to_owned();
+        if name.ends_with(&format!("/{wanted}")) {
+            return 1.0;
+        }
+        let part = wanted.rsplit('/').next().unwrap_or(&wanted);
+        f64::max(strsim::jaro_winkler(&wanted, &name), 0.95 * strsim::jaro_winkler(part, &last))
+    };
+    let mut scored: Vec<(f64, &str)> = names.iter().map(|name| (score(name), *name)).collect();
+    scored.retain(|(score, _)| *score >= SIMILAR);
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.dedup_by(|a, b| a.1 == b.1);
+    scored.into_iter().map(|(_, name)| name).take(SUGGESTIONS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn similar_names_are_suggested() {
+        let names = ["robot/imu", "robot/camera", "jobs", "sim1/robot/imu"];
+        assert_eq!(similar("robot/imo", &names)[0], "robot/imu");
+        assert_eq!(similar("imu", &names)[..2], ["robot/imu", "sim1/robot/imu"]);
+        assert_eq!(similar("Jobs", &names)[0], "jobs");
+        assert!(similar("xyzzy", &names).is_empty());
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        assert!(matches("robot/*", "robot/imu") && matches("*imu*", "robot/imu") && matches("*", ""));
+        assert!(!matches("robot/*", "robo/imu") && !matches("imu", "robot/imu"));
+    }
+}

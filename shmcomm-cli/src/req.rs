@@ -1,0 +1,107 @@
+//! `shmcomm req`: asks a service.
+//!
+//! Owns the report of the reply. Takes the seat of a requester while it runs. Calls `given`, and `echo` for
+//! the form of a message. Never repeats a request.
+
+use crate::channels;
+use crate::common::Common;
+use crate::echo::message::Message;
+use crate::echo::text;
+use crate::failure::{Failure, Outcome};
+use crate::given::{Content, Source};
+use crate::out::{Form, Out};
+use crate::pace::Pace;
+use crate::publish::failed;
+use crate::units;
+use clap::Args;
+use serde::Serialize;
+use shmcomm::{DynError, DynRequester};
+use std::time::{Duration, Instant};
+
+/// Longest wait for a reply, unless `--duration` gives it.
+const USUAL: Duration = Duration::from_secs(5);
+
+/// Sends a request to a service and prints the reply.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  shmcomm req planner '{\"from\": [0, 0], \"to\": [3, 4]}'
+  shmcomm req planner --stdin < trips.jsonl
+  shmcomm req planner '{\"from\": [0, 0], \"to\": [3, 4]}' --json --duration 1s | jq .message
+
+A request is JSON, as for `shmcomm pub`. The command waits for each reply at most for --duration, or 5 s;
+then the exit code is 3. -n repeats the request.
+
+JSON: an object per reply, with channel, round_trip_us and message; or hex, if the schema cannot be read.")]
+pub struct Arguments {
+    /// Name of the channel
+    channel: String,
+    /// Request as JSON
+    #[arg(value_name = "JSON", required_unless_present = "stdin", allow_hyphen_values = true)]
+    request: Option<String>,
+    /// Reads a request from each line of standard input
+    #[arg(long, conflicts_with = "request")]
+    stdin: bool,
+    /// Cuts nothing
+    #[arg(long)]
+    full: bool,
+}
+
+#[derive(Serialize)]
+struct Record<'m> {
+    channel: &'m str,
+    round_trip_us: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'m Message<'m>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hex: Option<String>,
+}
+
+pub fn run(common: &Common, args: &Arguments) -> Outcome {
+    // The time is that of one request.
+    let mut pace = Pace::new(&Common { count: common.count, ..Common::default() });
+    if !args.stdin {
+        pace = pace.or_count(1);
+    }
+    let timeout = common.duration.unwrap_or(USUAL);
+    let segment = channels::intact(channels::find(common, &args.channel)?)?;
+    let mut source = Source::new(args.request.as_deref());
+    let mut requester = DynRequester::open(&segment.channel)?;
+    let name = requester.name().to_owned();
+    let mut out = Out::new(common);
+    while let Some(given) = source.next(&pace)? {
+        let start = Instant::now();
+        let reply = match &given.content {
+            Content::Value(value) => requester.request(value, timeout),
+            Content::Bytes(bytes) => requester.request_bytes(bytes, timeout),
+        };
+        let reply = reply.map_err(|error| match error {
+            DynError::Timeout => {
+                let hint = if requester.repliers() == 0 { "; no replier is alive" } else { "" };
+                Failure::TimedOut(format!(
+                    "no reply came on channel `{name}` within {}{hint}",
+                    units::time(timeout)
+                ))
+            }
+            error => failed(&name, &error),
+        })?;
+        let took = start.elapsed();
+        let message = Message::received(&reply).ok();
+        if out.form() == Form::Json {
+            let hex =
+                message.is_none().then(|| reply.bytes().iter().map(|byte| format!("{byte:02x}")).collect());
+            let round_trip_us = took.as_secs_f64() * 1e6;
+            out.json(&Record { channel: &name, round_trip_us, message: message.as_ref(), hex })?;
+        } else {
+            match &message {
+                Some(message) => out.line(text::line(message, args.full))?,
+                None => out.raw(text::hex(reply.bytes(), args.full).as_bytes())?,
+            }
+        }
+        out.flush()?;
+        if !pace.another() {
+            break;
+        }
+    }
+    Ok(())
+}
