@@ -1,0 +1,99 @@
+//! The Rust side of the tests of the Python package: `peer ROLE CHANNEL`.
+//!
+//! Owns one program for each role, with a typed channel. Never part of the wheel.
+
+use shmcomm::{Channel, PubSub, PushPull, ReqRep, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
+use std::error::Error;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+#[repr(u8)]
+enum Mode {
+    Idle = 0,
+    Moving = 3,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+#[repr(C)]
+struct Imu {
+    stamp: Timestamp,
+    number: u64,
+    ranges: ShmVec<f64, 4>,
+    limit: ShmOption<f64>,
+    acceleration: [f32; 3],
+    frame: ShmString<15>,
+    mode: Mode,
+}
+
+fn imu(number: u64) -> Result<Imu, Box<dyn Error>> {
+    Ok(Imu {
+        stamp: Timestamp::from_nanos(1_700_000_000_000_000_000 + number as i64),
+        number,
+        ranges: ShmVec::try_from(&[0.5, number as f64][..])?,
+        limit: if number % 2 == 0 { ShmOption::none() } else { ShmOption::some(2.5) },
+        acceleration: [0.0, -0.25, 9.75],
+        frame: ShmString::try_from("map")?,
+        mode: if number % 2 == 0 { Mode::Idle } else { Mode::Moving },
+    })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, role, name] = arguments.as_slice() else { return Err("peer ROLE CHANNEL".into()) };
+    let name: &'static str = name.clone().leak();
+    let feed = || Channel::<PubSub<Imu>>::new(name).open();
+    let jobs = || Channel::<PushPull<Imu>>::new(name).open();
+    let service = || Channel::<ReqRep<[f64; 2], f64>>::new(name).open();
+    let limit = Duration::from_secs(20);
+    match role.as_str() {
+        "publish" => {
+            let mut publisher = feed().publisher()?;
+            println!("ready");
+            publisher.wait_for_subscribers(1, limit);
+            for number in 0..10 {
+                publisher.send(&imu(number)?)?;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        "subscribe" => {
+            let mut subscriber = feed().subscriber()?;
+            println!("ready");
+            for number in 0..10 {
+                assert_eq!(subscriber.recv_timeout(limit)?, imu(number)?);
+            }
+        }
+        "push" => {
+            let mut pusher = jobs().pusher()?;
+            for number in 0..10 {
+                pusher.send(&imu(number)?)?;
+            }
+            println!("ready");
+        }
+        "pull" => {
+            let mut puller = jobs().puller()?;
+            println!("ready");
+            for number in 0..10 {
+                assert_eq!(puller.recv_timeout(limit)?, imu(number)?);
+            }
+        }
+        "serve" => {
+            let mut replier = service().replier()?;
+            println!("ready");
+            for _ in 0..10 {
+                let request = replier.recv_timeout(limit)?;
+                let sum = request[0] + request[1];
+                request.reply(&sum)?;
+            }
+        }
+        "ask" => {
+            let requester = service().requester()?;
+            println!("ready");
+            for number in 0..10 {
+                assert_eq!(requester.request_timeout(&[number.into(), 0.5], limit)?, f64::from(number) + 0.5);
+            }
+        }
+        other => return Err(format!("no role {other}").into()),
+    }
+    println!("done");
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! [`Held`]: an end that several Python threads may use, and that a call may close.
+//!
+//! Owns the lock of an end. Rules: a thread that holds the lock never waits for the GIL, and the child of a fork never
+//! waits for the lock, because the thread that holds it may not exist in the child.
+
+use crate::error::exception;
+use pyo3::prelude::*;
+use std::fmt::Display;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+/// An end, until it is closed.
+pub struct Held<E> {
+    end: Mutex<Option<E>>,
+    /// Process that opened the end.
+    process: u32,
+    /// Kind of end, such as `Publisher`.
+    kind: &'static str,
+    name: String,
+}
+
+/// Reason why the end cannot be used.
+#[derive(Clone, Copy, Debug)]
+pub enum Unusable {
+    Closed,
+    Forked,
+}
+
+impl<E: Send> Held<E> {
+    pub fn new(kind: &'static str, name: String, end: E) -> Self {
+        Held { end: Mutex::new(Some(end)), process: std::process::id(), kind, name }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Calls `work` with the end, with the GIL. `work` must not run Python code and must not block.
+    pub fn with<R: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut E) -> R + Send) -> PyResult<R> {
+        let end = match self.end.try_lock() {
+            Ok(end) => end,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return py.detach(|| self.blocking(work)).map_err(|why| self.unusable(py, why));
+            }
+        };
+        Self::call(end, work).map_err(|why| self.unusable(py, why))
+    }
+
+    /// Calls `work` with the end like [`with`](Self::with), and refuses it in the child of a fork.
+    pub fn read<R: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut E) -> R + Send) -> PyResult<R> {
+        if self.forked() {
+            return Err(forked(py));
+        }
+        self.with(py, work)
+    }
+
+    /// Calls `work` with the end if no other thread uses the end at this moment. `work` has the GIL, and may copy to
+    /// objects of Python that the garbage collector does not track.
+    pub fn if_free<R>(&self, py: Python<'_>, work: impl FnOnce(&mut E) -> R) -> PyResult<Option<R>> {
+        let end = match self.end.try_lock() {
+            Ok(end) => end,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
+        Self::call(end, work).map(Some).map_err(|why| self.unusable(py, why))
+    }
+
+    /// Calls `work` with the end, and waits for other threads. The caller does not have the GIL.
+    pub fn blocking<R>(&self, work: impl FnOnce(&mut E) -> R) -> Result<R, Unusable> {
+        if self.forked() {
+            return Err(Unusable::Forked);
+        }
+        Self::call(self.end.lock().unwrap_or_else(PoisonError::into_inner), work)
+    }
+
+    fn call<R>(mut end: MutexGuard<'_, Option<E>>, work: impl FnOnce(&mut E) -> R) -> Result<R, Unusable> {
+        end.as_mut().map(work).ok_or(Unusable::Closed)
+    }
+
+    /// Takes the end out, so that all later calls find it closed. Returns `None` if it is closed already, and in the
+    /// child of a fork.
+    pub fn take(&self, py: Python<'_>) -> Option<E> {
+        if self.forked() {
+            return None;
+        }
+        py.detach(|| self.end.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+
+    pub fn forked(&self) -> bool {
+        std::process::id() != self.process
+    }
+
+    pub fn unusable(&self, py: Python<'_>, why: Unusable) -> PyErr {
+        match why {
+            Unusable::Closed => self.closed(py),
+            Unusable::Forked => forked(py),
+        }
+    }
+
+    fn closed(&self, py: Python<'_>) -> PyErr {
+        let channel = if self.name.is_empty() { String::new() } else { format!("channel `{}`: ", self.name) };
+        let text = format!("{channel}this {} is closed; open another one", self.kind);
+        exception(py, "ClosedError", text)
+    }
+}
+
+/// Returns the exception of an end that was opened before a fork.
+pub fn forked(py: Python<'_>) -> PyErr {
+    exception(py, "ForkedError", "this end was opened before `fork`; open the channel again in the child")
+}
+
+impl<E> Drop for Held<E> {
+    fn drop(&mut self) {
+        // The end of the parent: its threads do not exist here.
+        if std::process::id() != self.process
+            && let Some(end) = self.end.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            std::mem::forget(end);
+        }
+    }
+}
+
+/// Returns the exception for a message that was received and is damaged.
+pub fn invalid(py: Python<'_>, text: impl Display) -> PyErr {
+    exception(py, "InvalidMessageError", text)
+}

@@ -1,0 +1,134 @@
+//! Publish/subscribe.
+//!
+//! Owns the two classes. Calls the dynamic ends of the library.
+
+use super::{
+    NativeSample, Received, Settings, Source, bytes_of, close, content, declared, failed, find, receive,
+    receive_with, sent,
+};
+use crate::error::set_up;
+use crate::held::Held;
+use crate::wait::Until;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use shmcomm::{Declaration, DynError, DynMessage, DynPublisher, DynSubscriber, StopHandle};
+use std::time::Duration;
+
+/// Publisher of a native channel.
+#[pyclass(frozen, module = "shmcomm._native")]
+pub struct NativePublisher {
+    pub(super) held: Held<DynPublisher>,
+    stop: StopHandle,
+}
+
+#[pymethods]
+impl NativePublisher {
+    #[new]
+    #[pyo3(signature = (channel, schema, settings, publishers, waits))]
+    fn new(
+        py: Python<'_>,
+        channel: String,
+        schema: Option<&str>,
+        settings: Settings,
+        publishers: u32,
+        waits: bool,
+    ) -> PyResult<Self> {
+        let end = match schema {
+            Some(schema) => {
+                let declaration =
+                    Declaration::pub_sub(content(py, schema)?).publishers(publishers).waits(waits);
+                let declaration = declared(declaration, settings);
+                py.detach(|| DynPublisher::create(&channel, &declaration))
+            }
+            None => py.detach(|| DynPublisher::open(&channel)),
+        };
+        let end = end.map_err(|error| set_up(py, &error))?;
+        let stop = end.stop_handle();
+        Ok(NativePublisher { held: Held::new("Publisher", channel, end), stop })
+    }
+
+    /// Sends a message. Returns `False` if subscribers did not make room in time.
+    #[pyo3(signature = (payload, timeout))]
+    fn send(&self, payload: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<bool> {
+        let (py, until, bytes) = (payload.py(), Until::after(timeout)?, bytes_of(payload)?);
+        match self.held.if_free(py, |end| end.send_bytes_timeout(&bytes, Duration::ZERO))? {
+            Some(Ok(())) => return Ok(true),
+            Some(Err(DynError::Timeout | DynError::Full)) | None => {}
+            Some(Err(error)) => return Err(failed(py, &error)),
+        }
+        sent(py, &self.held, until, |end, slice| end.send_bytes_timeout(&bytes, slice))
+    }
+
+    #[getter]
+    fn subscribers(&self, py: Python<'_>) -> PyResult<usize> {
+        self.held.read(py, |end| end.subscribers())
+    }
+
+    fn close(&self, py: Python<'_>) -> bool {
+        close(py, &self.held, &self.stop)
+    }
+}
+
+impl Source for DynSubscriber {
+    fn poll(&mut self) -> Result<DynMessage, DynError> {
+        self.try_recv()
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<DynMessage, DynError> {
+        self.recv_timeout(time)
+    }
+}
+
+/// Subscriber of a native channel.
+#[pyclass(frozen, module = "shmcomm._native")]
+pub struct NativeSubscriber {
+    pub(super) held: Held<DynSubscriber>,
+    stop: StopHandle,
+}
+
+#[pymethods]
+impl NativeSubscriber {
+    #[new]
+    fn new(py: Python<'_>, channel: String, timeout: f64, history: usize) -> PyResult<Self> {
+        let end = find(py, timeout, || DynSubscriber::open_timeout(&channel, Duration::ZERO, history))?;
+        let stop = end.stop_handle();
+        Ok(NativeSubscriber { held: Held::new("Subscriber", channel, end), stop })
+    }
+
+    #[pyo3(signature = (timeout))]
+    fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        receive(py, &self.held, timeout)
+    }
+
+    /// Receives the next message in place.
+    #[pyo3(signature = (timeout))]
+    fn borrow(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<NativeSample>> {
+        let (poll, take) = (DynSubscriber::try_recv_sample, DynSubscriber::recv_sample_timeout);
+        Ok(match receive_with(py, &self.held, timeout, poll, take)? {
+            Received::Polled(sample) | Received::Waited(sample) => {
+                Some(NativeSample::new(self.held.name(), sample))
+            }
+            Received::Nothing => None,
+        })
+    }
+
+    /// Returns the newest message, also if it was received before.
+    fn latest<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let latest = self.held.with(py, |end| end.latest())?.map_err(|error| failed(py, &error))?;
+        Ok(latest.map(|message| PyBytes::new(py, message.bytes())))
+    }
+
+    #[getter]
+    fn lost(&self, py: Python<'_>) -> PyResult<u64> {
+        self.held.read(py, |end| end.lost())
+    }
+
+    #[getter]
+    fn received(&self, py: Python<'_>) -> PyResult<u64> {
+        self.held.read(py, |end| end.received())
+    }
+
+    fn close(&self, py: Python<'_>) -> bool {
+        close(py, &self.held, &self.stop)
+    }
+}

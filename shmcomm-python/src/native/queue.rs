@@ -1,0 +1,100 @@
+//! Push/pull.
+//!
+//! Owns the two classes. Calls the dynamic ends of the library.
+
+use super::{Settings, Source, bytes_of, close, content, declared, failed, find, receive, sent};
+use crate::error::set_up;
+use crate::held::Held;
+use crate::wait::Until;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use shmcomm::{Declaration, DynError, DynMessage, DynPuller, DynPusher, StopHandle};
+use std::time::Duration;
+
+impl Source for DynPuller {
+    fn poll(&mut self) -> Result<DynMessage, DynError> {
+        self.try_recv()
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<DynMessage, DynError> {
+        self.recv_timeout(time)
+    }
+}
+
+/// Pusher of a native channel.
+#[pyclass(frozen, module = "shmcomm._native")]
+pub struct NativePusher {
+    pub(super) held: Held<DynPusher>,
+    stop: StopHandle,
+}
+
+#[pymethods]
+impl NativePusher {
+    #[new]
+    fn new(py: Python<'_>, channel: String, schema: Option<&str>, settings: Settings) -> PyResult<Self> {
+        let end = match schema {
+            Some(schema) => {
+                let declaration = declared(Declaration::push_pull(content(py, schema)?), settings);
+                py.detach(|| DynPusher::create(&channel, &declaration))
+            }
+            None => py.detach(|| DynPusher::open(&channel)),
+        };
+        let end = end.map_err(|error| set_up(py, &error))?;
+        let stop = end.stop_handle();
+        Ok(NativePusher { held: Held::new("Pusher", channel, end), stop })
+    }
+
+    /// Sends a job. Returns `False` if there was no room in time.
+    #[pyo3(signature = (payload, timeout))]
+    fn send(&self, payload: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<bool> {
+        let (py, until, bytes) = (payload.py(), Until::after(timeout)?, bytes_of(payload)?);
+        match self.held.if_free(py, |end| end.try_send_bytes(&bytes))? {
+            Some(Ok(())) => return Ok(true),
+            Some(Err(DynError::Full)) | None => {}
+            Some(Err(error)) => return Err(failed(py, &error)),
+        }
+        sent(py, &self.held, until, |end, slice| end.send_bytes_timeout(&bytes, slice))
+    }
+
+    fn close(&self, py: Python<'_>) -> bool {
+        close(py, &self.held, &self.stop)
+    }
+}
+
+/// Puller of a native channel.
+#[pyclass(frozen, module = "shmcomm._native")]
+pub struct NativePuller {
+    pub(super) held: Held<DynPuller>,
+    stop: StopHandle,
+}
+
+#[pymethods]
+impl NativePuller {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        channel: String,
+        schema: Option<&str>,
+        settings: Settings,
+        timeout: f64,
+    ) -> PyResult<Self> {
+        let end = match schema {
+            Some(schema) => {
+                let declaration = declared(Declaration::push_pull(content(py, schema)?), settings);
+                py.detach(|| DynPuller::create(&channel, &declaration)).map_err(|error| set_up(py, &error))?
+            }
+            None => find(py, timeout, || DynPuller::open(&channel))?,
+        };
+        let stop = end.stop_handle();
+        Ok(NativePuller { held: Held::new("Puller", channel, end), stop })
+    }
+
+    #[pyo3(signature = (timeout))]
+    fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        receive(py, &self.held, timeout)
+    }
+
+    fn close(&self, py: Python<'_>) -> bool {
+        close(py, &self.held, &self.stop)
+    }
+}

@@ -1,0 +1,268 @@
+"""Messages in place: arrays that refer to a slot, their end, threads, fork and exit."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import shmcomm
+
+#: Words of a message that is pinned in its slot.
+WORDS = 4096
+
+#: Receives of the long test. The complete form has 1,000,000.
+RECEIVES = int(os.environ.get("SHMCOMM_SAMPLES", "20000"))
+
+
+def full(number):
+    return np.full(WORDS, number, dtype="<u8")
+
+
+@pytest.fixture
+def feed(name):
+    with shmcomm.publisher(name, ("<u8", WORDS), slots=4) as pub, shmcomm.subscriber(name) as sub:
+        yield pub, sub
+
+
+def test_block_gives_a_read_only_array_and_frees_the_slot(feed):
+    pub, sub = feed
+    for number in range(20):
+        pub.send(full(number))
+        with sub.borrow(timeout=5) as array:
+            assert isinstance(array, np.ndarray) and array.shape == (WORDS,)
+            assert not array.flags.writeable and not array.flags.owndata
+            assert (array == number).all()
+        assert array.size == 0
+    assert (sub.received, sub.lost) == (20, 0)
+
+
+def test_block_in_a_module_frees_the_slot(name, program):
+    code = """
+import sys, shmcomm
+with shmcomm.publisher(sys.argv[1], ("<u8", 4096)) as pub, shmcomm.subscriber(sys.argv[1]) as sub:
+    for number in range(5):
+        pub.send([number] * 4096)
+        with sub.borrow(timeout=5) as array:
+            assert (array == number).all()
+        assert array.size == 0
+"""
+    assert program(code, name).finish() == (0, "", "")
+
+
+def test_view_keeps_the_slot_after_the_block(feed):
+    pub, sub = feed
+    pub.send(full(7))
+    sample = sub.borrow(timeout=5)
+    with sample as array:
+        part = array[10:20]
+    assert array.size == 0 and not sample.released and sample.in_slot
+    for number in range(100):
+        pub.send(full(number))
+        assert (part == 7).all()
+    with pytest.raises(shmcomm.SampleHeldError, match="one at a time"):
+        sub.borrow(timeout=0)
+    assert isinstance(shmcomm.SampleHeldError("x"), BufferError)
+    del part
+    assert sample.released
+    with sub.borrow(timeout=5) as array:
+        assert (array == array[0]).all()
+
+
+@pytest.mark.parametrize("keep", [memoryview, lambda array: array.view(np.matrix), lambda array: array.flat, lambda array: [array]])
+def test_object_that_refers_to_the_array_keeps_it(feed, keep):
+    pub, sub = feed
+    pub.send(full(7))
+    sample = sub.borrow(timeout=5)
+    with sample as array:
+        kept = keep(array)
+    assert not sample.released
+    for number in range(100):
+        pub.send(full(number))
+        assert array.size == WORDS and (array == 7).all()
+    del array
+    assert not sample.released
+    del kept
+    assert sample.released
+
+
+def test_object_is_kept_although_its_variable_is_gone(feed):
+    pub, sub = feed
+    pub.send(full(7))
+    sample = sub.borrow(timeout=5)
+    with sample as array:
+        array = memoryview(array)
+    for number in range(100):
+        pub.send(full(number))
+    assert not sample.released and array[0] == 7 and array[-1] == 7
+
+
+def test_record_of_a_struct_keeps_the_slot(name):
+    dtype = np.dtype([("x", "<f8"), ("data", "<u8", WORDS)])
+    with shmcomm.publisher(name, dtype, slots=4) as pub, shmcomm.subscriber(name) as sub:
+        pub.send((1.5, full(3)))
+        sample = sub.borrow(timeout=5)
+        with sample as array:
+            assert array.shape == () and array["x"] == 1.5 and (array["data"] == 3).all()
+            record = array[()]
+        assert not sample.released and record["x"] == 1.5
+        del array
+        for number in range(50):
+            pub.send((2.5, full(number)))
+            assert record["x"] == 1.5 and (record["data"] == 3).all()
+        del record
+        assert sample.released
+
+
+def test_release_refuses_while_there_are_views(feed):
+    pub, sub = feed
+    pub.send(full(1))
+    sample = sub.borrow(timeout=5)
+    array = sample.array
+    with pytest.raises(BufferError, match="1 view refers"):
+        sample.release()
+    del array
+    sample.release()
+    sample.release()
+    with pytest.raises(BufferError, match="released"):
+        sample.array
+    assert sample.released
+
+
+def test_receives_are_copies_while_a_sample_is_held(feed):
+    pub, sub = feed
+    pub.send(full(0))
+    sample = sub.borrow(timeout=5)
+    for number in range(1, 20):
+        pub.send(full(number))
+        assert (sub.recv(timeout=5) == number).all()
+    assert (sample.array == 0).all()
+    sample.release()
+    pub.send(full(20))
+    with sub.borrow(timeout=5) as array:
+        assert (array == 20).all()
+
+
+@pytest.mark.parametrize("schema, message, shape", [("<f8", 1.5, ()), (bytes, b"abc", (3,)), (bytes, b"", (0,)), (("<i4", (2, 3)), [[1, 2, 3]] * 2, (2, 3))])
+def test_small_messages_have_the_same_rules(name, schema, message, shape):
+    with shmcomm.publisher(name, schema) as pub, shmcomm.subscriber(name) as sub:
+        for _ in range(3):
+            pub.send(message)
+            with sub.borrow(timeout=5) as array:
+                assert array.shape == shape and array.tobytes() == pub.schema.pack(message)
+        pub.send(message)
+        sample = sub.borrow(timeout=5)
+        with pytest.raises(shmcomm.SampleHeldError):
+            sub.borrow(timeout=0)
+        sample.release()
+        with pytest.raises(shmcomm.TimeoutError):
+            sub.borrow(timeout=0)
+
+
+def test_sample_outlives_its_subscriber(name):
+    pub = shmcomm.publisher(name, ("<u8", WORDS), slots=4)
+    sub = shmcomm.subscriber(name)
+    pub.send(full(7))
+    array = sub.borrow(timeout=5).array
+    sub.close()
+    for number in range(100):
+        pub.send(full(number))
+        assert (array == 7).all()
+    pub.close()
+    assert (array == 7).all()
+
+
+def test_views_end_in_other_threads(feed):
+    pub, sub = feed
+    errors = []
+
+    def hold(number, array):
+        for _ in range(3):
+            time.sleep(0.0005)
+            if not (array == number).all():
+                errors.append(number)
+
+    for number in range(200):
+        pub.send(full(number))
+        sample = sub.borrow(timeout=5)
+        threads = [threading.Thread(target=hold, args=(number, sample.array[start:])) for start in (0, 8)]
+        for thread in threads:
+            thread.start()
+        pub.send(full(2**40))
+        assert (sub.recv(timeout=5) == 2**40).all()
+        for thread in threads:
+            thread.join()
+        del threads, thread
+        sample.release()
+    assert errors == []
+
+
+def test_forked_child_gets_an_error(feed):
+    pub, sub = feed
+    pub.send(full(7))
+    sample = sub.borrow(timeout=5)
+    array = sample.array
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            sample.array
+        except shmcomm.ForkedError:
+            code = 0
+        finally:
+            del array, sample
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    pub.send(full(8))
+    assert (array == 7).all()
+
+
+def test_exit_with_views_leaves_nothing_behind(name, program):
+    code = """
+import sys, shmcomm
+pub = shmcomm.publisher(sys.argv[1], ("<u8", 4096))
+sub = shmcomm.subscriber(sys.argv[1])
+pub.send([7] * 4096)
+sample = sub.borrow(timeout=5)
+array = sample.array
+sys.modules["kept"] = array
+"""
+    assert program(code, name).finish() == (0, "", "")
+
+
+def test_no_receive_leaks_or_sees_a_write(name, program):
+    """A publisher in another process writes at full speed while views are read twice."""
+    code = """
+import sys, numpy, shmcomm
+with shmcomm.publisher(sys.argv[1], ("<u8", 1024), slots=8) as pub:
+    print("ready", flush=True)
+    words, number = numpy.zeros(1024, dtype="<u8"), 0
+    while pub.subscribers == 0:
+        pass
+    while pub.subscribers > 0:
+        words[:] = number
+        pub.send(words)
+        number += 1
+"""
+    other = program(code, name)
+    assert other.line() == "ready"
+
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    with shmcomm.subscriber(name) as sub:
+        before, view, last = 0, None, -1
+        for count in range(RECEIVES):
+            if count == RECEIVES // 4:
+                before = resident()
+            with sub.borrow(timeout=10) as array:
+                view = array[512:]
+                number = int(array[0])
+                assert number > last and (array == number).all()
+            assert int(view[0]) == number and int(view[-1]) == number, "written under a view"
+            view, last = None, number
+        assert resident() - before < 8 << 20
+        assert sub.received == RECEIVES
+    assert other.finish()[0] == 0
