@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release --manifest-path benches-compare/Cargo.toml -- all`
 //!
-//! Owns the command line. `rig` measures a figure, `work` defines the workloads, `peer` the libraries under
+//! Owns the command line. `case` defines the terms, `rig` measures a figure, `work` defines the workloads, `peer` the libraries under
 //! comparison, and `report` the output. The README of this folder explains how to read it.
 
+mod case;
 mod peer;
 mod report;
 mod rig;
@@ -78,7 +79,7 @@ fn run(args: Vec<String>) -> Result<()> {
         return rig::follow(work::find(case).ok_or("no such case")?, run);
     }
     let options = Options::parse(args)?;
-    let named = |case: &work::Case| options.names.iter().any(|name| case.belongs_to(name));
+    let named = |case: &case::Case| options.names.iter().any(|name| case.belongs_to(name));
     let cases: Vec<_> =
         work::all().into_iter().filter(|case| options.names.is_empty() || named(case)).collect();
     if cases.is_empty() {

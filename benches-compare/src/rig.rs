@@ -8,8 +8,8 @@
 //! Never waits for a process that is gone: if either fails, both end.
 
 use crate::Result;
+use crate::case::{Burst, Case, Ended, Outcome, Place, Way};
 use crate::report::{Log, Measured};
-use crate::work::{Burst, Case, Ended, Outcome, Place, Way};
 use hdrhistogram::Histogram;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};

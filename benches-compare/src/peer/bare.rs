@@ -3,7 +3,7 @@
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
 use crate::Result;
-use crate::work::Place;
+use crate::case::Place;
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::thread::futex;
 use std::fs::OpenOptions;

@@ -101,7 +101,7 @@ pub fn folder(run: &str) -> PathBuf {
     PathBuf::from(format!("/dev/shm/benches-compare-{run}"))
 }
 
-/// Returns the file or socket of an end, by its [name](crate::work::Place::name), which begins with the run.
+/// Returns the file or socket of an end, by its [name](crate::case::Place::name), which begins with the run.
 pub fn path(name: &str) -> PathBuf {
     folder(name.split('-').next().unwrap_or(name)).join(name)
 }

@@ -4,7 +4,7 @@
 //! without a network the first time, the rows are left out, with a message.
 
 use crate::Result;
-use crate::work::{Burst, Ended, Entry, Outcome, Place, Way};
+use crate::case::{Burst, Ended, Entry, Outcome, Place, Way};
 use hdrhistogram::Histogram;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::Touch;
 use crate::Result;
-use crate::work::{Burst, Outcome, Place, Way, check, now};
+use crate::case::{Burst, Outcome, Place, Way, check, now};
 use hdrhistogram::Histogram;
 use std::hint::{black_box, spin_loop};
 use std::sync::mpsc;

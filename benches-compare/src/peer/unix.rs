@@ -2,7 +2,7 @@
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
 use crate::Result;
-use crate::work::Place;
+use crate::case::Place;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};

@@ -3,7 +3,7 @@
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
 use crate::Result;
-use crate::work::Place;
+use crate::case::Place;
 use zmq::{Context, DONTWAIT, Message, SocketType};
 
 /// A socket that sends or receives messages of `N` words.

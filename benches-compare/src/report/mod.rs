@@ -7,10 +7,8 @@ pub mod docs;
 pub mod plot;
 pub mod reach;
 
-pub use reach::Target;
-
 use crate::Result;
-use crate::work::{Case, Ended, Figure, Outcome};
+use crate::case::{Case, Ended, Figure, Outcome};
 use hdrhistogram::Histogram;
 use std::fmt::Write as _;
 use std::fs::File;

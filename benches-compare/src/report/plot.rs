@@ -5,7 +5,7 @@
 
 use super::{Done, Measured};
 use crate::Result;
-use crate::work::size;
+use crate::case::size;
 use plotters::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,10 +1,9 @@
 //! Request/reply: duration of a round trip.
 
 use super::latency::NAP;
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check};
 use crate::Result;
+use crate::case::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Target, Way, check};
 use crate::peer::{Answerer, Caller, Wait, bare, shm, unix};
-use crate::report::Target;
 use hdrhistogram::Histogram;
 use std::time::Instant;
 

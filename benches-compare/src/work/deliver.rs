@@ -2,10 +2,9 @@
 //! that wakes them all.
 
 use super::fanout::SLOTS;
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check};
 use crate::Result;
+use crate::case::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Target, Way, check};
 use crate::peer::{Receiver, Sender, Touch, Wait, bare, shm};
-use crate::report::Target;
 use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,10 +4,11 @@
 //! that, and waits until all subscribers have it. Nothing is therefore overwritten, and the subscribers are
 //! ready when the next half comes.
 
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check, now, size, spelled};
 use crate::Result;
+use crate::case::{
+    Burst, Case, Ended, Entry, Figure, Outcome, Place, Target, Way, check, now, size, spelled,
+};
 use crate::peer::{Receiver, Sender, Touch, Wait, bare, shm};
-use crate::report::Target;
 
 pub const SLOTS: usize = 64;
 const SUBSCRIBERS: [usize; 3] = [1, 4, 16];

@@ -1,9 +1,10 @@
 //! Publish/subscribe: latency of a message, as half of a round trip.
 
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Two, Way, check, size, spelled};
 use crate::Result;
+use crate::case::{
+    Burst, Case, Ended, Entry, Figure, Outcome, Place, Target, Two, Way, check, size, spelled,
+};
 use crate::peer::{Receiver, Sender, Touch, Wait, bare, ipc, pipe, shm, shmem, threads, unix};
-use crate::report::Target;
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 

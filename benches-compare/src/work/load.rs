@@ -4,8 +4,8 @@
 //! The first burst, which does not count, measures the maximum rate, with both sides reading the clock for
 //! every message. A burst is no longer than the ring, so that nothing is lost.
 
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, now};
 use crate::Result;
+use crate::case::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, now};
 use crate::peer::{Receiver, Sender, Touch, Wait, bare, shm, shmem};
 use hdrhistogram::Histogram;
 

@@ -1,10 +1,9 @@
 //! Memory of a channel of 64-byte messages with default sizes. Measured as the files that appear and the
 //! pages that the sender gains.
 
-use super::{Burst, Case, Entry, Figure, Outcome, Place, Way};
 use crate::Result;
+use crate::case::{Burst, Case, Entry, Figure, Outcome, Place, Target, Way};
 use crate::peer::{Receiver, Sender, Touch, Wait, bare, occupied, resident, shm};
-use crate::report::Target;
 
 const N: usize = 8;
 /// Number of messages that exceeds the capacity of every peer.

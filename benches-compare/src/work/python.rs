@@ -1,9 +1,8 @@
 //! Wire version 1: a publisher in Python, a subscriber in Rust, and the share of Rust in the latency.
 
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Way, now};
 use crate::Result;
+use crate::case::{Burst, Case, Ended, Entry, Figure, Outcome, Target, Way, now};
 use crate::peer::python::{Script, Venv};
-use crate::report::Target;
 use hdrhistogram::Histogram;
 use shmcomm::codec::Pickle;
 use shmcomm::python::{Options, Subscriber, TryRecvError};

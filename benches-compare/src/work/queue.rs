@@ -1,10 +1,9 @@
 //! Push/pull with many ends: three pushers in one process, four pullers in the other. Each is a thread with
 //! its own end, and each message goes to exactly one puller. One to one is `throughput`.
 
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, now};
 use crate::Result;
+use crate::case::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Target, Way, now};
 use crate::peer::{Receiver, Sender, Wait, pipe, shm};
-use crate::report::Target;
 
 const N: usize = 8;
 const SLOTS: usize = 1024;

@@ -1,7 +1,7 @@
 //! Cost of a message as a quantity grows: subscribers, slots, the message size, the channels of a process.
 
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check, now, spelled};
 use crate::Result;
+use crate::case::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Two, Way, check, now, spelled};
 use crate::peer::{Receiver, Sender, Touch, Wait, occupied, shm};
 
 const N: usize = 8;
@@ -98,7 +98,7 @@ fn passes<const N: usize>(
 }
 
 struct Passes<const N: usize> {
-    ends: Vec<super::Two<shm::Publisher<N>, shm::Subscriber<N>>>,
+    ends: Vec<Two<shm::Publisher<N>, shm::Subscriber<N>>>,
     name: String,
 }
 

@@ -1,9 +1,10 @@
 //! Messages per second from one process to another: without loss, or with loss.
 
-use super::{Burst, Case, Ended, Entry, Figure, Outcome, Place, Way, check, now, size, spelled};
 use crate::Result;
+use crate::case::{
+    Burst, Case, Ended, Entry, Figure, Outcome, Place, Target, Way, check, now, size, spelled,
+};
 use crate::peer::{Receiver, Sender, Touch, Wait, bare, ipc, pipe, shm, shmem, threads, unix};
-use crate::report::Target;
 
 /// Makes the cases without loss: the sender waits for room.
 pub fn lossless() -> Vec<Case> {
