@@ -1,6 +1,6 @@
 //! The codecs on a struct of ten fields and on an array of 1 MiB, and the same in CPython.
 //!
-//! `cargo bench -p shmcomm --features pickle,msgpack --bench codec` prints a table beside what
+//! `cargo bench -p shmcomm-measure-micro --bench codec` prints a table beside what
 //! criterion reports: the shortest of several rounds on both sides, in the same minute on the same
 //! machine. Each side does what it does before a send and after a receive: this crate writes into a
 //! slot that is there, CPython into an object that it makes. `SHMCOMM_PYTHON` names the interpreter, which needs numpy and msgpack; else it is the
@@ -122,7 +122,7 @@ fn rust() -> BTreeMap<&'static str, f64> {
 }
 
 fn python() -> Option<BTreeMap<String, f64>> {
-    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/numpy2/bin/python");
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python/numpy2/bin/python");
     let exe = std::env::var_os("SHMCOMM_PYTHON")
         .or_else(|| made.exists().then(|| made.into_os_string()))
         .unwrap_or_else(|| "python3".into());

@@ -299,9 +299,9 @@ pub enum Discipline {
     /// Queue: each message goes to one receiver.
     Queue = 3,
     /// Broadcast by several publishers. Both sides copy.
-    SharedCopied = 4,
+    MultiCopied = 4,
     /// Broadcast by several publishers. Readers pin a slot while they read it.
-    SharedPinned = 5,
+    MultiPinned = 5,
 }
 
 impl Discipline {
@@ -311,8 +311,8 @@ impl Discipline {
             Discipline::Copied => "copied",
             Discipline::Pinned => "pinned",
             Discipline::Queue => "queue",
-            Discipline::SharedCopied => "copied, several publishers",
-            Discipline::SharedPinned => "pinned, several publishers",
+            Discipline::MultiCopied => "copied, several publishers",
+            Discipline::MultiPinned => "pinned, several publishers",
         }
     }
 
@@ -321,23 +321,23 @@ impl Discipline {
             1 => Some(Discipline::Copied),
             2 => Some(Discipline::Pinned),
             3 => Some(Discipline::Queue),
-            4 => Some(Discipline::SharedCopied),
-            5 => Some(Discipline::SharedPinned),
+            4 => Some(Discipline::MultiCopied),
+            5 => Some(Discipline::MultiPinned),
             _ => None,
         }
     }
 
     /// Returns `true` if readers pin the slot that they read.
     pub(crate) const fn pins(self) -> bool {
-        matches!(self, Discipline::Pinned | Discipline::SharedPinned)
+        matches!(self, Discipline::Pinned | Discipline::MultiPinned)
     }
 
     /// Returns the number of state words of a slot.
     pub(crate) const fn states(self) -> u64 {
         match self {
             Discipline::Pinned => 2,
-            Discipline::SharedPinned => 1,
-            Discipline::Copied | Discipline::Queue | Discipline::SharedCopied => 0,
+            Discipline::MultiPinned => 1,
+            Discipline::Copied | Discipline::Queue | Discipline::MultiCopied => 0,
         }
     }
 
@@ -345,13 +345,13 @@ impl Discipline {
     pub(crate) const fn head(self) -> usize {
         match self {
             Discipline::Copied | Discipline::Pinned => 16,
-            Discipline::Queue | Discipline::SharedCopied | Discipline::SharedPinned => 32,
+            Discipline::Queue | Discipline::MultiCopied | Discipline::MultiPinned => 32,
         }
     }
 
     /// Returns `true` if several participants publish.
     pub(crate) const fn shared(self) -> bool {
-        matches!(self, Discipline::SharedCopied | Discipline::SharedPinned)
+        matches!(self, Discipline::MultiCopied | Discipline::MultiPinned)
     }
 }
 
@@ -362,5 +362,5 @@ pub(crate) const FLAG_REDELIVER: u32 = 1;
 pub(crate) const FLAG_WAIT: u32 = 2;
 
 /// Largest message, in bytes, that a broadcast ring copies instead of pinning. The group "send and
-/// receive" of `cargo bench -p shmcomm --bench pubsub` has sizes on both sides of it.
+/// receive" of `cargo bench -p shmcomm-measure-micro --bench pubsub` has sizes on both sides of it.
 pub(crate) const COPIED_MAX: u64 = 4096;

@@ -1,0 +1,1 @@
+//! Benchmarks of instructions in one thread: `codec` and `pubsub`.
