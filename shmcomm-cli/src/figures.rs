@@ -218,7 +218,7 @@ fn of_participant(end: &Participant, seconds: impl Fn(SystemTime) -> Option<f64>
         lost: end.lost,
         skipped: end.skipped,
         invalid: end.invalid,
-        evictions: end.cut,
+        evictions: end.evictions,
         redelivered: end.redelivered,
     }
 }

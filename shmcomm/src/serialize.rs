@@ -41,7 +41,7 @@ fields!(Participant {
     lost,
     skipped,
     invalid,
-    cut,
+    evictions,
     redelivered,
 });
 fields!(Backlog { waiting, claimed, writing, answered, oldest, redelivered, acknowledged });

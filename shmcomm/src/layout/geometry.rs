@@ -118,8 +118,8 @@ impl Geometry {
         let discipline = match shape.pattern {
             Pattern::PubSub if shape.publishers == 1 && large => Discipline::Pinned,
             Pattern::PubSub if shape.publishers == 1 => Discipline::Copied,
-            Pattern::PubSub if large => Discipline::SharedPinned,
-            Pattern::PubSub => Discipline::SharedCopied,
+            Pattern::PubSub if large => Discipline::MultiPinned,
+            Pattern::PubSub => Discipline::MultiCopied,
             Pattern::PushPull | Pattern::ReqRep => Discipline::Queue,
         };
         Self::with(discipline, shape)
@@ -162,8 +162,8 @@ impl Geometry {
         // All slots that entries name, the slot that is written, and the further slots that readers may
         // pin.
         let own_slots = match discipline {
-            Discipline::SharedCopied => slots + 1,
-            Discipline::SharedPinned => slots + 1 + u64::from(seats - publishers),
+            Discipline::MultiCopied => slots + 1,
+            Discipline::MultiPinned => slots + 1 + u64::from(seats - publishers),
             _ => 0,
         };
         // None of these overflows: the largest product is 2^26 slots of 2^31 + 2 pages.

@@ -155,7 +155,7 @@ mod model {
 
     impl Memory {
         pub(crate) fn new(geometry: &Geometry, observed: bool) -> Self {
-            let copied = matches!(geometry.discipline, Discipline::Copied | Discipline::SharedCopied);
+            let copied = matches!(geometry.discipline, Discipline::Copied | Discipline::MultiCopied);
             let payload = (geometry.slot_size as usize).div_ceil(8);
             let slots = geometry.slots_in_all() as usize;
             let entries = if geometry.discipline.shared() { geometry.slots } else { 0 };

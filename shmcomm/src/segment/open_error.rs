@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Returns the error for a segment without a free seat among the `seats` that the role may have.
 pub(super) fn no_seat(place: &ChannelPath, geometry: &Geometry, seats: usize) -> Error {
     let text = match geometry.discipline {
-        Discipline::SharedPinned => format!(
+        Discipline::MultiPinned => format!(
             "no seat is free: {} for subscribers, each taken by a live one. Messages this large are read \
                          in their slots, so a channel seats two subscribers fewer than it has slots, \
                          {PINNED_READERS} at most. Close some of them, or raise `slots` (and `seats`) where the \

@@ -39,7 +39,7 @@ pub struct Participant {
     pub invalid: u64,
     /// Subscribers of a channel with `overflow: Wait`: number of evictions, because it made no progress for
     /// its stall timeout.
-    pub cut: u64,
+    pub evictions: u64,
     /// Pullers and repliers: messages received that another receiver had before and did not finish.
     pub redelivered: u64,
 }
@@ -69,7 +69,7 @@ impl Participant {
             lost: entry.lost,
             skipped: entry.skipped,
             invalid: entry.invalid,
-            cut: entry.evictions,
+            evictions: entry.evictions,
             redelivered: entry.redelivered,
         }
     }

@@ -107,7 +107,7 @@ pub(super) fn sent(region: &Region, geometry: &Geometry) -> Sent {
             // Saturating: other processes write these words, and may write any value.
             return Sent { messages: head.saturating_sub(word(control::HOLES)), bytes, head };
         }
-        Discipline::SharedCopied | Discipline::SharedPinned => {}
+        Discipline::MultiCopied | Discipline::MultiPinned => {}
     }
     let seats = || (0..geometry.publishers).map(|index| geometry.seat(index));
     let head = seats().map(|at| word(at + seat::POSITION)).fold(head, u64::max);

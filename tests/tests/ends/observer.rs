@@ -126,8 +126,8 @@ fn pinned_messages_are_never_torn() {
 
 #[test]
 fn messages_of_several_publishers_are_never_torn() {
-    stress("torn-shared", SHARED, 2, Discipline::SharedCopied);
-    stress("torn-shared-pinned", SHARED_LARGE, 2, Discipline::SharedPinned);
+    stress("torn-shared", SHARED, 2, Discipline::MultiCopied);
+    stress("torn-shared-pinned", SHARED_LARGE, 2, Discipline::MultiPinned);
 }
 
 #[test]

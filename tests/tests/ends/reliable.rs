@@ -109,7 +109,9 @@ fn nothing_is_lost_by_processes_of_unlike_speed() {
         assert_eq!(recorder.said(), "ready");
         assert_eq!(recorder.said(), format!("received {} lost 0", COUNT + 1));
     }
-    assert!(publisher.stats().subscribers().all(|subscriber| (subscriber.lost, subscriber.cut) == (0, 0)));
+    assert!(
+        publisher.stats().subscribers().all(|subscriber| (subscriber.lost, subscriber.evictions) == (0, 0))
+    );
 }
 
 #[test]
@@ -229,7 +231,7 @@ fn stopped_subscriber_is_evicted_and_counted() {
     let cut = |publisher: &shmcomm::Publisher<Small>| {
         let stats = publisher.stats();
         let cut: Vec<_> =
-            stats.role(shmcomm::Role::Subscriber).filter(|p| p.cut > 0).map(|p| p.pid).collect();
+            stats.role(shmcomm::Role::Subscriber).filter(|p| p.evictions > 0).map(|p| p.pid).collect();
         cut
     };
     assert_eq!(cut(&publisher), [recorder.pid()]);

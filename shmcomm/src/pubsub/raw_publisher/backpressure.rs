@@ -157,16 +157,16 @@ impl AtLimit<'_> {
             self.backpressure.scanned = now;
             self.attachment.recover_dead();
         }
-        let cut = self.backpressure.window.evict_stalled(self.writer.next_position(), now);
+        let evicted = self.backpressure.window.evict_stalled(self.writer.next_position(), now);
         self.backpressure.due = match self.backpressure.window.eviction_due() {
             Some(due) => Deadline::after(Duration::from_nanos(due.saturating_sub(now))),
             None => Deadline::Never,
         };
-        if cut > 0 {
+        if evicted > 0 {
             log::warn!(
                 target: "shmcomm",
-                "channel `{}`: evicted {cut} that made no progress for their stall timeout",
-                self.attachment.channel(), cut = count(cut, "subscriber"));
+                "channel `{}`: evicted {evicted} that made no progress for their stall timeout",
+                self.attachment.channel(), evicted = count(evicted, "subscriber"));
         }
     }
 }

@@ -177,7 +177,7 @@ impl ReadyCheck {
 
 /// Clears the pins of a dead reader. No other participant may use `bit`, or receive it, meanwhile.
 pub(crate) fn reclaim_pins(region: Region, geometry: &Geometry, bit: u32) {
-    if geometry.discipline == Discipline::SharedPinned {
+    if geometry.discipline == Discipline::MultiPinned {
         OwnSlots::new(region, geometry).all().for_each(|slot| _ = slot.clear(Phase::EVEN, 1 << bit));
     }
 }

@@ -160,17 +160,17 @@ fn sends(
 
 #[test]
 fn copied_messages_have_one_order() {
-    sends(Discipline::SharedCopied, "shared copied", 3, [1, 2], Witness::receive);
+    sends(Discipline::MultiCopied, "multi copied", 3, [1, 2], Witness::receive);
 }
 
 #[test]
 fn pinned_messages_have_one_order() {
-    sends(Discipline::SharedPinned, "shared pinned", 3, [1, 2], Witness::poll);
+    sends(Discipline::MultiPinned, "multi pinned", 3, [1, 2], Witness::poll);
 }
 
 #[test]
 fn pinned_messages_read_by_value_have_one_order() {
-    sends(Discipline::SharedPinned, "shared pinned by value", 2, [1, 2], Witness::receive);
+    sends(Discipline::MultiPinned, "multi pinned by value", 2, [1, 2], Witness::receive);
 }
 
 /// A writer completes a lap while a reader polls.
@@ -187,18 +187,18 @@ fn laps(discipline: Discipline, name: &str, receive: fn(&mut Witness) -> bool) {
 
 #[test]
 fn copied_message_is_whole_or_counted() {
-    laps(Discipline::SharedCopied, "shared copied, laps", Witness::receive);
+    laps(Discipline::MultiCopied, "multi copied, laps", Witness::receive);
 }
 
 #[test]
 fn pinned_message_is_whole_or_counted() {
-    laps(Discipline::SharedPinned, "shared pinned, laps", Witness::poll);
+    laps(Discipline::MultiPinned, "multi pinned, laps", Witness::poll);
 }
 
 /// A writer completes a lap while an observer copies from slots that the writer stores plainly.
 #[test]
 fn observed_message_is_whole_or_counted() {
-    for discipline in [Discipline::SharedCopied, Discipline::SharedPinned] {
+    for discipline in [Discipline::MultiCopied, Discipline::MultiPinned] {
         let lapped = model("shared, observed", 2, move || {
             let ring = Ring::with(discipline, Heap::observed);
             let reader = Reader::observe_from_start(ring.heap.region(), &ring.geometry);
@@ -216,7 +216,7 @@ fn observed_message_is_whole_or_counted() {
 /// one.
 #[test]
 fn writer_stopped_for_a_lap_continues_at_the_end() {
-    for discipline in [Discipline::SharedCopied, Discipline::SharedPinned] {
+    for discipline in [Discipline::MultiCopied, Discipline::MultiPinned] {
         model("shared, stopped for a lap", 3, move || {
             let ring = Ring::new(discipline);
             let (mut a, mut b, witness) = (ring.writer(0), ring.writer(1), ring.witness());
@@ -261,18 +261,18 @@ fn crash(discipline: Discipline, name: &str) {
 
 #[test]
 fn copied_writer_may_die_anywhere() {
-    crash(Discipline::SharedCopied, "shared copied crash");
+    crash(Discipline::MultiCopied, "multi copied crash");
 }
 
 #[test]
 fn pinned_writer_may_die_anywhere() {
-    crash(Discipline::SharedPinned, "shared pinned crash");
+    crash(Discipline::MultiPinned, "multi pinned crash");
 }
 
 /// The last message of a writer that dies right after it can be received, though no writer follows.
 #[test]
 fn what_a_dead_writer_published_can_be_received() {
-    for discipline in [Discipline::SharedCopied, Discipline::SharedPinned] {
+    for discipline in [Discipline::MultiCopied, Discipline::MultiPinned] {
         every_crash("shared, the last message", 0, move |point| {
             let ring = Ring::new(discipline);
             let mut writer = ring.writer(0);

@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
-const BOTH: [Discipline; 2] = [Discipline::SharedCopied, Discipline::SharedPinned];
+const BOTH: [Discipline; 2] = [Discipline::MultiCopied, Discipline::MultiPinned];
 const SIZE: usize = 48;
 
 struct Ring {
@@ -199,7 +199,7 @@ fn the_next_on_a_seat_spares_what_is_still_named() {
 
 #[test]
 fn held_slots_cost_no_position() {
-    let ring = Ring::new(Discipline::SharedPinned, 4, 2);
+    let ring = Ring::new(Discipline::MultiPinned, 4, 2);
     let mut writer = ring.writer(1);
     let mut readers = [ring.reader(0, 0), ring.reader(1, 0)];
     writer.send(&message(1, 0)).unwrap();
@@ -219,7 +219,7 @@ fn held_slots_cost_no_position() {
 
 #[test]
 fn a_dead_readers_mark_is_taken_back() {
-    let ring = Ring::new(Discipline::SharedPinned, 2, 2);
+    let ring = Ring::new(Discipline::MultiPinned, 2, 2);
     let mut writer = ring.writer(0);
     let mut reader = ring.reader(0, 0);
     writer.send(&message(0, 0)).unwrap();
@@ -238,7 +238,7 @@ fn a_dead_readers_mark_is_taken_back() {
 
 #[test]
 fn a_slot_that_an_entry_names_is_never_claimed() {
-    let ring = Ring::new(Discipline::SharedPinned, 4, 2);
+    let ring = Ring::new(Discipline::MultiPinned, 4, 2);
     let mut writer = ring.writer(0);
     for number in 0..4 {
         writer.send(&message(0, number)).unwrap();
@@ -258,7 +258,7 @@ fn a_slot_that_an_entry_names_is_never_claimed() {
 
 #[test]
 fn a_claim_that_is_dropped_publishes_nothing() {
-    let ring = Ring::new(Discipline::SharedPinned, 4, 2);
+    let ring = Ring::new(Discipline::MultiPinned, 4, 2);
     let mut writer = ring.writer(0);
     for number in 0..20 {
         writer.claim().unwrap().fill(&message(0, 99));
@@ -305,7 +305,7 @@ fn whatever_the_entries_say_every_call_ends() {
 
 #[test]
 fn damage_is_reported_before_it_is_used() {
-    let ring = Ring::new(Discipline::SharedCopied, 4, 2);
+    let ring = Ring::new(Discipline::MultiCopied, 4, 2);
     let mut writer = ring.writer(0);
     for number in 0..9 {
         writer.send(&message(0, number)).unwrap();
