@@ -13,7 +13,7 @@ use core::fmt;
 pub enum DynError {
     /// The value does not fit the layout; the error names the field. Nothing was sent.
     Encode(schema::EncodeError),
-    /// The codec refuses the value. Nothing was sent.
+    /// The codec refuses the value. Nothing was sent. A value that is too long is [`TooLong`](DynError::TooLong).
     Codec(codec::EncodeError),
     /// The bytes are not a message of the channel. Nothing was sent.
     Value(ValueError),
@@ -86,6 +86,15 @@ impl From<schema::EncodeError> for DynError {
     }
 }
 
+impl From<codec::EncodeError> for DynError {
+    fn from(error: codec::EncodeError) -> Self {
+        match error {
+            codec::EncodeError::TooLong { needed: size, capacity } => DynError::TooLong { size, capacity },
+            refused => DynError::Codec(refused),
+        }
+    }
+}
+
 impl From<ValueError> for DynError {
     fn from(error: ValueError) -> Self {
         DynError::Value(error)
@@ -112,7 +121,7 @@ macro_rules! from {
 from! {
     crate::SendError {
         TooLong { size, capacity } => DynError::TooLong { size, capacity },
-        Unencodable(error) => DynError::Codec(error),
+        Unencodable(error) => error.into(),
         AllSlotsHeld => DynError::Full,
         Stopped => DynError::Stopped,
         Forked => DynError::Forked,
@@ -144,26 +153,56 @@ from! {
         Stopped => DynError::Stopped,
         Forked => DynError::Forked,
     }
-    crate::PushError { Unencodable(error) => DynError::Codec(error), Stopped => DynError::Stopped, Forked => DynError::Forked, }
-    crate::TryPushError { Unencodable(error) => DynError::Codec(error), Full => DynError::Full, Forked => DynError::Forked, }
-    crate::PushTimeoutError { Unencodable(error) => DynError::Codec(error), Timeout => DynError::Timeout, Stopped => DynError::Stopped, Forked => DynError::Forked, }
-    crate::FlushError { Timeout(_) => DynError::Timeout, Stopped(_) => DynError::Stopped, Forked => DynError::Forked, }
+    crate::PushError {
+        Unencodable(error) => error.into(),
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
+    crate::TryPushError { Unencodable(error) => error.into(), Full => DynError::Full, Forked => DynError::Forked, }
+    crate::PushTimeoutError {
+        Unencodable(error) => error.into(),
+        Timeout => DynError::Timeout,
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
+    crate::FlushError {
+        Timeout(_) => DynError::Timeout,
+        Stopped(_) => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
     crate::PullError { Stopped => DynError::Stopped, Forked => DynError::Forked, }
     crate::TryPullError { Empty => DynError::Empty, Forked => DynError::Forked, }
-    crate::PullTimeoutError { Timeout => DynError::Timeout, Stopped => DynError::Stopped, Forked => DynError::Forked, }
-    crate::RequestError { Unencodable(error) => DynError::Codec(error), Stopped => DynError::Stopped, Forked => DynError::Forked, }
-    crate::RequestTimeoutError { Unencodable(error) => DynError::Codec(error), Timeout => DynError::Timeout, Stopped => DynError::Stopped, Forked => DynError::Forked, }
-    crate::ReplyError { Unencodable(error) => DynError::Codec(error), Forked => DynError::Forked, }
+    crate::PullTimeoutError {
+        Timeout => DynError::Timeout,
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
+    crate::RequestError {
+        Unencodable(error) => error.into(),
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
+    crate::RequestTimeoutError {
+        Unencodable(error) => error.into(),
+        Timeout => DynError::Timeout,
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
+    crate::ReplyError { Unencodable(error) => error.into(), Forked => DynError::Forked, }
     crate::ServeError { Stopped => DynError::Stopped, Forked => DynError::Forked, }
     crate::TryServeError { Empty => DynError::Empty, Forked => DynError::Forked, }
-    crate::ServeTimeoutError { Timeout => DynError::Timeout, Stopped => DynError::Stopped, Forked => DynError::Forked, }
+    crate::ServeTimeoutError {
+        Timeout => DynError::Timeout,
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
 }
 
 #[cfg(feature = "python")]
 from! {
     crate::python::SendError {
         TooLong { size, capacity } => DynError::TooLong { size, capacity },
-        Refused(error) => DynError::Codec(error),
+        Refused(error) => error.into(),
         Stopped => DynError::Stopped,
         Forked => DynError::Forked,
     }
