@@ -218,7 +218,7 @@ impl Declaration {
             (Format::Tail, [header, item]) => Payload::Tail(header.clone(), item.clone()),
             (_, layouts) => match layouts.get(index) {
                 Some(layout) => Payload::Fixed(layout.clone()),
-                None => Payload::Unknown(format!("channel `{name}`: {why}")),
+                None => Payload::Unknown { channel: name.to_owned(), why: why.to_owned() },
             },
         };
         (part(0), part(1))

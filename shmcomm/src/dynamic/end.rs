@@ -64,11 +64,7 @@ impl Found {
     /// Fails if the segment does not say how its messages are written, so that none can be sent.
     pub(super) fn writable(self) -> Result<Found, Error> {
         match &*self.first {
-            Payload::Unknown(why) => {
-                // The error names the channel.
-                let why = why.strip_prefix(&format!("channel `{}`: ", self.name)).unwrap_or(why).to_owned();
-                Err(Error::new(ErrorKind::TypeMismatch, self.name, why))
-            }
+            Payload::Unknown { why, .. } => Err(Error::new(ErrorKind::TypeMismatch, self.name, why.clone())),
             _ => Ok(self),
         }
     }

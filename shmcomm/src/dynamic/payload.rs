@@ -18,8 +18,11 @@ pub(super) enum Payload {
     Bytes,
     /// A message of the Python wire: pickle, msgpack or bytes.
     Python,
-    /// With the reason.
-    Unknown(String),
+    /// Messages that cannot be read or written.
+    Unknown {
+        channel: String,
+        why: String,
+    },
 }
 
 impl Payload {
@@ -27,7 +30,7 @@ impl Payload {
     pub(super) fn of(what: &Description, index: usize) -> Payload {
         let layouts = match &what.layouts {
             Ok(layouts) => layouts,
-            Err(why) => return Payload::Unknown(format!("channel `{}`: {why}", what.name)),
+            Err(why) => return Payload::Unknown { channel: what.name.clone(), why: why.to_string() },
         };
         let found = match what.codec {
             Some(Format::Msgpack) => Some(Payload::Msgpack),
@@ -48,18 +51,17 @@ impl Payload {
             },
             None => Some(Payload::Python),
         };
-        found.unwrap_or_else(|| {
-            Payload::Unknown(format!(
-                "channel `{}`: the layout in its segment does not have the fingerprint of the segment, so a process \
-                 has damaged it; restart the publisher",
-                what.name
-            ))
+        found.unwrap_or_else(|| Payload::Unknown {
+            channel: what.name.clone(),
+            why: "the layout in its segment does not have the fingerprint of the segment, so a process has damaged \
+                  it; restart the publisher"
+                .into(),
         })
     }
 
     fn unknown(&self) -> ValueError {
         match self {
-            Payload::Unknown(why) => ValueError::Unknown(why.clone()),
+            Payload::Unknown { channel, why } => ValueError::Unknown(format!("channel `{channel}`: {why}")),
             _ => ValueError::Unknown("messages of this format have no layout".into()),
         }
     }
@@ -102,7 +104,7 @@ impl Payload {
             }
             Payload::Msgpack | Payload::Pickle => self.value(bytes).map(|_| ()),
             Payload::Bytes | Payload::Python => Ok(()),
-            Payload::Unknown(_) => Err(self.unknown()),
+            Payload::Unknown { .. } => Err(self.unknown()),
         }
     }
 
@@ -127,7 +129,7 @@ impl Payload {
             Payload::Msgpack => msgpack(bytes),
             Payload::Pickle => pickle(bytes),
             Payload::Python => Ok(python(bytes)),
-            Payload::Unknown(_) => Err(self.unknown()),
+            Payload::Unknown { .. } => Err(self.unknown()),
         }
     }
 }
@@ -153,7 +155,7 @@ impl Payload {
                 }
                 _ => Err(no_bytes(value)),
             },
-            Payload::Unknown(_) => Err(self.unknown().into()),
+            Payload::Unknown { .. } => Err(self.unknown().into()),
         }
     }
 }
@@ -200,7 +202,7 @@ fn with_tail(header: &Layout, item: &Layout, value: &Value) -> Result<Vec<u8>, D
 
 #[cfg(feature = "msgpack")]
 fn encode_msgpack(value: &Value) -> Result<Vec<u8>, DynError> {
-    crate::codec::msgpack::to_vec(&crate::codec::Value::from(value)).map_err(DynError::Codec)
+    crate::codec::msgpack::to_vec(&crate::codec::Value::from(value)).map_err(DynError::from)
 }
 
 #[cfg(not(feature = "msgpack"))]
@@ -210,7 +212,7 @@ fn encode_msgpack(_: &Value) -> Result<Vec<u8>, DynError> {
 
 #[cfg(feature = "pickle")]
 fn encode_pickle(value: &Value) -> Result<Vec<u8>, DynError> {
-    crate::codec::pickle::to_vec(&crate::codec::Value::from(value)).map_err(DynError::Codec)
+    crate::codec::pickle::to_vec(&crate::codec::Value::from(value)).map_err(DynError::from)
 }
 
 #[cfg(not(feature = "pickle"))]
