@@ -1,8 +1,9 @@
 //! Forks, execs, closed files and threads that end: what a process may do to itself while its ends are open.
 
 use shmcomm::{
-    CallError, FlushError, PullError, PullTimeoutError, PushError, RecvError, RecvTimeoutError, RequestError,
-    Role, SendError, ServeError, TryPullError, TryPushError, TryRecvError, TryServeError,
+    CallError, DynError, DynSubscriber, FlushError, PullError, PullTimeoutError, PushError, RecvError,
+    RecvTimeoutError, RequestError, Role, SendError, ServeError, TryPullError, TryPushError, TryRecvError,
+    TryServeError,
 };
 use shmcomm_tests::{Jobs, Large, LargeFeed, Peer, Service, Small, SmallFeed, namespace, say, stage};
 use std::time::{Duration, Instant};
@@ -60,9 +61,14 @@ fn fork_with_samples() {
     let mut publisher = LargeFeed::publisher().unwrap();
     let mut subscriber = LargeFeed::subscriber().unwrap();
     let mut other = LargeFeed::subscriber().unwrap();
+    let mut dynamic = DynSubscriber::open(publisher.name()).unwrap();
     publisher.send(&Large::new(0)).unwrap();
     let sample = subscriber.recv_ref().unwrap();
+    let held = dynamic.recv_sample().unwrap();
     if fork() {
+        assert!(matches!(dynamic.try_recv_sample(), Err(DynError::Forked)), "not that a sample is held");
+        assert!(matches!(held.bytes(), Err(DynError::Forked)));
+        drop((dynamic, held));
         drop(sample);
         assert_eq!(other.try_recv().map(|_| ()), Err(TryRecvError::Forked));
         assert_eq!(other.recv_timeout(MOMENT).map(|_| ()), Err(RecvTimeoutError::Forked));

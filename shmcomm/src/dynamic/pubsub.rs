@@ -234,6 +234,14 @@ impl DynSubscriber {
     }
 
     fn receive_sample(&mut self, deadline: Option<Deadline>) -> Result<Option<DynSample>, DynError> {
+        let forked = match &self.end {
+            Receiver::Native(end) => end.forked(),
+            #[cfg(feature = "python")]
+            Receiver::Python(end) => end.forked(),
+        };
+        if forked {
+            return Err(DynError::Forked);
+        }
         self.sample.check()?;
         let bytes = match &mut self.end {
             Receiver::Native(end) => end.receive_owned(deadline)?,

@@ -7,7 +7,7 @@ use super::{DynError, ValueError};
 use crate::pubsub::OwnedBytes;
 use crate::schema::{ListRef, Value, ValueRef};
 use core::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// A message that a [`DynSubscriber`](super::DynSubscriber) received, in place.
 ///
@@ -28,25 +28,25 @@ pub struct DynSample {
     _token: Arc<Token>,
 }
 
-/// Counts the samples of one subscriber.
-#[derive(Debug)]
-pub(super) struct Token;
-
-/// The sample of a subscriber, if it was not dropped.
+/// Share of a sample in the [`HeldSample`] of its subscriber.
 #[derive(Debug, Default)]
-pub(super) struct HeldSample(Weak<Token>);
+struct Token;
+
+/// The sample of a subscriber: the token has a second owner until the sample is dropped.
+#[derive(Debug, Default)]
+pub(super) struct HeldSample(Arc<Token>);
 
 impl HeldSample {
-    /// Fails if the sample was not dropped.
-    pub(super) fn check(&self) -> Result<(), DynError> {
-        if self.0.strong_count() > 0 { Err(DynError::SampleHeld) } else { Ok(()) }
+    /// Fails if the sample was not dropped. Otherwise everything that its drop did is visible to this thread, also the
+    /// return of the pin.
+    pub(super) fn check(&mut self) -> Result<(), DynError> {
+        // Acquires what the drop of the other owner released.
+        Arc::get_mut(&mut self.0).map(|_| ()).ok_or(DynError::SampleHeld)
     }
 
     /// Makes the sample of the subscriber.
     pub(super) fn sample(&mut self, bytes: OwnedBytes, payload: &Arc<Payload>) -> DynSample {
-        let token = Arc::new(Token);
-        self.0 = Arc::downgrade(&token);
-        DynSample { bytes, payload: payload.clone(), _token: token }
+        DynSample { bytes, payload: payload.clone(), _token: self.0.clone() }
     }
 }
 

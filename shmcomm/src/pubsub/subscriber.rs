@@ -64,6 +64,11 @@ impl<M: ?Sized, F: ?Sized> Subscriber<M, F> {
         &mut self.raw
     }
 
+    /// Returns `true` in the child of a fork.
+    pub(crate) fn forked(&self) -> bool {
+        self.raw.attachment.forked()
+    }
+
     /// Returns the full name of the channel, with its namespace.
     pub fn name(&self) -> &str {
         self.raw.attachment().channel()

@@ -87,6 +87,11 @@ impl<M, F: Format> Subscriber<M, F> {
         Ok(Subscriber { source, _messages: PhantomData })
     }
 
+    /// Returns `true` in the child of a fork.
+    pub(crate) fn forked(&self) -> bool {
+        self.source.segment.forked()
+    }
+
     /// Returns the channel's name.
     pub fn name(&self) -> &str {
         self.source.place.name()
