@@ -90,6 +90,15 @@ impl DynSample {
     }
 }
 
+impl DynSample {
+    /// Drops the sample when the process ends, if references to its bytes may exist that are not borrows. The slot and
+    /// the seat are free then. The memory stays mapped, but a message in a slot may change.
+    #[doc(hidden)]
+    pub fn leave_at_exit(self) {
+        self.bytes.leave_at_exit();
+    }
+}
+
 impl fmt::Debug for DynSample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynSample")

@@ -24,7 +24,7 @@ pub(crate) enum OwnedBytes {
     /// A copy: the message is small, or the subscriber has no pin bit at the moment.
     Private(Box<[u8]>),
     /// The slot. It is unpinned before the seat may be left: fields are dropped in this order.
-    Slot { pin: ForkGuard<LentPin>, _seat: Arc<Seat> },
+    Slot { pin: ForkGuard<LentPin>, seat: Arc<Seat> },
 }
 
 impl OwnedBytes {
@@ -34,6 +34,18 @@ impl OwnedBytes {
             OwnedBytes::Private(bytes) => Some(bytes),
             OwnedBytes::Slot { pin, .. } if pin.forked() => None,
             OwnedBytes::Slot { pin, .. } => Some(pin.bytes()),
+        }
+    }
+
+    /// Drops the message when the process ends. Its memory stays mapped: references that are not borrows may exist.
+    pub(crate) fn leave_at_exit(self) {
+        match self {
+            OwnedBytes::Private(bytes) => _ = Box::leak(bytes),
+            OwnedBytes::Slot { pin, seat } => {
+                seat.keep_mapped();
+                drop(pin);
+                drop(seat);
+            }
         }
     }
 }
@@ -60,7 +72,7 @@ impl RawSubscriber {
         match acquired {
             Some(acquired) => OwnedBytes::Slot {
                 pin: ForkGuard::new(self.reader.lend(&acquired), self.attachment.fork_id()),
-                _seat: self.attachment.shared_seat(),
+                seat: self.attachment.shared_seat(),
             },
             None => OwnedBytes::Private(self.buffer.bytes()[..len].into()),
         }

@@ -73,6 +73,8 @@ pub(crate) struct Seat {
     mapping: Mapping,
     role: Role,
     map: ManuallyDrop<os::Map>,
+    /// Set if the memory stays mapped when the seat is left.
+    kept_mapped: OnceLock<()>,
 }
 
 impl Deref for Attachment {
@@ -108,7 +110,12 @@ impl Attachment {
         let (own, first) = (region.line(geometry.seat(seat)), region.line(geometry.seat(0)));
         let mapping =
             Mapping { region, geometry, own, first, flags, seat, ops, place, fork_id, liveness, name };
-        let held = Seat { mapping: mapping.of_region(region), role, map: ManuallyDrop::new(map) };
+        let held = Seat {
+            mapping: mapping.of_region(region),
+            role,
+            map: ManuallyDrop::new(map),
+            kept_mapped: OnceLock::new(),
+        };
         Ok(Attachment {
             mapping,
             arrival: Arrival::Joined,
@@ -166,6 +173,12 @@ impl Attachment {
 }
 
 impl Seat {
+    /// Lets the memory stay mapped until the process ends, also after the seat is left. For references to messages that
+    /// the end of an interpreter does not end.
+    pub(crate) fn keep_mapped(&self) {
+        self.kept_mapped.get_or_init(|| ());
+    }
+
     fn leave(&mut self) {
         let mapping = &self.mapping;
         let mut records = LogRecords::new();
@@ -191,7 +204,12 @@ impl Seat {
             }
         }
         // SAFETY: `map` is not used after this, nor is `region`: `drop` ends with this function.
-        unsafe { ManuallyDrop::drop(&mut self.map) };
+        let map = unsafe { ManuallyDrop::take(&mut self.map) };
+        if self.kept_mapped.get().is_some() {
+            map.forget()
+        } else {
+            drop(map)
+        }
         fault_point!("segment.unmapped");
         // Not left to the last descriptor: an observer has one too, and a child of this process may have a
         // copy until it execs.

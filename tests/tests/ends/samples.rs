@@ -179,3 +179,22 @@ fn subscriber_follows_while_its_sample_is_held() {
     successor.send_bytes(&message(2)).unwrap();
     assert_eq!(number(receive(&mut subscriber).bytes().unwrap()), 2);
 }
+
+/// A pointer to bytes outlives the sample, as the views of Python do at the end of the interpreter.
+#[test]
+fn sample_left_at_exit_stays_mapped() {
+    for size in [64, SIZE] {
+        let ns = namespace("samples-exit");
+        let name = format!("{ns}/feed");
+        let mut publisher = DynPublisher::create(&name, &declaration(1, size)).unwrap();
+        let mut subscriber = DynSubscriber::open(&name).unwrap();
+        publisher.send_bytes(&vec![7; size]).unwrap();
+        let sample = receive(&mut subscriber);
+        let kept = sample.bytes().unwrap().as_ptr();
+        drop((subscriber, publisher));
+        sample.leave_at_exit();
+        assert!(describe(&name).unwrap().is_none(), "the segment is removed");
+        // SAFETY: the memory stays mapped.
+        assert_eq!(unsafe { kept.add(size - 1).read_volatile() }, 7);
+    }
+}
