@@ -22,7 +22,8 @@
 //! | flow control | a writer takes no position that a subscriber still reads | credits (Firedancer tango `fctl`; Disruptor gating sequences) | [`flow_control`] |
 //!
 //! [`slot`] has the words of a slot: the sequence lock, the pin bits of readers and the lock of a writer.
-//! `flavor` dispatches between the two broadcast rings. [`lent`] is a pin that outlives the borrow of its reader. `guard` makes slots accessible as stable bytes.
+//! `flavor` dispatches between the two broadcast rings. [`lent`] is a pin that outlives the borrow of its reader.
+//! `guard` makes slots accessible as stable bytes.
 //!
 //! | term | meaning |
 //! |---|---|

@@ -12,6 +12,8 @@ use loom::thread;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod lent;
+
 const SLOTS: u64 = 2;
 const SIZE: usize = 16;
 

@@ -185,7 +185,10 @@ impl Reader {
         let (_, slot) = self.pinned.take().expect("a message is held");
         let held = slot.pin_from_raw(Phase::EVEN, self.bit);
         let (pin, lending) = Lending::new(held, acquired.len(), self.bit);
-        (self.bit, self.lent) = (0, Some(lending));
+        self.lent = Some(lending);
+        if !mutant("multi lent bit is used") {
+            self.bit = 0;
+        }
         pin
     }
 
