@@ -117,7 +117,7 @@ def test_wrong_members_and_closed_sets_are_refused(name):
         service.close()
         with pytest.raises(shmcomm.ClosedError, match="Replier is closed"):
             one.add("closed", service)
-    assert repr(one).startswith("WaitSet(['service'")
+    assert repr(one) == "WaitSet([])"
     one.close()
     one.close()
     with pytest.raises(shmcomm.ClosedError, match="this WaitSet is closed"):
@@ -138,3 +138,92 @@ with shmcomm.publisher(sys.argv[1], "<i8"), shmcomm.subscriber(sys.argv[1]) as s
     other.process.send_signal(signal.SIGINT)
     code, _, errors = other.finish()
     assert "KeyboardInterrupt" in errors and code != 0
+
+
+def test_members_that_left_are_forgotten(name):
+    """The tables of a set do not grow with the members that it had."""
+    with shmcomm.publisher(name, "<i8") as pub, shmcomm.WaitSet() as one:
+        for number in range(50):
+            sub = shmcomm.subscriber(name)
+            one.add(("closed", number), sub)
+            sub.close()
+            one.add(("garbage", number), shmcomm.subscriber(name))
+            one.add("removed", pub)
+            assert one.remove("removed") is True
+            with pytest.raises(TypeError):
+                one.add("refused", None)
+            one.add_timer(("timer", number), 0.0)
+            assert [ready.key for ready in one.wait(timeout=5)] == [("timer", number)]
+        assert len(one) == 0
+        assert (one._keys, one._members, one._ends, one._timers) == ({}, {}, {}, set())
+        assert pub._followers == {}
+
+
+def test_key_of_a_member_that_left_is_not_given_to_another(name):
+    with shmcomm.publisher(name, "<i8") as pub, shmcomm.subscriber(name) as second, shmcomm.WaitSet() as one:
+        first = shmcomm.subscriber(name)
+        one.add("key", first)
+        one.add("key", second)
+        first.close()
+        pub.send(1)
+        assert [ready.key for ready in one.wait(timeout=5)] == ["key"] and len(one) == 1
+        assert one.remove("key") is True and len(one) == 0
+
+
+def test_several_tasks_wait_for_a_set(name):
+    """Each task has a descriptor of its own, and leaves none open."""
+
+    async def both():
+        with shmcomm.subscriber(name) as sub, shmcomm.WaitSet() as one:
+            one.add("sub", sub)
+            one.fileno()
+            before = len(os.listdir("/proc/self/fd"))
+            tasks = [asyncio.create_task(one.wait_async()) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            tasks.pop().cancel()
+            await asyncio.sleep(0.05)
+            pub.send(1)
+            found = await asyncio.wait_for(asyncio.gather(*tasks), 30)
+            assert [[ready.key for ready in one] for one in found] == [["sub"], ["sub"]]
+            assert len(os.listdir("/proc/self/fd")) == before
+            # A reader of the program on the descriptor of the set stays.
+            readable = asyncio.Event()
+            asyncio.get_running_loop().add_reader(one.fileno(), readable.set)
+            assert await one.wait_async()
+            await asyncio.wait_for(readable.wait(), 30)
+            assert asyncio.get_running_loop().remove_reader(one.fileno()) is True
+
+    with shmcomm.publisher(name, "<i8") as pub:
+        asyncio.run(both())
+
+
+def test_close_ends_the_waits_of_threads_and_tasks(name):
+    with shmcomm.publisher(name, "<i8"), shmcomm.subscriber(name) as sub:
+        one, outcomes = shmcomm.WaitSet(), []
+        one.add("sub", sub)
+
+        def wait():
+            try:
+                one.wait()
+            except shmcomm.ClosedError as error:
+                outcomes.append(str(error))
+
+        async def task():
+            with pytest.raises(shmcomm.ClosedError, match="this WaitSet is closed"):
+                await asyncio.wait_for(one.wait_async(), 30)
+            outcomes.append("task")
+
+        threads = [threading.Thread(target=wait), threading.Thread(target=lambda: asyncio.run(task()))]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        started = time.monotonic()
+        one.close()
+        for thread in threads:
+            thread.join(timeout=30)
+        assert time.monotonic() - started < 2
+        assert sorted(outcomes) == ["task", "this WaitSet is closed; open another one"]
+        with pytest.raises(shmcomm.ClosedError):
+            one.add("sub", sub)
+        assert sub.recv(timeout=0) is None
+

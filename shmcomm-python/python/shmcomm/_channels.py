@@ -7,20 +7,15 @@ or the bytes of the layout. A received message is a record or an array that refe
 from __future__ import annotations
 
 import asyncio
-import atexit
 import json
 import os
-import weakref
-from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Iterator, Self
+from typing import Any, AsyncIterator, Callable, Iterator
 
 from . import _logging, _native
+from ._closing import Closing
 from ._sample import Sample
 from ._schema import Schema, check
 from .exceptions import DisconnectedError, NotFoundError, TimeoutError, TypeMismatchError
-
-#: The open ends of this process, which its exit closes.
-_open: weakref.WeakSet[_End] = weakref.WeakSet()
 
 
 def _full_name(name: str, namespace: str | None) -> str:
@@ -48,14 +43,12 @@ def _stated(channel: str, part: int = 0) -> Schema:
     return Schema(json.dumps(json.loads(facts["schema"])[part]))
 
 
-class _End:
+class _End(Closing):
     """An end with its name. It is closed by ``close``, ``with``, and the exit of the process."""
 
-    _native: Any
-
-    def __init__(self, channel: str) -> None:
+    def __init__(self, channel: str, native: Any) -> None:
+        super().__init__(native)
         self._channel = channel
-        _open.add(self)
 
     @property
     def name(self) -> str:
@@ -64,28 +57,10 @@ class _End:
 
     def close(self) -> None:
         """Leaves the channel, and ends the waits of other threads in this end. A second call has no effect."""
-        _open.discard(self)
-        self._native.close()
-        _logging.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._channel!r})"
-
-
-def _close_all() -> None:
-    for end in list(_open):
-        end.close()
-
-
-atexit.register(_close_all)
 
 
 class _Receiver(_End):
@@ -149,10 +124,9 @@ class Publisher(_End):
     """The publisher of a channel. Use :func:`publisher`."""
 
     def __init__(self, channel: str, schema: Schema, native: _native.NativePublisher) -> None:
-        super().__init__(channel)
+        super().__init__(channel, native)
         #: Layout of the messages.
         self.schema = schema
-        self._native = native
 
     def send(self, message: Any, timeout: float | None = None) -> bool:
         """Publishes a message. It waits only on a channel whose publisher waits for its subscribers.
@@ -184,9 +158,8 @@ class Subscriber(_Receiver):
     """
 
     def __init__(self, channel: str, schema: Schema, native: _native.NativeSubscriber) -> None:
-        super().__init__(channel)
+        super().__init__(channel, native)
         self.schema = schema
-        self._native = native
 
     def borrow(self, timeout: float | None = None) -> Sample:
         """Receives the next message in place, without a copy of a large message.
@@ -236,10 +209,9 @@ class Pusher(_End):
     """A pusher of a queue. Use :func:`pusher`. The queue stays until its jobs are done."""
 
     def __init__(self, channel: str, schema: Schema, native: _native.NativePusher) -> None:
-        super().__init__(channel)
+        super().__init__(channel, native)
         #: Layout of the jobs.
         self.schema = schema
-        self._native = native
 
     def send(self, job: Any, timeout: float | None = None) -> bool:
         """Adds a job to the queue.
@@ -260,21 +232,19 @@ class Puller(_Receiver):
     """A puller of a queue. Use :func:`puller`. A job that :meth:`recv` returns is done."""
 
     def __init__(self, channel: str, schema: Schema, native: _native.NativePuller) -> None:
-        super().__init__(channel)
+        super().__init__(channel, native)
         self.schema = schema
-        self._native = native
 
 
 class Requester(_End):
     """A requester of a service. Use :func:`requester`."""
 
     def __init__(self, channel: str, request: Schema, reply: Schema, native: _native.NativeRequester) -> None:
-        super().__init__(channel)
+        super().__init__(channel, native)
         #: Layout of the requests.
         self.request_schema = request
         #: Layout of the replies.
         self.reply_schema = reply
-        self._native = native
 
     def request(self, message: Any, timeout: float | None = 5.0) -> Any:
         """Sends a request, and returns its reply; ``None`` if it did not come in time.
@@ -292,12 +262,11 @@ class Replier(_End):
     """A replier of a service. Use :func:`replier`."""
 
     def __init__(self, channel: str, request: Schema, reply: Schema, native: _native.NativeReplier) -> None:
-        super().__init__(channel)
+        super().__init__(channel, native)
         #: Layout of the requests.
         self.request_schema = request
         #: Layout of the replies.
         self.reply_schema = reply
-        self._native = native
 
     def serve(self, handler: Callable[[Any], Any], timeout: float | None = None) -> bool:
         """Waits for one request, and answers it with ``handler(request)``.

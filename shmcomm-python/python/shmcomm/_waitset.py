@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import itertools
+import os
+import time
+import weakref
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Hashable, Protocol, Self
+from typing import Callable, Hashable, Iterator, Protocol
 
-from . import _logging, _native
+from . import _native
 from ._channels import Publisher, Puller, Pusher, Replier, Subscriber
+from ._closing import Closing
+
+#: Numbers of the members of all sets.
+_numbers = itertools.count()
 
 
 class _File(Protocol):
@@ -31,7 +40,7 @@ class Ready:
     writable: bool = False
 
 
-class WaitSet:
+class WaitSet(Closing):
     """Waits for any number of ends, timers and files, in one thread or task.
 
     A member is ready until the program has handled it, as with ``poll``: a wait reports an unread message again. An
@@ -53,16 +62,41 @@ class WaitSet:
     """
 
     def __init__(self) -> None:
-        self._native = _native.NativeWaitSet()
-        self._keys: list[Hashable] = []
-        self._numbers: dict[Hashable, int] = {}
+        super().__init__(_native.NativeWaitSet())
+        #: Keys of the members, by their numbers.
+        self._keys: dict[int, Hashable] = {}
+        #: Numbers of the members with a key.
+        self._members: dict[Hashable, set[int]] = {}
+        #: Ends among the members, by their numbers.
+        self._ends: dict[int, weakref.ref[Closing]] = {}
+        #: Numbers of the timers that leave the set when they are reported.
+        self._timers: set[int] = set()
+        #: Wakes the tasks that wait in the set.
+        self._tasks: set[Callable[[], object]] = set()
 
-    def _number(self, key: Hashable) -> int:
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = len(self._keys)
-            self._keys.append(key)
-        return number
+    @contextlib.contextmanager
+    def _member(self, key: Hashable) -> Iterator[int]:
+        """Gives the number of a new member, and forgets it if the block fails."""
+        number = next(_numbers)
+        self._keys[number] = key
+        self._members.setdefault(key, set()).add(number)
+        try:
+            yield number
+        except BaseException:
+            self._forget(number)
+            raise
+
+    def _forget(self, number: int) -> None:
+        """Forgets a member that has left the set."""
+        key = self._keys.pop(number, None)
+        self._timers.discard(number)
+        end = self._ends.pop(number, _no_end)()
+        if end is not None:
+            end._followers.pop(number, None)
+        numbers = self._members.get(key, set())
+        numbers.discard(number)
+        if not numbers:
+            self._members.pop(key, None)
 
     def add(self, key: Hashable, end: Publisher | Subscriber | Pusher | Puller | Replier) -> None:
         """Adds an end. Several members may have the same key.
@@ -71,15 +105,23 @@ class WaitSet:
             SetUpError: The system has no memory for the second mapping of the segment.
             TypeError: *end* cannot be in a set.
         """
-        self._native.add(self._number(key), getattr(end, "_native", end))
+        with self._member(key) as number:
+            self._native.add(number, getattr(end, "_native", end))
+            # An end leaves the set when it is closed, and when it is garbage.
+            left = functools.partial(_left, weakref.ref(self), number)
+            self._ends[number] = weakref.ref(end, left)
+            end._followers[number] = left
 
     def add_timer(self, key: Hashable, after: float) -> None:
         """Adds a time, *after* seconds from now. It leaves the set when it was reported."""
-        self._native.add_timer(self._number(key), after)
+        with self._member(key) as number:
+            self._timers.add(number)
+            self._native.add_timer(number, after)
 
     def add_interval(self, key: Hashable, every: float) -> None:
         """Adds the times that are multiples of *every* seconds from now. :attr:`Ready.ticks` counts them."""
-        self._native.add_interval(self._number(key), every)
+        with self._member(key) as number:
+            self._native.add_interval(number, every)
 
     def add_file(self, key: Hashable, file: int | _File, *, read: bool = True, write: bool = False) -> None:
         """Adds a socket, a pipe or another file. The set keeps a duplicate of its descriptor.
@@ -87,13 +129,17 @@ class WaitSet:
         Raises:
             OSError: The file cannot be waited for, as a file on a disk.
         """
-        number = file if isinstance(file, int) else file.fileno()
-        self._native.add_fd(self._number(key), number, read, write)
+        with self._member(key) as number:
+            descriptor = file if isinstance(file, int) else file.fileno()
+            self._native.add_fd(number, descriptor, read, write)
 
     def remove(self, key: Hashable) -> bool:
         """Removes the members with this key. Returns ``True`` if there was any."""
-        number = self._numbers.get(key)
-        return number is not None and self._native.remove(number)
+        removed = False
+        for number in list(self._members.get(key, ())):
+            removed |= bool(self._native.remove(number))
+            self._forget(number)
+        return removed
 
     def wait(self, timeout: float | None = None) -> list[Ready]:
         """Waits until a member is ready, and returns the ready members.
@@ -103,47 +149,85 @@ class WaitSet:
 
         Returns:
             An empty list at the end of the time, and if the set has no members.
+
+        Raises:
+            ClosedError: The set is closed, also by another thread during the wait.
         """
-        found = self._native.wait(timeout)
-        return [Ready(self._keys[key], cause, ticks, read, write) for key, cause, ticks, read, write in found]
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            found = self._native.wait(timeout)
+            ready = [self._ready(*one) for one in found if one[0] in self._keys]
+            if ready or not found:
+                return ready
+            # Another thread has closed or removed what was ready.
+            timeout = None if end is None else max(0.0, end - time.monotonic())
+
+    def _ready(self, number: int, cause: str, ticks: int, readable: bool, writable: bool) -> Ready:
+        ready = Ready(self._keys.get(number), cause, ticks, readable, writable)
+        if number in self._timers:
+            self._forget(number)
+        return ready
 
     async def wait_async(self) -> list[Ready]:
-        """Waits like :meth:`wait`; the task waits, not the loop. It needs no thread of the loop's executor."""
+        """Waits like :meth:`wait`; the task waits, not the loop. It needs no thread of the loop's executor.
+
+        Several tasks, also of several loops, may wait in one set.
+        """
+        ready = self.wait(0)
+        if ready or len(self) == 0:
+            return ready
         loop = asyncio.get_running_loop()
-        number = self.fileno()
-        while True:
-            ready = self.wait(0)
-            if ready or len(self) == 0:
-                return ready
-            readable = asyncio.Event()
-            loop.add_reader(number, readable.set)
-            try:
+        readable = asyncio.Event()
+        wake = functools.partial(loop.call_soon_threadsafe, readable.set)
+        # A loop has one reader for each descriptor.
+        descriptor = os.dup(self.fileno())
+        try:
+            loop.add_reader(descriptor, readable.set)
+            self._tasks.add(wake)
+            while True:
+                readable.clear()
+                ready = self.wait(0)
+                if ready or len(self) == 0:
+                    return ready
                 await readable.wait()
-            finally:
-                loop.remove_reader(number)
+        finally:
+            self._tasks.discard(wake)
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
 
     def fileno(self) -> int:
         """Returns a descriptor for other event loops: when it is readable, call ``wait(timeout=0)``.
 
         It stays readable until such a wait finds nothing ready. The descriptor belongs to the set.
         """
-        return self._native.fd()
+        return int(self._native.fd())
 
     def close(self) -> None:
-        """Ends the set. The ends stay open. A second call has no effect."""
-        self._native.close()
-        _logging.flush()
+        """Ends the set. The ends stay open. A second call has no effect.
+
+        The waits of other threads and tasks raise :class:`~shmcomm.ClosedError`, of threads within 100 ms.
+        """
+        super().close()
+        for number in list(self._keys):
+            self._forget(number)
+        for wake in list(self._tasks):
+            # The loop of a task may be closed.
+            with contextlib.suppress(RuntimeError):
+                wake()
 
     def __len__(self) -> int:
-        return self._native.len()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        return int(self._native.len())
 
     def __repr__(self) -> str:
-        return f"WaitSet({list(self._numbers)!r})"
+        return f"WaitSet({list(self._members)!r})"
+
+
+def _no_end() -> None:
+    """Stands for the end of a timer or a file."""
+
+
+def _left(of: weakref.ref[WaitSet], number: int, _: object = None) -> None:
+    """Forgets a member of a set whose end is closed or garbage."""
+    one = of()
+    if one is not None:
+        one._forget(number)

@@ -5,18 +5,21 @@
 
 use super::{NativePublisher, NativePuller, NativePusher, NativeReplier, NativeSubscriber};
 use crate::error::set_up;
-use crate::held::Held;
+use crate::held::{Held, Unusable};
 use crate::wait::{Until, wait};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use shmcomm::{Cause, Interest, WaitSet, Waitable};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A wait set.
 #[pyclass(frozen, module = "shmcomm._native")]
 pub struct NativeWaitSet {
     held: Held<WaitSet<u64>>,
+    /// `true` when `close` is called: a wait that sees it does not take the lock again.
+    closing: AtomicBool,
 }
 
 /// A ready member: its key, the cause, how often its time has come, and whether it can be read and written.
@@ -26,7 +29,10 @@ type Found = (u64, &'static str, u64, bool, bool);
 impl NativeWaitSet {
     #[new]
     fn new() -> Self {
-        NativeWaitSet { held: Held::new("WaitSet", String::new(), WaitSet::new()) }
+        NativeWaitSet {
+            held: Held::new("WaitSet", String::new(), WaitSet::new()),
+            closing: AtomicBool::new(false),
+        }
     }
 
     /// Adds an end of a channel.
@@ -98,6 +104,9 @@ impl NativeWaitSet {
             return Ok(ready.into_iter().map(found).collect());
         }
         let result = wait(py, until, |slice| {
+            if self.closing.load(Ordering::Relaxed) {
+                return Some(Err(Unusable::Closed));
+            }
             let ready = self.held.blocking(|set| (set.wait_timeout(slice), set.is_empty()));
             match ready {
                 Ok((Ok(ready), false)) if ready.is_empty() => None,
@@ -122,6 +131,8 @@ impl NativeWaitSet {
     }
 
     fn close(&self, py: Python<'_>) -> bool {
+        // Relaxed: the lock orders the rest.
+        self.closing.store(true, Ordering::Relaxed);
         let set = self.held.take(py);
         py.detach(move || set.is_some())
     }
