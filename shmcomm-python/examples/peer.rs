@@ -2,7 +2,9 @@
 //!
 //! Owns one program for each role, with a typed channel. Never part of the wheel.
 
+use shmcomm::codec::{Msgpack, Pickle};
 use shmcomm::{Channel, PubSub, PushPull, ReqRep, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
@@ -25,15 +27,24 @@ struct Imu {
     mode: Mode,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+#[repr(C)]
+struct Header {
+    number: u64,
+    size: u64,
+}
+
+type Document = BTreeMap<String, Vec<f64>>;
+
 fn imu(number: u64) -> Result<Imu, Box<dyn Error>> {
     Ok(Imu {
         stamp: Timestamp::from_nanos(1_700_000_000_000_000_000 + number as i64),
         number,
         ranges: ShmVec::try_from(&[0.5, number as f64][..])?,
-        limit: if number % 2 == 0 { ShmOption::none() } else { ShmOption::some(2.5) },
+        limit: if number.is_multiple_of(2) { ShmOption::none() } else { ShmOption::some(2.5) },
         acceleration: [0.0, -0.25, 9.75],
         frame: ShmString::try_from("map")?,
-        mode: if number % 2 == 0 { Mode::Idle } else { Mode::Moving },
+        mode: if number.is_multiple_of(2) { Mode::Idle } else { Mode::Moving },
     })
 }
 
@@ -45,6 +56,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let jobs = || Channel::<PushPull<Imu>>::new(name).open();
     let service = || Channel::<ReqRep<[f64; 2], f64>>::new(name).open();
     let limit = Duration::from_secs(20);
+    let clouds = || Channel::<PubSub<Header, [[f32; 3]]>>::new(name).max_len(8).open();
+    let documents = || Channel::<PubSub<Document, Msgpack>>::new(name).slot_size(200).open();
+    let pickles = || Channel::<PubSub<Document, Pickle>>::new(name).slot_size(200).open();
+    let document = |number: u64| Document::from([("xyz".to_owned(), vec![0.5, number as f64])]);
+    macro_rules! publish {
+        ($channel:ident, $publisher:ident, $number:ident, $send:expr) => {{
+            let mut $publisher = $channel().publisher()?;
+            println!("ready");
+            $publisher.wait_for_subscribers(1, limit);
+            for $number in 0..10 {
+                $send?;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }};
+    }
+    macro_rules! subscribe {
+        ($channel:ident) => {{
+            let mut subscriber = $channel().subscriber()?;
+            println!("ready");
+            for number in 0..10 {
+                assert_eq!(subscriber.recv_timeout(limit)?, document(number));
+            }
+        }};
+    }
     match role.as_str() {
         "publish" => {
             let mut publisher = feed().publisher()?;
@@ -62,6 +97,25 @@ fn main() -> Result<(), Box<dyn Error>> {
                 assert_eq!(subscriber.recv_timeout(limit)?, imu(number)?);
             }
         }
+        "publish tail" => publish!(
+            clouds,
+            publisher,
+            number,
+            publisher.send(&Header { number, size: 2 }, &[[0.5, 1.0, number as f32], [1.5, 2.0, 3.0]])
+        ),
+        "subscribe tail" => {
+            let mut subscriber = clouds().subscriber()?;
+            println!("ready");
+            for number in 0..10 {
+                let cloud = subscriber.recv_ref_timeout(limit)?;
+                assert_eq!((cloud.header().number, cloud.header().size), (number, 2));
+                assert_eq!(cloud.items(), [[0.5, 1.0, number as f32], [1.5, 2.0, 3.0]]);
+            }
+        }
+        "publish msgpack" => publish!(documents, publisher, number, publisher.send(&document(number))),
+        "publish pickle" => publish!(pickles, publisher, number, publisher.send(&document(number))),
+        "subscribe msgpack" => subscribe!(documents),
+        "subscribe pickle" => subscribe!(pickles),
         "push" => {
             let mut pusher = jobs().pusher()?;
             for number in 0..10 {

@@ -77,3 +77,32 @@ def program() -> Iterator[Callable[..., Process]]:
         if one.process.poll() is None:
             one.process.kill()
         one.process.communicate()
+
+
+@pytest.fixture
+def peer(name):
+    """Starts roles of the Rust program."""
+    program = os.environ.get("SHMCOMM_PEER", "")
+    if not os.path.exists(program):
+        if os.environ.get("CI") == "true":
+            pytest.fail("SHMCOMM_PEER is not the program peer, and nothing is skipped in CI")
+        pytest.skip("SHMCOMM_PEER is not the program peer: nothing is tested with Rust")
+    started = []
+
+    def start(role):
+        one = subprocess.Popen([program, role, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        if one.poll() is None:
+            one.kill()
+        one.communicate()
+
+
+def finished(program):
+    """Checks that a role of the Rust program has succeeded."""
+    out, err = program.communicate(timeout=30)
+    assert program.returncode == 0, err
+    assert out.endswith("done\n")

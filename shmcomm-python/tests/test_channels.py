@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import threading
 import time
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import shmcomm
+from conftest import finished
 
 POSE = np.dtype([("x", "<f8"), ("y", "<f8"), ("count", "<u4"), ("flags", "u1", 4)], align=True)
 
@@ -23,34 +23,6 @@ class Pose:
     y: float
     count: Annotated[int, "u4"]
     seen: bool
-
-
-@pytest.fixture
-def peer(name):
-    """Starts roles of the Rust program."""
-    program = os.environ.get("SHMCOMM_PEER", "")
-    if not os.path.exists(program):
-        if os.environ.get("CI") == "true":
-            pytest.fail("SHMCOMM_PEER is not the program peer, and nothing is skipped in CI")
-        pytest.skip("SHMCOMM_PEER is not the program peer: nothing is tested with Rust")
-    started = []
-
-    def start(role):
-        one = subprocess.Popen([program, role, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        started.append(one)
-        return one
-
-    yield start
-    for one in started:
-        if one.poll() is None:
-            one.kill()
-        one.communicate()
-
-
-def finished(program):
-    out, err = program.communicate(timeout=30)
-    assert program.returncode == 0, err
-    assert out.endswith("done\n")
 
 
 def expected(number):
@@ -218,10 +190,12 @@ def test_wrong_layout_is_refused(name, wrong):
 def test_other_layout_is_refused_with_its_field(name):
     with shmcomm.publisher(name, [("x", "<f8"), ("y", "<f8")]):
         for wrong, text in [
-            ([("x", "<f8"), ("y", "<i8")], "field `y` is float64"),
-            ([("x", "<f8"), ("z", "<f8")], "has no field `z`"),
-            ([("x", "<f8")], "field `y` is missing"),
-            (bytes, "not bytes"),
+            ([("x", "<f8"), ("y", "<i8")], "field `y`: there `f64`.*here `i64`"),
+            ([("x", "<f8"), ("z", "<f8")], "field `z`"),
+            ([("x", "<f4"), ("y", "<f4")], "field `x`.*does not hold every value"),
+            (bytes, "of a fixed layout.*asks for bytes"),
+            (shmcomm.PICKLE, "of a fixed layout.*asks for pickle"),
+            (shmcomm.Tail("<f8", "<f8"), "of a fixed layout.*asks for a header"),
         ]:
             with pytest.raises(shmcomm.TypeMismatchError, match=text):
                 shmcomm.subscriber(name, wrong)

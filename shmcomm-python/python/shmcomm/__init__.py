@@ -28,6 +28,7 @@ from ._channels import (
     requester,
     subscriber,
 )
+from ._formats import MSGPACK, PICKLE, Tail, Tailed
 from ._sample import Sample
 from ._schema import Schema, as_python
 from ._segments import Cleanup, Participant, SegmentInfo, clean, force_unlink, list_segments
@@ -79,6 +80,7 @@ __all__ = [
     "InvalidGeometryError",
     "InvalidMessageError",
     "InvalidNameError",
+    "MSGPACK",
     "MessageTooLongError",
     "NoRequestError",
     "NoSeatError",
@@ -87,6 +89,7 @@ __all__ = [
     "NotFoundError",
     "OperatingSystemError",
     "OperationError",
+    "PICKLE",
     "Participant",
     "PeerDiedError",
     "Publisher",
@@ -104,6 +107,8 @@ __all__ = [
     "SetUpError",
     "StoppedError",
     "Subscriber",
+    "Tail",
+    "Tailed",
     "TimeoutError",
     "TypeMismatchError",
     "UnsupportedError",

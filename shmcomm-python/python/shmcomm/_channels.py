@@ -7,14 +7,14 @@ or the bytes of the layout. A received message is a record or an array that refe
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from typing import Any, AsyncIterator, Callable, Iterator
+from typing import Any, AsyncIterator, Callable, Iterator, TypeVar
 
 from . import _logging, _native
 from ._closing import Closing
+from ._formats import Resolved, agreed, stated
 from ._sample import Sample
-from ._schema import Schema, check
+from ._schema import Schema
 from .exceptions import DisconnectedError, NotFoundError, TimeoutError, TypeMismatchError
 
 
@@ -34,13 +34,7 @@ def _stated(channel: str, part: int = 0) -> Schema:
         error = NotFoundError(f"channel `{channel}`: there is no such channel")
         error.channel = channel
         raise error
-    if facts["codec"] == "raw bytes":
-        return Schema(bytes)
-    if facts["codec"] != "fixed layout":
-        raise TypeMismatchError(
-            f"channel `{channel}`: its messages are {facts['codec']}, and this package reads fixed layouts and raw bytes"
-        )
-    return Schema(json.dumps(json.loads(facts["schema"])[part]))
+    return stated(facts, part)
 
 
 class _End(Closing):
@@ -66,9 +60,14 @@ class _End(Closing):
 class _Receiver(_End):
     """An end that receives messages."""
 
-    #: Layout of the messages.
+    #: Layout of the messages, as the program reads them.
     schema: Schema
     _pending: asyncio.Future[Any] | None = None
+
+    @property
+    def resolution(self) -> dict[str, list[str]]:
+        """Fields that are ``ignored`` or ``widened``, if the segment has another layout than the program; else ``{}``."""
+        return self.schema.resolution if isinstance(self.schema, Resolved) else {}
 
     def recv(self, timeout: float | None = None) -> Any:
         """Returns the next message, or ``None`` if none came in time.
@@ -184,6 +183,11 @@ class Subscriber(_Receiver):
         np.float64(7.0)
         0
         """
+        if not self.schema._in_place():
+            raise TypeMismatchError(
+                f"channel `{self._channel}`: its messages have another layout than this program, and are converted; use "
+                "`recv`, or a schema whose fields are the first ones of the segment"
+            )
         native = self._native.borrow(timeout)
         if native is None:
             raise TimeoutError(f"channel `{self._channel}`: no message came within {timeout} s")
@@ -308,10 +312,10 @@ def publisher(
 
     Args:
         name:       Name of the channel.
-        schema:     Layout of the messages: a numpy dtype, a dataclass, a :class:`Schema`, or ``bytes``. ``None`` takes
-                    the layout of a channel that exists.
+        schema:     Layout of the messages: a numpy dtype, a dataclass, a :class:`Schema`, a :class:`Tail`, ``bytes``,
+                    :data:`MSGPACK` or :data:`PICKLE`. ``None`` takes the layout of a channel that exists.
         slots:      Number of slots, a power of two; 64 by default.
-        slot_size:  Largest message in bytes, for ``bytes``; 4096 by default.
+        slot_size:  Largest message in bytes, if the schema does not say it; 4096 by default.
         seats:      Largest number of participants at a time.
         publishers: Number of publishers that may be open at a time, 1 to 32.
         waits:      ``True`` makes the publisher wait for its subscribers, so that no message is lost.
@@ -344,15 +348,16 @@ def subscriber(
 
     Args:
         name:      Name of the channel.
-        schema:    Layout that the program requires, or a dataclass as which messages are returned. Another layout is
-                   refused, with the name of the field. ``None`` takes any layout.
+        schema:    Layout that the program requires, or a dataclass as which messages are returned. Messages of another
+                   layout are converted by the rules of evolution, or refused with the name of the field. ``None`` takes
+                   any layout.
         timeout:   Seconds to wait for the channel.
         history:   Number of messages from before to receive first, if the segment still has them.
         namespace: Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
 
     Raises:
         NotFoundError: There is no such channel within *timeout*.
-        TypeMismatchError: The channel has another layout than *schema*.
+        TypeMismatchError: *schema* cannot read the layout of the channel.
     """
     _logging.follow()
     channel = _full_name(name, namespace)
@@ -361,14 +366,10 @@ def subscriber(
 
 
 def _agreed(channel: str, schema: Any, native: Any, part: int = 0) -> Schema:
-    """Returns the schema of the segment, or the program's if the two agree; closes the end otherwise."""
+    """Returns how the program reads the messages of the segment. Closes the end if it cannot."""
     try:
         found = _stated(channel, part)
-        if schema is None:
-            return found
-        wanted = _schema(schema, channel)
-        check(found.text, wanted, channel)
-        return wanted
+        return found if schema is None else agreed(found, _schema(schema, channel), channel)
     except BaseException:
         native.close()
         raise
@@ -420,7 +421,15 @@ def puller(
     _logging.follow()
     channel = _full_name(name, namespace)
     wanted = None if schema is None else _schema(schema, channel)
-    native = _native.NativePuller(channel, None if wanted is None else wanted.text, (slots, slot_size, seats), timeout)
+
+    def opened(text: str | None) -> _native.NativePuller:
+        return _native.NativePuller(channel, text, (slots, slot_size, seats), timeout)
+
+    try:
+        native = opened(None if wanted is None else wanted.text)
+    except TypeMismatchError:
+        # A queue with another layout, which may be read by the rules of evolution.
+        native = opened(None)
     return Puller(channel, _agreed(channel, wanted, native), native)
 
 
@@ -444,8 +453,11 @@ def requester(
     _logging.follow()
     channel = _full_name(name, namespace)
     wanted = _pair(request, reply, channel)
-    texts = None if wanted is None else (wanted[0].text, wanted[1].text)
-    native = _native.NativeRequester(channel, texts, (slots, slot_size, seats), timeout)
+
+    def opened(texts: tuple[str, str] | None) -> _native.NativeRequester:
+        return _native.NativeRequester(channel, texts, (slots, slot_size, seats), timeout)
+
+    native = _exchange(opened, channel, wanted, exact=0)
     first, second = wanted or (None, None)
     return Requester(channel, _agreed(channel, first, native), _agreed(channel, second, native, 1), native)
 
@@ -477,8 +489,11 @@ def replier(
     _logging.follow()
     channel = _full_name(name, namespace)
     wanted = _pair(request, reply, channel)
-    texts = None if wanted is None else (wanted[0].text, wanted[1].text)
-    native = _native.NativeReplier(channel, texts, (slots, slot_size, seats))
+
+    def opened(texts: tuple[str, str] | None) -> _native.NativeReplier:
+        return _native.NativeReplier(channel, texts, (slots, slot_size, seats))
+
+    native = _exchange(opened, channel, wanted, exact=1)
     first, second = wanted or (None, None)
     return Replier(channel, _agreed(channel, first, native), _agreed(channel, second, native, 1), native)
 
@@ -488,4 +503,22 @@ def _pair(request: Any, reply: Any, channel: str) -> tuple[Schema, Schema] | Non
         return None
     if request is None or reply is None:
         raise TypeError("give the layouts of request and reply, or neither")
-    return _schema(request, channel), _schema(reply, channel)
+    pair = _schema(request, channel), _schema(reply, channel)
+    if (pair[0].layout is None or pair[1].layout is None) and pair[0] != pair[1]:
+        raise TypeError("give request and reply both a fixed layout, or the same codec")
+    return pair
+
+
+_E = TypeVar("_E")
+
+
+def _exchange(
+    opened: Callable[[tuple[str, str] | None], _E], channel: str, wanted: tuple[Schema, Schema] | None, exact: int
+) -> _E:
+    """Opens an end of a service. What it reads may have another layout; part *exact*, which it writes, must not."""
+    try:
+        return opened(None if wanted is None else (wanted[0].text, wanted[1].text))
+    except TypeMismatchError:
+        if wanted is None or _stated(channel, exact) != wanted[exact]:
+            raise
+        return opened(None)

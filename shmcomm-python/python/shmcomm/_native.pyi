@@ -5,6 +5,7 @@ from typing import Any, final
 
 VERSION: str
 __all__ = [
+    "NativePlan",
     "NativePublisher",
     "NativePuller",
     "NativePusher",
@@ -97,6 +98,15 @@ class WireRequester:
     @property
     def name(self) -> str: ...
     def close(self) -> bool: ...
+
+@final
+class NativePlan:
+    def __new__(cls, writer: str, reader: str) -> NativePlan: ...
+    @property
+    def in_place(self) -> bool: ...
+    @property
+    def resolution(self) -> dict[str, list[str]]: ...
+    def convert(self, payload: bytes) -> bytes: ...
 
 @final
 class NativePublisher:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from types import TracebackType
 from typing import Any
@@ -10,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from . import _native
+from ._formats import Tail
 from ._schema import Schema
 
 
-#: `True` if reference counts are exact: `leave` needs them.
-_COUNTS = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+#: ``True`` if reference counts are exact: ``leave`` needs them. Since Python 3.14 the interpreter borrows references, and
+#: without the GIL it defers counts.
+_COUNTS = sys.version_info < (3, 14) and bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Sample:
@@ -24,7 +25,8 @@ class Sample:
     has one sample at a time; it receives copies meanwhile. A small message is a private copy with the same rules.
 
     As a context manager it gives a read-only array, and releases the slot at the end of the block. The array is empty
-    then. Views of the array, such as ``array[10:]``, stay valid, and keep the slot until they are gone.
+    then. Views of the array, such as ``array[10:]``, stay valid, and keep the slot until they are gone. Since Python
+    3.14 the array stays valid too, and keeps the slot until it is gone.
 
     The sample may outlive its subscriber, which then keeps its seat. After ``fork`` the child must not read an array
     of a sample: its memory is not there, and the child ends with SIGSEGV. New arrays raise
@@ -45,18 +47,21 @@ class Sample:
             ForkedError: This is the child of a fork.
         """
         native: Any = self._native
-        view = memoryview(native)
-        dtype: np.dtype[Any] = np.dtype(np.uint8) if self.schema.dtype is None else self.schema.dtype
-        shape: tuple[int, ...] = (view.nbytes,) if self.schema.dtype is None else ()
-        while dtype.subdtype is not None:
-            dtype, more = dtype.subdtype
-            shape += more
-        if 0 in shape:
-            empty: np.ndarray[Any, Any] = np.empty(shape, dtype=dtype)
-            empty.flags.writeable = False
-            return empty
-        # Views of the result refer to the array from `frombuffer`, and not to the result: see `leave`.
-        return np.frombuffer(view, dtype=dtype, count=math.prod(shape)).reshape(shape)
+        return self.schema._view(memoryview(native))
+
+    @property
+    def header(self) -> Any:
+        """The header of a message with a tail, as a copy. :attr:`array` has the items.
+
+        Raises:
+            TypeError: The messages of the channel have no tail.
+            BufferError: The message was released.
+        """
+        if not isinstance(self.schema, Tail):
+            raise TypeError("messages of this channel have no header")
+        native: Any = self._native
+        with memoryview(native) as view:
+            return self.schema.header.unpack(view[: self.schema._at].tobytes())
 
     @property
     def released(self) -> bool:
@@ -77,8 +82,13 @@ class Sample:
         self._native.release()
 
     def __enter__(self) -> np.ndarray[Any, Any]:
-        array = self.array
-        self._native.enter(array)
+        try:
+            array = self.array
+            self._native.enter(array)
+        except BaseException:
+            # `with` does not call `__exit__` then.
+            self._native.leave(None)
+            raise
         return array
 
     def __exit__(

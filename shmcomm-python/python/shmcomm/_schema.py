@@ -11,13 +11,14 @@ import dataclasses
 import enum
 import functools
 import json
+import math
 import typing
 from typing import Any
 
 import numpy as np
 
 from . import _native
-from .exceptions import InvalidMessageError, SchemaError, TypeMismatchError
+from .exceptions import InvalidMessageError, SchemaError
 
 #: Types of the fields of a dataclass, without an annotation of their size.
 _PYTHON_TYPES: dict[Any, str] = {int: "<i8", float: "<f8", bool: "|b1"}
@@ -117,6 +118,24 @@ class Schema:
         array = np.frombuffer(payload, dtype=self.dtype, count=1)[0]
         return array if self.dataclass is None else _instance(self.dataclass, array)
 
+    def _in_place(self) -> bool:
+        """Returns ``True`` if a message in its slot is a message of this schema."""
+        return True
+
+    def _view(self, view: memoryview) -> np.ndarray[Any, Any]:
+        """Returns the message in *view* as a read-only array."""
+        dtype: np.dtype[Any] = np.dtype(np.uint8) if self.dtype is None else self.dtype
+        shape: tuple[int, ...] = (view.nbytes,) if self.dtype is None else ()
+        while dtype.subdtype is not None:
+            dtype, more = dtype.subdtype
+            shape += more
+        if 0 in shape:
+            empty: np.ndarray[Any, Any] = np.empty(shape, dtype=dtype)
+            empty.flags.writeable = False
+            return empty
+        # Views of the result refer to the array from `frombuffer`, and not to the result: see `Sample.__exit__`.
+        return np.frombuffer(view, dtype=dtype, count=math.prod(shape)).reshape(shape)
+
     @functools.cached_property
     def enums(self) -> dict[str, type[enum.IntEnum]]:
         """The enums of the layout, by the path of their field, as ``"state.mode"``; a message itself is ``""``.
@@ -134,7 +153,7 @@ class Schema:
         return found
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Schema) and self.fingerprint == other.fingerprint and self.dtype == other.dtype
+        return type(other) is type(self) and self.fingerprint == other.fingerprint and self.dtype == other.dtype
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -259,6 +278,9 @@ def _instance(of: type, record: Any) -> Any:
     hints = typing.get_type_hints(of)
     values = {}
     for field in dataclasses.fields(of):
+        if field.name not in record.dtype.names:
+            # The segment lacks it: the dataclass has a default.
+            continue
         value, hint = record[field.name], hints[field.name]
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             values[field.name] = _instance(hint, value)
@@ -426,41 +448,3 @@ def _holds(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
 
 def _shown(array: np.ndarray[Any, Any]) -> str:
     return f"{array.dtype} {array.item()!r}" if array.shape == () else f"an array of {array.dtype}"
-
-
-def check(found: str, wanted: Schema, channel: str) -> None:
-    """Raises :class:`TypeMismatchError` with the field that differs, if a segment has another layout."""
-    if wanted.layout is None:
-        if found != "[]":
-            raise TypeMismatchError(f"channel `{channel}`: it carries messages of a layout, and not bytes")
-        return
-    layouts = json.loads(found)
-    if not layouts:
-        raise TypeMismatchError(f"channel `{channel}`: it carries messages without a layout")
-    difference = _difference(layouts[0], wanted.layout, "")
-    if difference is not None:
-        raise TypeMismatchError(f"channel `{channel}`: {difference}")
-
-
-def _difference(found: dict[str, Any], wanted: dict[str, Any], place: str) -> str | None:
-    where = f"field `{place}`" if place else "the message"
-    if "fields" in found and "fields" in wanted:
-        theirs, ours = ({f["name"]: f for f in one["fields"]} for one in (found, wanted))
-        for name in ours:
-            if name not in theirs:
-                return f"{where} has no field `{name}`"
-        for name, field in theirs.items():
-            inside = f"{place}.{name}" if place else name
-            if name not in ours:
-                return f"field `{inside}` is missing in this program"
-            if field["offset"] != ours[name]["offset"]:
-                return f"field `{inside}` is at byte {field['offset']}, and in this program at {ours[name]['offset']}"
-            difference = _difference(field["of"], ours[name]["of"], inside)
-            if difference is not None:
-                return difference
-        return None if found["size"] == wanted["size"] else f"{where} has {found['size']} bytes, and in this program {wanted['size']}"
-    if "len" in found and "len" in wanted and found["len"] == wanted["len"]:
-        return _difference(found["item"], wanted["item"], f"{place}[]")
-    if _native.fingerprints(json.dumps(found)) == _native.fingerprints(json.dumps(wanted)):
-        return None
-    return f"{where} is {dtype_of(found)}, and in this program {dtype_of(wanted)}"

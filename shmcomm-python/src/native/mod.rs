@@ -1,14 +1,17 @@
 //! The ends of native channels whose layout is known at run time. They carry the bytes of messages, which the library
 //! checks against the layout; `shmcomm/_channels.py` gives them numpy's types.
 //!
-//! Owns what the ends have in common: opening, receiving and sending in slices, the exceptions. Calls the dynamic ends of the library. A wait holds the lock of its end for a slice at most.
+//! Owns what the ends have in common: opening, receiving and sending in slices, the exceptions. Calls the dynamic ends of
+//! the library. A wait holds the lock of its end for a slice at most.
 
+mod layouts;
 mod pubsub;
 mod queue;
 mod reqrep;
 mod sample;
 mod waitset;
 
+pub use layouts::{NativePlan, describe, fingerprints};
 pub use pubsub::{NativePublisher, NativeSubscriber};
 pub use queue::{NativePuller, NativePusher};
 pub use reqrep::{NativeReplier, NativeRequester};
@@ -18,61 +21,15 @@ pub use waitset::NativeWaitSet;
 use crate::error::{exception, set_up, with_details};
 use crate::held::{Held, Unusable, forked, invalid};
 use crate::wait::{SLICE, Until, wait};
+use layouts::{content, declared};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
-use shmcomm::schema::Layout;
-use shmcomm::{Content, Declaration, DynError, DynMessage, ErrorKind, RequestTimeoutError, StopHandle};
+use pyo3::types::PyBytes;
+use shmcomm::{DynError, DynMessage, ErrorKind, RequestTimeoutError, StopHandle};
 use std::time::{Duration, Instant};
-
-/// Returns the facts that the segment of a channel states, or `None` if there is no such channel.
-#[pyfunction]
-pub fn describe<'py>(py: Python<'py>, channel: &str) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let Some(found) = py.detach(|| shmcomm::describe(channel)).map_err(|error| set_up(py, &error))? else {
-        return Ok(None);
-    };
-    let facts = PyDict::new(py);
-    facts.set_item("channel", &found.name)?;
-    facts.set_item("version", if found.wire == shmcomm::Wire::Native { 2 } else { 1 })?;
-    facts.set_item("pattern", found.pattern.name())?;
-    facts.set_item("codec", found.codec.map(|codec| codec.name()))?;
-    facts.set_item("slots", found.slots)?;
-    facts.set_item("slot_size", found.slot_size)?;
-    facts.set_item("fingerprint", found.fingerprint)?;
-    facts.set_item("schema", &found.schema)?;
-    Ok(Some(facts))
-}
-
-/// Checks a schema, and returns the fingerprint of each layout.
-#[pyfunction]
-pub fn fingerprints(py: Python<'_>, schema: &str) -> PyResult<Vec<u64>> {
-    Ok(layouts(py, schema)?.iter().map(Layout::fingerprint).collect())
-}
-
-fn layouts(py: Python<'_>, schema: &str) -> PyResult<Vec<Layout>> {
-    Layout::parse(schema).map_err(|error| exception(py, "SchemaError", error))
-}
-
-/// Returns the contents of messages: a fixed layout, or bytes for an empty schema.
-fn content(py: Python<'_>, schema: &str) -> PyResult<Content> {
-    Ok(layouts(py, schema)?.into_iter().next().map_or(Content::Bytes, Content::Fixed))
-}
 
 /// Settings of a channel that an end creates: slots, bytes of a slot for bytes, and seats.
 type Settings = (Option<u64>, Option<u64>, Option<u32>);
-
-fn declared(mut declaration: Declaration, (slots, slot_size, seats): Settings) -> Declaration {
-    if let Some(slots) = slots {
-        declaration = declaration.slots(slots);
-    }
-    if let Some(slot_size) = slot_size {
-        declaration = declaration.slot_size(slot_size);
-    }
-    if let Some(seats) = seats {
-        declaration = declaration.seats(seats);
-    }
-    declaration
-}
 
 /// Returns the exception of an operation that failed.
 fn failed(py: Python<'_>, error: &DynError) -> PyErr {
