@@ -12,7 +12,7 @@ import shmcomm
 #: Words of a message that is pinned in its slot.
 WORDS = 4096
 
-#: Receives of the long test. The complete form has 1,000,000.
+#: Receives of the long test. `.ci/python samples` makes 1,000,000.
 RECEIVES = int(os.environ.get("SHMCOMM_SAMPLES", "20000"))
 
 
@@ -231,6 +231,92 @@ sys.modules["kept"] = array
     assert program(code, name).finish() == (0, "", "")
 
 
+def test_views_are_mapped_until_the_process_ends(name, program):
+    """A handler of the C library reads a view after the end of the interpreter."""
+    code = """
+import ctypes, sys, shmcomm
+pub = shmcomm.publisher(sys.argv[1], bytes, slot_size=8192)
+sub = shmcomm.subscriber(sys.argv[1])
+pub.send(b"still mapped" + bytes(8000))
+array = sub.borrow(timeout=5).array
+# A reference that the end of the interpreter does not end.
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(array))
+libc = ctypes.CDLL(None)
+# `exit(1)` calls `dprintf(1, text)`.
+libc.on_exit(ctypes.cast(libc.dprintf, ctypes.c_void_p), ctypes.c_void_p(array.ctypes.data))
+sys.exit(1)
+"""
+    assert program(code, name).finish() == (1, "still mapped", "")
+
+
+def test_sample_that_is_entered_and_not_left_is_garbage(feed):
+    pub, sub = feed
+    for number in range(3):
+        pub.send(full(number))
+        sample = sub.borrow(timeout=5)
+        array = sample.__enter__()
+        assert (array == number).all()
+        del sample, array
+
+
+def test_sample_is_released_if_its_views_cannot_be_made(feed, monkeypatch):
+    pub, sub = feed
+    pub.send(full(1))
+    sample = sub.borrow(timeout=5)
+    sample.schema = shmcomm.Schema(("<u8", WORDS + 1))
+    with pytest.raises(ValueError):
+        with sample:
+            pass
+    assert sample.released
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "frombuffer", fail)
+    pub.send(full(2))
+    sample = sub.borrow(timeout=5)
+    with pytest.raises(MemoryError):
+        with sample:
+            pass
+    assert sample.released
+
+
+def test_dictionary_of_locals_stays_whole(feed):
+    """Before Python 3.13 the dictionary of a function's variables is one object, which the program may keep."""
+    pub, sub = feed
+    marker = object()
+    mine = locals()
+    pub.send(full(1))
+    with sub.borrow(timeout=5) as array:
+        assert (array == 1).all()
+    assert mine["marker"] is marker and mine["pub"] is pub
+    assert array.size == 0
+
+
+def test_variables_do_not_keep_views_after_the_block(feed):
+    pub, sub = feed
+    locals()["extra"] = 7
+    for number in range(3):
+        pub.send(full(number))
+        with sub.borrow(timeout=5) as array:
+            view = array[1:]
+        del view
+        assert array.size == 0
+
+
+def test_array_of_a_block_stays_where_counts_are_not_exact(feed, monkeypatch):
+    """Python 3.14 and Python without the GIL."""
+    monkeypatch.setattr("shmcomm._sample._COUNTS", False)
+    pub, sub = feed
+    pub.send(full(1))
+    sample = sub.borrow(timeout=5)
+    with sample as array:
+        pass
+    assert (array == 1).all() and not sample.released
+    del array
+    assert sample.released
+
+
 def test_no_receive_leaks_or_sees_a_write(name, program):
     """A publisher in another process writes at full speed while views are read twice."""
     code = """
@@ -252,17 +338,30 @@ with shmcomm.publisher(sys.argv[1], ("<u8", 1024), slots=8) as pub:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    started = time.monotonic()
     with shmcomm.subscriber(name) as sub:
-        before, view, last = 0, None, -1
+        before, in_slot, copies, last = 0, 0, 0, -1
         for count in range(RECEIVES):
             if count == RECEIVES // 4:
                 before = resident()
-            with sub.borrow(timeout=10) as array:
+            sample = sub.borrow(timeout=10)
+            in_slot += sample.in_slot
+            with sample as array:
                 view = array[512:]
                 number = int(array[0])
                 assert number > last and (array == number).all()
-            assert int(view[0]) == number and int(view[-1]) == number, "written under a view"
-            view, last = None, number
-        assert resident() - before < 8 << 20
-        assert sub.received == RECEIVES
+            if count % 16 == 0:
+                # The publisher goes on for several laps.
+                for _ in range(4):
+                    copies += sub.recv(timeout=10) is not None
+            assert not sample.released and (view == number).all(), "written under a view"
+            del view
+            assert sample.released
+            last = number
+        growth = resident() - before
+        received, lost = sub.received, sub.lost
+    print(f"{RECEIVES} receives in {time.monotonic() - started:.0f} s: {in_slot} in slots, {copies} more by copy,")
+    print(f"{lost} of {received + lost} messages passed over, {growth >> 10} KiB more memory")
+    assert growth < 8 << 20
+    assert in_slot == RECEIVES and received == RECEIVES + copies
     assert other.finish()[0] == 0

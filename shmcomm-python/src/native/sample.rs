@@ -9,7 +9,8 @@
 //!    `exports` is 0: by `release`, at the end of a `with` block, or when the last view goes after that.
 //! 2. The sample keeps the slot pinned, and the segment mapped, whatever happens to its subscriber. So the address
 //!    and the bytes of a view stay, and the publisher does not write to them.
-//! 3. After the end of the interpreter no code uses a view. Then the remaining samples leave their segments.
+//! 3. At the end of the interpreter the remaining samples leave their segments. The memory of a sample with views stays
+//!    mapped until the process ends, because a thread or a destructor of another library may still use a view.
 //!
 //! A variable keeps the array of a `with` block after the block. If that variable is all that refers to the array, the
 //! block empties the array, so that the slot is free at once. Views of the array do not refer to it, but to the array
@@ -20,7 +21,7 @@ use crate::held::forked;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyWeakrefMethods, PyWeakrefReference};
 use shmcomm::DynSample;
 use std::os::raw::c_int;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
@@ -42,11 +43,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Releases all samples. The interpreter has ended: no view is used any more.
+/// Releases all samples. The interpreter has ended; so views that exist now stay.
 extern "C" fn release_all() {
     for shared in lock(&ALL).drain(..).filter_map(|shared| shared.upgrade()) {
-        let sample = lock(&shared).sample.take();
-        drop(sample);
+        let mut shared = lock(&shared);
+        let (sample, views) = (shared.sample.take(), shared.exports > 0);
+        drop(shared);
+        match sample {
+            Some(sample) if views => sample.leave_at_exit(),
+            sample => drop(sample),
+        }
     }
 }
 
@@ -54,8 +60,8 @@ extern "C" fn release_all() {
 #[pyclass(frozen, module = "shmcomm._native")]
 pub struct NativeSample {
     shared: Arc<Mutex<Shared>>,
-    /// The array of a `with` block.
-    entered: Mutex<Option<Py<PyAny>>>,
+    /// The array of a `with` block. Weak: the array refers to this object.
+    entered: Mutex<Option<Py<PyWeakrefReference>>>,
     channel: String,
 }
 
@@ -71,6 +77,15 @@ impl NativeSample {
         }
         all.push(Arc::downgrade(&shared));
         NativeSample { shared, entered: Mutex::new(None), channel: channel.to_owned() }
+    }
+
+    /// Releases the message now, or with its last view.
+    fn end(&self) {
+        let mut shared = lock(&self.shared);
+        shared.ends = true;
+        let sample = if shared.exports == 0 { shared.sample.take() } else { None };
+        drop(shared);
+        drop(sample);
     }
 
     fn released(&self) -> PyErr {
@@ -118,9 +133,11 @@ impl NativeSample {
         Ok(())
     }
 
-    /// Keeps the array of a `with` block.
-    fn enter(&self, array: Py<PyAny>) {
-        *lock(&self.entered) = Some(array);
+    /// Remembers the array of a `with` block.
+    fn enter(&self, array: &Bound<'_, PyAny>) -> PyResult<()> {
+        let weak = PyWeakrefReference::new(array)?.unbind();
+        *lock(&self.entered) = Some(weak);
+        Ok(())
     }
 
     /// Ends a `with` block of the function of `frame`, or of an unknown function. The message is released now, or with
@@ -128,22 +145,12 @@ impl NativeSample {
     #[pyo3(signature = (frame))]
     fn leave(&self, py: Python<'_>, frame: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let entered = lock(&self.entered).take();
-        if let (Some(array), Some(frame)) = (entered, frame) {
-            let array = array.into_bound(py);
-            // SAFETY: reads a word of a live object.
-            let references = unsafe { ffi::Py_REFCNT(array.as_ptr()) };
-            // One reference is `array`; the other one must be a variable of the block's function.
-            if references == 2 && is_variable(frame, &array)? {
-                let empty = (1, (0,), array.getattr("dtype")?, false, PyBytes::new(py, b""));
-                array.call_method1("__setstate__", (empty,))?;
-            }
-        }
-        let mut shared = lock(&self.shared);
-        shared.ends = true;
-        let sample = if shared.exports == 0 { shared.sample.take() } else { None };
-        drop(shared);
-        drop(sample);
-        Ok(())
+        let emptied = match (entered.and_then(|weak| weak.bind(py).upgrade()), frame) {
+            (Some(array), Some(frame)) => empty(&array, frame),
+            _ => Ok(()),
+        };
+        self.end();
+        emptied
     }
 
     /// # Safety
@@ -180,20 +187,52 @@ impl NativeSample {
     }
 }
 
+/// Empties the array if a variable of the frame is all that refers to it.
+fn empty(array: &Bound<'_, PyAny>, frame: &Bound<'_, PyAny>) -> PyResult<()> {
+    // SAFETY: reads a word of a live object.
+    let references = unsafe { ffi::Py_REFCNT(array.as_ptr()) };
+    // One reference is `array`; the other one must be a variable of the block's function.
+    if references == 2 && is_variable(frame, array)? {
+        let empty = (1, (0,), array.getattr("dtype")?, false, PyBytes::new(array.py(), b""));
+        array.call_method1("__setstate__", (empty,))?;
+    }
+    Ok(())
+}
+
 /// Returns `true` if a variable of the frame is this very object.
 fn is_variable(frame: &Bound<'_, PyAny>, object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let variables = frame.getattr("f_locals")?;
     let mut found = false;
-    let snapshot = variables.cast::<PyDict>().ok().filter(|_| is_function(frame).unwrap_or(false));
     for pair in variables.call_method0("items")?.try_iter()? {
-        let pair = pair?;
-        found |= pair.get_item(1)?.is(object);
+        found |= pair?.get_item(1)?.is(object);
     }
     // Before Python 3.13 the variables of a function are a copy, which the frame keeps. It must not keep arrays.
-    if let Some(snapshot) = snapshot {
-        snapshot.clear();
+    // A program that called `locals()` and keeps the result has the same dictionary; it stays as it is.
+    if let Ok(snapshot) = variables.cast::<PyDict>()
+        && is_function(frame)?
+    {
+        // SAFETY: reads a word of a live object.
+        let references = unsafe { ffi::Py_REFCNT(snapshot.as_ptr()) };
+        // One reference is `variables`, and one is that of the frame.
+        if references == 2 {
+            clear(frame, snapshot)?;
+        }
     }
     Ok(found)
+}
+
+/// Removes the variables of a function from their copy. The next `locals()` of the program adds them again.
+fn clear(frame: &Bound<'_, PyAny>, snapshot: &Bound<'_, PyDict>) -> PyResult<()> {
+    let code = frame.getattr("f_code")?;
+    for names in ["co_varnames", "co_cellvars", "co_freevars"] {
+        for name in code.getattr(names)?.try_iter()? {
+            let name = name?;
+            if snapshot.contains(&name)? {
+                snapshot.del_item(name)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns `true` if the frame runs a function, whose variables are not in a dictionary.
