@@ -1,4 +1,4 @@
-//! `shmcomm doctor` where there are no channels.
+//! `shmcomm doctor` on a system other than Linux.
 //!
 //! Owns the refusal. Never checks anything.
 
@@ -6,10 +6,14 @@ use crate::common::Common;
 use crate::failure::{Failure, Outcome};
 use clap::Args;
 
-/// Finds what is wrong on this machine; on Linux only.
+/// Finds what is wrong on this machine (Linux only)
 #[derive(Args, Debug)]
 pub struct Arguments {}
 
 pub fn run(_: &Common, _: &Arguments) -> Outcome {
-    Err(Failure::Failed("shmcomm has channels on Linux only, so there is nothing to check".into()))
+    Err(Failure::Failed(
+        "doctor checks /dev/shm, /proc and the limits of Linux, which this system does not have; `shmcomm list` shows \
+         the segments and what is wrong with them"
+            .into(),
+    ))
 }

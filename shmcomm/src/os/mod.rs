@@ -25,7 +25,7 @@
 //! | [`ForkId`] | tells a process from its forked children in under 1 ns | a page under `MADV_WIPEONFORK`, `pthread_atfork` | no fork |
 //! | [`monotonic`], [`monotonic_coarse`] | nanoseconds, the same for all processes | `CLOCK_MONOTONIC` | `QueryPerformanceCounter` |
 //! | [`process_name`], [`user`], [`block_signals`] | what is shown of a process; no signals for a thread | |  |
-//! | [`file_size_limit`], [`open_files_limit`], [`locked_memory_limit`], [`refusal`], [`advice`], [`may_write`] | limits, why a call was refused, and the cure, for errors | `getrlimit`, `faccessat` | none; error codes |
+//! | [`file_size_limit`], [`open_files_limit`], [`locked_memory_limit`], [`refusal`], [`advice`], [`may_write`] | limits, why a call was refused, and the cure, for errors; [`CURES`] has the other ones | `getrlimit`, `faccessat` | none; error codes |
 //!
 //! [`FOLDS_NAMES`] tells how names of files are made from names of channels. Outside of this module `cfg(unix)` stands
 //! where `waitset` has file descriptors, which do not exist on Windows.
@@ -100,6 +100,9 @@ mod unsupported;
 mod fault;
 #[cfg(all(shmcomm_fault, not(loom)))]
 pub(crate) use fault::{kill_self, stop_self};
+
+mod cures;
+pub(crate) use cures::CURES;
 
 /// Prefix of the files of segments that do not have their names: they are about to get them, or have lost them.
 pub(crate) const TEMPORARY: &str = "shmcomm2~";

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::escape::Shown as _;
 use crate::fault::fault_point;
 use crate::layout::{Geometry, Identity, MAGIC, PAGE, Shape, VERSION, control, seat};
-use crate::os::{self, File, FileKind, Stat};
+use crate::os::{self, CURES, File, FileKind, Stat};
 use crate::plural::count;
 use std::io;
 use std::path::Path;
@@ -49,11 +49,9 @@ pub(super) fn unnamed(
             && matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::Unsupported)
         {
             let why = format!(
-                "cannot make a file without a name in {} ({error}); \
-                 it takes a directory of a file system that can do that, such as tmpfs: \
-                 mount one there, or set {} in all processes",
+                "cannot make a file without a name in {} ({error}); {}",
                 place.dir().display(),
-                name::DIR_VARIABLE
+                CURES.no_unnamed_files
             );
             return place.error(ErrorKind::Unsupported, why).with_source(error);
         }
@@ -126,32 +124,35 @@ fn reserve(place: &ChannelPath, file: &File, geometry: &Geometry) -> Result<(), 
             format!(
                 "the segment takes {made_of}, and {dir} has {} free; \
                  use fewer or smaller slots, remove segments that no process uses (`shmcomm::remove_stale`), \
-                 or give the file system more (`mount -o remount,size=…`, in a container `--shm-size`)",
+                 or {}",
                 os::free_bytes(place.dir()).map_or("too few".to_owned(), |free| free.to_string()),
+                CURES.full,
             ),
         ),
         io::ErrorKind::FileTooLarge => (
             ErrorKind::NoSpace,
             format!(
                 "the segment takes {made_of}, and this process may make files of {}; \
-                 raise the limit (`ulimit -f`), or use fewer or smaller slots",
+                 {}",
                 os::file_size_limit()
                     .map_or("fewer".to_owned(), |limit| format!("{limit}", limit = count(limit, "byte"))),
+                CURES.too_large,
             ),
         ),
         io::ErrorKind::OutOfMemory => (
             ErrorKind::NoSpace,
             format!(
                 "the segment takes {made_of}, and the system has no memory for them ({error}); \
-                 use fewer or smaller slots, or raise the memory limit of the control group"
+                 use fewer or smaller slots, or {}",
+                CURES.no_memory
             ),
         ),
         io::ErrorKind::Unsupported if os::refusal(&error).is_none() => (
             ErrorKind::Unsupported,
             format!(
                 "the file system of {dir} cannot reserve room ({error}); \
-                 use tmpfs, or another directory in {}",
-                name::DIR_VARIABLE
+                 {}",
+                CURES.no_reservation
             ),
         ),
         _ => return Err(system(place, "reserve room for", error)),

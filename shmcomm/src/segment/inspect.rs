@@ -5,13 +5,13 @@
 
 use super::forward::{self, Forward};
 use super::spec::Accepted;
-use super::{ChannelPath, Role, Spec, name, system};
+use super::{ChannelPath, Role, Spec, system};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
     FLAG_REDELIVER, FLAG_WAIT, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern,
     VERSION, VERSION_PYTHON,
 };
-use crate::os::{self, File, FileKind, Stat};
+use crate::os::{self, CURES, File, FileKind, Stat};
 use crate::plural::count;
 use std::borrow::Cow;
 use std::io;
@@ -64,9 +64,9 @@ pub(super) fn find(place: &ChannelPath) -> Result<Found, Error> {
                         ErrorKind::Os,
                         format!(
                             "cannot look into {}, the directory of all segments: {error}; \
-                             mount a tmpfs there, or set {} to another directory in all processes",
+                             {}",
                             place.dir().display(),
-                            name::DIR_VARIABLE
+                            CURES.no_directory
                         ),
                     )
                     .with_source(error)),

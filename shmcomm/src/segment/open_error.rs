@@ -6,7 +6,7 @@ use super::retry::Retry;
 use super::{ChannelPath, name, seats};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{Discipline, Geometry, PINNED_READERS};
-use crate::os;
+use crate::os::{self, CURES};
 use crate::plural::count;
 use std::time::Duration;
 
@@ -67,10 +67,10 @@ pub(super) fn not_found(place: &ChannelPath, retry: &Retry) -> Error {
         ErrorKind::NotFound,
         format!(
             "no segment at {} {}; start its publisher, check the name and the namespace, \
-             or allow more time with `connect_timeout`. A container has a /dev/shm of its own: share it, or set \
-             {} to a directory that both see",
+             or allow more time with `connect_timeout`. {}: share it, or set {} to a directory that both see",
             place.path().display(),
             retry.tried(),
+            CURES.two_directories,
             name::DIR_VARIABLE
         ),
     )

@@ -4,7 +4,7 @@
 
 use super::name;
 use crate::error::ErrorKind;
-use crate::os::{self, Refusal};
+use crate::os::{self, CURES, Refusal};
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -68,8 +68,8 @@ pub(crate) fn explain(dir: &Path, path: &Path, verb: &str, error: &io::Error) ->
             ErrorKind::Unsupported,
             format!(
                 "; the file system of {shown} has no locks that belong to an open file: \
-                 mount a tmpfs there, or set {} to a directory of a tmpfs in all processes",
-                name::DIR_VARIABLE
+                 {}",
+                CURES.no_locks
             ),
         ),
         None if error.kind() == io::ErrorKind::Unsupported => (ErrorKind::Unsupported, String::new()),

@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind};
 #[cfg(not(loom))]
 use crate::layout::MAX_SEATS;
 #[cfg(not(loom))]
-use crate::os::{self, File};
+use crate::os::{self, CURES, File};
 #[cfg(not(loom))]
 use std::time::{Duration, Instant};
 
@@ -170,10 +170,9 @@ impl<'a> Turn<'a> {
             ErrorKind::Unsupported,
             format!(
                 "the file system of {} does not show one process the locks of another, by which the ends of a \
-                 channel know which of them live; mount a tmpfs there, or set {} to a directory of a tmpfs in all \
-                 processes",
+                 channel know which of them live; {}",
                 place.dir().display(),
-                super::name::DIR_VARIABLE
+                CURES.no_locks
             ),
         ))
     }
@@ -203,9 +202,10 @@ impl<'a> Turn<'a> {
                     ErrorKind::Os,
                     format!(
                         "another process has held the registration lock of {} for {timeout:?}; \
-                         a process that was stopped (by a debugger or SIGSTOP) while it joined \
+                         a process that was stopped (by {}) while it joined \
                          holds it: continue or end that process",
-                        place.path().display()
+                        place.path().display(),
+                        CURES.stops
                     ),
                 ));
             }

@@ -5,7 +5,7 @@
 
 use super::Mapping;
 use crate::layout::{control, seat};
-use crate::os::{self, File};
+use crate::os::{self, CURES, File};
 use crate::records::LogRecords;
 use crate::segment::forward::{Standing, rescue, restore, standing};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -92,8 +92,9 @@ impl Mapping {
         match restore(self.place.path(), file, self.liveness.id(), (os::pid(), os::descriptor(file))) {
             Ok(false) => {}
             Ok(true) => records.warn(format!(
-                "channel `{channel}`: its file was removed while it is in use (by `rm`, or by systemd's RemoveIPC when \
-                 the user logged out); new participants find it again through this process"
+                "channel `{channel}`: its file was removed while it is in use (by {}); new participants find it again \
+                 through this process",
+                CURES.removes
             )),
             // Relaxed: an independent flag.
             Err(_) if self.name.reported.swap(1, Ordering::Relaxed) != 0 => {}
