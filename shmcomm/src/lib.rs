@@ -95,7 +95,8 @@
 //!   can falsify messages, and can end other processes by truncating the file (SIGBUS). It cannot make a
 //!   receive that copies touch memory out of bounds. A receive in place also trusts the other processes to
 //!   keep to the protocol.
-//! * Messages are stored in memory only: no message survives a reboot.
+//! * Messages are not stored durably. On Linux they are in memory, and no message survives a reboot. On Windows a
+//!   segment is a file of the user: it may still exist after a reboot, with any contents.
 //! * A subscriber that is too slow loses messages, unless the channel declares
 //!   [`overflow: Wait`](Overflow::Wait). Use [`PushPull`] for jobs that exactly one receiver must get.
 //!

@@ -18,6 +18,8 @@ mod futex;
 mod map;
 mod poll;
 mod security;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use super::unsupported::{
     OwnedFd, TimerFd, Watch, block_signals, descriptor, file_size_limit, holders_of_removed,
@@ -36,7 +38,6 @@ pub(crate) use poll::{EventFd, PollSet};
 
 use super::{FileId, Refusal, Stat};
 use crate::sync::{AtomicU64, Ordering};
-use std::ffi::OsStr;
 use std::io;
 use std::os::windows::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -62,18 +63,25 @@ fn check(result: i32) -> io::Result<()> {
     if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Returns a path for a system call. A path with a drive gets the prefix that lifts the limit of 260
-/// characters, behind which only `\` separates.
-fn wide(path: &Path) -> Vec<u16> {
+/// Returns a path for a system call, as the system resolves it: absolute, without `.` and `..`. A path with a drive or
+/// of a network share gets the prefix that lifts the limit of 260 characters. After the prefix the system takes each
+/// character as it is.
+fn wide(path: &Path) -> io::Result<Vec<u16>> {
+    const SEPARATOR: u16 = b'\\' as u16;
+    const COLON: u16 = b':' as u16;
+    const DRIVE: &str = r"\\?\";
+    const SHARE: &str = r"\\?\UNC\";
+    let path = std::path::absolute(path)?;
     let mut text: Vec<u16> = path.as_os_str().encode_wide().collect();
-    if let [_, 0x3a, 0x2f | 0x5c, ..] = text[..] {
-        for unit in text.iter_mut().filter(|unit| **unit == 0x2f) {
-            *unit = 0x5c;
-        }
-        text.splice(0..0, OsStr::new(r"\\?\").encode_wide());
+    match text[..] {
+        [_, COLON, SEPARATOR, ..] => drop(text.splice(0..0, DRIVE.encode_utf16())),
+        // Such a prefix, or a device.
+        [SEPARATOR, SEPARATOR, third, ..] if third == u16::from(b'?') || third == u16::from(b'.') => {}
+        [SEPARATOR, SEPARATOR, ..] => drop(text.splice(0..2, SHARE.encode_utf16())),
+        _ => {}
     }
     text.push(0);
-    text
+    Ok(text)
 }
 
 /// Returns the default directory of segments. Creates it for this user alone if it does not exist.
@@ -84,7 +92,7 @@ pub(crate) fn default_dir() -> io::Result<PathBuf> {
     };
     let dir = Path::new(&base).join("shmcomm");
     let attributes = security::for_files()?;
-    let path = wide(&dir);
+    let path = wide(&dir)?;
     // SAFETY: the path ends with a zero, and the attributes are never freed.
     let made = unsafe { CreateDirectoryW(path.as_ptr(), attributes.as_ptr()) };
     match check(made) {
@@ -111,7 +119,7 @@ pub(crate) fn back(_file: &File, _len: u64) -> io::Result<()> {
 
 /// Returns the number of bytes that the file system of `dir` still has for this user.
 pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
-    let (path, mut free) = (wide(dir), 0);
+    let (path, mut free) = (wide(dir)?, 0);
     let none = std::ptr::null_mut();
     // SAFETY: the path ends with a zero, and the call fills one number.
     check(unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, none, none) })?;

@@ -181,7 +181,7 @@ mod tests {
             "shmcomm2~1-2",
             "x",
         ] {
-            assert_eq!(decode(foreign), None, "{foreign}");
+            assert_eq!(decode_for(foreign, false), None, "{foreign}");
         }
     }
 

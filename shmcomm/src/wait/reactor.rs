@@ -375,7 +375,7 @@ impl Shard {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, any(target_os = "linux", target_os = "windows")))]
 mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, channel};

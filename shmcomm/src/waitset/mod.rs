@@ -35,6 +35,7 @@ pub use member::{Cause, Interest, Ready, Waitable, Watchable, Watched};
 use poller::{Poller, RegistrationHandle};
 pub(crate) use queue::{Awaited, QueueWatch};
 use std::io;
+// Here and below: Windows has no descriptors.
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;

@@ -23,6 +23,7 @@
 //! Without epoll, other event loops get the eventfd, and the reactor polls the files every 2 ms.
 
 use super::member::Interest;
+// Here and below: files are in a set where they have descriptors.
 #[cfg(unix)]
 use crate::os::FileList;
 use crate::os::{self, EventFd, ForkId, OwnedFd, PollSet, TimerFd};
@@ -355,10 +356,11 @@ impl Wake for WatchRegistration {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, any(target_os = "linux", target_os = "windows")))]
 mod tests {
     use super::*;
     use crate::sync::{AtomicU32, Ordering};
+    use crate::wait::Word;
 
     /// Panics with its next poll if `bad`, and is ready if `there`.
     #[derive(Default)]

@@ -1,35 +1,38 @@
-//! [`Event`]: an event of the system, and the [`Pair`] of events that stands for a word.
+//! [`SystemEvent`]: an event of the system, and the [`Pair`] of events that stands for a word.
 //!
 //! Owns their handles and names. Calls `security`. Never touches a word.
 
+use super::security::Attributes;
 use super::{check, security};
 use std::io;
 use std::ptr::null;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, WAIT_OBJECT_0};
+use std::time::{Duration, Instant};
+use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, WAIT_OBJECT_0, WAIT_TIMEOUT};
 use windows_sys::Win32::System::Threading::{
     CreateEventW, INFINITE, ResetEvent, SetEvent, WaitForMultipleObjects,
 };
 
 /// An event that stays set until it is reset.
 #[derive(Debug)]
-pub(super) struct Event(HANDLE);
+pub(super) struct SystemEvent(HANDLE);
 
 // SAFETY: a handle of the process, which its threads share.
-unsafe impl Send for Event {}
+unsafe impl Send for SystemEvent {}
 // SAFETY: as for `Send`: the system synchronizes its uses.
-unsafe impl Sync for Event {}
+unsafe impl Sync for SystemEvent {}
 
-impl Event {
+impl SystemEvent {
     /// Makes an event, or opens the event that has the name.
     pub(super) fn new(name: Option<&str>) -> io::Result<Self> {
         let name: Option<Vec<u16>> = name.map(|name| name.encode_utf16().chain([0]).collect());
-        let attributes = security::for_events()?;
         let name = name.as_ref().map_or(null(), |name| name.as_ptr());
-        // SAFETY: the name is null or ends with a zero; the attributes are never freed.
-        let handle = unsafe { CreateEventW(attributes.as_ptr(), 1, 0, name) };
-        check((!handle.is_null()).into()).map(|()| Event(handle))
+        let create = |attributes: &Attributes| {
+            // SAFETY: the name is null or ends with a zero; the attributes are never freed.
+            let handle = unsafe { CreateEventW(attributes.as_ptr(), 1, 0, name) };
+            check((!handle.is_null()).into()).map(|()| SystemEvent(handle))
+        };
+        create(security::for_events()?).or_else(|_| create(security::for_events_of_low_integrity()?))
     }
 
     pub(super) fn set(&self) {
@@ -46,33 +49,45 @@ impl Event {
         self.0
     }
 
-    /// Waits until it is set, at most some milliseconds. Returns `true` if it is set.
-    pub(super) fn wait(&self, milliseconds: u32) -> bool {
-        // SAFETY: one open handle.
-        unsafe { WaitForMultipleObjects(1, &raw const self.0, 0, milliseconds) == WAIT_OBJECT_0 }
+    /// Waits until it is set, or for `timeout`, which is rounded up. Returns `true` if it is set.
+    pub(super) fn wait(&self, timeout: Duration) -> bool {
+        let end = Instant::now().checked_add(timeout);
+        let mut left = timeout;
+        loop {
+            // SAFETY: one open handle.
+            match unsafe { WaitForMultipleObjects(1, &raw const self.0, 0, milliseconds(left)) } {
+                WAIT_TIMEOUT => {}
+                result => return result == WAIT_OBJECT_0,
+            }
+            // The system may end a wait before its time.
+            left = end.map_or(timeout, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+        }
     }
 }
 
-impl Drop for Event {
+impl Drop for SystemEvent {
     fn drop(&mut self) {
         // SAFETY: this value's own handle, not used again.
         unsafe { CloseHandle(self.0) };
     }
 }
 
-/// Rounds up to milliseconds.
+/// Rounds up to milliseconds. A wait of this length may end up to one tick of the system's timer early.
 pub(super) fn milliseconds(time: Duration) -> u32 {
-    u32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(INFINITE).min(INFINITE - 1)
+    u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(INFINITE).min(INFINITE - 1)
 }
 
 /// Events of a word, for even and odd expected values.
 #[derive(Clone, Debug)]
-pub(super) struct Pair([Arc<Event>; 2]);
+pub(super) struct Pair([Arc<SystemEvent>; 2]);
 
 impl Pair {
     /// Returns the events that all processes of this user find by the name, in all sessions.
     pub(super) fn named(name: &str) -> io::Result<Self> {
-        let event = |parity| Event::new(Some(&format!("Global\\{name}-{parity}")));
+        let event = |parity| SystemEvent::new(Some(&format!("Global\\{name}-{parity}")));
         Ok(Pair([Arc::new(event(0)?), Arc::new(event(1)?)]))
     }
 
@@ -84,7 +99,7 @@ impl Pair {
         if let Some(pair) = known.get() {
             return Ok(pair.clone());
         }
-        let made = Pair([Arc::new(Event::new(None)?), Arc::new(Event::new(None)?)]);
+        let made = Pair([Arc::new(SystemEvent::new(None)?), Arc::new(SystemEvent::new(None)?)]);
         Ok(known.get_or_init(|| made).clone())
     }
 
@@ -94,7 +109,7 @@ impl Pair {
     }
 
     /// Returns the event in which a thread sleeps that expects `value`.
-    pub(super) fn expecting(&self, value: u32) -> &Arc<Event> {
+    pub(super) fn expecting(&self, value: u32) -> &Arc<SystemEvent> {
         &self.0[value as usize % 2]
     }
 }

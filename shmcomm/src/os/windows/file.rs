@@ -7,14 +7,18 @@
 //!    that is about to get its name.
 //! 2. A mapped file can be neither deleted nor replaced, but moved. A name is taken from a file by a move to a
 //!    temporary name. The file is deleted then, or with its last mapping, or by the next clean-up.
-//! 3. A handle does not see its own locks, as on other systems. It remembers them, because a question for a byte
-//!    that it has locked would release that lock.
+//! 3. A question for locks takes a shared lock for a moment, which the handle's own exclusive lock would refuse. So a
+//!    handle remembers its locks and asks for the other bytes only. The list of its locks is locked during the
+//!    system calls, so that two threads with one handle do not take each other's lock for that of another handle.
+//! 4. Other code of the process may close the handle. Its number may then belong to another file, which the library
+//!    neither closes nor deletes.
 
 use super::{check, security, wide};
 use crate::os::{FileId, FileKind, Stat, TEMPORARY};
 use crate::sync::{AtomicU32, Ordering};
 use std::ffi::OsString;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::windows::ffi::OsStringExt as _;
 use std::os::windows::fs::FileExt as _;
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _};
@@ -53,9 +57,10 @@ pub(crate) struct File(Arc<Open>);
 
 #[derive(Debug)]
 struct Open {
-    file: std::fs::File,
+    /// Dropped only while it is the file with the identity `id`. (4)
+    file: ManuallyDrop<std::fs::File>,
     id: FileId,
-    /// 1 while the file has only the temporary name that [`create_unnamed`] gave it.
+    /// 1 while a file that [`create_unnamed`] made has a temporary name.
     unnamed: AtomicU32,
     /// First byte and length of the locks of this handle. (3)
     locks: Mutex<Vec<(u64, u64)>>,
@@ -65,6 +70,7 @@ impl File {
     fn new(file: std::fs::File, unnamed: bool) -> io::Result<Self> {
         let id = id_of(&file)?;
         let unnamed = AtomicU32::new(unnamed.into());
+        let file = ManuallyDrop::new(file);
         Ok(File(Arc::new(Open { file, id, unnamed, locks: Mutex::default() })))
     }
 
@@ -84,28 +90,45 @@ impl File {
     }
 
     /// Deletes the file if it was moved aside, and no process has it mapped. (2)
-    pub(super) fn remove_if_aside(self) {
-        if final_path(self.inner()).is_ok_and(|path| is_temporary(&path)) {
+    pub(super) fn remove_if_aside(&self) {
+        if self.0.is_intact() && has_temporary_name(self.inner()) {
             let _ = delete(self.inner());
         }
     }
 
+    /// Locks the list of the locks of this handle. (3)
     fn locks(&self) -> MutexGuard<'_, Vec<(u64, u64)>> {
         self.0.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Open {
+    /// Returns `true` if the handle still stands for the file. (4)
+    fn is_intact(&self) -> bool {
+        id_of(&self.file).is_ok_and(|id| id == self.id)
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
+        if !self.is_intact() {
+            return;
+        }
         // Relaxed: exclusive access.
         if self.unnamed.load(Ordering::Relaxed) == 1 {
             let _ = delete(&self.file);
         }
+        // SAFETY: the handle is this value's own (just checked), and not used again.
+        unsafe { ManuallyDrop::drop(&mut self.file) };
     }
 }
 
 fn is_temporary(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY))
+}
+
+fn has_temporary_name(file: &std::fs::File) -> bool {
+    final_path(file).is_ok_and(|path| is_temporary(&path))
 }
 
 /// Returns the path that an open file has now.
@@ -146,7 +169,7 @@ fn unused_name(dir: &Path) -> PathBuf {
 pub(crate) fn create_unnamed(dir: &Path) -> io::Result<File> {
     let attributes = security::for_files()?;
     for _ in 0..ATTEMPTS {
-        let path = wide(&unused_name(dir));
+        let path = wide(&unused_name(dir))?;
         // The attribute keeps the system from writing the pages to the disk while there is memory.
         // SAFETY: the path ends with a zero, and the attributes are never freed.
         let handle = unsafe {
@@ -178,7 +201,7 @@ fn owned(handle: HANDLE) -> io::Result<std::fs::File> {
 }
 
 fn opened(path: &Path, access: u32, flags: u32) -> io::Result<std::fs::File> {
-    let path = wide(path);
+    let path = wide(path)?;
     let flags = flags | FILE_FLAG_OPEN_REPARSE_POINT;
     // SAFETY: the path ends with a zero.
     owned(unsafe {
@@ -214,10 +237,14 @@ fn pair(high: u32, low: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// Returns the serial number of the volume and the index of the file in it.
+/// Returns 0 and the index of the file in its volume. All segments are in one directory, and so on one volume, whose
+/// serial number is not needed. Wine fails to tell it at times.
 pub(super) fn id_of(file: &std::fs::File) -> io::Result<FileId> {
-    let found = information(file)?;
-    Ok((found.dwVolumeSerialNumber.into(), pair(found.nFileIndexHigh, found.nFileIndexLow)))
+    Ok(id_in(&information(file)?))
+}
+
+fn id_in(information: &BY_HANDLE_FILE_INFORMATION) -> FileId {
+    (0, pair(information.nFileIndexHigh, information.nFileIndexLow))
 }
 
 pub(super) fn stat_of(file: &std::fs::File) -> io::Result<Stat> {
@@ -228,13 +255,7 @@ pub(super) fn stat_of(file: &std::fs::File) -> io::Result<Stat> {
         _ => FileKind::Regular,
     };
     let (owner, mode) = security::owner_and_mode(file)?;
-    Ok(Stat {
-        kind,
-        id: (found.dwVolumeSerialNumber.into(), pair(found.nFileIndexHigh, found.nFileIndexLow)),
-        owner,
-        mode,
-        len: pair(found.nFileSizeHigh, found.nFileSizeLow),
-    })
+    Ok(Stat { kind, id: id_in(&found), owner, mode, len: pair(found.nFileSizeHigh, found.nFileSizeLow) })
 }
 
 pub(crate) fn stat(file: &File) -> io::Result<Stat> {
@@ -278,7 +299,7 @@ pub(crate) fn write_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result
 
 /// Gives a file the name `path`, instead of the name that it has. Fails with `AlreadyExists` if the name is taken.
 fn move_to(file: &std::fs::File, path: &Path) -> io::Result<()> {
-    let name = wide(path);
+    let name = wide(path)?;
     let size = size_of::<FILE_RENAME_INFO>() + name.len() * 2;
     let mut room = vec![0u64; size.div_ceil(8)];
     let info: *mut FILE_RENAME_INFO = room.as_mut_ptr().cast();
@@ -313,8 +334,11 @@ fn delete(file: &std::fs::File) -> io::Result<()> {
 /// Gives a file its name, instead of the name that it has. Fails with `AlreadyExists` if the name is taken.
 pub(crate) fn link(file: &File, path: &Path) -> io::Result<()> {
     move_to(file.inner(), path)?;
-    // Relaxed: the last user of the file reads it, after all others.
-    file.0.unnamed.store(0, Ordering::Relaxed);
+    // A file that loses its creator before it has its final name is deleted.
+    if !is_temporary(path) {
+        // Relaxed: the last user of the file reads it, after all others.
+        file.0.unnamed.store(0, Ordering::Relaxed);
+    }
     Ok(())
 }
 
@@ -328,6 +352,11 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
         }
         return delete(file.inner());
     }
+    move_aside(&file, path)
+}
+
+/// Takes the name `path` from its file, and deletes the file unless a process has it mapped. (2)
+fn move_aside(file: &File, path: &Path) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
     move_to(file.inner(), &unused_name(dir))?;
     let _ = delete(file.inner());
@@ -337,7 +366,11 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
 /// Removes the name `path` from `_file`, which has it. Returns `false` if the name did not exist. `_aside` is not
 /// needed: [`unlink`] chooses a name.
 pub(crate) fn take_name(_file: &File, path: &Path, _aside: &Path) -> io::Result<bool> {
-    match unlink(path) {
+    existed(unlink(path))
+}
+
+fn existed(result: io::Result<()>) -> io::Result<bool> {
+    match result {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -345,11 +378,11 @@ pub(crate) fn take_name(_file: &File, path: &Path, _aside: &Path) -> io::Result<
 }
 
 /// Gives the file `new`, whose name is `_from`, the name `to`, which may belong to another file. Takes two steps: for
-/// a moment no file has the name. Fails with `AlreadyExists` if another process takes it then.
-pub(crate) fn replace_name(new: &File, _from: &Path, to: &Path, aside: &Path) -> io::Result<()> {
-    let old = open(to)?;
-    take_name(&old, to, aside)?;
-    move_to(new.inner(), to)
+/// a moment no file has the name. Fails with `AlreadyExists` if another process takes it then. `_aside` is not needed:
+/// [`unlink`] chooses a name.
+pub(crate) fn replace_name(new: &File, _from: &Path, to: &Path, _aside: &Path) -> io::Result<()> {
+    existed(unlink(to))?;
+    link(new, to)
 }
 
 fn position(first: u64) -> OVERLAPPED {
@@ -385,12 +418,14 @@ fn unlock_range(file: &File, first: u64, len: u64) -> io::Result<()> {
 /// Locks `len` bytes from `first` for this file object alone, without waiting. Returns `false` if another one has
 /// locked some of them. The system drops the lock with the file object.
 pub(crate) fn try_lock(file: &File, first: u64, len: u64) -> io::Result<bool> {
-    if file.locks().contains(&(first, len)) {
-        return Ok(true);
-    }
     for _ in 0..ATTEMPTS {
+        // (3)
+        let mut locks = file.locks();
+        if locks.contains(&(first, len)) {
+            return Ok(true);
+        }
         if lock_range(file, first, len, true)? {
-            file.locks().push((first, len));
+            locks.push((first, len));
             return Ok(true);
         }
         // A process that asks has a shared lock for a moment; an owner does not let others share.
@@ -398,6 +433,7 @@ pub(crate) fn try_lock(file: &File, first: u64, len: u64) -> io::Result<bool> {
             return Ok(false);
         }
         unlock_range(file, first, len)?;
+        drop(locks);
         std::thread::yield_now();
     }
     Ok(false)
@@ -414,9 +450,21 @@ pub(crate) fn unlock(file: &File, first: u64, len: u64) -> io::Result<()> {
 /// Returns `true` if another file object has locked any byte of the range.
 pub(crate) fn is_locked(file: &File, first: u64, len: u64) -> io::Result<bool> {
     // (3)
-    if file.locks().contains(&(first, len)) {
-        return Ok(false);
+    let locks = file.locks();
+    let (mut from, end) = (first, first + len);
+    while from < end {
+        let own = locks.iter().filter(|(at, len)| *at < end && at + len > from).min();
+        let to = own.map_or(end, |(at, _)| *at);
+        if to > from && is_range_locked(file, from, to - from)? {
+            return Ok(true);
+        }
+        from = own.map_or(end, |(at, len)| at + len);
     }
+    Ok(false)
+}
+
+/// Returns `true` if any byte of a range is locked. This file object has no lock in it.
+fn is_range_locked(file: &File, first: u64, len: u64) -> io::Result<bool> {
     // Two processes that ask do not see each other: they share.
     if !lock_range(file, first, len, false)? {
         return Ok(true);

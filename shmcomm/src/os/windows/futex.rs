@@ -10,14 +10,17 @@
 //!    the word, and an event stays set. So a wake between the load and the sleep ends the sleep at once.
 //! 2. The thread that resets an event then loads its words again. If one has changed, it sets the event again, for
 //!    other threads that have not begun to sleep.
-//! 3. A thread that has not begun to sleep can miss a wake in one case: the word changes twice, and a third thread
-//!    resets the event for the newer value. So no sleep takes longer than [`SLICE`] before the words are loaded again.
+//! 3. A thread that has loaded its words and does not sleep yet can miss a wake in three cases. So no sleep takes
+//!    longer than [`SLICE`] before the words are loaded again.
+//!    * Its word changes twice, and another thread that expects the newest value resets the event.
+//!    * Its word is outside of views, and another thread resets the event for another word that has the same event.
+//!    * Another process is killed between the reset of the event and the second load of rule 2.
 //!
 //! Words outside of views belong to this process alone. They share a small table of events without names: two words
 //! that have the same events wake each other's sleepers.
 
-use super::event::{Event, Pair, milliseconds};
-use super::map::View;
+use super::event::{Pair, SystemEvent, milliseconds};
+use super::map::MappedView;
 use crate::os::{Woken, WokenOf};
 use crate::sync::AtomicU32;
 use std::io;
@@ -46,34 +49,34 @@ impl FutexAt {
     }
 }
 
-/// Memory of a word.
-enum Place {
+/// A word, by the memory that it is in.
+enum SleepWord {
     /// A view, which stays mapped while this lives, and an offset in it.
-    Shared(Arc<View>, usize),
+    Shared(Arc<MappedView>, usize),
     /// An address of this process, which may be freed.
     Private(usize),
 }
 
-impl Place {
+impl SleepWord {
     fn of(at: FutexAt) -> Self {
-        match View::find(at.0) {
-            Some((view, offset)) => Place::Shared(view, offset),
-            None => Place::Private(at.0),
+        match MappedView::find(at.0) {
+            Some((view, offset)) => SleepWord::Shared(view, offset),
+            None => SleepWord::Private(at.0),
         }
     }
 
     fn events(&self) -> io::Result<Pair> {
         match self {
-            Place::Shared(view, offset) => view.events(*offset),
-            Place::Private(address) => Pair::private(*address),
+            SleepWord::Shared(view, offset) => view.events(*offset),
+            SleepWord::Private(address) => Pair::private(*address),
         }
     }
 
     /// Loads the word; `None` if no memory is there.
     fn load(&self) -> Option<u32> {
         match self {
-            Place::Shared(view, offset) => Some(view.load(*offset)),
-            Place::Private(address) => {
+            SleepWord::Shared(view, offset) => Some(view.load(*offset)),
+            SleepWord::Private(address) => {
                 let (mut value, mut read) = (0u32, 0);
                 let from = std::ptr::with_exposed_provenance(*address);
                 // The system checks the address.
@@ -95,20 +98,20 @@ impl Place {
 
 /// A word with its expected value, and the event to sleep in.
 struct Sleep {
-    place: Place,
+    word: SleepWord,
     expected: u32,
-    event: Arc<Event>,
+    event: Arc<SystemEvent>,
 }
 
 impl Sleep {
     fn new(at: FutexAt, expected: u32) -> io::Result<Self> {
-        let place = Place::of(at);
-        let event = place.events()?.expecting(expected).clone();
-        Ok(Sleep { place, expected, event })
+        let word = SleepWord::of(at);
+        let event = word.events()?.expecting(expected).clone();
+        Ok(Sleep { word, expected, event })
     }
 
     fn has_changed(&self) -> bool {
-        self.place.load() != Some(self.expected)
+        self.word.load() != Some(self.expected)
     }
 }
 
@@ -129,7 +132,7 @@ pub(crate) fn futex_wait_at(at: FutexAt, expected: u32, timeout: Duration) -> Wo
 /// Wakes all sleepers of `word`, in any process. Returns 0: the system does not count them.
 pub(crate) fn futex_wake(word: &AtomicU32, _count: u32) -> usize {
     // Without an event there are no sleepers in it: they poll.
-    if let Ok(events) = Place::of(FutexAt::new(word)).events() {
+    if let Ok(events) = SleepWord::of(FutexAt::new(word)).events() {
         events.set();
     }
     0
@@ -194,5 +197,5 @@ fn reset(handle: Option<HANDLE>, sleeps: &[Sleep]) {
 
 /// Returns `true` if the word is mapped and has that value.
 pub(crate) fn futex_is(at: FutexAt, value: u32) -> bool {
-    Place::of(at).load() == Some(value)
+    SleepWord::of(at).load() == Some(value)
 }

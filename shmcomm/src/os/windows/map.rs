@@ -5,11 +5,9 @@
 
 use super::event::Pair;
 use super::file::File;
-use crate::os::FileId;
 use crate::sync::{AtomicU32, Ordering};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::mem::ManuallyDrop;
 use std::os::windows::io::AsRawHandle as _;
 use std::ptr::{NonNull, null};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -22,32 +20,56 @@ use windows_sys::Win32::System::Memory::{
 /// Mapped memory of a file, unmapped when its last user is done: the [`Map`], or a thread that sleeps in a word.
 ///
 /// Invariants:
-/// 1. `len` bytes from `base` are a live shared mapping.
+/// 1. `range` is a live shared mapping.
 /// 2. `file` is the open file that it was made from: its locks last as long.
 #[derive(Debug)]
-pub(super) struct View {
+pub(super) struct MappedView {
+    // Dropped in this order: a file that is mapped cannot be deleted.
+    range: AddressRange,
+    file: FileOfView,
+    events: Mutex<HashMap<usize, Pair>>,
+}
+
+/// Addresses of a view, unmapped on drop.
+#[derive(Debug)]
+struct AddressRange {
     base: usize,
     len: usize,
-    id: FileId,
-    events: Mutex<HashMap<usize, Pair>>,
-    file: ManuallyDrop<File>,
+}
+
+impl Drop for AddressRange {
+    fn drop(&mut self) {
+        let base = MEMORY_MAPPED_VIEW_ADDRESS { Value: std::ptr::with_exposed_provenance_mut(self.base) };
+        // SAFETY: the view is live (invariant 1 of `MappedView`), and not used after this.
+        unsafe { UnmapViewOfFile(base) };
+    }
+}
+
+/// File of a view, deleted on drop if it has lost its name.
+#[derive(Debug)]
+struct FileOfView(File);
+
+impl Drop for FileOfView {
+    fn drop(&mut self) {
+        self.0.remove_if_aside();
+    }
 }
 
 /// All views of this process, by their addresses.
-static VIEWS: RwLock<BTreeMap<usize, Arc<View>>> = RwLock::new(BTreeMap::new());
+static VIEWS: RwLock<BTreeMap<usize, Arc<MappedView>>> = RwLock::new(BTreeMap::new());
 
-impl View {
+impl MappedView {
     /// Returns the view that has a word, and the offset of the word in it.
-    pub(super) fn find(address: usize) -> Option<(Arc<View>, usize)> {
+    pub(super) fn find(address: usize) -> Option<(Arc<MappedView>, usize)> {
         let views = VIEWS.read().unwrap_or_else(PoisonError::into_inner);
         let (&base, view) = views.range(..=address).next_back()?;
         let offset = address - base;
-        (offset + size_of::<AtomicU32>() <= view.len).then(|| (view.clone(), offset))
+        (offset + size_of::<AtomicU32>() <= view.range.len).then(|| (view.clone(), offset))
     }
 
-    /// Loads the word at an offset that [`View::find`] returned.
+    /// Loads the word at an offset that [`MappedView::find`] returned.
     pub(super) fn load(&self, offset: usize) -> u32 {
-        let word = std::ptr::with_exposed_provenance::<AtomicU32>(self.base + offset);
+        let word = std::ptr::with_exposed_provenance::<AtomicU32>(self.range.base + offset);
         // SAFETY: invariant 1; `find` checked that the word is in the view, and words are aligned.
         unsafe { &*word }.load(Ordering::SeqCst)
     }
@@ -58,21 +80,10 @@ impl View {
         if let Some(pair) = known.get(&offset) {
             return Ok(pair.clone());
         }
-        let (volume, index) = self.id;
-        let pair = Pair::named(&format!("shmcomm2-{volume:x}-{index:x}-{offset:x}"))?;
+        let (_, index) = self.file.0.id();
+        let pair = Pair::named(&format!("shmcomm2-{index:x}-{offset:x}"))?;
         known.insert(offset, pair.clone());
         Ok(pair)
-    }
-}
-
-impl Drop for View {
-    fn drop(&mut self) {
-        let base = MEMORY_MAPPED_VIEW_ADDRESS { Value: std::ptr::with_exposed_provenance_mut(self.base) };
-        // SAFETY: the view is live (invariant 1), and not used after this.
-        unsafe { UnmapViewOfFile(base) };
-        // SAFETY: not used after this.
-        let file = unsafe { ManuallyDrop::take(&mut self.file) };
-        file.remove_if_aside();
     }
 }
 
@@ -80,7 +91,7 @@ impl Drop for View {
 ///
 /// While this value lives, the locks that were taken through its file last, until the process ends, however it
 /// ends.
-pub(crate) struct Map(Arc<View>);
+pub(crate) struct Map(Arc<MappedView>);
 
 /// Maps the first `len` bytes of `file`, and keeps the file. Windows has no call that fills the page tables.
 pub(crate) fn map(file: File, len: usize, _populate: bool) -> io::Result<Map> {
@@ -106,7 +117,8 @@ fn map_with(file: File, len: usize, protection: u32, access: u32) -> io::Result<
     // SAFETY: this function's own handle; the view keeps the section.
     unsafe { CloseHandle(section) };
     let base = result?.as_ptr().expose_provenance();
-    let view = View { base, len, id: file.id(), events: Mutex::default(), file: ManuallyDrop::new(file) };
+    let view =
+        MappedView { range: AddressRange { base, len }, file: FileOfView(file), events: Mutex::default() };
     let view = Arc::new(view);
     VIEWS.write().unwrap_or_else(PoisonError::into_inner).insert(base, view.clone());
     Ok(Map(view))
@@ -114,12 +126,12 @@ fn map_with(file: File, len: usize, protection: u32, access: u32) -> io::Result<
 
 impl Map {
     pub(crate) fn base(&self) -> NonNull<u8> {
-        let base = std::ptr::with_exposed_provenance_mut(self.0.base);
+        let base = std::ptr::with_exposed_provenance_mut(self.0.range.base);
         NonNull::new(base).unwrap_or(NonNull::dangling())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len
+        self.0.range.len
     }
 
     /// Drops this value without unmapping, as the child of a fork must on other systems.
@@ -130,7 +142,7 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        let view = VIEWS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.0.base);
+        let view = VIEWS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.0.range.base);
         // Unmapped here, unless another thread sleeps in one of its words.
         drop(view);
     }

@@ -3,7 +3,7 @@
 //! Owns events without a name. Calls `event`. Never holds a file: Windows has no descriptors to wait for in a set.
 
 use super::OwnedFd;
-use super::event::{Event, milliseconds};
+use super::event::SystemEvent;
 use crate::os::Ready;
 use std::io;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use std::time::Duration;
 
 /// An event that stays ready from a notification to a reset.
 #[derive(Debug)]
-pub(crate) struct EventFd(Arc<Event>);
+pub(crate) struct EventFd(Arc<SystemEvent>);
 
 impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(EventFd(Arc::new(Event::new(None)?)))
+        Ok(EventFd(Arc::new(SystemEvent::new(None)?)))
     }
 
     pub(crate) fn notify(&self) {
@@ -30,7 +30,7 @@ impl EventFd {
 /// A set with one event.
 #[derive(Debug)]
 pub(crate) struct PollSet {
-    event: Arc<Event>,
+    event: Arc<SystemEvent>,
     number: u64,
 }
 
@@ -46,13 +46,13 @@ impl PollSet {
 
     /// Sleeps until the event is ready, at most `timeout`.
     pub(crate) fn sleep(&self, timeout: Duration) -> io::Result<()> {
-        self.event.wait(milliseconds(timeout));
+        self.event.wait(timeout);
         Ok(())
     }
 
     /// Calls `found` with the number of the event if it is ready.
     pub(crate) fn ready(&self, mut found: impl FnMut(u64, Ready)) -> io::Result<()> {
-        if self.event.wait(0) {
+        if self.event.wait(Duration::ZERO) {
             found(self.number, Ready { read: true, write: false });
         }
         Ok(())

@@ -9,7 +9,9 @@ use std::io;
 use std::os::windows::io::AsRawHandle;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
-use windows_sys::Win32::Foundation::{CloseHandle, ERROR_SUCCESS, HANDLE, LocalFree};
+use windows_sys::Win32::Foundation::{
+    CloseHandle, ERROR_SUCCESS, GENERIC_ALL, GENERIC_WRITE, HANDLE, LocalFree,
+};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo,
     SDDL_REVISION_1, SE_FILE_OBJECT,
@@ -30,10 +32,15 @@ const ANOTHER: u32 = 1;
 /// Permission bit of a `Stat`: users other than the owner may write.
 pub(super) const OTHERS_WRITE: u32 = 0o002;
 
-/// Rights that let a user change the contents of a file or its list.
-const WRITE: u32 = FILE_WRITE_DATA | FILE_APPEND_DATA | DELETE | WRITE_DAC | WRITE_OWNER;
-/// Type of a list entry that permits, and the flag of an entry for children only.
-const PERMITS: u8 = 0;
+/// Rights that let a user change the contents of a file or its list. The generic rights contain them.
+const WRITE: u32 =
+    FILE_WRITE_DATA | FILE_APPEND_DATA | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE | GENERIC_ALL;
+/// Types of list entries that permit and have the identifier of the user after the mask: `ACCESS_ALLOWED_ACE_TYPE` and
+/// `ACCESS_ALLOWED_CALLBACK_ACE_TYPE`, whose condition is taken as met.
+const PERMITS: [u8; 2] = [0, 9];
+/// Types of list entries that take rights away: `ACCESS_DENIED_*_ACE_TYPE`.
+const DENIES: [u8; 4] = [1, 6, 10, 12];
+/// Flag of an entry that applies to the children of a directory only.
 const INHERIT_ONLY: u8 = 8;
 
 /// Attributes with which the library creates files or events. Their descriptor is never freed.
@@ -50,9 +57,10 @@ impl Attributes {
     }
 
     /// Makes attributes whose list has one entry: this user, with `rights` as the text form of a list has them.
-    fn new(rights: &str) -> io::Result<Self> {
+    /// `label` is the text of the mandatory label, or empty for the default of the system.
+    fn new(rights: &str, label: &str) -> io::Result<Self> {
         let sid = User::current()?.text()?;
-        let text = format!("O:{sid}D:P(A;{rights};;;{sid})");
+        let text = format!("O:{sid}D:P(A;{rights};;;{sid}){label}");
         let text: Vec<u16> = text.encode_utf16().chain([0]).collect();
         let mut descriptor: PSECURITY_DESCRIPTOR = null_mut();
         // SAFETY: the text ends with a zero, and the call fills one address.
@@ -76,14 +84,23 @@ impl Attributes {
 pub(super) fn for_files() -> io::Result<&'static Attributes> {
     static KNOWN: OnceLock<Attributes> = OnceLock::new();
     // Inherited by files and directories, all rights of a file.
-    once(&KNOWN, || Attributes::new("OICI;FA"))
+    once(&KNOWN, || Attributes::new("OICI;FA", ""))
 }
 
-/// Returns the attributes of an event for this user alone.
+/// All rights of an event, in the text form of a list.
+const EVENT_RIGHTS: &str = ";0x1f0003";
+
+/// Returns the attributes of an event for this user alone, with or without administrator rights: its label is that of
+/// a process without them.
 pub(super) fn for_events() -> io::Result<&'static Attributes> {
     static KNOWN: OnceLock<Attributes> = OnceLock::new();
-    // All rights of an event.
-    once(&KNOWN, || Attributes::new(";0x1f0003"))
+    once(&KNOWN, || Attributes::new(EVENT_RIGHTS, "S:(ML;;NW;;;ME)"))
+}
+
+/// Returns the attributes of an event for a process that may not set the label of [`for_events`]: one of low integrity.
+pub(super) fn for_events_of_low_integrity() -> io::Result<&'static Attributes> {
+    static KNOWN: OnceLock<Attributes> = OnceLock::new();
+    once(&KNOWN, || Attributes::new(EVENT_RIGHTS, ""))
 }
 
 fn once<T>(known: &'static OnceLock<T>, make: impl FnOnce() -> io::Result<T>) -> io::Result<&'static T> {
@@ -210,12 +227,51 @@ unsafe fn others_write(user: &User, list: *const ACL) -> bool {
         let entry: *const ACCESS_ALLOWED_ACE = entry.cast();
         // SAFETY: all entries start with this header and a mask.
         let (header, mask) = unsafe { ((*entry).Header, (*entry).Mask) };
-        if header.AceType != PERMITS || header.AceFlags & INHERIT_ONLY != 0 || mask & WRITE == 0 {
+        if DENIES.contains(&header.AceType) || header.AceFlags & INHERIT_ONLY != 0 || mask & WRITE == 0 {
             return false;
+        }
+        // The identifier of an entry for objects, or of an unknown type, is in another place.
+        if !PERMITS.contains(&header.AceType) {
+            return true;
         }
         // SAFETY: an entry of this type has its identifier from here.
         let sid: *const u32 = unsafe { &raw const (*entry).SidStart };
         let sid: PSID = sid.cast_mut().cast();
         !user.is(sid) && !is_trusted(sid)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a list with one entry of this type, these flags and this mask, for all users of the system.
+    fn list(ace_type: u8, flags: u8, mask: u32) -> Vec<u32> {
+        // Revision, size, number of entries; type, flags, size, mask; the identifier S-1-1-0.
+        let mut bytes = vec![2, 0, 28, 0, 1, 0, 0, 0, ace_type, flags, 20, 0];
+        bytes.extend(mask.to_le_bytes());
+        bytes.extend([1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
+        bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
+    }
+
+    fn judged(ace_type: u8, flags: u8, mask: u32) -> bool {
+        let list = list(ace_type, flags, mask);
+        // SAFETY: a valid list.
+        unsafe { others_write(User::current().unwrap(), list.as_ptr().cast()) }
+    }
+
+    #[test]
+    fn entries_of_all_types_are_judged_safely() {
+        for ace_type in 0..=30 {
+            assert_eq!(judged(ace_type, 0, FILE_WRITE_DATA), !DENIES.contains(&ace_type), "type {ace_type}");
+            assert!(!judged(ace_type, INHERIT_ONLY, FILE_WRITE_DATA), "type {ace_type}");
+            // FILE_READ_DATA.
+            assert!(!judged(ace_type, 0, 1), "type {ace_type}");
+        }
+        for mask in [FILE_APPEND_DATA, DELETE, WRITE_DAC, WRITE_OWNER, GENERIC_WRITE, GENERIC_ALL] {
+            assert!(judged(0, 0, mask), "mask {mask:#x}");
+        }
+        // SAFETY: without a list.
+        assert!(unsafe { others_write(User::current().unwrap(), std::ptr::null()) });
+    }
 }

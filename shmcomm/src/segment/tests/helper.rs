@@ -129,16 +129,22 @@ fn task() {
             drop((attachment, child));
         }
         "sleep" => std::thread::sleep(Duration::from_secs(600)),
-        "fork" => super::process::forks(&channel),
-        "attach often" => super::process::attaches_often(&channel),
-        "few files" => super::process::runs_out_of_files(&channel),
-        "small files" => super::process::may_not_make_large_files(&channel),
-        "full" => super::process::fills_the_file_system(&channel),
+        #[cfg(target_os = "linux")]
+        "fork" => super::limits::forks(&channel),
+        #[cfg(target_os = "linux")]
+        "attach often" => super::limits::attaches_often(&channel),
+        #[cfg(target_os = "linux")]
+        "few files" => super::limits::runs_out_of_files(&channel),
+        #[cfg(target_os = "linux")]
+        "small files" => super::limits::may_not_make_large_files(&channel),
+        #[cfg(target_os = "linux")]
+        "full" => super::limits::fills_the_file_system(&channel),
         other => panic!("no task {other}"),
     }
     std::process::exit(0);
 }
 
+#[cfg(any(target_os = "linux", shmcomm_fault))]
 pub(super) fn report(answer: impl std::fmt::Display) {
     say(answer);
 }

@@ -2,6 +2,9 @@
 
 mod helper;
 mod life;
+// Forks, limits of processes and `/proc`.
+#[cfg(target_os = "linux")]
+mod limits;
 mod process;
 mod refusals;
 
@@ -10,7 +13,7 @@ use crate::error::ErrorKind;
 use crate::layout::{Format, Pattern, seat};
 use crate::os;
 use crate::sync::Ordering;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Keeper of a ring that keeps no messages.
@@ -109,8 +112,8 @@ struct TestDir {
 }
 
 impl TestDir {
-    fn new(parent: &str, test: &str) -> Self {
-        let path = PathBuf::from(parent).join(format!("shmcomm-test-{test}-{}", os::pid()));
+    fn new(parent: &Path, test: &str) -> Self {
+        let path = parent.join(format!("shmcomm-test-{test}-{}", os::pid()));
         std::fs::create_dir(&path).unwrap();
         TestDir { path }
     }
@@ -130,6 +133,11 @@ impl Drop for TestDir {
 fn refused(result: Result<Attachment, crate::error::Error>) -> (ErrorKind, String) {
     let error = result.err().expect("it should have been refused");
     (error.kind(), error.to_string())
+}
+
+/// Returns the default directory of segments.
+fn default_dir() -> PathBuf {
+    os::default_dir().unwrap()
 }
 
 fn may_sleep(attachment: &Attachment) -> bool {

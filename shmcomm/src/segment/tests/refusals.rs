@@ -5,6 +5,7 @@ use super::*;
 use crate::layout::{Identity, MAGIC};
 use crate::segment::name;
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 type Opener = fn(&Spec) -> Result<Attachment, crate::error::Error>;
@@ -56,6 +57,7 @@ fn put(channel: &Channel, bytes: &[u8]) {
     let path = channel.path();
     let _ = fs::remove_file(&path);
     fs::write(&path, bytes).unwrap();
+    #[cfg(unix)]
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
@@ -229,6 +231,7 @@ fn queue_does_not_replace_damage_that_is_in_use() {
     assert!(text.contains("7 slots"), "{text}");
 }
 
+#[cfg(unix)]
 #[test]
 fn another_users_segment_is_refused_even_to_root() {
     if os::user() != 0 {
@@ -245,6 +248,7 @@ fn another_users_segment_is_refused_even_to_root() {
     assert!(crate::list_segments().unwrap().iter().all(|s| s.channel != channel.spec.name));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_segment_that_others_may_write_is_refused() {
     let channel = Channel::new("mode");
@@ -258,6 +262,7 @@ fn a_segment_that_others_may_write_is_refused() {
     assert!(!channel.exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn links_pipes_sockets_and_folders_are_refused() {
     let channel = Channel::new("kinds");
@@ -465,8 +470,8 @@ fn random_damage_is_an_error_or_harmless() {
         state
     };
     let mut entered = 0;
-    // With ThreadSanitizer a round takes fifty times as long.
-    let rounds = if cfg!(tsan) { 300 } else { 3000 };
+    // With ThreadSanitizer or under wine a round takes about fifty times as long.
+    let rounds = if cfg!(any(tsan, target_os = "windows")) { 300 } else { 3000 };
     for _ in 0..rounds {
         let mut damaged = bytes.clone();
         for _ in 0..1 + random() % 3 {
