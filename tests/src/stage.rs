@@ -26,6 +26,7 @@ use std::fmt::Display;
 use std::panic::Location;
 use std::path::Path;
 use std::process::Command;
+// Here and below: namespaces and mounts, which Windows does not have.
 #[cfg(unix)]
 use std::process::Stdio;
 
@@ -184,7 +185,7 @@ pub fn forbid(calls: &[libc::c_long], errno: i32) {
     assert_eq!((promised, done), (0, 0), "{}", std::io::Error::last_os_error());
 }
 
-/// Returns `true` if this process runs as the superuser.
+/// Returns `true` if this process runs as the superuser, which Windows does not have.
 #[cfg(unix)]
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -90,6 +90,7 @@ fn torture(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     become_program(Command::new(target.join("release/torture")).args(arguments))
 }
 
+// Windows has no `exec`.
 #[cfg(unix)]
 fn become_program(command: &mut Command) -> Result<(), Box<dyn Error>> {
     use std::os::unix::process::CommandExt as _;
@@ -98,5 +99,5 @@ fn become_program(command: &mut Command) -> Result<(), Box<dyn Error>> {
 
 #[cfg(not(unix))]
 fn become_program(_: &mut Command) -> Result<(), Box<dyn Error>> {
-    Err("shmcomm has channels on Linux only".into())
+    Err("torture runs on Linux only: Windows has no `exec`".into())
 }

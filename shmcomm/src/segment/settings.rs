@@ -24,13 +24,14 @@ pub(super) fn report(attachment: &Attachment, spec: &Spec) {
     report_differences(attachment.channel(), attachment.id(), &differ, cure);
 }
 
-/// Reports differences between the settings of this program and a segment, once for each segment and text.
+/// Reports differences between the settings of this program and a segment, once for each channel, segment and text. Some
+/// file systems give the number of a removed file to the next one.
 pub(crate) fn report_differences(channel: &str, id: FileId, differ: &[String], cure: &str) {
     if differ.is_empty() {
         return;
     }
     static REPORTED: Mutex<Vec<(FileId, String)>> = Mutex::new(Vec::new());
-    let text = differ.join(", ");
+    let text = format!("channel `{channel}`: the existing segment has {}", differ.join(", "));
     {
         let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
         if reported.iter().any(|(segment, said)| *segment == id && *said == text) {
@@ -43,8 +44,7 @@ pub(crate) fn report_differences(channel: &str, id: FileId, differ: &[String], c
     }
     log::warn!(
         target: "shmcomm",
-        "channel `{channel}`: the existing segment has {text} as requested by this program, and is used unchanged; \
-         {cure}: give all programs the same settings"
+        "{text} as requested by this program, and is used unchanged; {cure}: give all programs the same settings"
     );
 }
 

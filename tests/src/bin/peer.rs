@@ -29,6 +29,7 @@ fn main() -> Result {
         ["count-small", until] => count_small(until.parse()?),
         ["hold-large"] => hold_large(),
         ["wait-small"] => wait_small(),
+        // Windows has no fork.
         #[cfg(unix)]
         ["fork-small"] => fork_small(),
         ["push", pusher, count] => push(pusher.parse()?, count.parse()?),
@@ -39,6 +40,7 @@ fn main() -> Result {
         ["take-patiently"] => take_patiently(),
         ["ask", requester, count] => ask(requester.parse()?, count.parse()?),
         ["ask-and-hold", count] => ask_and_hold(count.parse()?),
+        // Counts open files in `/proc`.
         #[cfg(unix)]
         ["attach-small", count] => attach_small(count.parse()?),
         _ => Err(format!("no such role: {arguments:?}").into()),
@@ -154,7 +156,7 @@ fn wait_small() -> Result {
     }
 }
 
-/// Opens and drops a subscriber `count` times. Prints the number of its open files and mappings at the end.
+/// Opens and drops a subscriber `count` times. Prints the number of its open files and mappings in `/proc` at the end.
 #[cfg(unix)]
 fn attach_small(count: u64) -> Result {
     let census = || -> Result<(usize, usize)> {
@@ -173,7 +175,7 @@ fn attach_small(count: u64) -> Result {
 }
 
 /// Forks with both ends open. The child must get an error, and must not disturb the parent's ends when it
-/// drops its own.
+/// drops its own. Windows has no fork.
 #[cfg(unix)]
 fn fork_small() -> Result {
     let mut publisher = SmallFeed::publisher()?;

@@ -7,6 +7,7 @@ use shmcomm::{
     remove_stale,
 };
 use shmcomm_tests::{Namespace, namespace, say, stage};
+use std::io::{Seek as _, SeekFrom, Write as _};
 
 const FEED: Channel<PubSub<[u64; 8]>> = Channel::new("feed");
 const JOBS: Channel<PushPull<u64>> = Channel::new("jobs");
@@ -168,12 +169,33 @@ fn unreadable_segments_are_spared() {
     let ns = namespace("damaged");
     killed("push", &ns);
     let path = list_segments_in(&ns).unwrap().remove(0).path;
-    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 8], 56).unwrap();
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(56)).unwrap();
+    file.write_all(&[0xff; 8]).unwrap();
     let done = remove_stale(&ns).unwrap();
     assert!(done.removed.is_empty());
     assert!(matches!(done.spared[0].reason, SpareReason::Unreadable(_)), "{done:?}");
     assert!(path.exists());
+}
+
+#[test]
+fn names_that_differ_in_case_are_two_channels() {
+    let ns = namespace("case");
+    let names = ["Robot/imu", "robot/imu", "robot/imu."];
+    let channels = names.map(Channel::<PubSub<u64>>::new);
+    let mut publishers =
+        channels.each_ref().map(|channel| channel.open().namespace(&*ns).publisher().unwrap());
+    let mut subscribers =
+        channels.each_ref().map(|channel| channel.open().namespace(&*ns).subscriber().unwrap());
+    for (number, publisher) in publishers.iter_mut().enumerate() {
+        publisher.send(&(number as u64)).unwrap();
+    }
+    assert_eq!(subscribers.each_mut().map(|subscriber| subscriber.recv().unwrap()), [0, 1, 2]);
+    let listed = list_segments_in(&ns).unwrap();
+    let listed: Vec<&str> = listed.iter().map(|segment| &segment.channel[ns.len() + 1..]).collect();
+    assert_eq!(listed, names);
+    drop((publishers, subscribers));
+    assert_eq!(list_segments_in(&ns).unwrap().len(), 0);
 }
 
 #[test]
@@ -231,6 +253,8 @@ fn world() {
     say("clean");
 }
 
+// Windows has no mount namespaces.
+#[cfg(unix)]
 #[test]
 fn clean_up_of_everything_spares_jobs_of_python() {
     let Some(mut wrapper) = stage::unshare(&["--mount"]) else { return };

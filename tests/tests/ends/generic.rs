@@ -150,6 +150,10 @@ fn generic_code_takes_any_end() {
     exchange(&mut work.clone().pusher().unwrap(), &mut work.puller().unwrap(), |number| number);
     let notes = Notes::open().namespace(&*ns);
     exchange(&mut notes.clone().pusher().unwrap(), &mut notes.puller().unwrap(), text);
+    if cfg!(windows) {
+        // Windows has no channels with Python.
+        return;
+    }
     let options = || python::Options::pushpull(format!("generic-{}", std::process::id()));
     let mut pusher = python::Pusher::<String, shmcomm::codec::Msgpack>::open(options()).unwrap();
     let mut puller = python::Puller::<String, shmcomm::codec::Msgpack>::open(options()).unwrap();

@@ -1,9 +1,6 @@
 //! The ends of each pattern, within a process and across processes.
 
-// The files of Python's library are a part of both.
-#[cfg(unix)]
 mod changed_struct;
-#[cfg(unix)]
 mod cleanup;
 mod commands;
 mod differential;
@@ -20,7 +17,6 @@ mod participants;
 mod publishers;
 mod pubsub;
 mod pushpull;
-#[cfg(unix)]
 mod records;
 mod reliable;
 // Windows does not remove the file of a live segment.
@@ -28,7 +24,6 @@ mod reliable;
 mod removed_name;
 mod reqrep;
 mod samples;
-#[cfg(unix)]
 mod settings;
 mod stop;
 // Signals stop the processes.

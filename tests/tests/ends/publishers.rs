@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
 const PATIENCE: Duration = Duration::from_secs(30);
+// Signals: Windows has none.
 #[cfg(unix)]
 const STOP: i32 = 19;
 #[cfg(unix)]
@@ -69,7 +70,8 @@ fn publisher(ns: &Namespace, number: u64, count: &str) -> Peer {
     peer
 }
 
-/// Waits until `more` further messages have been sent. Returns the number of all that have been sent.
+/// Waits until `more` further messages have been sent. Returns the number of all that have been sent. For the test with
+/// signals.
 #[cfg(unix)]
 fn sends_go_on(ns: &Namespace, more: u64) -> u64 {
     let feed = SharedFeed::open().namespace(&**ns).subscriber().unwrap();

@@ -5,6 +5,7 @@ use shmcomm_tests::{LargeFeed, Peer, Small, SmallFeed, TailFeed, namespace};
 use std::time::{Duration, Instant};
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
+// For a test that reads `/proc`.
 #[cfg(unix)]
 const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -450,7 +451,7 @@ fn segment_of(namespace: &str) -> shmcomm::SegmentInfo {
     find(namespace).expect("the segment is listed")
 }
 
-/// User and system time of a process, in clock ticks.
+/// User and system time of a process, in clock ticks, from `/proc`.
 #[cfg(unix)]
 fn cpu_time(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

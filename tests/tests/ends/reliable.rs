@@ -5,6 +5,7 @@ use shmcomm::{
     TrySendError, channel,
 };
 use shmcomm_tests::{Large, Namespace, Small, SmallFeed, namespace, say, stage};
+// For the test that starts cargo.
 #[cfg(unix)]
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};

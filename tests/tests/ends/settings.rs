@@ -224,6 +224,7 @@ impl Drop for Wire {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "Windows has no channels with Python")]
 fn ends_on_the_python_wire_warn_once() {
     let wire = Wire::new("wire");
     type Publisher = python::Publisher<[u8], Bytes>;
@@ -257,6 +258,7 @@ fn ends_on_the_python_wire_warn_once() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "Windows has no channels with Python")]
 fn python_owner_never_replaces_a_queue_with_jobs() {
     let wire = Wire::new("wire-owner");
     type Pusher = python::Pusher<[u8], Bytes>;

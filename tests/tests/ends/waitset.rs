@@ -1,5 +1,6 @@
 //! A set of many things to wait for: what is ready is said, nothing is forgotten, nothing runs hot.
 
+// For the files in a set: Windows has no file descriptors to wait for.
 #[cfg(unix)]
 use shmcomm::{Cause, Interest};
 use shmcomm::{Ready, TryRecvError, WaitSet};
@@ -59,6 +60,7 @@ fn three_patterns_a_file_and_a_timer_in_one_set() {
     assert_eq!(set.try_wait().unwrap(), []);
     assert_eq!(set.len(), 3, "an answered call leaves");
 
+    // Windows has no file descriptors to wait for.
     #[cfg(unix)]
     {
         set.add_fd("socket", &here, Interest::Readable).unwrap();
