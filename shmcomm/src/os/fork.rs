@@ -2,11 +2,13 @@
 //! the inherited files and removes the inherited mappings.
 //!
 //! Owns the handlers of `pthread_atfork`, and the lock that prevents forks while a file is opened or a
-//! mapping is made. In a forked child it calls the functions that `file` and `map` have registered. Never relies on the result of `madvise` alone:
-//! qemu-user accepts `MADV_DONTFORK` and `MADV_WIPEONFORK` without effect.
+//! mapping is made. In a forked child it calls the functions that `file` and `map` have registered. Never relies on
+//! the result of one `madvise` call: qemu-user accepts `MADV_DONTFORK` and `MADV_WIPEONFORK` without effect.
 //!
-//! `fork` of the C library runs the handlers. A child made by the system call alone is detected by its wiped
-//! page, if the kernel wipes it. Such a child keeps copies of the open files until it execs or exits.
+//! `fork` of the C library runs the handlers. A child made by the system call alone is detected by its wiped page. If
+//! the system does not wipe pages, or accepts `MADV_WIPEONFORK` even for memory that it cannot wipe, such a child is
+//! detected by its pid: each check takes a system call. Such a child keeps copies of the open files until it execs or
+//! exits.
 
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
@@ -132,10 +134,24 @@ pub(super) fn pages(len: usize) -> io::Result<*mut u8> {
     Ok(at.cast())
 }
 
+/// Returns `true` if the system accepts `MADV_WIPEONFORK` for shared memory, which Linux refuses. Such a system does not
+/// evaluate the advice.
+fn accepts_all_advice() -> bool {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address that the kernel chooses.
+    let shared = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), 1, access, MapFlags::SHARED) };
+    let Ok(shared) = shared else { return true };
+    // SAFETY: the page is this function's own.
+    let accepted = unsafe { rustix::mm::madvise(shared, 1, Advice::LinuxWipeOnFork) }.is_ok();
+    // SAFETY: the page is this function's own, and not used after this.
+    let _ = unsafe { rustix::mm::munmap(shared, 1) };
+    accepted
+}
+
 /// Distinguishes a process from the children that it forks.
 ///
 /// Invariant: `word` lies in a page that lives as long as the process. It is [`SAME`] in the process that
-/// made it and 0 in its children. If the kernel cannot wipe pages, it is [`ASK`] and the maker's pid.
+/// made it and 0 in its children. If the system does not wipe pages, it is [`ASK`] and the maker's pid.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ForkId {
     word: &'static AtomicU32,
@@ -165,12 +181,13 @@ impl ForkId {
             }
             let page = pages(1)?;
             // SAFETY: the page is this function's own, and a child may find it wiped.
-            let wiped = unsafe { rustix::mm::madvise(page.cast(), 1, Advice::LinuxWipeOnFork) };
+            let accepted = unsafe { rustix::mm::madvise(page.cast(), 1, Advice::LinuxWipeOnFork) }.is_ok();
+            let wiped = accepted && !accepts_all_advice();
             let word: *mut AtomicU32 = page.cast();
             // SAFETY: page-aligned, mapped, and only used as an atomic.
             let mark = unsafe { &*word };
             // Relaxed: published by the exchange below.
-            mark.store(if wiped.is_ok() { SAME } else { ASK | super::pid() }, Ordering::Relaxed);
+            mark.store(if wiped { SAME } else { ASK | super::pid() }, Ordering::Relaxed);
             // [page published] pairs with [page made].
             if PAGE.compare_exchange(known, word, Ordering::Release, Ordering::Relaxed).is_err() {
                 // SAFETY: no other thread knows the page.
