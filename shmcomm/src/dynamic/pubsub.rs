@@ -323,6 +323,11 @@ impl DynSubscriber {
         on_wire!(&self.end, Receiver.lost())
     }
 
+    /// Returns the position in the segment of the message that is received next.
+    pub fn position(&self) -> u64 {
+        on_wire!(&self.end, Receiver.position())
+    }
+
     /// Returns the publisher of the message that was received last, on a channel of several publishers.
     pub fn publisher(&self) -> Option<PublisherId> {
         match &self.end {

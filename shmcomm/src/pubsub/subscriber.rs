@@ -89,6 +89,11 @@ impl<M: ?Sized, F: ?Sized> Subscriber<M, F> {
         self.raw.counts().lost
     }
 
+    /// Returns the position in the segment of the message that is received next.
+    pub(crate) fn position(&self) -> u64 {
+        self.raw.reader.position()
+    }
+
     /// Returns the number of messages that [`latest`](Subscriber::latest) skipped.
     pub fn skipped(&self) -> u64 {
         self.raw.counts().skipped

@@ -103,6 +103,11 @@ impl<M, F: Format> Subscriber<M, F> {
         stats::read(segment.raw(), Some(self.source.next % segment.shape().slots))
     }
 
+    /// Returns the position in the segment of the message that is received next.
+    pub(crate) fn position(&self) -> u64 {
+        self.source.next
+    }
+
     /// Returns the number of messages that this subscriber has received, from all segments that it followed.
     pub fn received(&self) -> u64 {
         self.source.received

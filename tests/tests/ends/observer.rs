@@ -221,6 +221,10 @@ fn oldest_and_newest_message_are_found() {
         late.seek_oldest().unwrap();
         let Observed::Message(oldest) = late.next() else { panic!("messages are there") };
         assert_eq!((number(oldest), oldest.position()), (36, 36));
+        late.seek_start();
+        let Observed::Missed(gone) = late.next() else { panic!("the first messages are gone") };
+        let Observed::Message(first) = late.next() else { panic!("messages are there") };
+        assert!(gone >= 36 && first.position() == gone, "{gone}");
         let Observed::Missed(missed) = observer.next() else { panic!("it was lapped") };
         let Observed::Message(next) = observer.next() else { panic!("messages are there") };
         assert_eq!(u64::from(number(next)), missed);

@@ -268,6 +268,15 @@ impl Observer {
         Ok(())
     }
 
+    /// Continues with the first message of the segment. If it was overwritten, the next event is
+    /// [`Observed::Missed`] with the exact number of messages that are gone.
+    pub fn seek_start(&mut self) {
+        if !self.source.forked() {
+            self.source.seek_start();
+            self.moved();
+        }
+    }
+
     fn message(&self, len: usize, position: u64) -> ObservedMessage<'_> {
         let publisher = self.source.publisher();
         ObservedMessage { bytes: &self.buffer[..len], position, publisher, payload: &self.payload }

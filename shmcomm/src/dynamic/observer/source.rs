@@ -172,6 +172,17 @@ impl Source {
         Ok(())
     }
 
+    /// Continues with the first position of the segment.
+    pub(super) fn seek_start(&mut self) {
+        match self {
+            Source::Native { view, reader } => {
+                *reader = Reader::observe_from_start(view.region(), view.geometry());
+            }
+            #[cfg(feature = "python")]
+            Source::Python(segment) => segment.seek_start(),
+        }
+    }
+
     /// Returns the publisher of the message that was read last, on a channel of several.
     pub(super) fn publisher(&self) -> Option<PublisherId> {
         match self {
