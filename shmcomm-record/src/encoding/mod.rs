@@ -21,6 +21,16 @@ use shmcomm::schema::{Invalid, Layout};
 use shmcomm::{Content, Description, MessageFormat, Wire};
 use thiserror::Error;
 
+/// Largest size of a decoded message in bytes: the layout comes from a file, which may be hostile.
+const LARGEST: usize = 1 << 31;
+/// Size of a layout in bytes up to which its arrays are not compared with the length of a message.
+const SMALL: usize = 1 << 16;
+
+/// Returns the error for a message that would take too much memory.
+fn too_large(size: usize) -> EncodingError {
+    EncodingError::Message(format!("a message of {size} bytes exceeds the limit of {LARGEST} bytes"))
+}
+
 /// Encoding of the messages of a channel, in a file or on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
@@ -90,6 +100,20 @@ impl Form {
     /// Returns the offset of the items in a message with a tail, in bytes.
     fn items_at(header: &Layout, item: &Layout) -> usize {
         header.size().next_multiple_of(item.align())
+    }
+
+    /// Checks that an encoded message may have this form, before memory is taken for its bytes.
+    fn check_room(&self, encoded: usize) -> Result<(), EncodingError> {
+        let (Form::Fixed(layout) | Form::Tail { header: layout, .. }) = self else { return Ok(()) };
+        let (size, least) = (layout.size(), if layout.size() > SMALL { shape::least(layout) } else { 0 });
+        if size > LARGEST {
+            return Err(too_large(size));
+        }
+        if least > encoded {
+            let why = format!("{encoded} bytes, but a message with its arrays has at least {least}");
+            return Err(EncodingError::Message(why));
+        }
+        Ok(())
     }
 
     /// Checks that bytes are a message.
@@ -280,6 +304,7 @@ impl Encoder {
     /// # Errors
     /// [`EncodingError::Message`] if `encoded` is not the encoded form of a message of the channel.
     pub fn decode(&self, encoded: &[u8]) -> Result<Vec<u8>, EncodingError> {
+        self.form.check_room(encoded.len())?;
         let bytes = match self.encoding {
             Encoding::Ros2 => ros2::read(&self.form, encoded, self.wide),
             Encoding::Protobuf => protobuf::read(&self.form, encoded),

@@ -35,6 +35,22 @@ pub(super) fn visible(fields: &[LayoutField]) -> impl Iterator<Item = &LayoutFie
     fields.iter().filter(|field| !is_void(&field.layout))
 }
 
+/// Returns the smallest number of bytes that a part has in any encoding with a layout: one for each item of an array.
+pub(super) fn least(layout: &Layout) -> usize {
+    match layout.kind() {
+        _ if is_void(layout) => 0,
+        LayoutKind::Pad | LayoutKind::Opaque { .. } => layout.size(),
+        LayoutKind::Array { .. } => {
+            let (number, item) = flat(layout);
+            number.saturating_mul(least(item).max(1))
+        }
+        LayoutKind::Struct { fields, .. } => {
+            fields.iter().fold(0, |sum, field| sum.saturating_add(least(&field.layout)))
+        }
+        _ => 0,
+    }
+}
+
 /// Returns the variants of an enum without data that a part consists of.
 pub(super) fn variants_of(layout: &Layout) -> Option<(shmcomm::message::Prim, &[LayoutVariant])> {
     match layout.kind() {

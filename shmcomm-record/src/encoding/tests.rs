@@ -178,6 +178,36 @@ fn definitions_of_ros_have_constants_before_fields() {
 }
 
 #[test]
+fn name_of_the_root_is_not_used_again() {
+    mod outer {
+        use super::{Point as Inner, ShmMessage};
+
+        #[derive(ShmMessage)]
+        #[repr(C)]
+        pub struct Point {
+            pub at: Inner,
+            pub weight: f32,
+        }
+    }
+    let part = "MSG: shmcomm/Point2\nfloat32 x\nint16 y\nbool[2] flags\n";
+    let parts_of = |form| {
+        let schema = Encoder::new("robot/point", form, Encoding::Ros2).schema().clone();
+        assert_eq!(schema.name, "shmcomm/msg/Point");
+        assert!(
+            schema.text().contains(part) && !schema.text().contains("MSG: shmcomm/Point\n"),
+            "{schema:?}"
+        );
+        schema.text().lines().next().unwrap().to_owned()
+    };
+    let (array, point) = (Layout::of::<[Point; 2]>(), Layout::of::<Point>());
+    assert_eq!(parts_of(Form::Fixed(array)), "shmcomm/Point2[2] value");
+    assert_eq!(parts_of(Form::Fixed(Layout::of::<outer::Point>())), "shmcomm/Point2 at");
+    assert_eq!(parts_of(Form::Tail { header: point.clone(), item: point }), "shmcomm/Point2 header");
+    let text = super::ros2::definitions(&[Layout::of::<outer::Point>()]);
+    assert!(text.contains(part), "{text}");
+}
+
+#[test]
 fn times_outside_of_ros_need_the_wide_encoder() {
     #[derive(ShmMessage)]
     #[repr(C)]

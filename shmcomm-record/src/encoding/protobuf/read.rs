@@ -1,9 +1,9 @@
 //! From the wire format to the bytes of a slot: the inverse of `write`.
 //!
-//! Owns the checks. The bytes may be hostile: every access is checked, depth follows the layout, and the caller
-//! checks the result against the layout. Calls `shape`.
+//! Owns the checks. The bytes may be hostile: every access is checked, memory for the items of a tail is taken as they
+//! are read, depth follows the layout, and the caller checks the result against the layout. Calls `shape`.
 
-use super::super::{Form, shape};
+use super::super::{Form, LARGEST, shape, too_large};
 use super::{
     Item, Occurs, Scalar, byte_list, is_bytes, is_enum, is_nested, occurs, scalar, scalar_of, wire_type,
 };
@@ -54,7 +54,11 @@ fn tail(header: &Layout, item: &Layout, wire: &[u8]) -> Result<Vec<u8>, String> 
             let mut rest = value;
             while let Some(one) = next(item, &mut rest)? {
                 let from = items.len();
-                items.resize(from + item.size(), 0);
+                let end = from.saturating_add(item.size());
+                if end > LARGEST {
+                    return Err(too_large(end).to_string());
+                }
+                items.resize(end, 0);
                 element(item, one, &mut items[from..])?;
             }
             Ok(())

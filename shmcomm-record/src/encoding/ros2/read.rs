@@ -1,9 +1,9 @@
 //! From CDR to the bytes of a slot: the inverse of `write`.
 //!
-//! Owns the checks. The bytes may be hostile: every access is checked, and the caller checks the result against
-//! the layout. Calls `shape`.
+//! Owns the checks. The bytes may be hostile: every access is checked, memory for the items of a tail is taken as they
+//! are read, and the caller checks the result against the layout. Calls `shape`.
 
-use super::super::{Form, shape};
+use super::super::{Form, LARGEST, shape, too_large};
 use super::write::HEADER;
 use shmcomm::message::{Prim, Std};
 use shmcomm::schema::{Layout, LayoutField, LayoutKind};
@@ -38,13 +38,8 @@ pub(in crate::encoding) fn read(form: &Form, cdr: &[u8], wide: bool) -> Result<V
             reader.field(header, &mut out)?;
             if !shape::is_void(item) {
                 let number = reader.word()? as usize;
-                // Every item has at least one byte in CDR, so the count bounds the size of the result.
-                if number > reader.data.len() {
-                    return Err(format!("a tail of {number} items in {} bytes", reader.data.len()));
-                }
-                let at = Form::items_at(header, item);
-                out.resize(at.saturating_add(number.saturating_mul(item.size())), 0);
-                reader.items(item, &mut out[at..], number)?;
+                out.resize(Form::items_at(header, item), 0);
+                reader.tail(item, &mut out, number)?;
             }
             out
         }
@@ -195,6 +190,35 @@ impl<'i> Reader<'i> {
                 Ok(())
             }
         }
+    }
+
+    /// Appends the items of a tail.
+    fn tail(&mut self, item: &Layout, out: &mut Vec<u8>, number: usize) -> Done {
+        let (at, size) = (out.len(), item.size());
+        let copied = matches!(item.kind(), LayoutKind::Prim(_) | LayoutKind::Enum { .. } | LayoutKind::Bool);
+        if copied {
+            // The items have the same size in CDR.
+            let left = self.data.len() - self.at;
+            if number.saturating_mul(size) > left {
+                return Err(format!("a tail of {number} items of {size} bytes in {left} bytes"));
+            }
+            out.resize(at + number * size, 0);
+            return self.items(item, &mut out[at..], number);
+        }
+        for _ in 0..number {
+            let at = out.len();
+            let end = at.saturating_add(size);
+            if end > LARGEST {
+                return Err(too_large(end).to_string());
+            }
+            // An item has at least one byte in CDR.
+            if self.at >= self.data.len() {
+                return Err(format!("a tail of {number} items ends before its last item"));
+            }
+            out.resize(end, 0);
+            self.items(item, &mut out[at..], 1)?;
+        }
+        Ok(())
     }
 
     fn run(&mut self, prim: Prim, out: &mut [u8], number: usize) -> Done {

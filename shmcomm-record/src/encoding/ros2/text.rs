@@ -15,6 +15,8 @@ const EMPTY: &str = "uint8 structure_needs_at_least_one_member\n";
 
 #[derive(Default)]
 struct Writer {
+    /// Names of the first definitions.
+    roots: Vec<String>,
     /// Definitions besides the first: names and texts.
     more: Vec<(String, String)>,
     wide: bool,
@@ -25,22 +27,30 @@ struct Writer {
 /// Returns the definitions of the messages of a channel, separated by `---` as in `.srv` files, then those of
 /// their parts.
 pub fn definitions(roots: &[Layout]) -> String {
-    let mut out = Writer::default();
+    let name = |root: &Layout| match (root.kind(), root.name()) {
+        (LayoutKind::Struct { .. }, Some(name)) => Some(names::type_name(name)),
+        _ => None,
+    };
+    // Several roots are parts of a service, which has another name.
+    let reserved = if let [root] = roots { name(root).into_iter().collect() } else { Vec::new() };
+    let mut out = Writer { roots: reserved, ..Writer::default() };
     let texts: Vec<_> = roots.iter().map(|root| out.root(root)).collect();
     out.finish(texts.join("---\n"))
 }
 
 /// Returns the name of the message of a channel, without a package, and its definition.
 pub(in crate::encoding) fn schema(channel: &str, form: &Form, wide: bool) -> (String, String) {
-    let mut out = Writer { wide, ..Writer::default() };
-    let (name, body) = match form {
-        Form::Fixed(layout) => {
-            let name = match (layout.kind(), layout.name()) {
-                (LayoutKind::Struct { .. }, Some(name)) => names::type_name(name),
-                _ => names::type_of_channel(channel),
-            };
-            (name, out.root(layout))
-        }
+    let name = match form {
+        Form::Fixed(layout) => match (layout.kind(), layout.name()) {
+            (LayoutKind::Struct { .. }, Some(name)) => names::type_name(name),
+            _ => names::type_of_channel(channel),
+        },
+        _ => names::type_of_channel(channel),
+    };
+    // A part of that name gets a number: readers find a definition by its name.
+    let mut out = Writer { roots: vec![name.clone()], wide, ..Writer::default() };
+    let body = match form {
+        Form::Fixed(layout) => out.root(layout),
         Form::Tail { header, item } => {
             let mut body = String::new();
             out.field(&mut body, &mut Vec::new(), "header", header);
@@ -48,9 +58,9 @@ pub(in crate::encoding) fn schema(channel: &str, form: &Form, wide: bool) -> (St
                 let item = out.item(item);
                 let _ = writeln!(body, "{item}[] tail");
             }
-            (names::type_of_channel(channel), body)
+            body
         }
-        _ => (names::type_of_channel(channel), String::new()),
+        _ => String::new(),
     };
     (name, out.finish(if body.is_empty() { EMPTY.to_owned() } else { body }))
 }
@@ -205,7 +215,10 @@ impl Writer {
         let name = match known {
             Some((name, _)) => name.clone(),
             None => {
-                let taken = |name: &str| self.more.iter().any(|(known, _)| known == name);
+                let taken = |name: &str| {
+                    let mut more = self.more.iter().map(|(known, _)| known);
+                    self.roots.iter().any(|root| root == name) || more.any(|known| known == name)
+                };
                 let mut all =
                     (1..).map(|number| if number == 1 { base.to_owned() } else { format!("{base}{number}") });
                 let name = all.find(|name| !taken(name)).unwrap_or_default();
