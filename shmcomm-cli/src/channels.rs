@@ -36,28 +36,50 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     (0..=name.len()).filter(|&at| name.is_char_boundary(at)).any(|at| matches(rest, &name[at..]))
 }
 
-/// Returns the segments that the names or patterns select; all of the namespace if there is none. Each name
-/// without `*` must exist.
-pub fn select(common: &Common, names: &[String]) -> Result<Vec<SegmentInfo>, Failure> {
+/// Segments that names or patterns select.
+pub struct Chosen<'n> {
+    pub segments: Vec<SegmentInfo>,
+    /// The first name or pattern that selects none.
+    pub missing: Option<&'n str>,
+}
+
+/// Returns the segments that the names or patterns select; all of the namespace if there is none. A name with the
+/// namespace before it comes first, then the name as it is.
+pub fn choose<'n>(common: &Common, names: &'n [String]) -> Result<Chosen<'n>, Failure> {
     if names.is_empty() {
-        return all(common);
+        return Ok(Chosen { segments: all(common)?, missing: None });
     }
     let everything = shmcomm::list_segments()?;
-    let mut selected: Vec<SegmentInfo> = Vec::new();
+    let mut chosen = Chosen { segments: Vec::new(), missing: None };
     for name in names {
-        let full = full_name(common, name);
-        let mut hits: Vec<_> =
-            everything.iter().filter(|segment| matches(&full, &segment.channel)).cloned().collect();
-        if hits.is_empty() {
-            hits = everything.iter().filter(|segment| matches(name, &segment.channel)).cloned().collect();
+        let hits = |pattern: &str| -> Vec<SegmentInfo> {
+            everything.iter().filter(|segment| matches(pattern, &segment.channel)).cloned().collect()
+        };
+        let mut found = hits(&full_name(common, name));
+        if found.is_empty() {
+            found = hits(name);
         }
-        if hits.is_empty() {
-            return Err(unknown(common, name, &everything));
+        if found.is_empty() {
+            chosen.missing = chosen.missing.or(Some(name));
         }
-        hits.retain(|hit| selected.iter().all(|segment| segment.path != hit.path));
-        selected.append(&mut hits);
+        found.retain(|hit| chosen.segments.iter().all(|segment| segment.path != hit.path));
+        chosen.segments.append(&mut found);
     }
-    Ok(selected)
+    Ok(chosen)
+}
+
+/// Returns the segments that [`choose`] returns. Each name and each pattern must select one.
+pub fn select(common: &Common, names: &[String]) -> Result<Vec<SegmentInfo>, Failure> {
+    let chosen = choose(common, names)?;
+    match chosen.missing {
+        Some(name) => Err(unknown(common, name, &shmcomm::list_segments()?)),
+        None => Ok(chosen.segments),
+    }
+}
+
+/// Returns `true` if one of the names is that of the channel, without a pattern.
+pub fn names_it(common: &Common, names: &[String], channel: &str) -> bool {
+    names.iter().any(|name| name == channel || full_name(common, name) == channel)
 }
 
 /// Returns the segment of one name, which may be damaged.

@@ -98,7 +98,19 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
         count: common.count,
         force: args.force,
     };
+    if let (Some(start), Some(end)) = (args.start, args.end)
+        && start > end
+    {
+        return Err(Failure::Usage(format!("--start {start:?} is after --end {end:?}")));
+    }
     let mut player = Player::open(&args.files, options).map_err(failure)?;
+    for path in player.cut_files() {
+        eprintln!(
+            "shmcomm: {} has no complete end, because the recorder was killed, its disk was full, or the file was copied in \
+             part; the messages up to its last complete chunk are replayed",
+            path.display()
+        );
+    }
     while player.subscribers() < args.subscribers {
         if !pace.sleep(Duration::from_millis(5)) {
             let (came, wanted) = (units::count(player.subscribers() as u64, "subscriber"), args.subscribers);
@@ -115,7 +127,12 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
     });
     pace::progress("");
     report(common, player.report())?;
-    result.map_err(failure)
+    result.map_err(failure)?;
+    let any = player.report().iter().any(|channel| channel.sent + channel.refused > 0);
+    if !any && !pace.is_over() {
+        return Err(Failure::NotFound("the recording has no message between --start and --end".into()));
+    }
+    Ok(())
 }
 
 fn report(common: &Common, channels: &[Played]) -> Outcome {
@@ -142,7 +159,8 @@ fn failure(error: PlayError) -> Failure {
         PlayError::Read { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             Failure::NotFound(error.to_string())
         }
-        PlayError::Nothing { .. } => Failure::NotFound(error.to_string()),
+        PlayError::Nothing { .. } | PlayError::LateStart { .. } => Failure::NotFound(error.to_string()),
+        PlayError::Parts { .. } => Failure::Usage(error.to_string()),
         _ => Failure::Failed(error.to_string()),
     }
 }

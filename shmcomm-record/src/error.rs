@@ -5,6 +5,7 @@
 use crate::encoding::EncodingError;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Error of a recording.
@@ -70,6 +71,22 @@ pub enum PlayError {
         path: PathBuf,
         /// Problem in words.
         why: String,
+    },
+    /// The files are not the consecutive files of one recording.
+    #[error("the files cannot be replayed together: {why}")]
+    Parts {
+        /// The file that does not fit, and the cure.
+        why: String,
+    },
+    /// The start is behind the last message.
+    #[error(
+        "the replay would start {start:?} after the first message, but the last message comes after {length:?}; start          earlier"
+    )]
+    LateStart {
+        /// Time of the start, from the first message.
+        start: Duration,
+        /// Time of the last message, from the first one.
+        length: Duration,
     },
     /// The file has no channel that can be replayed.
     #[error(

@@ -1,17 +1,44 @@
-//! [`ChannelFacts`]: what a recording keeps of a channel, so that replay makes the same channel again.
+//! [`ChannelFacts`]: what a recording keeps of a channel, so that replay makes the same channel again; [`Part`]: the
+//! place of a file in its recording.
 //!
-//! Owns the metadata `shmcomm.channel` of a channel in MCAP: one JSON object. Calls `encoding`. Never opens a channel.
+//! Owns the metadata `shmcomm.channel` of a channel in MCAP, which is one JSON object, and the metadata
+//! `shmcomm.recording` of a file. Calls `encoding`. Never opens a channel.
 
 use crate::encoding::{Encoder, Encoding, Form};
 use serde_json::{Value as Json, json};
 use shmcomm::schema::Layout;
 use shmcomm::{Content, Declaration, Description, MessageFormat, Wire};
+use std::collections::BTreeMap;
 
 /// Key of the metadata of a channel in MCAP.
 pub const KEY: &str = "shmcomm.channel";
 
+/// Name of the metadata that states the place of a file in its recording.
+pub(crate) const RECORDING: &str = "shmcomm.recording";
+
+/// Place of a file in its recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Identifier of the recording, which all of its files have.
+    pub(crate) recording: String,
+    /// Number of the file in the recording, from 0.
+    pub(crate) number: u64,
+}
+
+impl Part {
+    pub(crate) fn to_metadata(&self) -> BTreeMap<String, String> {
+        let parts = [("id", self.recording.clone()), ("file", self.number.to_string())];
+        parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    pub(crate) fn parse(metadata: &BTreeMap<String, String>) -> Option<Part> {
+        let number = metadata.get("file")?.parse().ok()?;
+        Some(Part { recording: metadata.get("id")?.clone(), number })
+    }
+}
+
 /// Facts of a recorded channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ChannelFacts {
     /// Full name of the channel, with its namespace.
@@ -64,7 +91,7 @@ impl ChannelFacts {
             Form::Bytes => ("bytes", &[]),
         };
         let texts: Vec<_> = layouts.iter().map(|layout| layout.to_json()).collect();
-        let prints: Vec<_> = layouts.iter().map(|layout| format!("{:#018x}", layout.fingerprint())).collect();
+        let prints: Vec<_> = layouts.iter().map(|layout| fingerprint(layout)).collect();
         json!({
             "name": self.name,
             "format": format,
@@ -93,6 +120,11 @@ impl ChannelFacts {
         let small =
             |key: &str| number(key)?.try_into().map_err(|_| format!("its number `{key}` exceeds 32 bits"));
         let layouts = Layout::parse(word("schema")?).map_err(|error| error.to_string())?;
+        let prints: Vec<_> = layouts.iter().map(fingerprint).collect();
+        if json["fingerprints"] != json!(prints) {
+            let found = &json["fingerprints"];
+            return Err(format!("its fingerprints are {found}, and its schema has {}", json!(prints)));
+        }
         let form = match word("format")? {
             "fixed" => Form::new(MessageFormat::Fixed, &layouts),
             "tail" => Form::new(MessageFormat::Tail, &layouts),
@@ -119,6 +151,12 @@ impl ChannelFacts {
         })
     }
 
+    /// Returns `true` if the other recorded channel is created in the same way.
+    pub(crate) fn same_channel(&self, other: &ChannelFacts) -> bool {
+        let with = |encoding, wide| ChannelFacts { encoding, wide, ..other.clone() };
+        *self == with(self.encoding, self.wide)
+    }
+
     /// Returns the encoder of the recorded messages.
     pub fn encoder(&self) -> Encoder {
         let encoder = Encoder::new(&self.name, self.form.clone(), self.encoding);
@@ -138,6 +176,10 @@ impl ChannelFacts {
                 .waits(self.waits),
         }
     }
+}
+
+fn fingerprint(layout: &Layout) -> String {
+    format!("{:#018x}", layout.fingerprint())
 }
 
 fn encoding_name(encoding: Encoding) -> &'static str {

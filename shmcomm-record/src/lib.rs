@@ -23,17 +23,17 @@
 pub mod encoding;
 mod error;
 mod facts;
-mod file;
 pub mod names;
 mod player;
+mod reader;
 mod recorder;
-mod source;
 mod target;
 
 pub use error::{PlayError, RecordError};
 pub use facts::ChannelFacts;
-pub use player::{PlayOptions, Played, Player, RecordedChannel, RecordedMessage, read};
-pub use recorder::{ChannelReport, Compression, RecordOptions, Recorder};
+pub use player::{PlayOptions, Played, Player};
+pub use reader::{Messages, RecordedChannel, RecordedMessage, read};
+pub use recorder::{ChannelReport, Compression, Notice, RecordOptions, Recorder};
 
 /// Compiles and runs the programs of the page.
 #[cfg(doctest)]

@@ -1,29 +1,21 @@
 //! [`Player`]: publishes the messages of a recording again.
 //!
-//! Owns the reader of a file and the time of each message. Calls `target` for the channels. The recorded channel is
-//! created again; if the channel exists, its layout stays, and messages are converted by the rules of evolution.
+//! Owns the order of the files and the time of each message. Calls `reader` for the messages and `target` for the
+//! channels. The recorded channel is created again; if the channel exists, its layout stays, and messages are converted
+//! by the rules of evolution.
 
 use crate::PlayError;
-use crate::encoding::Encoder;
-use crate::facts::{self, ChannelFacts};
+use crate::reader::{Index, Messages, RecordedChannel, RecordedMessage};
 use crate::target::Target;
-use mcap::McapError;
-use mcap::io::MessageReader;
-use mcap::sans_io::LinearReaderOptions;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Longest wait before the caller may stop the replay.
 const SLICE: Duration = Duration::from_millis(50);
-/// Messages that are read ahead to find the channels of a file.
-const SURVEY: usize = 10_000;
-/// Largest record that is read, in bytes.
-const LONGEST: usize = 1 << 31;
+/// Skipped messages after which the caller may stop the replay.
+const SKIPPED: u32 = 1024;
 
 /// Settings of a replay.
 #[derive(Clone, Debug)]
@@ -77,85 +69,6 @@ pub struct Played {
     pub refused: u64,
 }
 
-/// A channel in a file.
-#[derive(Debug)]
-pub struct RecordedChannel {
-    /// The metadata of the channel in the recording.
-    pub facts: ChannelFacts,
-    encoder: Encoder,
-}
-
-/// A message in a file.
-#[derive(Clone, Debug)]
-pub struct RecordedMessage {
-    /// The channel.
-    pub channel: Arc<RecordedChannel>,
-    /// Time at which the recorder saw the message, in nanoseconds since the Unix epoch.
-    pub time: u64,
-    /// Position of the message in its channel, modulo 2^32.
-    pub sequence: u32,
-    /// The message in the encoding of the file.
-    pub data: Vec<u8>,
-}
-
-impl RecordedMessage {
-    /// Returns the bytes of the message as they were in the slot; padding and unused capacity are zeros.
-    ///
-    /// # Errors
-    /// [`EncodingError::Message`](crate::encoding::EncodingError::Message) if the data is damaged.
-    pub fn decode(&self) -> Result<Vec<u8>, crate::encoding::EncodingError> {
-        self.channel.encoder.decode(&self.data)
-    }
-}
-
-/// Reads the messages of a recording in the order of the file. Channels that `shmcomm` did not record are left out. A
-/// file without its end, of a process that was killed, is read up to its last complete chunk.
-///
-/// # Errors
-/// [`PlayError::Read`] if the file cannot be opened. The iterator returns [`PlayError::Damaged`] if the bytes are no MCAP
-/// file, and ends there.
-pub fn read(
-    path: impl AsRef<Path>,
-) -> Result<impl Iterator<Item = Result<RecordedMessage, PlayError>>, PlayError> {
-    let path = path.as_ref().to_owned();
-    let file = File::open(&path).map_err(|source| PlayError::Read { path: path.clone(), source })?;
-    let options = LinearReaderOptions::default()
-        .with_skip_end_magic(true)
-        .with_validate_chunk_crcs(true)
-        .with_record_length_limit(LONGEST);
-    let messages = MessageReader::new_with_options(BufReader::with_capacity(1 << 20, file), options);
-    let mut known = HashMap::<u16, Option<Arc<RecordedChannel>>>::new();
-    Ok(messages.filter_map(move |message| {
-        let message = match message {
-            Ok(message) => message,
-            // A chunk that was not completed.
-            Err(McapError::UnexpectedEof | McapError::UnexpectedEoc) => return None,
-            Err(McapError::Io(source)) if source.kind() == std::io::ErrorKind::UnexpectedEof => return None,
-            Err(McapError::Io(source)) => return Some(Err(PlayError::Read { path: path.clone(), source })),
-            Err(error) => {
-                return Some(Err(PlayError::Damaged { path: path.clone(), why: error.to_string() }));
-            }
-        };
-        let id = message.channel.id;
-        if let Entry::Vacant(place) = known.entry(id) {
-            let channel = match message.channel.metadata.get(facts::KEY).map(|text| ChannelFacts::parse(text))
-            {
-                None => None,
-                Some(Ok(facts)) => Some(Arc::new(RecordedChannel { encoder: facts.encoder(), facts })),
-                Some(Err(why)) => {
-                    let why =
-                        format!("the metadata of channel `{}`: {why}", message.channel.topic.escape_debug());
-                    return Some(Err(PlayError::Damaged { path: path.clone(), why }));
-                }
-            };
-            place.insert(channel);
-        }
-        let channel = known.get(&id)?.clone()?;
-        let (time, sequence) = (message.log_time, message.sequence);
-        Some(Ok(RecordedMessage { channel, time, sequence, data: message.data.into_owned() }))
-    }))
-}
-
 /// Publishes the messages of recordings again, at their times.
 ///
 /// ```no_run
@@ -169,47 +82,61 @@ pub fn read(
 /// # Ok::<(), shmcomm_record::PlayError>(())
 /// ```
 pub struct Player {
-    paths: Vec<PathBuf>,
+    parts: Vec<(PathBuf, Index)>,
     options: PlayOptions,
+    /// Numbers of the channels by their recorded names.
     targets: HashMap<String, usize>,
     open: Vec<Target>,
     reports: Vec<Played>,
     first: u64,
+    /// Files of which all messages were read, and that have no complete end.
+    cut: Vec<PathBuf>,
 }
 
 impl Player {
-    /// Opens the files of a recording, in their order, and the publishers of the channels in their first 10,000
-    /// messages. Other channels are opened with their first message.
+    /// Opens the files of a recording, in their order, and the publishers of their channels.
     ///
     /// # Errors
-    /// [`PlayError::Read`], [`PlayError::Damaged`], [`PlayError::Nothing`] if there is nothing to replay;
-    /// [`PlayError::LivePublisher`], [`PlayError::TypeMismatch`] and [`PlayError::Channel`] if a channel cannot be
-    /// published on.
+    /// [`PlayError::Read`] and [`PlayError::Damaged`] for any of the files; [`PlayError::Parts`] if they are not the
+    /// consecutive files of one recording; [`PlayError::Nothing`] if there is nothing to replay, and
+    /// [`PlayError::LateStart`] if nothing is left. [`PlayError::LivePublisher`], [`PlayError::TypeMismatch`] and
+    /// [`PlayError::Channel`] if a channel cannot be published on.
     pub fn open<P: AsRef<Path>>(
         paths: impl IntoIterator<Item = P>,
         options: PlayOptions,
     ) -> Result<Self, PlayError> {
-        let paths: Vec<PathBuf> = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
+        let mut parts = Vec::new();
+        for path in paths {
+            let path = path.as_ref().to_owned();
+            let index = Index::of(&path)?;
+            parts.push((path, index));
+        }
+        check_parts(&parts)?;
+        let first = parts.iter().filter_map(|(_, index)| index.first()).min().unwrap_or(0);
+        let last = parts.iter().filter_map(|(_, index)| index.last()).max().unwrap_or(0);
+        let channels: Vec<_> = parts.iter().flat_map(|(_, index)| index.channels.recorded()).collect();
         let mut player = Player {
-            paths,
+            cut: parts.iter().filter(|(_, index)| index.cut).map(|(path, _)| path.clone()).collect(),
+            parts,
             options,
             targets: HashMap::new(),
             open: Vec::new(),
             reports: Vec::new(),
-            first: u64::MAX,
+            first,
         };
-        for path in player.paths.clone() {
-            for message in read(&path)?.take(SURVEY) {
-                let message = message?;
-                player.first = player.first.min(message.time);
-                if player.is_chosen(&message.channel.facts.name) {
-                    player.target(&message.channel.facts)?;
-                }
+        let (start, length) = (player.options.start, Duration::from_nanos(last.saturating_sub(first)));
+        if start > length {
+            return Err(PlayError::LateStart { start, length });
+        }
+        for channel in &channels {
+            // The first layout of a channel; messages change it to a later one.
+            if player.is_chosen(&channel.facts.name) && !player.targets.contains_key(&channel.facts.name) {
+                player.target(channel)?;
             }
         }
         if player.open.is_empty() {
             let chosen = player.options.channels.is_some();
-            let path = player.paths.first().cloned().unwrap_or_default();
+            let path = player.parts.first().map(|(path, _)| path.clone()).unwrap_or_default();
             return Err(PlayError::Nothing { path, chosen });
         }
         Ok(player)
@@ -218,6 +145,12 @@ impl Player {
     /// Returns the figures of all channels.
     pub fn report(&self) -> &[Played] {
         &self.reports
+    }
+
+    /// Returns the files that have no complete end: the recorder was killed, its disk was full, or the file was copied in
+    /// part. Their messages are replayed up to the last complete chunk.
+    pub fn cut_files(&self) -> &[PathBuf] {
+        &self.cut
     }
 
     /// Returns the number of subscribers of all channels.
@@ -229,9 +162,11 @@ impl Player {
         self.options.channels.as_ref().is_none_or(|chosen| chosen.iter().any(|one| one == name))
     }
 
-    /// Returns the number of the channel, which is opened with its first message.
-    fn target(&mut self, facts: &ChannelFacts) -> Result<usize, PlayError> {
+    /// Returns the number of the channel, with the layout of this recorded channel.
+    fn target(&mut self, channel: &Arc<RecordedChannel>) -> Result<usize, PlayError> {
+        let facts = &channel.facts;
         if let Some(index) = self.targets.get(&facts.name) {
+            self.open[*index].follow(channel)?;
             return Ok(*index);
         }
         let renamed = self.options.remap.iter().find(|(from, _)| *from == facts.name);
@@ -240,7 +175,7 @@ impl Player {
             (None, Some(namespace)) => format!("{namespace}/{}", facts.name),
             (None, None) => facts.name.clone(),
         };
-        let target = Target::open(&name, facts, self.options.force)?;
+        let target = Target::open(&name, channel, self.options.force)?;
         let index = self.open.len();
         self.open.push(target);
         self.reports.push(Played { recorded: facts.name.clone(), name, ..Played::default() });
@@ -248,9 +183,12 @@ impl Player {
         Ok(index)
     }
 
-    /// Sends all messages, each at its time. Calls `go_on` at least every 50 ms with the time of the recording since
-    /// its first message, and before each message; if that returns `false`, the replay ends. A publisher of a channel that waits for its
-    /// subscribers waits here too.
+    /// Sends all messages, each at its time. If the layout or the settings of a channel change in the recording, the
+    /// replayed channel changes too.
+    ///
+    /// Calls `go_on` at least every 50 ms, before each message, and while messages are skipped, with the time of the
+    /// recording since its first message. If it returns `false`, the replay ends. A publisher of a channel that waits for
+    /// its subscribers waits here too.
     ///
     /// # Errors
     /// The errors of [`open`](Player::open); [`PlayError::Send`] if a message cannot be sent.
@@ -262,20 +200,29 @@ impl Player {
     /// Replays the recording once. Returns `false` if it was stopped, or has nothing to repeat.
     fn pass(&mut self, go_on: &mut impl FnMut(Duration) -> bool) -> Result<bool, PlayError> {
         let began = Instant::now();
-        let mut any = false;
-        for path in self.paths.clone() {
-            for message in read(&path)? {
+        let (mut any, mut skipped) = (false, 0_u32);
+        let start =
+            self.first.saturating_add(u64::try_from(self.options.start.as_nanos()).unwrap_or(u64::MAX));
+        for part in 0..self.parts.len() {
+            let (path, index) = &self.parts[part];
+            if index.last().is_some_and(|last| last < start) {
+                continue;
+            }
+            for message in Messages::from(path, index, start)? {
                 let message = message?;
                 let at = Duration::from_nanos(message.time.saturating_sub(self.first));
-                if at < self.options.start || !self.is_chosen(&message.channel.facts.name) {
+                if message.time < start || !self.is_chosen(&message.channel.facts.name) {
+                    skipped += 1;
+                    if skipped.is_multiple_of(SKIPPED) && !go_on(at) {
+                        return Ok(false);
+                    }
                     continue;
                 }
                 if self.options.end.is_some_and(|end| at > end) {
-                    break;
+                    return Ok(any);
                 }
-                let index = self.target(&message.channel.facts)?;
                 any = true;
-                let due = (at - self.options.start).as_secs_f64() / self.options.speed;
+                let due = at.saturating_sub(self.options.start).as_secs_f64() / self.options.speed;
                 let due = Duration::try_from_secs_f64(due).unwrap_or_default();
                 loop {
                     if !go_on(at) {
@@ -287,22 +234,61 @@ impl Player {
                     }
                     std::thread::sleep(left.min(SLICE));
                 }
-                let Ok(bytes) = message.decode() else {
-                    self.reports[index].refused += 1;
-                    continue;
-                };
-                while !self.open[index].send(&bytes, SLICE)? {
-                    if !go_on(at) {
-                        return Ok(false);
-                    }
-                }
-                self.reports[index].sent += 1;
-                let sent: u64 = self.reports.iter().map(|report| report.sent).sum();
-                if self.options.count.is_some_and(|count| sent >= count) {
+                if !self.send(&message, at, go_on)? {
                     return Ok(false);
                 }
             }
         }
         Ok(any)
     }
+
+    /// Sends a message. Returns `false` if the replay was stopped, or has sent enough messages.
+    fn send(
+        &mut self,
+        message: &RecordedMessage,
+        at: Duration,
+        go_on: &mut impl FnMut(Duration) -> bool,
+    ) -> Result<bool, PlayError> {
+        let index = self.target(&message.channel)?;
+        let Ok(bytes) = message.decode() else {
+            self.reports[index].refused += 1;
+            return Ok(true);
+        };
+        while !self.open[index].send(&bytes, SLICE)? {
+            if !go_on(at) {
+                return Ok(false);
+            }
+        }
+        self.reports[index].sent += 1;
+        let sent: u64 = self.reports.iter().map(|report| report.sent).sum();
+        Ok(self.options.count.is_none_or(|count| sent < count))
+    }
+}
+
+/// Checks that the files are the consecutive files of one recording.
+fn check_parts(parts: &[(PathBuf, Index)]) -> Result<(), PlayError> {
+    for pair in parts.windows(2) {
+        let [(before, one), (path, other)] = pair else { continue };
+        let (before, path) = (before.display(), path.display());
+        let why = match (&one.part, &other.part) {
+            (Some(one), Some(other)) if one.recording != other.recording => {
+                format!("{path} belongs to another recording than {before}; replay one recording at a time")
+            }
+            (Some(one), Some(other)) if other.number > one.number + 1 => format!(
+                "{before} is file {} of its recording, and {path} is file {}; give the files between them too, or replay \
+                 the parts one by one",
+                one.number, other.number
+            ),
+            (Some(one), Some(other)) if other.number <= one.number => format!(
+                "{before} is file {} of its recording, and {path} is file {}; give each file once, in their order",
+                one.number, other.number
+            ),
+            (None, Some(_)) | (Some(_), None) => {
+                format!("one of {before} and {path} does not state its recording; replay them one by one")
+            }
+            _ => continue,
+        };
+        return Err(PlayError::Parts { why });
+    }
+    Ok(())
 }

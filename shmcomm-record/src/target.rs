@@ -1,13 +1,16 @@
 //! [`Target`]: the channel that a recorded channel is replayed on.
 //!
-//! Owns the decision to create, join or replace the channel, and the conversion to the layout that the channel has.
-//! Calls the dynamic publisher of `shmcomm`. Never replaces a live publisher unless that is forced.
+//! Owns the decision to create, join or replace the channel, also if the recorded channel changes, and the conversion to
+//! the layout that the channel has. Calls the dynamic publisher of `shmcomm`. Never replaces a live publisher unless that
+//! is forced.
 
 use crate::PlayError;
 use crate::encoding::Form;
 use crate::facts::ChannelFacts;
+use crate::reader::RecordedChannel;
 use shmcomm::schema::{Layout, Plan};
 use shmcomm::{Description, DynError, DynPublisher, Pattern, Role, Wire, describe, force_unlink};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Conversion from recorded messages to those of the channel.
@@ -20,14 +23,27 @@ enum Conversion {
 /// A channel that messages are replayed on.
 pub(crate) struct Target {
     pub(crate) name: String,
-    publisher: DynPublisher,
+    /// The publisher; `None` after an error.
+    publisher: Option<DynPublisher>,
     conversion: Conversion,
+    /// The recorded channel whose messages are sent now.
+    recorded: Arc<RecordedChannel>,
+    /// `true` if this replay made the channel, so that it has the recorded layout and settings.
+    created: bool,
 }
 
 impl Target {
     /// Opens the channel `name` for recorded messages.
-    pub(crate) fn open(name: &str, facts: &ChannelFacts, force: bool) -> Result<Self, PlayError> {
+    pub(crate) fn open(name: &str, recorded: &Arc<RecordedChannel>, force: bool) -> Result<Self, PlayError> {
+        let facts = &recorded.facts;
         let found = describe(name)?;
+        let target = |publisher, conversion, created| Target {
+            name: name.to_owned(),
+            publisher: Some(publisher),
+            conversion,
+            recorded: recorded.clone(),
+            created,
+        };
         if let Some(found) = &found {
             let live = found.participants.iter().find(|one| one.alive && one.role == Role::Publisher);
             match live {
@@ -42,12 +58,32 @@ impl Target {
             }
             if !force && let Some(conversion) = conversion(name, facts, found)? {
                 let publisher = DynPublisher::open(name).map_err(|error| refused(name, error))?;
-                return Ok(Target { name: name.to_owned(), publisher, conversion });
+                return Ok(target(publisher, conversion, false));
             }
         }
-        let publisher =
-            DynPublisher::create(name, &facts.declaration()).map_err(|error| refused(name, error))?;
-        Ok(Target { name: name.to_owned(), publisher, conversion: Conversion::None })
+        // A channel that exists keeps its layout, also if the recorded one changes later.
+        let created = force || found.is_none();
+        Ok(target(create(name, facts)?, Conversion::None, created))
+    }
+
+    /// Changes the channel if the recorded channel has another layout or other settings than the one before: a channel
+    /// with the recorded layout is created again, and messages for another channel are converted.
+    pub(crate) fn follow(&mut self, recorded: &Arc<RecordedChannel>) -> Result<(), PlayError> {
+        if Arc::ptr_eq(&self.recorded, recorded) {
+            return Ok(());
+        }
+        let (before, facts) = (&self.recorded.facts, &recorded.facts);
+        if self.created && !facts.same_channel(before) {
+            // The seat of the publisher must be free.
+            self.publisher = None;
+            self.publisher = Some(create(&self.name, facts)?);
+        } else if !self.created && facts.form != before.form {
+            let found = describe(&self.name)?;
+            let conversion = found.map(|found| conversion(&self.name, facts, &found)).transpose()?;
+            self.conversion = conversion.flatten().unwrap_or(Conversion::None);
+        }
+        self.recorded = recorded.clone();
+        Ok(())
     }
 
     /// Sends the bytes of a recorded message, waiting for at most `timeout` for subscribers. Returns `false` if the
@@ -59,8 +95,9 @@ impl Target {
             Conversion::Fixed(plan) => plan.convert(bytes).map(Some).map_err(invalid),
             Conversion::Tail(plans) => tail(&plans.0, &plans.1, bytes).map(Some).map_err(invalid),
         };
-        let sent = converted.and_then(|converted| {
-            self.publisher.send_bytes_timeout(converted.as_deref().unwrap_or(bytes), timeout)
+        let sent = converted.and_then(|converted| match &mut self.publisher {
+            Some(publisher) => publisher.send_bytes_timeout(converted.as_deref().unwrap_or(bytes), timeout),
+            None => Err(DynError::Disconnected),
         });
         match sent {
             Ok(()) => Ok(true),
@@ -71,8 +108,13 @@ impl Target {
 
     /// Returns the number of subscribers that are alive.
     pub(crate) fn subscribers(&self) -> usize {
-        self.publisher.subscribers()
+        self.publisher.as_ref().map_or(0, DynPublisher::subscribers)
     }
+}
+
+/// Creates the recorded channel.
+fn create(name: &str, facts: &ChannelFacts) -> Result<DynPublisher, PlayError> {
+    DynPublisher::create(name, &facts.declaration()).map_err(|error| refused(name, error))
 }
 
 fn refused(name: &str, error: shmcomm::Error) -> PlayError {

@@ -1,21 +1,24 @@
 //! `shmcomm record`: the messages of channels in MCAP files.
 //!
-//! Owns the choice of the channels, the progress line and the report. Calls `shmcomm-record`. Observes without a seat,
-//! unless --lossless is given.
+//! Owns the options, the end of the command and its exit code. Calls `choice` for the channels, `trigger`, `report`, and
+//! `shmcomm-record`. Observes without a seat, unless --lossless is given.
 
-use crate::channels;
+mod choice;
+mod report;
+mod trigger;
+
 use crate::common::Common;
 use crate::failure::{Failure, Outcome};
-use crate::out::{Form, Out};
 use crate::pace::{self, Pace};
 use crate::units;
+use choice::Choice;
 use clap::{Args, ValueEnum};
-use serde::Serialize;
-use shmcomm::{Observed, Observer};
 use shmcomm_record::encoding::Encoding;
-use shmcomm_record::{ChannelReport, Compression, RecordError, RecordOptions, Recorder};
+use shmcomm_record::{Compression, RecordError, RecordOptions, Recorder};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
+use trigger::Trigger;
 
 /// Time of one recording step, before the end of the command is checked.
 const STEP: Duration = Duration::from_millis(50);
@@ -30,16 +33,19 @@ Examples:
   shmcomm record 'robot/*' --lossless --compression zstd --duration 10min
   shmcomm record 'robot/*' --split-size 1G --max-disk 20G --pre-buffer 10s --trigger robot/fault
 
-A pattern selects channels that appear later too. Only publish/subscribe channels are recorded. The command
-observes: no publisher waits for it, and losses are counted. --lossless takes a seat in each channel instead,
-so that a publisher with `overflow: Wait` waits for the recorder.
+A pattern selects channels that appear later too, from their first message on. Only publish/subscribe
+channels are recorded; the command names the others that it leaves out. It observes: no publisher waits for
+it, and losses are counted. --lossless takes a seat in each channel instead, so that a publisher with
+`overflow: Wait` waits for the recorder.
 
 Messages with a layout are recorded as ROS 2 messages (ros2msg and CDR) or as protobuf, those of MessagePack
 and pickle as JSON. A process that is killed leaves a readable file without its last second. If the disk is
 full, the command fails and leaves a readable file. --split-size and --max-disk take bytes, or K, M, G.
 
-JSON: an object per channel at the end, with channel, written, bytes, lost and refused (messages
-that are not valid). Progress goes to standard error.")]
+JSON: an object per channel at the end, also after an error, with channel, written, bytes, lost, refused
+(messages that are not valid), dropped and expired (messages that left the buffer before the trigger because
+it was full, or because their time was over) and cut_off (messages that did not fit on the disk). Progress
+goes to standard error.")]
 pub struct Arguments {
     /// Names or patterns of channels, such as 'robot/*'; all if none is given
     channels: Vec<String>,
@@ -98,15 +104,6 @@ enum Packing {
     Zstd,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    channel: &'a str,
-    written: u64,
-    bytes: u64,
-    lost: u64,
-    refused: u64,
-}
-
 fn size(text: &str) -> Result<u64, String> {
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let factor = match text[at..].trim().trim_end_matches(['B', 'b']).to_ascii_uppercase().as_str() {
@@ -140,39 +137,65 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
         split_duration: args.split_duration,
         max_disk: args.max_disk,
         pre_buffer: args.pre_buffer,
+        ..RecordOptions::default()
     };
+    let mut choice = Choice::new(common, &args.channels);
     // Names without a pattern must exist, before a file is made.
     if !args.wait {
-        let chosen = channels::select(common, &args.channels)?;
-        if !chosen.iter().any(|segment| segment.pattern == "publish/subscribe") {
-            return Err(Failure::NotFound(
-                "no publish/subscribe channel was found; start a publisher, or give --wait".into(),
-            ));
-        }
+        choice.check()?;
     }
+    let mut trigger = args.trigger.as_deref().map(|name| Trigger::open(common, name)).transpose()?;
     let path = args.output.clone().unwrap_or_else(default_name);
-    let mut recorder = Recorder::create(&path, options).map_err(failure)?;
-    let mut trigger: Option<Observer> = None;
-    let (start, mut searched) = (Instant::now(), None::<Instant>);
+    let mut recorder = Recorder::create(&path, options).map_err(|error| match error {
+        RecordError::Create { ref source, .. } if is_wrong_name(source.kind()) => {
+            Failure::Usage(error.to_string())
+        }
+        error => failure(error),
+    })?;
     eprintln!("shmcomm: records to {}; Ctrl-C ends", path.display());
     if args.lossless {
         eprintln!(
             "shmcomm: takes a seat in each channel, so that publishers with `overflow: Wait` wait for it"
         );
     }
+    let result = record(&pace, common, &mut recorder, &mut choice, trigger.as_mut());
+    let waited = recorder.is_waiting();
+    let closed = recorder.close().map_err(failure);
+    pace::progress("");
+    report::print(common, recorder.report())?;
+    result.and(closed)?;
+    let written = recorder.report().iter().any(|channel| channel.written > 0);
+    match written {
+        true => Ok(()),
+        false if waited => {
+            Err(Failure::TimedOut("the trigger did not come, so that nothing was written".into()))
+        }
+        false => Err(Failure::TimedOut("no message came in the given time".into())),
+    }
+}
+
+/// Records until the end of the command.
+fn record(
+    pace: &Pace,
+    common: &Common,
+    recorder: &mut Recorder,
+    choice: &mut Choice<'_>,
+    mut trigger: Option<&mut Trigger>,
+) -> Outcome {
+    let (start, mut searched) = (Instant::now(), None::<Instant>);
     while !pace.is_over() {
         if searched.is_none_or(|searched| searched.elapsed() >= SEARCH) {
-            add(common, args, &mut recorder, searched.is_none())?;
-            if let Some(name) = args.trigger.as_deref().filter(|_| trigger.is_none()) {
-                trigger = Observer::open(&channels::full_name(common, name)).ok();
-            }
+            choice.add(recorder)?;
             searched = Some(Instant::now());
-            progress(&recorder, start.elapsed());
+            report::progress(recorder, start.elapsed());
         }
-        recorder.record_for(pace.at_most(STEP)).map_err(failure)?;
-        if recorder.is_waiting()
-            && let Some(Observed::Message(_) | Observed::Missed(_)) = trigger.as_mut().map(Observer::next)
-        {
+        let result = recorder.record_for(pace.at_most(STEP));
+        for notice in recorder.take_notices() {
+            pace::progress("");
+            eprintln!("shmcomm: {notice}");
+        }
+        result.map_err(failure)?;
+        if recorder.is_waiting() && trigger.as_mut().is_some_and(|trigger| trigger.came()) {
             pace::progress("");
             eprintln!("shmcomm: triggered");
             recorder.trigger().map_err(failure)?;
@@ -182,81 +205,20 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
             break;
         }
     }
-    pace::progress("");
-    let recorded = recorder.report().iter().any(|channel| channel.written > 0);
-    let end = recorder.finish().map_err(failure)?;
-    report(common, &end)?;
-    if recorded { Ok(()) } else { Err(Failure::TimedOut("no message came in the given time".into())) }
-}
-
-/// Adds the channels that the names select and that are not recorded yet.
-fn add(common: &Common, args: &Arguments, recorder: &mut Recorder, first: bool) -> Outcome {
-    let everything = shmcomm::list_segments()?;
-    for segment in everything.iter().filter(|segment| segment.pattern == "publish/subscribe") {
-        let name = segment.channel.as_str();
-        let inside = common.namespace().is_none_or(|space| name.starts_with(&format!("{space}/")));
-        let chosen = args.channels.iter().any(|pattern| {
-            channels::matches(&channels::full_name(common, pattern), name) || channels::matches(pattern, name)
-        });
-        let all = args.channels.is_empty() && inside;
-        if segment.problem.is_some() || !(chosen || all) || recorder.channels().any(|known| known == name) {
-            continue;
-        }
-        match recorder.add(name) {
-            Ok(()) => eprintln!("shmcomm: records channel `{name}`"),
-            // A channel that was named must be recorded; one of many is left out.
-            Err(error) if first && args.channels.iter().any(|pattern| pattern == name) => {
-                return Err(failure(error));
-            }
-            Err(error) if first => eprintln!("shmcomm: leaves out channel `{name}`: {error}"),
-            Err(_) => {}
-        }
-    }
     Ok(())
 }
 
-fn progress(recorder: &Recorder, time: Duration) {
-    let sum = |figure: fn(&ChannelReport) -> u64| recorder.report().iter().map(figure).sum::<u64>();
-    let state = if recorder.is_waiting() { "waits for the trigger" } else { "records" };
-    let (channels, written) = (recorder.report().len() as u64, sum(|channel| channel.written));
-    let lost = sum(|channel| channel.lost);
-    pace::progress(&format!(
-        "{state} {}  {}  {} written  {} lost  {}",
-        units::time(time),
-        units::count(channels, "channel"),
-        units::grouped(written),
-        units::grouped(lost),
-        units::bytes(recorder.size() as f64)
-    ));
-}
-
-fn report(common: &Common, channels: &[ChannelReport]) -> Outcome {
-    let mut out = Out::new(common);
-    for channel in channels {
-        let ChannelReport { name, written, bytes, lost, refused } = channel;
-        if out.form() == Form::Json {
-            out.json(&Line {
-                channel: name,
-                written: *written,
-                bytes: *bytes,
-                lost: *lost,
-                refused: *refused,
-            })?;
-            continue;
-        }
-        let more = if *refused > 0 {
-            format!(", {} refused: they are not valid", units::grouped(*refused))
-        } else {
-            String::new()
-        };
-        out.line(format!(
-            "{name}: {} written ({}), {} lost{more}",
-            units::count(*written, "message"),
-            units::bytes(*bytes as f64),
-            units::grouped(*lost)
-        ))?;
-    }
-    out.flush()
+/// Returns `true` if a file cannot be created because of its name. Other reasons are no wrong arguments.
+fn is_wrong_name(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::AlreadyExists
+            | ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+    )
 }
 
 /// Returns the file of a recording without a name: the date and the time in UTC.
@@ -268,7 +230,6 @@ fn default_name() -> PathBuf {
 fn failure(error: RecordError) -> Failure {
     match error {
         RecordError::Channel(error) => error.into(),
-        RecordError::Create { .. } => Failure::Usage(error.to_string()),
         _ => Failure::Failed(error.to_string()),
     }
 }

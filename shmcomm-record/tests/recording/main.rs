@@ -1,9 +1,14 @@
-//! Recordings and replays of live channels: equal bytes, exact losses, files that are split, cut off or damaged.
+//! Recordings and replays of live channels: equal bytes, exact losses, and files that are cut off or damaged.
+
+mod changes;
+mod replay;
+mod split;
+mod trigger;
 
 use shmcomm::{Channel, PubSub, ShmMessage, ShmString, ShmVec, Timestamp};
 use shmcomm_record::encoding::Encoding;
 use shmcomm_record::{
-    ChannelReport, Compression, PlayError, PlayOptions, Player, RecordError, RecordOptions, Recorder, read,
+    ChannelFacts, ChannelReport, Compression, PlayError, PlayOptions, Player, RecordOptions, Recorder, read,
 };
 use shmcomm_tests::namespace;
 use std::path::{Path, PathBuf};
@@ -220,57 +225,6 @@ fn fast_channel_is_counted_exactly() {
 }
 
 #[test]
-fn recordings_are_split_and_bounded() {
-    let space = namespace("recording");
-    let mut feed = FRAMES.max_len(50_000).open().namespace(&*space).publisher().unwrap();
-    let dir = directory("split");
-    let options = RecordOptions {
-        compression: Compression::None,
-        max_disk: Some(20_000_000),
-        ..RecordOptions::default()
-    };
-    let mut recorder = Recorder::create(dir.join("a.mcap"), options.clone()).unwrap();
-    recorder.add(feed.name()).unwrap();
-    for number in 0..600 {
-        feed.send(&number, &vec![number as u16; 50_000]).unwrap();
-        poll(&mut recorder);
-    }
-    assert!(recorder.size() < 24_000_000, "{}", recorder.size());
-    let files = recorder.files();
-    recorder.finish().unwrap();
-    assert!(files.len() > 3 && !dir.join("a_000.mcap").exists(), "{files:?}");
-    let last = all(files.last().unwrap()).pop().unwrap().1;
-    // The last two bytes are the last item of the tail.
-    assert_eq!(last[last.len() - 2..], 599_u16.to_ne_bytes());
-    assert!(all(&files[0]).len() > 10);
-    // No file is replaced.
-    let plain = RecordOptions::default();
-    drop(Recorder::create(dir.join("b.mcap"), plain.clone()).unwrap());
-    let error = Recorder::create(dir.join("b.mcap"), plain).err().expect("the file exists");
-    assert!(matches!(error, RecordError::Create { .. }) && error.to_string().contains("another name"));
-}
-
-#[test]
-fn trigger_writes_the_messages_before_it() {
-    let space = namespace("recording");
-    let mut feed = FEED.open().namespace(&*space).publisher().unwrap();
-    let path = directory("trigger").join("a.mcap");
-    let options = RecordOptions { pre_buffer: Some(Duration::from_secs(3600)), ..RecordOptions::default() };
-    let mut recorder = Recorder::create(&path, options).unwrap();
-    recorder.add(feed.name()).unwrap();
-    for number in 0..10 {
-        feed.send(&imu(number)).unwrap();
-    }
-    poll(&mut recorder);
-    assert!(recorder.is_waiting() && !path.exists());
-    recorder.trigger().unwrap();
-    feed.send(&imu(10)).unwrap();
-    poll(&mut recorder);
-    assert_eq!(recorder.finish().unwrap()[0].written, 11);
-    assert_eq!(all(&path).len(), 11);
-}
-
-#[test]
 fn cut_and_damaged_files_never_panic() {
     let space = namespace("recording");
     let mut feed = FEED.open().namespace(&*space).publisher().unwrap();
@@ -296,11 +250,56 @@ fn cut_and_damaged_files_never_panic() {
             bytes[at] = (random >> 25) as u8;
         }
         std::fs::write(&damaged, &bytes).unwrap();
-        let messages = read(&damaged).unwrap().take(1000);
-        assert!(messages.filter_map(Result::ok).filter(|one| one.decode().is_ok()).count() <= 50);
+        let Ok(messages) = read(&damaged) else {
+            assert!(Player::open([&damaged], PlayOptions::default()).is_err());
+            continue;
+        };
+        assert!(messages.take(1000).filter_map(Result::ok).filter(|one| one.decode().is_ok()).count() <= 50);
     }
     std::fs::write(&damaged, b"no recording").unwrap();
-    assert!(matches!(read(&damaged).unwrap().next(), Some(Err(PlayError::Damaged { .. }))));
+    assert!(matches!(read(&damaged).err(), Some(PlayError::Damaged { .. })));
+}
+
+#[test]
+fn cut_file_is_reported() {
+    let space = namespace("recording");
+    let mut feed = FEED.open().namespace(&*space).publisher().unwrap();
+    let dir = directory("cut");
+    let path = dir.join("a.mcap");
+    let mut recorder = Recorder::create(&path, RecordOptions::default()).unwrap();
+    recorder.add(feed.name()).unwrap();
+    feed.send(&imu(1)).unwrap();
+    recorder.record_for(Duration::from_millis(600)).unwrap();
+    // A chunk is complete, and the file is not.
+    let before = dir.join("before.mcap");
+    std::fs::copy(&path, &before).unwrap();
+    recorder.finish().unwrap();
+    let remap = vec![(feed.name().to_owned(), format!("{}/again", &*space))];
+    let player = |path: &Path| {
+        let options = PlayOptions { remap: remap.clone(), ..PlayOptions::default() };
+        Player::open([path], options).unwrap().cut_files().to_vec()
+    };
+    for (path, cut) in [(&path, false), (&before, true)] {
+        let mut messages = read(path).unwrap();
+        assert_eq!(messages.by_ref().map(Result::unwrap).count(), 1);
+        assert_eq!(messages.is_cut(), cut);
+        assert_eq!(player(path), if cut { vec![path.clone()] } else { vec![] });
+    }
+}
+
+#[test]
+fn recorded_fingerprints_are_checked() {
+    let space = namespace("recording");
+    let feed = FEED.open().namespace(&*space).publisher().unwrap();
+    let description = shmcomm::describe(feed.name()).unwrap().unwrap();
+    let encoder = shmcomm_record::encoding::Encoder::of(&description, Encoding::Ros2).unwrap();
+    let facts = ChannelFacts::of(&description, &encoder);
+    let print = format!("{:#018x}", description.fingerprint);
+    let text = facts.to_json();
+    assert!(text.contains(&print), "{text}");
+    assert_eq!(ChannelFacts::parse(&text).unwrap(), facts);
+    let error = ChannelFacts::parse(&text.replace(&print, "0x0000000000000001")).unwrap_err();
+    assert!(error.contains(&print) && error.contains("0x0000000000000001"), "{error}");
 }
 
 #[test]

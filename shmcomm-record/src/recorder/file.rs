@@ -1,11 +1,13 @@
 //! [`McapFile`]: one file of a recording.
 //!
 //! Owns the bytes on disk: complete chunks, so that a process that is killed leaves a readable file. If the disk is
-//! full, the file is cut behind its last complete record and closed. Calls the crate `mcap`. Never overwrites a file.
+//! full, the file is cut behind its last complete record and closed, and the messages that are not in it are counted.
+//! Calls the crate `mcap`, and `reader` for that count. Never overwrites a file.
 
+use super::options::Compression;
 use crate::encoding::Encoder;
-use crate::facts::{self, ChannelFacts};
-use crate::{Compression, RecordError};
+use crate::facts::{self, ChannelFacts, Part};
+use crate::{RecordError, reader};
 use mcap::records::{MessageHeader, Metadata};
 use mcap::{McapError, WriteOptions, Writer};
 use std::collections::{BTreeMap, HashMap};
@@ -70,11 +72,20 @@ pub(crate) struct McapFile {
     len: Arc<AtomicU64>,
     /// Channels of the file by the number of the track.
     ids: HashMap<usize, u16>,
+    /// Messages and bytes of each track since the last complete chunk that `flush` wrote.
+    pending: HashMap<usize, (u64, u64)>,
+    /// Size of the file in bytes after that chunk.
+    flushed: u64,
 }
 
 impl McapFile {
     /// Creates the file.
-    pub(crate) fn create(path: &Path, compression: Compression, ros: bool) -> Result<Self, RecordError> {
+    pub(crate) fn create(
+        path: &Path,
+        compression: Compression,
+        ros: bool,
+        part: &Part,
+    ) -> Result<Self, RecordError> {
         let failed = |source| RecordError::Create { path: path.to_owned(), source };
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path).map_err(failed)?;
         let len = Arc::new(AtomicU64::new(0));
@@ -91,12 +102,16 @@ impl McapFile {
             .disable_seeking(true)
             .library(concat!("shmcomm-record ", env!("CARGO_PKG_VERSION")))
             .profile(if ros { "ros2" } else { "" });
-        let mut this = McapFile { writer: None, path: path.to_owned(), len, ids: HashMap::new() };
+        let (ids, pending) = (HashMap::new(), HashMap::new());
+        let mut this = McapFile { writer: None, path: path.to_owned(), len, ids, pending, flushed: 0 };
         match options.create(counted) {
             Ok(writer) => this.writer = Some(writer),
             Err(error) => return Err(this.failed(error)),
         }
-        Ok(this)
+        let place = Metadata { name: facts::RECORDING.to_owned(), metadata: part.to_metadata() };
+        let result = this.writer().and_then(|writer| writer.write_metadata(&place));
+        result.map_err(|error| this.failed(error))?;
+        this.flush().map(|()| this)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -116,6 +131,8 @@ impl McapFile {
         time: u64,
         data: &[u8],
     ) -> Result<(), RecordError> {
+        let pending = self.pending.entry(track.0).or_default();
+        *pending = (pending.0 + 1, pending.1 + data.len() as u64);
         let result = match self.ids.get(&track.0) {
             Some(id) => Ok(*id),
             None => self.add(track.1, track.2),
@@ -145,11 +162,14 @@ impl McapFile {
 
     /// Completes the chunk, so that a process that is killed leaves its messages.
     pub(crate) fn flush(&mut self) -> Result<(), RecordError> {
-        self.writer().and_then(Writer::flush).map_err(|error| self.failed(error))
+        self.writer().and_then(Writer::flush).map_err(|error| self.failed(error))?;
+        self.flushed = self.len();
+        self.pending.clear();
+        Ok(())
     }
 
-    /// Writes the figures and the index, and closes the file. Returns its size in bytes.
-    pub(crate) fn finish(mut self, figures: &[Metadata]) -> Result<u64, RecordError> {
+    /// Writes the figures and the index, and closes the file.
+    pub(crate) fn finish(&mut self, figures: &[Metadata]) -> Result<(), RecordError> {
         let result = self.writer().and_then(|writer| {
             figures.iter().try_for_each(|figures| writer.write_metadata(figures))?;
             writer.finish().map(|_| ())
@@ -157,10 +177,24 @@ impl McapFile {
         match result {
             Ok(()) => {
                 self.writer = None;
-                Ok(self.len())
+                self.pending.clear();
+                Ok(())
             }
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// Returns messages and bytes of each track that were given to the file and are not in it, after an error.
+    pub(crate) fn cut_off(mut self) -> Vec<(usize, u64, u64)> {
+        // A file that cannot be read back has none of them, as far as is known.
+        let found = reader::count(&self.path, self.flushed).unwrap_or_default();
+        let mut missing: Vec<_> = self.pending.drain().map(|(track, (n, bytes))| (track, n, bytes)).collect();
+        for (track, number, bytes) in &mut missing {
+            if let Some((there, size)) = self.ids.get(track).and_then(|id| found.get(id)) {
+                (*number, *bytes) = (number.saturating_sub(*there), bytes.saturating_sub(*size));
+            }
+        }
+        missing
     }
 
     /// Closes the file after an error, and returns the error.
