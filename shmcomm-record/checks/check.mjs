@@ -6,7 +6,7 @@ import assert from "node:assert";
 import fs from "node:fs";
 
 const directory = process.argv[2];
-const expected = JSON.parse(fs.readFileSync(`${directory}/expected.json`, "utf8").replace(/:(-?\d{16,})/g, ':"int $1"'));
+const { messages: expected, fingerprints } = JSON.parse(fs.readFileSync(`${directory}/expected.json`, "utf8").replace(/:(-?\d{16,})/g, ':"int $1"'));
 const ENUM = { Idle: 1, Run: 4, Mono8: 0, Rgb8: 1 };
 const KIND = { Stop: 0, Go: 3, Say: 9 };
 let checked = 0;
@@ -43,7 +43,8 @@ function compare(path, want, got) {
   } else if (typeof got === "bigint") {
     assert.equal(got, BigInt(want), path);
   } else if (typeof want === "number") {
-    assert.ok(got === want || Math.fround(got) === Math.fround(want), `${path}: ${got} and ${want}`);
+    // Exact, for both precisions: the wanted value is that in the slot.
+    assert.ok(Object.is(got, want), `${path}: ${got} and ${want}`);
   } else {
     assert.equal(got, want, path);
   }
@@ -60,6 +61,8 @@ for (let record; (record = reader.nextRecord()); ) {
   if (record.type === "Schema") schemas.set(record.id, record);
   if (record.type === "Channel" && !readers.has(record.id)) {
     const text = new TextDecoder().decode(schemas.get(record.schemaId).data);
+    const facts = JSON.parse(record.metadata.get("shmcomm.channel"));
+    assert.deepEqual(facts.fingerprints, fingerprints[record.topic], record.topic);
     readers.set(record.id, new serialization.MessageReader(rosmsg.parse(text, { ros2: true })));
   }
   if (record.type === "Message") {

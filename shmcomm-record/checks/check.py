@@ -88,7 +88,8 @@ def compare(path, want, got, text):
             assert got == values[want], (path, want, got)
             assert not text or re.search(rf"\b{field}_{want.upper()}={got}\n", text), (path, want, got)
     elif isinstance(want, float):
-        assert got == want or struct.pack("f", got) == struct.pack("f", want), (path, want, got)
+        # Exact, for both precisions: the wanted value is that in the slot.
+        assert struct.pack("d", got) == struct.pack("d", want), (path, want, got)
     else:
         assert got == want and isinstance(got, bool) == isinstance(want, bool), (path, want, got)
     checked += 1
@@ -96,7 +97,8 @@ def compare(path, want, got, text):
 
 directory = sys.argv[1]
 with open(f"{directory}/expected.json") as stream:
-    expected = json.load(stream)
+    document = json.load(stream)
+expected, fingerprints = document["messages"], document["fingerprints"]
 for file, factory in [("ros2.mcap", Ros2Factory()), ("protobuf.mcap", ProtobufFactory())]:
     checked = 0
     with open(f"{directory}/{file}", "rb") as stream:
@@ -104,5 +106,7 @@ for file, factory in [("ros2.mcap", Ros2Factory()), ("protobuf.mcap", ProtobufFa
         messages = list(reader.iter_decoded_messages())
     assert len(messages) == len(expected), (file, len(messages))
     for wanted, (schema, channel, _, message) in zip(expected, messages):
+        facts = json.loads(channel.metadata["shmcomm.channel"])
+        assert facts["fingerprints"] == fingerprints[channel.topic], (channel.topic, facts["fingerprints"])
         compare(schema.name, wanted, message, schema.data.decode() if file == "ros2.mcap" else "")
     print(f"{file}: {len(messages)} messages, {checked} values are equal")

@@ -1,10 +1,15 @@
 //! Cost of a recording: messages a second and CPU time, beside a program that writes the bytes to a plain file.
 //!
-//! `cargo run --release -p shmcomm-record --example cost`. With `SHMCOMM_QUICK=1` for a second of each work only.
+//! `cargo run --release -p shmcomm-record --example cost`. With `SHMCOMM_QUICK=1` for a quarter of a second of each work
+//! only.
 //!
 //! Each work runs four times in turn: a plain file, and the recorder without compression, with lz4 and with zstd. The
 //! publisher has a thread of its own, and its CPU time is not counted. The plain file gets the bytes of the slots from
 //! a subscriber, through a buffer of 1 MiB.
+//!
+//! Frames are of two kinds. *Random* frames have random bytes, which no compression makes smaller: the worst case. *Picture*
+//! frames are smooth in both directions, with noise in the lowest two bits, as those of a camera before its own
+//! compression. Eight frames of a kind are made before the measurement and sent in turn.
 
 use rustix::time::{ClockId, clock_gettime};
 use shmcomm::{RecvError, channel};
@@ -34,8 +39,10 @@ channel! {
 enum Work {
     /// 100,000 samples a second.
     Samples,
-    /// 30 frames a second.
-    Frames,
+    /// 30 frames of random bytes a second.
+    Random,
+    /// 30 frames of a smooth picture with noise a second.
+    Picture,
     /// Samples at the speed of the consumer.
     Reliable,
 }
@@ -44,9 +51,30 @@ impl Work {
     fn name(self) -> &'static str {
         match self {
             Work::Samples => "64 B, 100,000 a second",
-            Work::Frames => "6.2 MB, 30 a second",
+            Work::Random => "6.2 MB of random bytes, 30 a second",
+            Work::Picture => "6.2 MB of a picture, 30 a second",
             Work::Reliable => "64 B, as fast as it goes, none lost",
         }
+    }
+
+    /// Returns the pixels of a frame.
+    fn picture(self, seed: u64) -> Vec<u8> {
+        let mut random = seed + 1;
+        let mut next = || {
+            // Xorshift, of Marsaglia.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        let pixel = |at: usize, noise: u64| match self {
+            Work::Picture => {
+                let (row, column) = (at / (1920 * 3), at / 3 % 1920);
+                (row / 8 + column / 12 + at % 3 * 40 + seed as usize) as u8 ^ (noise & 3) as u8
+            }
+            _ => noise as u8,
+        };
+        (0..FRAME).map(|at| pixel(at, next() >> 32)).collect()
     }
 
     /// Sends for `time`, and returns the number of messages.
@@ -84,22 +112,19 @@ impl Work {
                 done.store(true, Ordering::Release);
                 std::thread::sleep(Duration::from_millis(500));
             }
-            Work::Frames => {
+            Work::Random | Work::Picture => {
+                let pictures: Vec<Vec<u8>> = (0..8).map(|seed| self.picture(seed)).collect();
                 let mut publisher = Frames::open().namespace(namespace).publisher()?;
                 let start = wait();
                 while start.elapsed() < time {
                     let mut frame = publisher.loan(FRAME)?;
                     let (number, pixels) = frame.parts_mut();
                     *number = sent;
-                    // Content that compresses a little, as pictures do.
-                    for (place, row) in pixels.chunks_mut(1920 * 3).enumerate() {
-                        row.fill((place as u64 * 7 + sent) as u8);
-                    }
+                    pixels.copy_from_slice(&pictures[sent as usize % pictures.len()]);
                     frame.send()?;
                     sent += 1;
-                    std::thread::sleep(
-                        (start + Duration::from_micros(33_333) * sent as u32) - Instant::now(),
-                    );
+                    let due = start + Duration::from_micros(33_333) * sent as u32;
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 }
                 done.store(true, Ordering::Release);
                 std::thread::sleep(Duration::from_millis(500));
@@ -130,7 +155,7 @@ impl Work {
         let counts = match self {
             Work::Samples => receive!(Samples, message => message.map(u64::to_ne_bytes).as_flattened()),
             Work::Reliable => receive!(Reliable, message => message.map(u64::to_ne_bytes).as_flattened()),
-            Work::Frames => receive!(Frames, message => message.items()),
+            Work::Random | Work::Picture => receive!(Frames, message => message.items()),
         };
         file.flush()?;
         Ok(counts)
@@ -149,7 +174,7 @@ impl Work {
         let name = match self {
             Work::Samples => "samples",
             Work::Reliable => "reliable",
-            Work::Frames => "frames",
+            Work::Random | Work::Picture => "frames",
         };
         let full = format!("{namespace}/{name}");
         let start = Instant::now();
@@ -190,15 +215,15 @@ fn cpu() -> f64 {
 
 fn main() -> Result {
     let quick = std::env::var_os("SHMCOMM_QUICK").is_some();
-    let time = Duration::from_secs(if quick { 1 } else { 10 });
+    let time = Duration::from_millis(if quick { 250 } else { 10_000 });
     let ways = [
         ("plain file", None),
         ("recorder, no compression", Some(Compression::None)),
         ("recorder, lz4", Some(Compression::Lz4)),
         ("recorder, zstd", Some(Compression::Zstd)),
     ];
-    for work in [Work::Samples, Work::Frames, Work::Reliable] {
-        println!("{}, {} s", work.name(), time.as_secs());
+    for work in [Work::Samples, Work::Random, Work::Picture, Work::Reliable] {
+        println!("{}, {} s", work.name(), time.as_secs_f64());
         println!("{:28} {:>12} {:>8} {:>14} {:>9}", "", "messages/s", "lost", "CPU µs/message", "MB");
         for (number, (way, compression)) in ways.into_iter().enumerate() {
             let namespace = format!("cost-{}-{number}", std::process::id());

@@ -1,8 +1,9 @@
 //! Records messages with every kind of part, and those of the example programs, for the stock decoders that
 //! `.ci/record` compares.
 //!
-//! Usage: `samples DIRECTORY`. Writes `ros2.mcap`, `protobuf.mcap`, `plain.mcap`, and `expected.json` with the values of all
-//! messages in their order, as the library prints them.
+//! Usage: `samples DIRECTORY`. Writes `ros2.mcap`, `protobuf.mcap`, `plain.mcap`, and `expected.json`: the values of all
+//! messages in their order, and the fingerprints of each channel as the compiler computed them. A value is that in the
+//! slot: a number of single precision has all digits of its value.
 
 use shmcomm::schema::{Layout, Value};
 use shmcomm::{Channel, Content, Declaration, DynPublisher, PubSub};
@@ -76,6 +77,8 @@ const STATES: [&str; 2] = [
 ];
 
 const FRAMES: Channel<PubSub<Point, [f64]>> = Channel::new("frames");
+/// Its message is named `Point`, as a part of it.
+const POINTS: Channel<PubSub<[Point; 2]>> = Channel::new("point");
 
 /// The messages of the example programs with a fixed layout.
 fn examples() -> [(&'static str, Layout, String); 6] {
@@ -94,6 +97,28 @@ fn examples() -> [(&'static str, Layout, String); 6] {
     ]
 }
 
+/// Returns the value that a message of this layout has, with its numbers in double precision.
+fn stored(layout: &Layout, value: &Value) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
+    fn doubled(value: Value) -> Value {
+        match value {
+            Value::F32(x) => Value::F64(x.into()),
+            Value::List(items) => Value::List(items.into_iter().map(doubled).collect()),
+            Value::Map(parts) => {
+                Value::Map(parts.into_iter().map(|(name, part)| (name, doubled(part))).collect())
+            }
+            other => other,
+        }
+    }
+    let mut bytes = vec![0; layout.size()];
+    layout.encode(value, &mut bytes)?;
+    Ok(serde_json::to_value(doubled(layout.view(&bytes).to_value()))?)
+}
+
+/// Returns the fingerprints of layouts as recordings state them.
+fn prints(layouts: &[u64]) -> Vec<String> {
+    layouts.iter().map(|print| format!("{print:#018x}")).collect()
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = std::path::PathBuf::from(std::env::args().nth(1).ok_or("give a directory")?);
     let space = format!("samples-{}", std::process::id());
@@ -101,11 +126,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let declaration = Declaration::pub_sub(Content::Fixed(Layout::of::<State>()));
     let mut states = DynPublisher::create(&name, &declaration)?;
     let mut frames = FRAMES.max_len(8).open().namespace(&space).publisher()?;
+    let mut points = POINTS.open().namespace(&space).publisher()?;
     let mut camera = Camera::open().namespace(&space).max_len(8).publisher()?;
     let mut others = Vec::new();
+    let mut fingerprints = std::collections::BTreeMap::from([
+        (name.clone(), prints(&[State::SCHEMA.fingerprint])),
+        (frames.name().to_owned(), prints(&[Point::SCHEMA.fingerprint, f64::SCHEMA.fingerprint])),
+        (points.name().to_owned(), prints(&[<[Point; 2]>::SCHEMA.fingerprint])),
+        (camera.name().to_owned(), prints(&[FrameHeader::SCHEMA.fingerprint, u8::SCHEMA.fingerprint])),
+    ]);
     for (name, layout, text) in examples() {
-        let declaration = Declaration::pub_sub(Content::Fixed(layout));
-        others.push((DynPublisher::create(&format!("{space}/{name}"), &declaration)?, text));
+        let declaration = Declaration::pub_sub(Content::Fixed(layout.clone()));
+        let name = format!("{space}/{name}");
+        fingerprints.insert(name.clone(), prints(&[layout.fingerprint()]));
+        others.push((DynPublisher::create(&name, &declaration)?, layout, text));
     }
     let (mut expected, mut recorders) = (Vec::new(), Vec::new());
     let files = [
@@ -118,8 +152,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut recorder = Recorder::create(directory.join(file), options)?;
         recorder.add(&name)?;
         recorder.add(frames.name())?;
+        recorder.add(points.name())?;
         recorder.add(camera.name())?;
-        for (publisher, _) in &others {
+        for (publisher, ..) in &others {
             recorder.add(publisher.name())?;
         }
         recorders.push(recorder);
@@ -127,12 +162,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for text in STATES {
         let value: Value = serde_json::from_str(text)?;
         states.send(&value)?;
-        expected.push(serde_json::to_value(&value)?);
+        expected.push(stored(&Layout::of::<State>(), &value)?);
     }
     frames.send(&Point { x: 1.5, y: -3, flags: [true, false] }, &[0.1, -2.5])?;
     expected.push(serde_json::json!({
         "header": {"x": 1.5, "y": -3, "flags": [true, false]}, "tail": [0.1, -2.5],
     }));
+    points
+        .send(&[Point { x: 2.5, y: 1, flags: [false, true] }, Point { x: 0.0, y: 7, flags: [true, true] }])?;
+    expected.push(serde_json::json!({"value": [
+        {"x": 2.5, "y": 1, "flags": [false, true]}, {"x": 0.0, "y": 7, "flags": [true, true]},
+    ]}));
     let header = FrameHeader {
         stamp: Timestamp(1_700_000_000_123_456_789),
         width: 3,
@@ -145,10 +185,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "header": {"stamp": 1_700_000_000_123_456_789_i64, "width": 3, "height": 1, "encoding": "Rgb8"},
         "tail": [1, 0, 255],
     }));
-    for (publisher, text) in &mut others {
+    for (publisher, layout, text) in &mut others {
         let value: Value = serde_json::from_str(text)?;
         publisher.send(&value)?;
-        expected.push(serde_json::to_value(&value)?);
+        expected.push(stored(layout, &value)?);
     }
     for mut recorder in recorders {
         recorder.record_for(Duration::from_millis(20))?;
@@ -156,6 +196,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             assert_eq!((channel.lost, channel.refused), (0, 0), "{channel:?}");
         }
     }
+    let expected = serde_json::json!({"messages": expected, "fingerprints": fingerprints});
     std::fs::write(directory.join("expected.json"), serde_json::to_string(&expected)?)?;
     Ok(())
 }
