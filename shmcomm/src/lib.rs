@@ -242,9 +242,9 @@ mod waitset;
 pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep};
 #[cfg(not(loom))]
 pub use dynamic::{
-    Content, Declaration, Description, DynError, DynMessage, DynPublisher, DynPuller, DynPusher, DynReplier,
-    DynRequest, DynRequester, DynSample, DynSubscriber, Observed, ObservedMessage, Observer, ValueError,
-    Wire, describe,
+    Content, Declaration, Description, DynError, DynJob, DynLoan, DynMessage, DynPublisher, DynPuller,
+    DynPusher, DynReplier, DynRequest, DynRequester, DynSample, DynSubscriber, Observed, ObservedMessage,
+    Observer, ValueError, Wire, describe,
 };
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};

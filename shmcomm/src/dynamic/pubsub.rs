@@ -22,12 +22,12 @@ use std::time::{Duration, Instant};
 /// It takes values or bytes, and checks both against the layout: no subscriber can receive a message that is
 /// not one. Padding becomes zeros. It is a publisher like [`Publisher`]: it takes the publisher's seat.
 pub struct DynPublisher {
-    end: Sender,
+    pub(super) end: Sender,
     name: String,
-    payload: Arc<Payload>,
+    pub(super) payload: Arc<Payload>,
 }
 
-enum Sender {
+pub(super) enum Sender {
     Native(Box<Publisher<[u8], Bytes>>),
     #[cfg(feature = "python")]
     Python(Box<python::Publisher<[u8], Bytes>>),

@@ -130,14 +130,15 @@ dynamic_end! {
     DynPusher, Sender
 }
 
-/// A puller whose layout comes from the segment, or is given. A job that it returns is done.
+/// A puller whose layout comes from the segment, or is given. A job that [`recv`](DynPuller::recv) returns is done.
+/// [`claim`](DynPuller::claim) returns a job that is done later.
 pub struct DynPuller {
-    end: Receiver,
+    pub(super) end: Receiver,
     name: String,
-    payload: Arc<Payload>,
+    pub(super) payload: Arc<Payload>,
 }
 
-enum Receiver {
+pub(super) enum Receiver {
     Native(Box<Puller<[u8], Bytes>>),
     #[cfg(feature = "python")]
     Python(Box<python::Puller<Vec<u8>, Bytes>>),

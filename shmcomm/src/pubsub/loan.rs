@@ -6,7 +6,7 @@
 use super::SendError;
 use crate::message::ShmMessage;
 use crate::message::in_place::{InPlaceMut, TailInPlaceMut};
-use crate::ring::{AllPinned, Claim, StagingBuffer, Storage, Writer};
+use crate::ring::{AllPinned, Claim, StableBytesMut, StagingBuffer, Storage, Writer};
 use crate::segment::Attachment;
 use crate::wait::EventCount;
 use core::fmt;
@@ -48,6 +48,28 @@ pub(super) fn send(claimed: Claimed<'_>, len: usize, notifier: Notifier<'_>) -> 
 fn send_staged(mut staged: StagingBuffer<'_, &mut Writer>, len: usize) -> Result<(), SendError> {
     let (bytes, writer) = staged.parts();
     writer.send(&bytes[..len]).map_err(|AllPinned| SendError::AllSlotsHeld)
+}
+
+/// Room for a message of bytes, whose layout is known at run time. If it is dropped or forgotten, no message is sent.
+pub(crate) struct BytesLoan<'p> {
+    claimed: Claimed<'p>,
+    notifier: Notifier<'p>,
+}
+
+impl<'p> BytesLoan<'p> {
+    pub(super) fn new((claimed, notifier): (Claimed<'p>, Notifier<'p>)) -> Self {
+        BytesLoan { claimed, notifier }
+    }
+
+    /// Returns the bytes of the slot, or of the buffer that is copied into it.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.claimed.bytes_mut()
+    }
+
+    /// Publishes the first `len` bytes and wakes the subscribers that sleep. Never blocks.
+    pub(crate) fn send(self, len: usize) -> Result<(), SendError> {
+        send(self.claimed, len, self.notifier)
+    }
 }
 
 /// A message that is being built, which the loan dereferences to. See

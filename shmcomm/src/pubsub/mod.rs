@@ -32,6 +32,7 @@ pub use filter::Filter;
 pub use future::{MessageStream, OwnedMessageStream};
 pub use identity::PublisherId;
 pub use iter::TryIter;
+pub(crate) use loan::BytesLoan;
 pub use loan::{Loan, TailLoan};
 pub(crate) use owned::OwnedBytes;
 pub use publisher::Publisher;

@@ -3,7 +3,7 @@
 //! Owns the four ways to send, loans, and what a publisher reports. The part that does not depend on the
 //! message type is in `raw_publisher`, and the format writes the message. Never touches a slot itself.
 
-use super::loan::{Loan, TailLoan};
+use super::loan::{BytesLoan, Loan, TailLoan};
 use super::raw_publisher::RawPublisher;
 use super::{Fixed, PublisherId, SendError, SendTimeoutError, TrySendError};
 use crate::codec::Outgoing;
@@ -46,6 +46,20 @@ impl<M: ?Sized, F: ?Sized> Publisher<M, F> {
     /// Creates the channel's segment, or continues in the existing segment.
     pub(crate) fn open(spec: Spec) -> Result<Self, Error> {
         Ok(Publisher { raw: RawPublisher::open(spec)?, _messages: PhantomData })
+    }
+
+    /// Returns the number of bytes that a slot holds.
+    pub(crate) fn capacity(&self) -> usize {
+        self.raw.capacity()
+    }
+
+    /// Claims room for bytes, waiting for it if there is a deadline. Returns `None` if there was no room. The caller
+    /// checks the bytes before it sends them.
+    pub(crate) fn loan_bytes(
+        &mut self,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<BytesLoan<'_>>, SendError> {
+        Ok(self.raw.try_claim(deadline)?.map(BytesLoan::new))
     }
 
     #[cfg(any(feature = "async", test))]

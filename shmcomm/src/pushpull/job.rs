@@ -9,7 +9,7 @@ use crate::message::in_place::{InPlace, InPlaceMut};
 use crate::message::{Invalid, ShmMessage};
 use crate::os;
 use crate::queue_end::QueueEvents;
-use crate::ring::{ForkGuard, queue};
+use crate::ring::{ForkGuard, StableBytes, queue};
 use crate::segment::Attachment;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -70,6 +70,35 @@ impl<'q, M: ShmMessage> Job<'q, M> {
     /// Returns `true` if another puller had this job before and did not finish it.
     pub fn redelivered(&self) -> bool {
         self.place.guard().redelivered()
+    }
+}
+
+/// A job of bytes, whose layout is known at run time: see [`Job`].
+pub(crate) struct BytesJob<'q> {
+    // In this order: the slot is released, then the other ends are notified.
+    job: ForkGuard<queue::Job<'q>>,
+    notify: NotifyOnDrop<'q>,
+}
+
+impl<'q> BytesJob<'q> {
+    pub(super) fn new(job: queue::Job<'q>, wake: &'q QueueEvents) -> Self {
+        BytesJob { job: ForkGuard::new(job, wake.fork_id), notify: NotifyOnDrop { wake, done: false } }
+    }
+
+    /// Returns the bytes of the message.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.job.bytes()
+    }
+
+    /// Returns `true` if another puller had this job before and did not finish it.
+    pub(crate) fn redelivered(&self) -> bool {
+        self.job.redelivered()
+    }
+
+    /// Acknowledges the job.
+    pub(crate) fn done(self) {
+        let BytesJob { job, mut notify } = self;
+        notify.done = job.into_inner().is_some_and(queue::Job::done);
     }
 }
 

@@ -23,6 +23,7 @@ pub use error::{
 #[cfg(feature = "async")]
 pub use future::{JobStream, OwnedJobStream};
 pub use iter::{JobIter, JobTryIter};
+pub(crate) use job::BytesJob;
 pub use job::{Job, PushLoan};
 pub use puller::Puller;
 pub use pusher::Pusher;

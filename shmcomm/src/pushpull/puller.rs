@@ -3,7 +3,7 @@
 //! Owns the four ways to receive, by value and in place. The steps without the message type are in `raw`, and
 //! the format reads the message. Never touches a slot itself.
 
-use super::job::Job;
+use super::job::{BytesJob, Job};
 use super::{OPS, PullError, PullTimeoutError, TryPullError};
 use crate::codec::Incoming;
 use crate::error::Error;
@@ -133,6 +133,20 @@ impl<M: ?Sized, F: Incoming<M>> Puller<M, F> {
             None => self.end.get(F::read),
             Some(resolved) => self.end.get(|bytes| convert::<M, F>(&resolved, bytes)),
         }
+    }
+}
+
+impl<M: ?Sized, F: ?Sized> Puller<M, F> {
+    /// Takes the next message as bytes, waiting for it if there is a deadline.
+    pub(crate) fn claim_bytes(
+        &mut self,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<BytesJob<'_>>, PullError> {
+        let Some(taken) = self.end.take_until(deadline)? else { return Ok(None) };
+        let QueueEnd { attachment, wake, state: State { queue, counts, .. }, .. } = &mut self.end;
+        let job = queue.job(taken);
+        counts.message(job.len(), job.redelivered(), attachment);
+        Ok(Some(BytesJob::new(job, wake)))
     }
 }
 

@@ -5,7 +5,7 @@ use shmcomm::schema::{Layout, Value};
 use shmcomm::{
     Channel, Content, Declaration, DynError, DynPublisher, DynPuller, DynPusher, DynReplier, DynRequester,
     DynSubscriber, ErrorKind, MessageFormat, Observed, Observer, Overflow, Pad, PubSub, PushPull, ReqRep,
-    ShmMessage, ShmOption, ShmString, ShmVec, Timestamp, WaitSet, Wire, describe,
+    ShmMessage, ShmOption, ShmString, ShmVec, Timestamp, WaitSet, describe,
 };
 use shmcomm_tests::namespace;
 use std::collections::BTreeMap;
@@ -313,52 +313,6 @@ fn requests_are_asked_and_answered() {
     });
     assert_eq!(requester.request(&"hello".into(), PATIENCE).unwrap().value().unwrap(), Value::from("hello"));
     answering.join().unwrap();
-}
-
-#[test]
-fn too_long_job_request_and_reply_state_both_sizes() {
-    let ns = namespace("too-long");
-    let sizes = |error: DynError| match error {
-        DynError::TooLong { size, capacity } => (size, capacity),
-        other => panic!("{other}"),
-    };
-    let bytes = vec![7; 65];
-    for wire in [Wire::Native, Wire::Python] {
-        let name = |what: &str| match wire {
-            Wire::Native => format!("{ns}/{what}"),
-            _ => format!("{}-{what}", ns.replace('/', "-")),
-        };
-        let declared = |declared: Declaration| declared.slot_size(64).wire(wire);
-        let jobs = declared(Declaration::push_pull(Content::Bytes));
-        let mut pusher = DynPusher::create(&name("jobs"), &jobs).unwrap();
-        for result in [
-            pusher.send_bytes(&bytes),
-            pusher.try_send_bytes(&bytes),
-            pusher.send_bytes_timeout(&bytes, Duration::ZERO),
-        ] {
-            assert_eq!(sizes(result.unwrap_err()), (65, 64), "{wire:?}");
-        }
-        let service = declared(Declaration::req_rep(Content::Bytes, Content::Bytes));
-        let mut replier = DynReplier::create(&name("service"), &service).unwrap();
-        let mut requester = DynRequester::open(replier.name()).unwrap();
-        let refused = requester.request_bytes(&bytes, PATIENCE).unwrap_err();
-        assert_eq!(sizes(refused), (65, 64), "{wire:?}");
-        let answering = thread::spawn(move || {
-            let request = replier.recv_timeout(PATIENCE).unwrap();
-            request.reply_bytes(&[7; 65]).unwrap_err()
-        });
-        let _ = requester.request_bytes(&[1], Duration::from_millis(300));
-        assert_eq!(sizes(answering.join().unwrap()), (65, 64), "{wire:?}");
-        let feed = declared(Declaration::pub_sub(Content::Bytes));
-        let mut publisher = DynPublisher::create(&name("feed"), &feed).unwrap();
-        assert_eq!(sizes(publisher.send_bytes(&bytes).unwrap_err()), (65, 64), "{wire:?}");
-    }
-    for content in [Content::Msgpack, Content::Pickle, Content::Bytes] {
-        let declared = Declaration::push_pull(content).slot_size(64);
-        let mut pusher = DynPusher::create(&format!("{ns}/coded"), &declared).unwrap();
-        let (size, capacity) = sizes(pusher.try_send(&Value::Bytes(bytes.clone())).unwrap_err());
-        assert!((65..90).contains(&size) && capacity == 64, "{size} of {capacity}");
-    }
 }
 
 #[test]

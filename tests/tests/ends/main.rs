@@ -5,6 +5,7 @@ mod cleanup;
 mod commands;
 mod differential;
 mod dynamic;
+mod dynamic_queues;
 mod encoded;
 mod expect;
 mod generic;

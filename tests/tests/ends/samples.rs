@@ -1,5 +1,6 @@
 //! Messages that dynamic subscribers receive in place, and that may outlive their subscribers.
 
+use shmcomm::schema::Layout;
 use shmcomm::{
     Content, Declaration, DynError, DynPublisher, DynSample, DynSubscriber, describe, list_segments,
 };
@@ -178,6 +179,49 @@ fn subscriber_follows_while_its_sample_is_held() {
     drop(sample);
     successor.send_bytes(&message(2)).unwrap();
     assert_eq!(number(receive(&mut subscriber).bytes().unwrap()), 2);
+}
+
+#[test]
+fn loan_is_sent_from_its_slot() {
+    for (size, publishers) in [(64, 1), (SIZE, 1), (SIZE, 2)] {
+        let ns = namespace("samples-loan");
+        let name = format!("{ns}/feed");
+        let mut publisher = DynPublisher::create(&name, &declaration(publishers, size)).unwrap();
+        let mut subscriber = DynSubscriber::open(&name).unwrap();
+        for n in 0..20u8 {
+            let mut loan = publisher.loan_timeout(size - 8, PATIENCE).unwrap();
+            let at = loan.bytes_mut().as_ptr();
+            loan.bytes_mut().fill(n);
+            assert_eq!(loan.bytes_mut().as_ptr(), at);
+            // Nothing is sent yet, and nothing by a loan that is dropped.
+            assert!(matches!(subscriber.try_recv(), Err(DynError::Empty)));
+            if n % 2 == 0 {
+                loan.send().unwrap();
+                assert_eq!(receive(&mut subscriber).bytes().unwrap(), vec![n; size - 8]);
+            }
+        }
+        let refused = publisher.try_loan(size + 1).unwrap_err();
+        assert!(
+            matches!(refused, DynError::TooLong { size: s, capacity } if (s, capacity) == (size + 1, size))
+        );
+        assert_eq!((subscriber.received(), subscriber.lost()), (10, 0));
+    }
+}
+
+#[test]
+fn loan_that_is_no_message_is_refused() {
+    let ns = namespace("samples-refused");
+    let declared = Declaration::pub_sub(Content::Fixed(Layout::of::<[bool; 8192]>()));
+    let mut publisher = DynPublisher::create(&format!("{ns}/feed"), &declared).unwrap();
+    let mut subscriber = DynSubscriber::open(publisher.name()).unwrap();
+    let mut loan = publisher.loan(8192).unwrap();
+    loan.bytes_mut().fill(2);
+    assert!(matches!(loan.send(), Err(DynError::Value(_))));
+    assert!(matches!(publisher.loan(8191).unwrap().send(), Err(DynError::Value(_))));
+    let mut loan = publisher.loan(8192).unwrap();
+    loan.bytes_mut().fill(1);
+    loan.send().unwrap();
+    assert_eq!(subscriber.recv_timeout(PATIENCE).unwrap().bytes(), [1; 8192]);
 }
 
 /// A pointer to bytes outlives the sample, as the views of Python do at the end of the interpreter.
