@@ -5,6 +5,7 @@ alternates several times, and the ratio is that of the medians. Without iceoryx2
 """
 
 import ctypes
+import os
 import resource
 import statistics
 import subprocess
@@ -110,6 +111,39 @@ def iceoryx(kind):
     return run
 
 
+class Doorbell:
+    """A publisher or a subscriber of iceoryx2, with an event that a process can wait for."""
+
+    def __init__(self, name, publishes):
+        iceoryx2.set_log_level(iceoryx2.LogLevel.Error)
+        self.node = iceoryx2.NodeBuilder.new().create(iceoryx2.ServiceType.Ipc)
+        self.event = self.node.service_builder(iceoryx2.ServiceName.new(name)).event().open_or_create()
+        builder = self.node.service_builder(iceoryx2.ServiceName.new(name))
+        self.feed = builder.publish_subscribe(ctypes.c_double).open_or_create()
+        if publishes:
+            self.pub, self.notifier = self.feed.publisher_builder().create(), self.event.notifier_builder().create()
+        else:
+            self.sub, self.listener = self.feed.subscriber_builder().create(), self.event.listener_builder().create()
+
+    def send(self, number):
+        self.pub.send_copy(ctypes.c_double(number))
+        self.notifier.notify()
+
+    def recv(self, timeout):
+        end = time.monotonic() + timeout
+        while (sample := self.sub.receive()) is None:
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            self.listener.timed_wait(iceoryx2.Duration.from_micros(int(left * 1e6)))
+        number = sample.payload().contents.value
+        sample.delete()
+        return number
+
+    def close(self):
+        self.__dict__.clear()
+
+
 def record_read(sub):
     """Receives a record, and reads a number of it."""
     return float(sub.recv(1)["x"])
@@ -139,10 +173,33 @@ def borrowed(sub):
         frame[-1]
 
 
+def filled(loan):
+    """Returns a function that measures a message of 6 MiB that the program makes: in its slot, or before a send."""
+
+    def run():
+        with shmcomm.publisher(NAME, ("u1", FRAME.nbytes)) as pub, shmcomm.subscriber(NAME) as sub:
+
+            def in_slot():
+                with pub.loan() as frame:
+                    frame[:] = 7
+
+            def before():
+                frame = np.empty(FRAME.nbytes, dtype="u1")
+                frame[:] = 7
+                pub.send(frame)
+
+            return per_message(in_slot if loan else before, lambda: borrowed(sub), FRAMES)
+
+    return run
+
+
 WAKER = """
 import sys, time, {module}
 kind, name = sys.argv[1:]
-if kind == "old":
+if kind == "iceoryx2":
+    sys.path.insert(0, {here!r}); import compare; pub = compare.Doorbell(name, True)
+    send = lambda: pub.send(time.perf_counter())
+elif kind == "old":
     import shm_comm; pub = shm_comm.Publisher(name); send = lambda: pub.send(time.perf_counter())
 else:
     import shmcomm; pub = shmcomm.publisher(name, "<f8"); send = lambda: pub.send(time.perf_counter())
@@ -158,15 +215,17 @@ def wake_up(kind):
     """Returns a function that measures the seconds from a send to the return of a receive that waits."""
 
     def run():
-        module = "shm_comm" if kind == "old" else "shmcomm"
+        module = {"old": "shm_comm", "new": "shmcomm", "iceoryx2": "iceoryx2"}[kind]
+        here = os.path.dirname(os.path.abspath(__file__))
         other = subprocess.Popen(
-            [sys.executable, "-c", WAKER.format(module=module), kind, NAME],
+            [sys.executable, "-c", WAKER.format(module=module, here=here), kind, NAME],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         other.stdout.readline()
-        sub = shm_comm.Subscriber(NAME) if kind == "old" else shmcomm.subscriber(NAME)
+        make = {"old": shm_comm.Subscriber, "new": shmcomm.subscriber, "iceoryx2": lambda name: Doorbell(name, False)}
+        sub = make[kind](NAME)
         other.stdin.write("go\n")
         other.stdin.flush()
         times = []
@@ -209,11 +268,11 @@ class Pair:
 def compared(title, ours, theirs, unit, scale, rounds=ROUNDS):
     results = [(ours(), theirs()) for _ in range(rounds)]
     mine, other = (statistics.median(column) for column in zip(*results))
-    print(f"{title:44} {mine * scale:10.2f} {other * scale:10.2f} {unit:4} {other / max(mine, 1e-9):7.1f} x")
+    print(f"{title:50} {mine * scale:10.2f} {other * scale:10.2f} {unit:4} {other / max(mine, 1e-9):7.1f} x")
 
 
 def main():
-    print(f"{'':44} {'shmcomm':>10} {'shm-comm':>10}")
+    print(f"{'':50} {'shmcomm':>10} {'shm-comm':>10}")
     compared("typed numpy record, beside a dict", typed(RECORD.dtype, RECORD), old("object", MESSAGE), "µs", 1e6)
     compared("bytes, beside bytes", typed(bytes, b"x" * 64), old("bytes", b"x" * 64), "µs", 1e6)
     compared("dict with shmcomm.compat, beside a dict", compat("object", MESSAGE), old("object", MESSAGE), "µs", 1e6)
@@ -228,14 +287,21 @@ def main():
         lambda ends: ends.sub.recv(timeout=1.0),
     )
     compared("processor time of a second of waiting", new, old_idle, "ms", 1e3, 3)
-    print(f"{'':44} {'borrow':>10} {'recv':>10}")
-    compared("frame of 6 MiB, without and with a copy", frames(borrowed), frames(copied), "µs", 1e6)
+    print(f"{'':50} {'borrow':>10} {'recv':>10}")
+    compared("frame of 6 MiB, received without and with a copy", frames(borrowed), frames(copied), "µs", 1e6)
+    print(f"{'':50} {'loan':>10} {'send':>10}")
+    compared("frame of 6 MiB, made in its slot and before", filled(True), filled(False), "µs", 1e6)
     if iceoryx2 is None:
         print("iceoryx2 is not installed: not compared")
         return
-    print(f"{'':44} {'shmcomm':>10} {'iceoryx2':>10}")
+    print(f"{'':50} {'shmcomm':>10} {'iceoryx2':>10}")
     compared("record of 32 bytes, and a load of a number", read, iceoryx("record"), "µs", 1e6)
     compared("frame of 6 MiB, and a load of the last byte", frames(borrowed), iceoryx("frame"), "µs", 1e6)
+    compared("wake-up of a waiting process", wake_up("new"), wake_up("iceoryx2"), "µs", 1e6, 3)
+    iceoryx_idle = idle(
+        lambda: Pair(lambda: Doorbell(NAME, True), lambda: Doorbell(NAME, False)), lambda ends: ends.sub.recv(1.0)
+    )
+    compared("processor time of a second of waiting", new, iceoryx_idle, "ms", 1e3, 3)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,16 @@
 use crate::error::exception;
 use pyo3::prelude::*;
 use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// An end, until it is closed.
 pub struct Held<E> {
     end: Mutex<Option<E>>,
+    /// `true` while the end is lent. Changed under the lock.
+    lent: AtomicBool,
+    /// `true` after the end was closed. Changed under the lock.
+    closed: AtomicBool,
     /// Process that opened the end.
     process: u32,
     /// Kind of end, such as `Publisher`.
@@ -23,11 +28,20 @@ pub struct Held<E> {
 pub enum Unusable {
     Closed,
     Forked,
+    /// A loan of the end is open.
+    Lent,
 }
 
 impl<E: Send> Held<E> {
     pub fn new(kind: &'static str, name: String, end: E) -> Self {
-        Held { end: Mutex::new(Some(end)), process: std::process::id(), kind, name }
+        Held {
+            end: Mutex::new(Some(end)),
+            lent: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            process: std::process::id(),
+            kind,
+            name,
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -43,7 +57,7 @@ impl<E: Send> Held<E> {
                 return py.detach(|| self.blocking(work)).map_err(|why| self.unusable(py, why));
             }
         };
-        Self::call(end, work).map_err(|why| self.unusable(py, why))
+        self.call(end, work).map_err(|why| self.unusable(py, why))
     }
 
     /// Calls `work` with the end like [`with`](Self::with), and refuses it in the child of a fork.
@@ -62,7 +76,7 @@ impl<E: Send> Held<E> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(None),
         };
-        Self::call(end, work).map(Some).map_err(|why| self.unusable(py, why))
+        self.call(end, work).map(Some).map_err(|why| self.unusable(py, why))
     }
 
     /// Calls `work` with the end, and waits for other threads. The caller does not have the GIL.
@@ -70,11 +84,47 @@ impl<E: Send> Held<E> {
         if self.forked() {
             return Err(Unusable::Forked);
         }
-        Self::call(self.end.lock().unwrap_or_else(PoisonError::into_inner), work)
+        self.call(self.end.lock().unwrap_or_else(PoisonError::into_inner), work)
     }
 
-    fn call<R>(mut end: MutexGuard<'_, Option<E>>, work: impl FnOnce(&mut E) -> R) -> Result<R, Unusable> {
-        end.as_mut().map(work).ok_or(Unusable::Closed)
+    fn call<R>(
+        &self,
+        mut end: MutexGuard<'_, Option<E>>,
+        work: impl FnOnce(&mut E) -> R,
+    ) -> Result<R, Unusable> {
+        end.as_mut().map(work).ok_or_else(|| self.missing())
+    }
+
+    /// Returns the reason why there is no end. The caller has the lock.
+    fn missing(&self) -> Unusable {
+        // Relaxed, here and below: under the lock.
+        if self.lent.load(Relaxed) && !self.closed.load(Relaxed) { Unusable::Lent } else { Unusable::Closed }
+    }
+
+    /// Takes the end out, so that all other calls fail until it is given back.
+    pub fn lend(&self, py: Python<'_>) -> PyResult<E> {
+        if self.forked() {
+            return Err(forked(py));
+        }
+        let lent = py.detach(|| {
+            let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+            let lent = end.take().ok_or_else(|| self.missing())?;
+            self.lent.store(true, Relaxed);
+            Ok(lent)
+        });
+        lent.map_err(|why| self.unusable(py, why))
+    }
+
+    /// Gives back the end that was lent. Drops it if it was closed meanwhile.
+    pub fn give_back(&self, lent: E) {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lent.store(false, Relaxed);
+        if !self.closed.load(Relaxed) {
+            *end = Some(lent);
+            return;
+        }
+        drop(end);
+        drop(lent);
     }
 
     /// Takes the end out, so that all later calls find it closed. Returns `None` if it is closed already, and in the
@@ -83,7 +133,11 @@ impl<E: Send> Held<E> {
         if self.forked() {
             return None;
         }
-        py.detach(|| self.end.lock().unwrap_or_else(PoisonError::into_inner).take())
+        py.detach(|| {
+            let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+            self.closed.store(true, Relaxed);
+            end.take()
+        })
     }
 
     pub fn forked(&self) -> bool {
@@ -94,6 +148,13 @@ impl<E: Send> Held<E> {
         match why {
             Unusable::Closed => self.closed(py),
             Unusable::Forked => forked(py),
+            Unusable::Lent => {
+                let (name, kind) = (&self.name, self.kind);
+                let (what, cure) =
+                    if kind == "Puller" { ("job", "finish") } else { ("loan", "send or drop") };
+                let text = format!("channel `{name}`: a {what} of this {kind} is open; {cure} it first");
+                exception(py, "LoanOpenError", text)
+            }
         }
     }
 

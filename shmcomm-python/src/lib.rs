@@ -21,8 +21,8 @@ mod _native {
     use super::logging::{log_file, set_log_level, take_records};
     #[pymodule_export]
     use super::native::{
-        NativePlan, NativePublisher, NativePuller, NativePusher, NativeReplier, NativeRequester,
-        NativeSample, NativeSubscriber, NativeWaitSet, describe, fingerprints,
+        NativeJob, NativeLoan, NativePlan, NativePublisher, NativePuller, NativePusher, NativeReplier,
+        NativeRequester, NativeSample, NativeSubscriber, NativeWaitSet, describe, fingerprints,
     };
     #[pymodule_export]
     use super::segments::{clean, force_unlink, list_segments};

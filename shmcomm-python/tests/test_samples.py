@@ -306,7 +306,7 @@ def test_variables_do_not_keep_views_after_the_block(feed):
 
 def test_array_of_a_block_stays_where_counts_are_not_exact(feed, monkeypatch):
     """Python 3.14 and Python without the GIL."""
-    monkeypatch.setattr("shmcomm._sample._COUNTS", False)
+    monkeypatch.setattr("shmcomm._sample.COUNTS", False)
     pub, sub = feed
     pub.send(full(1))
     sample = sub.borrow(timeout=5)

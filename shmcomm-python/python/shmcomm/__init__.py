@@ -21,14 +21,11 @@ from ._channels import (
     Replier,
     Requester,
     Subscriber,
-    publisher,
-    puller,
-    pusher,
-    replier,
-    requester,
-    subscriber,
 )
 from ._formats import MSGPACK, PICKLE, Tail, Tailed
+from ._job import Job
+from ._loan import Loan
+from ._open import publisher, puller, pusher, replier, requester, subscriber
 from ._sample import Sample
 from ._schema import Schema, as_python
 from ._segments import Cleanup, Participant, SegmentInfo, clean, force_unlink, list_segments
@@ -45,6 +42,7 @@ from .exceptions import (
     InvalidGeometryError,
     InvalidMessageError,
     InvalidNameError,
+    LoanOpenError,
     MessageTooLongError,
     NoRequestError,
     NoSeatError,
@@ -80,6 +78,9 @@ __all__ = [
     "InvalidGeometryError",
     "InvalidMessageError",
     "InvalidNameError",
+    "Job",
+    "Loan",
+    "LoanOpenError",
     "MSGPACK",
     "MessageTooLongError",
     "NoRequestError",

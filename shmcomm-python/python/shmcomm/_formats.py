@@ -23,6 +23,9 @@ class Encoded(Schema):
         self.codec = codec
         self._dumps, self._loads = dumps, loads
 
+    def _size(self, items: int | None) -> int:
+        raise TypeError(f"messages of {self.codec} are not built in their slots; use `send`")
+
     @property
     def text(self) -> str:
         """Name of the codec, in place of a layout."""
@@ -159,6 +162,13 @@ class Tail(Schema):
     def unpack(self, payload: bytes) -> Tailed:
         """Returns the header and the items of *payload*."""
         return Tailed(self.header.unpack(payload[: self._at]), self._view(memoryview(payload)))
+
+    def _size(self, items: int | None) -> int:
+        if items is None:
+            raise TypeError("give the number of items of the tail")
+        dtype = self.items.dtype
+        assert dtype is not None
+        return self._at + items * dtype.itemsize
 
     def _view(self, view: memoryview) -> np.ndarray[Any, Any]:
         dtype = self.items.dtype

@@ -15,7 +15,7 @@ from ._schema import Schema
 
 #: ``True`` if reference counts are exact: ``leave`` needs them. Since Python 3.14 the interpreter borrows references, and
 #: without the GIL it defers counts.
-_COUNTS = sys.version_info < (3, 14) and bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+COUNTS = sys.version_info < (3, 14) and bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Sample:
@@ -94,7 +94,7 @@ class Sample:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._native.leave(sys._getframe(1) if _COUNTS else None)
+        self._native.leave(sys._getframe(1) if COUNTS else None)
 
     def __repr__(self) -> str:
         return f"Sample({self.schema!r}, released={self.released})"

@@ -118,6 +118,16 @@ class Schema:
         array = np.frombuffer(payload, dtype=self.dtype, count=1)[0]
         return array if self.dataclass is None else _instance(self.dataclass, array)
 
+    def _size(self, items: int | None) -> int:
+        """Returns the bytes of a message of *items* items."""
+        if self.dtype is None:
+            if items is None:
+                raise TypeError("give the number of bytes")
+            return items
+        if items is not None:
+            raise TypeError("a message of a fixed layout has no number of items")
+        return self.dtype.itemsize
+
     def _in_place(self) -> bool:
         """Returns ``True`` if a message in its slot is a message of this schema."""
         return True

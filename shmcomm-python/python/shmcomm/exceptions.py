@@ -20,6 +20,7 @@ __all__ = [
     "InvalidGeometryError",
     "InvalidMessageError",
     "InvalidNameError",
+    "LoanOpenError",
     "MessageTooLongError",
     "NoRequestError",
     "NoSeatError",
@@ -150,6 +151,10 @@ class DisconnectedError(Error, EOFError):
 
 class SampleHeldError(Error, BufferError):
     """A message that this subscriber has borrowed is still in use, and a subscriber has one at a time."""
+
+
+class LoanOpenError(Error, BufferError):
+    """A loan of this publisher or a job of this puller is open, and an end has one at a time."""
 
 
 class FullError(Error):

@@ -4,14 +4,19 @@
 //! Owns what the ends have in common: opening, receiving and sending in slices, the exceptions. Calls the dynamic ends of
 //! the library. A wait holds the lock of its end for a slice at most.
 
+mod job;
 mod layouts;
+mod lent;
+mod loan;
 mod pubsub;
 mod queue;
 mod reqrep;
 mod sample;
 mod waitset;
 
+pub use job::NativeJob;
 pub use layouts::{NativePlan, describe, fingerprints};
+pub use loan::NativeLoan;
 pub use pubsub::{NativePublisher, NativeSubscriber};
 pub use queue::{NativePuller, NativePusher};
 pub use reqrep::{NativeReplier, NativeRequester};

@@ -3,8 +3,8 @@
 //! Owns the two classes. Calls the dynamic ends of the library.
 
 use super::{
-    NativeSample, Received, Settings, Source, bytes_of, close, content, declared, failed, find, receive,
-    receive_with, sent,
+    NativeLoan, NativeSample, Received, Settings, Source, bytes_of, close, content, declared, failed, find,
+    receive, receive_with, sent,
 };
 use crate::error::set_up;
 use crate::held::Held;
@@ -57,6 +57,12 @@ impl NativePublisher {
             Some(Err(error)) => return Err(failed(py, &error)),
         }
         sent(py, &self.held, until, |end, slice| end.send_bytes_timeout(&bytes, slice))
+    }
+
+    /// Returns room for a message of `size` bytes in its slot, or `None` if there was none in time.
+    #[pyo3(signature = (size, timeout))]
+    fn loan(slf: &Bound<'_, Self>, size: usize, timeout: Option<f64>) -> PyResult<Option<NativeLoan>> {
+        NativeLoan::claim(slf, size, timeout)
     }
 
     #[getter]

@@ -2,7 +2,7 @@
 //!
 //! Owns the two classes. Calls the dynamic ends of the library.
 
-use super::{Settings, Source, bytes_of, close, content, declared, failed, find, receive, sent};
+use super::{NativeJob, Settings, Source, bytes_of, close, content, declared, failed, find, receive, sent};
 use crate::error::set_up;
 use crate::held::Held;
 use crate::wait::Until;
@@ -92,6 +92,12 @@ impl NativePuller {
     #[pyo3(signature = (timeout))]
     fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         receive(py, &self.held, timeout)
+    }
+
+    /// Claims the next job, or returns `None` if there was none in time.
+    #[pyo3(signature = (timeout))]
+    fn claim(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Option<NativeJob>> {
+        NativeJob::claim(slf, timeout)
     }
 
     fn close(&self, py: Python<'_>) -> bool {

@@ -39,7 +39,7 @@ struct Shared {
 /// The samples that the end of the interpreter releases.
 static ALL: Mutex<Vec<Weak<Mutex<Shared>>>> = Mutex::new(Vec::new());
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -188,7 +188,7 @@ impl NativeSample {
 }
 
 /// Empties the array if a variable of the frame is all that refers to it.
-fn empty(array: &Bound<'_, PyAny>, frame: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn empty(array: &Bound<'_, PyAny>, frame: &Bound<'_, PyAny>) -> PyResult<()> {
     // SAFETY: reads a word of a live object.
     let references = unsafe { ffi::Py_REFCNT(array.as_ptr()) };
     // One reference is `array`; the other one must be a variable of the block's function.

@@ -1,0 +1,257 @@
+"""Functions that open the ends of native channels."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, TypeVar
+
+from . import _logging, _native
+from ._channels import Publisher, Puller, Pusher, Replier, Requester, Subscriber
+from ._formats import agreed, stated
+from ._schema import Schema
+from .exceptions import NotFoundError, TypeMismatchError
+
+def _full_name(name: str, namespace: str | None) -> str:
+    namespace = os.environ.get("SHMCOMM_NAMESPACE", "") if namespace is None else namespace
+    return f"{namespace}/{name}" if namespace else name
+
+
+def _schema(of: Any, channel: str) -> Schema:
+    return of if isinstance(of, Schema) else Schema(of, channel.rsplit("/", 1)[-1])
+
+
+def _stated(channel: str, part: int = 0) -> Schema:
+    """Returns the schema that the segment of a channel states."""
+    facts = _native.describe(channel)
+    if facts is None:
+        error = NotFoundError(f"channel `{channel}`: there is no such channel")
+        error.channel = channel
+        raise error
+    return stated(facts, part)
+
+
+def publisher(
+    name: str,
+    schema: Any = None,
+    *,
+    slots: int | None = None,
+    slot_size: int | None = None,
+    seats: int | None = None,
+    publishers: int = 1,
+    waits: bool = False,
+    namespace: str | None = None,
+) -> Publisher:
+    """Opens the publisher of a channel, and creates the channel if it does not exist.
+
+    Args:
+        name:       Name of the channel.
+        schema:     Layout of the messages: a numpy dtype, a dataclass, a :class:`Schema`, a :class:`Tail`, ``bytes``,
+                    :data:`MSGPACK` or :data:`PICKLE`. ``None`` takes the layout of a channel that exists.
+        slots:      Number of slots, a power of two; 64 by default.
+        slot_size:  Largest message in bytes, if the schema does not say it; 4096 by default.
+        seats:      Largest number of participants at a time.
+        publishers: Number of publishers that may be open at a time, 1 to 32.
+        waits:      ``True`` makes the publisher wait for its subscribers, so that no message is lost.
+        namespace:  Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
+
+    Raises:
+        SetUpError: For example :class:`AlreadyPublishedError`.
+        SchemaError: *schema* cannot be the layout of a message.
+
+    >>> import numpy as np
+    >>> with publisher("doc/imu", ("<f4", 3)) as imu, subscriber("doc/imu") as received:
+    ...     imu.send(np.array([0.0, 0.0, 9.75], dtype="f4"))
+    ...     received.recv(timeout=1.0)
+    True
+    array([0.  , 0.  , 9.75], dtype=float32)
+    """
+    _logging.follow()
+    channel = _full_name(name, namespace)
+    wanted = _stated(channel) if schema is None else _schema(schema, channel)
+    native = _native.NativePublisher(
+        channel, None if schema is None else wanted.text, (slots, slot_size, seats), publishers, waits
+    )
+    return Publisher(channel, wanted, native)
+
+
+def subscriber(
+    name: str, schema: Any = None, *, timeout: float = 5.0, history: int = 0, namespace: str | None = None
+) -> Subscriber:
+    """Opens a subscriber of a channel. The layout comes from the segment.
+
+    Args:
+        name:      Name of the channel.
+        schema:    Layout that the program requires, or a dataclass as which messages are returned. Messages of another
+                   layout are converted by the rules of evolution, or refused with the name of the field. ``None`` takes
+                   any layout.
+        timeout:   Seconds to wait for the channel.
+        history:   Number of messages from before to receive first, if the segment still has them.
+        namespace: Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
+
+    Raises:
+        NotFoundError: There is no such channel within *timeout*.
+        TypeMismatchError: *schema* cannot read the layout of the channel.
+    """
+    _logging.follow()
+    channel = _full_name(name, namespace)
+    native = _native.NativeSubscriber(channel, timeout, history)
+    return Subscriber(channel, _agreed(channel, schema, native), native)
+
+
+def _agreed(channel: str, schema: Any, native: Any, part: int = 0) -> Schema:
+    """Returns how the program reads the messages of the segment. Closes the end if it cannot."""
+    try:
+        found = _stated(channel, part)
+        return found if schema is None else agreed(found, _schema(schema, channel), channel)
+    except BaseException:
+        native.close()
+        raise
+
+
+def pusher(
+    name: str,
+    schema: Any = None,
+    *,
+    slots: int | None = None,
+    slot_size: int | None = None,
+    seats: int | None = None,
+    namespace: str | None = None,
+) -> Pusher:
+    """Opens a pusher of a queue, and creates the queue if it does not exist. See :func:`publisher`.
+
+    Raises:
+        TypeMismatchError: The queue exists with another layout.
+
+    >>> with pusher("doc/jobs", "<i8") as jobs, puller("doc/jobs") as worker:
+    ...     jobs.send(7)
+    ...     worker.recv(timeout=1.0)
+    True
+    np.int64(7)
+    """
+    _logging.follow()
+    channel = _full_name(name, namespace)
+    wanted = _stated(channel) if schema is None else _schema(schema, channel)
+    native = _native.NativePusher(channel, None if schema is None else wanted.text, (slots, slot_size, seats))
+    return Pusher(channel, wanted, native)
+
+
+def puller(
+    name: str,
+    schema: Any = None,
+    *,
+    timeout: float = 5.0,
+    slots: int | None = None,
+    slot_size: int | None = None,
+    seats: int | None = None,
+    namespace: str | None = None,
+) -> Puller:
+    """Opens a puller of a queue. With *schema* it creates the queue if it does not exist; without, it waits for it.
+
+    Raises:
+        NotFoundError: There is no such queue within *timeout*, and *schema* is ``None``.
+        TypeMismatchError: The queue exists with another layout.
+    """
+    _logging.follow()
+    channel = _full_name(name, namespace)
+    wanted = None if schema is None else _schema(schema, channel)
+
+    def opened(text: str | None) -> _native.NativePuller:
+        return _native.NativePuller(channel, text, (slots, slot_size, seats), timeout)
+
+    try:
+        native = opened(None if wanted is None else wanted.text)
+    except TypeMismatchError:
+        # A queue with another layout, which may be read by the rules of evolution.
+        native = opened(None)
+    return Puller(channel, _agreed(channel, wanted, native), native)
+
+
+def requester(
+    name: str,
+    request: Any = None,
+    reply: Any = None,
+    *,
+    timeout: float = 5.0,
+    slots: int | None = None,
+    slot_size: int | None = None,
+    seats: int | None = None,
+    namespace: str | None = None,
+) -> Requester:
+    """Opens a requester of a service. With *request* and *reply* it creates the service if it does not exist.
+
+    Raises:
+        NotFoundError: There is no such service within *timeout*, and no layouts are given.
+        TypeMismatchError: The service exists with other layouts.
+    """
+    _logging.follow()
+    channel = _full_name(name, namespace)
+    wanted = _pair(request, reply, channel)
+
+    def opened(texts: tuple[str, str] | None) -> _native.NativeRequester:
+        return _native.NativeRequester(channel, texts, (slots, slot_size, seats), timeout)
+
+    native = _exchange(opened, channel, wanted, exact=0)
+    first, second = wanted or (None, None)
+    return Requester(channel, _agreed(channel, first, native), _agreed(channel, second, native, 1), native)
+
+
+def replier(
+    name: str,
+    request: Any = None,
+    reply: Any = None,
+    *,
+    slots: int | None = None,
+    slot_size: int | None = None,
+    seats: int | None = None,
+    namespace: str | None = None,
+) -> Replier:
+    """Opens a replier of a service. With *request* and *reply* it creates the service if it does not exist.
+
+    Raises:
+        NotFoundError: There is no such service, and no layouts are given.
+        TypeMismatchError: The service exists with other layouts.
+
+    >>> import threading
+    >>> with replier("doc/square", "<f8", "<f8") as service, requester("doc/square") as client:
+    ...     thread = threading.Thread(target=service.serve, args=(lambda x: x * x,))
+    ...     thread.start()
+    ...     client.request(1.5)
+    ...     thread.join()
+    np.float64(2.25)
+    """
+    _logging.follow()
+    channel = _full_name(name, namespace)
+    wanted = _pair(request, reply, channel)
+
+    def opened(texts: tuple[str, str] | None) -> _native.NativeReplier:
+        return _native.NativeReplier(channel, texts, (slots, slot_size, seats))
+
+    native = _exchange(opened, channel, wanted, exact=1)
+    first, second = wanted or (None, None)
+    return Replier(channel, _agreed(channel, first, native), _agreed(channel, second, native, 1), native)
+
+
+def _pair(request: Any, reply: Any, channel: str) -> tuple[Schema, Schema] | None:
+    if request is None and reply is None:
+        return None
+    if request is None or reply is None:
+        raise TypeError("give the layouts of request and reply, or neither")
+    pair = _schema(request, channel), _schema(reply, channel)
+    if (pair[0].layout is None or pair[1].layout is None) and pair[0] != pair[1]:
+        raise TypeError("give request and reply both a fixed layout, or the same codec")
+    return pair
+
+
+_E = TypeVar("_E")
+
+
+def _exchange(
+    opened: Callable[[tuple[str, str] | None], _E], channel: str, wanted: tuple[Schema, Schema] | None, exact: int
+) -> _E:
+    """Opens an end of a service. What it reads may have another layout; part *exact*, which it writes, must not."""
+    try:
+        return opened(None if wanted is None else (wanted[0].text, wanted[1].text))
+    except TypeMismatchError:
+        if wanted is None or _stated(channel, exact) != wanted[exact]:
+            raise
+        return opened(None)
