@@ -19,7 +19,7 @@ mod supported {
     use crate::sync::{AtomicU32, Ordering};
     use std::io;
     use std::path::Path;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     pub(super) fn unnamed(len: u64) -> File {
         let file = create_unnamed(&default_dir().unwrap()).unwrap();
@@ -84,7 +84,7 @@ mod supported {
         let other = reopen(&file, Path::new("")).unwrap();
         let done = AtomicU32::new(0);
         std::thread::scope(|scope| {
-            let asking = scope.spawn(|| {
+            let ask = || {
                 let mut seen = 0;
                 // Relaxed: an independent flag.
                 while done.load(Ordering::Relaxed) == 0 {
@@ -92,15 +92,18 @@ mod supported {
                     seen += u32::from(is_locked(&file, 0, 64).unwrap());
                 }
                 seen
-            });
-            let mut shown = 0;
-            for _ in 0..1000 {
+            };
+            let asking = [(); 3].map(|()| scope.spawn(ask));
+            let (start, mut rounds, mut shown) = (Instant::now(), 0, 0);
+            while rounds < 3000 && start.elapsed() < Duration::from_secs(3) {
+                rounds += 1;
                 let locked = try_lock(&file, 3, 1).unwrap();
                 shown += u32::from(locked && is_locked(&other, 3, 1).unwrap());
                 unlock(&file, 3, 1).unwrap();
             }
             done.store(1, Ordering::Relaxed);
-            assert_eq!((asking.join().unwrap(), shown), (0, 1000));
+            let seen: u32 = asking.into_iter().map(|thread| thread.join().unwrap()).sum();
+            assert_eq!((seen, shown), (0, rounds));
         });
         assert!(!is_locked(&other, 0, 64).unwrap());
     }

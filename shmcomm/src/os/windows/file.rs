@@ -7,9 +7,10 @@
 //!    that is about to get its name.
 //! 2. A mapped file can be neither deleted nor replaced, but moved. A name is taken from a file by a move to a
 //!    temporary name. The file is deleted then, or with its last mapping, or by the next clean-up.
-//! 3. A question for locks takes a shared lock for a moment, which the handle's own exclusive lock would refuse. So a
-//!    handle remembers its locks and asks for the other bytes only. The list of its locks is locked during the
-//!    system calls, so that two threads with one handle do not take each other's lock for that of another handle.
+//! 3. A question for locks takes a shared lock for a moment. The system grants it beside an exclusive lock of the same
+//!    handle, and its unlock would release the exclusive one. So a handle remembers its locks and asks for the other
+//!    bytes only. The list of its locks is locked during the system calls, so that no other thread with this handle
+//!    takes a lock that the question would release.
 //! 4. Other code of the process may close the handle. Its number may then belong to another file, which the library
 //!    neither closes nor deletes.
 

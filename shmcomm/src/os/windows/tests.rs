@@ -3,6 +3,7 @@
 use super::event::{SystemEvent, milliseconds};
 use super::file::File;
 use super::*;
+use crate::os::CURES;
 use std::os::windows::io::{AsRawHandle as _, IntoRawHandle as _, RawHandle};
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
@@ -160,4 +161,18 @@ fn events_have_the_label_of_ordinary_processes() {
     assert_ne!(unsafe { IsWellKnownSid(sid.cast_mut().cast(), WinMediumLabelSid) }, 0);
     // SAFETY: allocated by the system, and not used again.
     unsafe { LocalFree(descriptor) };
+}
+
+#[test]
+fn errors_name_only_what_windows_has() {
+    let refusals = [Refusal::Access, Refusal::ReadOnly, Refusal::Memory, Refusal::ProcessFiles];
+    let mut texts = refusals.map(|refusal| advice(refusal).unwrap()).to_vec();
+    texts.extend([CURES.no_unnamed_files, CURES.no_directory, CURES.no_locks, CURES.no_reservation]);
+    texts.extend([CURES.full, CURES.too_large, CURES.no_memory]);
+    texts.extend([CURES.stops, CURES.removes, CURES.two_directories]);
+    for text in texts {
+        for word in ["/dev/shm", "tmpfs", "mount", "ulimit", "systemd", "SIG", "control group", "chmod"] {
+            assert!(!text.contains(word), "`{word}` in: {text}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::layout::{Identity, MAGIC};
 use crate::segment::name;
 use std::fs;
+// Here and below: modes, owners and special files, which Windows does not have.
 #[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
