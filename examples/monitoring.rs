@@ -64,8 +64,5 @@ fn count(number: u64, noun: &str) -> String {
 }
 
 fn verb(role: Role) -> &'static str {
-    match role {
-        Role::Publisher | Role::Pusher | Role::Requester => "sent",
-        _ => "received",
-    }
+    if role.sends() { "sent" } else { "received" }
 }

@@ -11,9 +11,14 @@ use crate::pace::Pace;
 use crate::procs::Procs;
 use crate::units;
 use clap::Args;
+use shmcomm::Role;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Roles in the order in which participants are counted.
+const ROLES: [Role; 6] =
+    [Role::Publisher, Role::Subscriber, Role::Pusher, Role::Puller, Role::Requester, Role::Replier];
 
 /// Prints the counters of all channels in the text format of Prometheus.
 #[derive(Args, Debug)]
@@ -153,11 +158,13 @@ fn text(figures: &[Figures]) -> String {
     let mut family =
         Family::new(&mut text, "shmcomm_participants", "gauge", "Participants by role and state.");
     for one in figures.iter().filter(|one| one.problem.is_none() && native(one)) {
-        for role in ["publisher", "subscriber", "pusher", "puller", "requester", "replier"] {
+        for role in ROLES {
             for (alive, state) in [(true, "alive"), (false, "dead")] {
-                let number = one.ends.iter().filter(|end| end.role == role && end.alive == alive).count();
+                let number =
+                    one.ends.iter().filter(|end| end.kind == Some(role) && end.alive == alive).count();
                 if number > 0 {
-                    family.push(&[("channel", &one.channel), ("role", role), ("state", state)], number);
+                    family
+                        .push(&[("channel", &one.channel), ("role", role.name()), ("state", state)], number);
                 }
             }
         }
@@ -184,7 +191,7 @@ fn text(figures: &[Figures]) -> String {
         let mut family = Family::new(&mut text, name, kind, help);
         for one in figures {
             // A process may have several subscribers, which the index tells apart.
-            let subscribers = one.ends.iter().filter(|end| end.role == "subscriber" && end.alive);
+            let subscribers = one.ends.iter().filter(|end| end.kind == Some(Role::Subscriber) && end.alive);
             for (index, end) in subscribers.enumerate() {
                 let (pid, index) = (end.pid.to_string(), index.to_string());
                 let labels = [

@@ -1,9 +1,8 @@
 //! [`Figures`]: the facts about a channel that tables and JSON Lines show.
 //!
-//! Owns the one form of these facts, for `list`, `info`, `top` and `export`. Calls `label` and `procs`. Never
+//! Owns the one form of these facts, for `list`, `info`, `top` and `export`. Calls `procs`. Never
 //! prints.
 
-use crate::label;
 use crate::procs::Mapped;
 use crate::tone::Tone;
 use crate::units;
@@ -14,7 +13,11 @@ use std::time::{Duration, SystemTime};
 /// A process at a channel.
 #[derive(Clone, Debug, Serialize)]
 pub struct End {
+    /// Name of the role; `process` if it is unknown.
     pub role: &'static str,
+    /// The role; `None` for a process of a Python channel.
+    #[serde(skip)]
+    pub kind: Option<Role>,
     pub process: String,
     pub pid: u32,
     pub alive: bool,
@@ -64,9 +67,10 @@ pub struct Figures {
     pub rate: Option<f64>,
     /// Seconds that the rate was measured over. `None`: since the senders joined.
     pub rate_window_s: Option<f64>,
-    pub senders: u64,
-    /// Receivers that are alive; `None` for the Python library, whose segments do not list them.
-    pub receivers: Option<u64>,
+    /// Senders that are alive; `None` for the Python library, whose segments do not list them.
+    pub senders: Option<u32>,
+    /// Receivers that are alive; `None` as for the senders.
+    pub receivers: Option<u32>,
     pub lost: Option<u64>,
     pub queue: Option<Queue>,
     pub ends: Vec<End>,
@@ -94,26 +98,17 @@ impl Figures {
             let here = mapped.iter().filter(|mapped| mapped.path == segment.path);
             ends.extend(here.map(|mapped| of_mapping(mapped.pid)));
         }
-        let alive = |sends: bool| {
-            let counted = segment.participants.iter().filter(|end| end.alive && is_sender(end.role) == sends);
-            counted.count() as u64
-        };
         let broken = segment.problem.is_some();
         let last = segment.participants.iter().map(|end| end.joined).chain([segment.created]).max();
         let stale = segment.stale && !broken;
         let since = last.filter(|_| stale && !python).and_then(|last| now.duration_since(last).ok());
-        let is_queue = segment.backlog.is_some();
         Figures {
             channel: segment.channel.clone(),
             pattern: pattern(segment),
             wire: if python { "python" } else { "native" },
-            message: if broken { String::new() } else { label::of(segment) },
+            message: segment.message_name(),
             codec: segment.codec,
-            state: match () {
-                () if broken => "problem",
-                () if segment.stale => "stale",
-                () => "live",
-            },
+            state: segment.state().name(),
             problem: segment.problem.as_ref().map(|problem| short(problem, segment)),
             slots: segment.slots,
             slot_size: segment.slot_size,
@@ -123,10 +118,9 @@ impl Figures {
             holes: segment.holes,
             rate: average(segment, now),
             rate_window_s: None,
-            senders: alive(true),
-            receivers: (!python && !broken).then(|| alive(false)),
-            lost: (!python && !broken && !is_queue)
-                .then(|| segment.participants.iter().map(|end| end.lost).fold(0, u64::saturating_add)),
+            senders: segment.senders(),
+            receivers: segment.receivers(),
+            lost: segment.lost(),
             queue: segment.backlog.as_ref().map(|backlog| Queue {
                 waiting: backlog.waiting,
                 claimed: backlog.claimed,
@@ -146,7 +140,7 @@ impl Figures {
 
     /// Returns the sender as a table shows it: `sensor (4711)`, `(25192) dead`.
     pub fn sender(&self) -> String {
-        let senders: Vec<&End> = self.ends.iter().filter(|end| is_sender_name(end.role)).collect();
+        let senders: Vec<&End> = self.ends.iter().filter(|end| end.kind.is_some_and(Role::sends)).collect();
         let first = senders.iter().find(|end| end.alive).or(senders.first());
         let Some(first) = first else {
             return match (self.wire, self.ends.len()) {
@@ -208,6 +202,7 @@ impl Figures {
 fn of_participant(end: &Participant, seconds: impl Fn(SystemTime) -> Option<f64>) -> End {
     End {
         role: end.role.name(),
+        kind: Some(end.role),
         process: end.process.clone(),
         pid: end.pid,
         alive: end.alive,
@@ -227,6 +222,7 @@ fn of_participant(end: &Participant, seconds: impl Fn(SystemTime) -> Option<f64>
 fn of_mapping(pid: u32) -> End {
     End {
         role: "process",
+        kind: None,
         process: crate::procs::Procs::default().name(pid),
         pid,
         alive: true,
@@ -251,7 +247,7 @@ fn short(problem: &str, segment: &SegmentInfo) -> String {
 
 /// Returns the messages per second since the live senders joined.
 fn average(segment: &SegmentInfo, now: SystemTime) -> Option<f64> {
-    let senders = segment.participants.iter().filter(|end| end.alive && is_sender(end.role));
+    let senders = segment.participants.iter().filter(|end| end.alive && end.role.sends());
     let rates: Vec<f64> = senders
         .filter_map(|end| {
             let seconds = now.duration_since(end.joined).ok()?.as_secs_f64();
@@ -259,15 +255,6 @@ fn average(segment: &SegmentInfo, now: SystemTime) -> Option<f64> {
         })
         .collect();
     (!rates.is_empty()).then(|| rates.iter().sum())
-}
-
-/// Returns `true` for the roles that send.
-pub fn is_sender(role: Role) -> bool {
-    matches!(role, Role::Publisher | Role::Pusher | Role::Requester)
-}
-
-fn is_sender_name(role: &str) -> bool {
-    matches!(role, "publisher" | "pusher" | "requester")
 }
 
 /// Returns the short name of a pattern.

@@ -13,7 +13,7 @@ use crate::tone::Tone;
 use crate::units;
 use clap::Args;
 use serde::Serialize;
-use shmcomm::SegmentInfo;
+use shmcomm::{Role, SegmentInfo};
 use std::time::{Duration, SystemTime};
 
 /// Shows all facts about a channel: geometry, counters, participants.
@@ -144,7 +144,7 @@ fn ends(figures: &Figures) -> Table {
         let number = |number: u64| Cell::both(units::grouped(number), number);
         let python = figures.wire == "python";
         let counted = |value: u64| if python { Cell::none() } else { number(value) };
-        let receives = matches!(end.role, "subscriber");
+        let receives = end.kind == Some(Role::Subscriber);
         let only = |value: Option<u64>| value.map_or_else(Cell::none, number);
         let joined = end.joined.map(|joined| units::time(Duration::from_secs_f64((now - joined).max(0.0))));
         let state = match end.alive {

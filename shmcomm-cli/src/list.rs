@@ -159,7 +159,7 @@ pub fn table(figures: &[Figures]) -> Table {
             number(Some(one.sent)),
             rate,
             text(one.sender()),
-            number(one.receivers),
+            number(one.receivers.map(u64::from)),
             number(one.lost),
             Cell::new(state).tone(tone),
         ]);

@@ -24,7 +24,6 @@ mod figures;
 mod given;
 mod hz;
 mod info;
-mod label;
 mod list;
 mod man;
 mod out;

@@ -205,7 +205,7 @@ mod tests {
         assert_eq!((first[0].id, first[0].rate), (Some(FIRST), None));
         publisher.send(&[1.0; 3]).unwrap();
         let second = read();
-        assert_eq!((second[0].id, second[0].sent, second[0].senders), (Some(FIRST), 1, 1));
+        assert_eq!((second[0].id, second[0].sent, second[0].senders), (Some(FIRST), 1, Some(1)));
         assert!(second[0].rate.is_some_and(|rate| rate > 0.0));
         drop(publisher);
         assert!(read().is_empty());

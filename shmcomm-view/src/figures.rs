@@ -3,14 +3,11 @@
 //! Owns the form of these facts in JSON. Calls the library's list of segments. Never opens a channel.
 
 use serde::Serialize;
-use shmcomm::schema::Layout;
 use shmcomm::{Participant, Role, SegmentInfo};
 use std::time::Duration;
 
 /// Largest number of participants that are listed for a channel.
 const ENDS: usize = 64;
-/// Largest number of characters of a type's name.
-const LONGEST: usize = 60;
 
 /// Facts about a channel. The names are those of its JSON form.
 #[derive(Clone, Debug, Serialize)]
@@ -32,14 +29,16 @@ pub struct Figures {
     pub rate: Option<f64>,
     /// Bytes per second; `None` for the Python library, which does not count them.
     pub bytes_per_s: Option<f64>,
-    /// Messages that subscribers lost, in all.
-    pub lost: u64,
+    /// Messages that subscribers lost, in all; `None` for queues, and if the segment does not list them.
+    pub lost: Option<u64>,
     /// The largest lag of a live subscriber, in messages.
     pub lag: Option<u64>,
     /// Jobs or requests that wait, for queues.
     pub waiting: Option<u64>,
-    pub senders: usize,
-    pub receivers: usize,
+    /// Live senders; `None` for the Python library, whose segments do not list participants.
+    pub senders: Option<u32>,
+    /// Live receivers; `None` as for the senders.
+    pub receivers: Option<u32>,
     pub ends: Vec<End>,
 }
 
@@ -51,9 +50,10 @@ pub struct End {
     pub pid: u32,
     pub alive: bool,
     pub messages: u64,
+    /// Facts about subscribers; `None` for other roles.
     pub lag: Option<u64>,
-    pub lost: u64,
-    pub skipped: u64,
+    pub lost: Option<u64>,
+    pub skipped: Option<u64>,
 }
 
 /// Counters of an earlier reading.
@@ -67,7 +67,6 @@ impl Figures {
     /// Returns the facts about a segment. `before` is an earlier reading, and the time since then.
     pub fn of(segment: &SegmentInfo, id: Option<u32>, before: Option<(Reading, Duration)>) -> Self {
         let ends = &segment.participants;
-        let live = |sends: bool| ends.iter().filter(|end| end.alive && is_sender(end.role) == sends).count();
         let before = before.filter(|(_, time)| !time.is_zero());
         let per_second =
             |now: u64, then: u64, time: Duration| now.saturating_sub(then) as f64 / time.as_secs_f64();
@@ -75,12 +74,8 @@ impl Figures {
             id,
             channel: segment.channel.clone(),
             pattern: segment.pattern,
-            message: message(segment),
-            state: match () {
-                () if segment.problem.is_some() => "problem",
-                () if segment.stale => "stale",
-                () => "live",
-            },
+            message: segment.message_name(),
+            state: segment.state().name(),
             problem: segment.problem.clone(),
             slots: segment.slots,
             slot_size: segment.slot_size,
@@ -89,11 +84,11 @@ impl Figures {
             bytes_per_s: before
                 .filter(|_| segment.version != 1)
                 .map(|(reading, time)| per_second(segment.bytes, reading.bytes, time)),
-            lost: ends.iter().map(|end| end.lost).fold(0, u64::saturating_add),
+            lost: segment.lost(),
             lag: ends.iter().filter(|end| end.alive).filter_map(|end| end.lag).max(),
             waiting: segment.backlog.as_ref().map(|backlog| backlog.waiting),
-            senders: live(true),
-            receivers: live(false),
+            senders: segment.senders(),
+            receivers: segment.receivers(),
             ends: ends.iter().take(ENDS).map(End::of).collect(),
         }
     }
@@ -101,46 +96,16 @@ impl Figures {
 
 impl End {
     fn of(end: &Participant) -> Self {
+        let receives = end.role == Role::Subscriber;
         End {
-            role: role(end.role),
+            role: end.role.name(),
             process: end.process.clone(),
             pid: end.pid,
             alive: end.alive,
             messages: end.messages,
             lag: end.lag,
-            lost: end.lost,
-            skipped: end.skipped,
+            lost: receives.then_some(end.lost),
+            skipped: receives.then_some(end.skipped),
         }
-    }
-}
-
-fn is_sender(role: Role) -> bool {
-    matches!(role, Role::Publisher | Role::Pusher | Role::Requester)
-}
-
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Publisher => "publisher",
-        Role::Subscriber => "subscriber",
-        Role::Pusher => "pusher",
-        Role::Puller => "puller",
-        Role::Requester => "requester",
-        Role::Replier => "replier",
-        _ => "participant",
-    }
-}
-
-/// Returns the name of the message type: `Imu`, `FrameHeader+[u8]`, `Trip -> Way`, or the codec.
-fn message(segment: &SegmentInfo) -> String {
-    let name = match Layout::parse(&segment.schema).unwrap_or_default().as_slice() {
-        _ if segment.version == 1 => "python".to_owned(),
-        [header, item] if segment.codec == "header and tail" => format!("{header}+[{item}]"),
-        [request, reply] => format!("{request} -> {reply}"),
-        [one] => one.to_string(),
-        _ => segment.codec.to_owned(),
-    };
-    match name.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &name[..at]),
-        None => name,
     }
 }

@@ -278,8 +278,9 @@ pub use reqrep::{
 pub use schema::Resolution;
 #[cfg(not(loom))]
 pub use segment::{
-    Backlog, Cleanup, CounterValues, Counters, Participant, Role, SegmentInfo, SpareReason, Spared,
-    find_segment, force_unlink, list_segments, list_segments_in, remove_stale, remove_stale_segment,
+    Backlog, Cleanup, CounterValues, Counters, Participant, Role, SegmentInfo, SegmentState, SpareReason,
+    Spared, find_segment, force_unlink, list_segments, list_segments_in, name_matches, remove_stale,
+    remove_stale_segment,
 };
 #[cfg(not(loom))]
 pub use stats::Stats;

@@ -137,7 +137,6 @@ fn without_worker(segment: &SegmentInfo, mapped: &[Mapped]) -> Option<Finding> {
         return None;
     }
     let waiting = segment.backlog.as_ref()?.waiting;
-    let alive = |role| segment.participants.iter().any(|end| end.alive && end.role == role);
     let name = &segment.channel;
     let (noun, worker) = match segment.pattern {
         "push/pull" => ("job", "puller"),
@@ -147,8 +146,7 @@ fn without_worker(segment: &SegmentInfo, mapped: &[Mapped]) -> Option<Finding> {
         // A process is needed on both sides.
         (1, "push/pull") => waiting > 0 && mapped.iter().filter(|one| one.path == segment.path).count() == 1,
         (1, _) => false,
-        (_, "push/pull") => !alive(Role::Puller),
-        _ => !alive(Role::Replier),
+        _ => segment.receivers() == Some(0),
     };
     if !missing {
         return None;

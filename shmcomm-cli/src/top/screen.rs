@@ -268,7 +268,7 @@ mod tests {
             holes: 0,
             rate: None,
             rate_window_s: None,
-            senders: 1,
+            senders: Some(1),
             receivers: Some(1),
             lost: Some(0),
             queue: None,

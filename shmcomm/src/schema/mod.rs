@@ -43,6 +43,7 @@ mod encode;
 mod error;
 #[cfg(feature = "json")]
 mod json;
+mod label;
 mod layout;
 mod parse;
 pub(crate) mod resolve;

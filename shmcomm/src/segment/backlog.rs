@@ -3,7 +3,7 @@
 //! Owns the public form of the counts of a queue, for its ends and for programs without an end. Calls
 //! `ring::queue`, which scans the slots. Never interprets a count.
 
-use super::{Participant, Role, Sent};
+use super::{Participant, Sent};
 use crate::layout::{Geometry, Region, control};
 use crate::os;
 use crate::ring::queue;
@@ -48,7 +48,7 @@ impl Backlog {
     pub(crate) fn of(seen: queue::SlotCounts, region: &Region, participants: &[Participant]) -> Self {
         // Relaxed: a statistic.
         let left = region.u64(control::RECEIVED).load(Ordering::Relaxed);
-        let taken = sum(left, participants, |who| (!sends(who.role)).then_some(who.messages));
+        let taken = sum(left, participants, |who| (!who.role.sends()).then_some(who.messages));
         Backlog {
             waiting: seen.ready,
             claimed: seen.claimed,
@@ -68,14 +68,10 @@ pub(super) fn scan(region: Region, geometry: &Geometry) -> queue::SlotCounts {
 
 /// Returns the messages and bytes sent on a queue, by senders that have a seat and by senders that have left.
 pub(crate) fn sent(left: Sent, participants: &[Participant]) -> (u64, u64) {
-    let by = |figure: fn(&Participant) -> u64| move |who: &Participant| sends(who.role).then(|| figure(who));
+    let by = |figure: fn(&Participant) -> u64| move |who: &Participant| who.role.sends().then(|| figure(who));
     let messages = sum(left.messages, participants, by(|who| who.messages));
     let bytes = sum(left.bytes, participants, by(|who| who.bytes));
     (messages, bytes)
-}
-
-fn sends(role: Role) -> bool {
-    matches!(role, Role::Pusher | Role::Requester)
 }
 
 /// Adds up counts. Saturating: other processes write these counts, and may write any value.

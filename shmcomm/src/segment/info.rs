@@ -1,6 +1,7 @@
 //! [`SegmentInfo`]: a segment of this user, as plain values to show.
 //!
-//! Owns the public form of a segment. `list` and `version1` fill it in. Never opens a file.
+//! Owns the public form of a segment, and the facts that follow from it: state, live senders and receivers, losses.
+//! `list` and `version1` fill it in. Never opens a file.
 
 use super::{Backlog, Participant};
 use crate::layout::Pattern;
@@ -64,12 +65,108 @@ pub struct SegmentInfo {
     pub participants: Vec<Participant>,
 }
 
+/// State of a segment: see [`SegmentInfo::state`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SegmentState {
+    /// A participant is alive.
+    Live,
+    /// No participant is alive.
+    Stale,
+    /// The file is not a usable segment.
+    Problem,
+}
+
+impl SegmentState {
+    /// Returns the name in lower case: `live`, `stale`, `problem`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SegmentState::Live => "live",
+            SegmentState::Stale => "stale",
+            SegmentState::Problem => "problem",
+        }
+    }
+}
+
 impl SegmentInfo {
+    /// Returns the state, from [`problem`](Self::problem) and [`stale`](Self::stale).
+    pub fn state(&self) -> SegmentState {
+        match (&self.problem, self.stale) {
+            (Some(_), _) => SegmentState::Problem,
+            (None, true) => SegmentState::Stale,
+            (None, false) => SegmentState::Live,
+        }
+    }
+
+    /// Returns the number of live publishers, pushers or requesters. Returns `None` if it is unknown: segments of
+    /// version 1 do not list their participants, and a file with a problem cannot be read.
+    pub fn senders(&self) -> Option<u32> {
+        self.alive(true)
+    }
+
+    /// Returns the number of live subscribers, pullers or repliers. Returns `None` if it is unknown, as
+    /// [`senders`](Self::senders) does.
+    pub fn receivers(&self) -> Option<u32> {
+        self.alive(false)
+    }
+
+    /// Returns the number of messages that the listed subscribers lost: the sum of [`Participant::lost`]. Returns
+    /// `None` if it is unknown, as [`senders`](Self::senders) does, and for queues, which lose no message.
+    pub fn lost(&self) -> Option<u64> {
+        let lost = self.participants.iter().map(|end| end.lost).fold(0, u64::saturating_add);
+        (self.lists_participants() && self.pattern == Pattern::PubSub.name()).then_some(lost)
+    }
+
+    fn lists_participants(&self) -> bool {
+        self.version != 1 && self.problem.is_none()
+    }
+
+    fn alive(&self, sends: bool) -> Option<u32> {
+        let alive = self.participants.iter().filter(|end| end.alive && end.role.sends() == sends);
+        // A segment has at most `seats` participants, which is a `u32`.
+        self.lists_participants().then(|| alive.count() as u32)
+    }
+
     /// Returns the number of jobs that would be lost with the segment: accepted and not finished. Returns 0
     /// for patterns other than push/pull. A request is not counted: if its requester is dead, no process
     /// waits for the reply.
     pub fn queued_work(&self) -> u64 {
         let jobs = self.pattern == Pattern::PushPull.name();
         self.backlog.as_ref().filter(|_| jobs).map_or(0, Backlog::unfinished)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Channel, PubSub, PushPull};
+
+    #[test]
+    fn facts_that_a_segment_does_not_state_are_unknown() {
+        let namespace = format!("info-{}", std::process::id());
+        let feed: Channel<PubSub<u64>> = Channel::new("feed").slots(4);
+        let jobs: Channel<PushPull<u64>> = Channel::new("jobs");
+        let mut publisher = feed.open().namespace(&namespace).publisher().unwrap();
+        let mut subscriber = feed.open().namespace(&namespace).subscriber().unwrap();
+        let _pusher = jobs.open().namespace(&namespace).pusher().unwrap();
+        for number in 0..20 {
+            publisher.send(&number).unwrap();
+        }
+        assert!(subscriber.try_recv().is_err(), "messages were lost");
+        let mut found = crate::list_segments_in(&namespace).unwrap();
+        let jobs = &found[1];
+        assert_eq!((jobs.senders(), jobs.receivers(), jobs.lost()), (Some(1), Some(0), None));
+        let feed = &mut found[0];
+        assert_eq!((feed.senders(), feed.receivers(), feed.state().name()), (Some(1), Some(1), "live"));
+        assert_eq!(feed.lost(), Some(subscriber.lost()));
+        feed.participants[0].alive = false;
+        assert_eq!((feed.senders(), feed.receivers()), (Some(0), Some(1)));
+        feed.stale = true;
+        assert_eq!(feed.state(), SegmentState::Stale);
+        feed.version = 1;
+        assert_eq!((feed.senders(), feed.receivers(), feed.lost()), (None, None, None));
+        feed.version = 2;
+        feed.problem = Some("it is damaged".into());
+        assert_eq!((feed.senders(), feed.lost(), feed.state()), (None, None, SegmentState::Problem));
     }
 }

@@ -100,10 +100,11 @@ pub(crate) use attachment::{Attachment, Seat};
 pub use backlog::Backlog;
 pub use cleanup::{remove_stale, remove_stale_segment};
 pub use counters::{CounterValues, Counters};
-pub use info::SegmentInfo;
+pub use info::{SegmentInfo, SegmentState};
 pub use list::{find_segment, force_unlink, list_segments, list_segments_in};
 pub(crate) use mapping::{NameCheck, ObserverMapping};
 pub(crate) use name::ChannelPath;
+pub use name::name_matches;
 #[cfg(fuzzing)]
 pub(crate) use name::{decode, encode};
 pub(crate) use open::{follow, join, publish, subscribe};
@@ -165,6 +166,11 @@ impl Role {
             Role::Requester => "requester",
             Role::Replier => "replier",
         }
+    }
+
+    /// Returns `true` for the roles that send: publisher, pusher, requester.
+    pub const fn sends(self) -> bool {
+        matches!(self, Role::Publisher | Role::Pusher | Role::Requester)
     }
 
     /// Returns `true` for each event that the role may sleep in: `ITEMS`, `ROOM`, `REPLIES`.

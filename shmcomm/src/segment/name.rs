@@ -1,7 +1,8 @@
 //! Names: the valid names of channels, and the file of each name.
 //!
 //! Owns the mapping between the name of a channel (`sim1/robot/imu`) and one path component
-//! (`shmcomm2_sim1%2Frobot%2Fimu`), and [`ChannelPath`], a name together with the directory.
+//! (`shmcomm2_sim1%2Frobot%2Fimu`), and [`ChannelPath`], a name together with the directory. Also owns the patterns
+//! that select channels by name.
 //! Never touches a file.
 //!
 //! On Windows a file system takes `imu` and `IMU` for one name, and drops a dot at the end. There
@@ -87,6 +88,29 @@ pub(crate) fn dir() -> Result<PathBuf, Error> {
             ),
         )),
     }
+}
+
+/// Returns `true` if the pattern matches the whole name of a channel. `*` stands for any characters, `/` among them,
+/// or for none. Takes time proportional to the lengths of both.
+///
+/// ```
+/// use shmcomm::name_matches;
+///
+/// assert!(name_matches("robot/*", "robot/arm/imu"));
+/// assert!(name_matches("*imu*", "robot/imu"));
+/// assert!(!name_matches("imu", "robot/imu"));
+/// ```
+pub fn name_matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let between = name.strip_prefix(start).and_then(|left| left.strip_suffix(end));
+    let Some(mut left) = between else { return false };
+    // The first place of each part leaves the most characters to the later parts.
+    middle.split('*').all(|part| {
+        let behind = left.find(part).map(|at| &left[at + part.len()..]);
+        left = behind.unwrap_or_default();
+        behind.is_some()
+    })
 }
 
 const CURE: &str = "it takes 1 to 200 bytes: parts of letters, digits, `_`, `-` and `.`, joined by `/`, \
@@ -183,6 +207,44 @@ mod tests {
         ] {
             assert_eq!(decode_for(foreign, false), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, name) in [
+            ("robot/*", "robot/imu"),
+            ("*imu*", "robot/imu"),
+            ("*", ""),
+            ("**", "x"),
+            ("a*b*c", "a-b-b-c"),
+            ("x", "x"),
+            ("*größe", "a/größe"),
+        ] {
+            assert!(name_matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("robot/*", "robo/imu"),
+            ("imu", "robot/imu"),
+            ("a*a", "a"),
+            ("*x", "y"),
+            ("a*b*b*c", "abc"),
+            ("", "x"),
+        ] {
+            assert!(!name_matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_in_linear_time() {
+        let name = "a".repeat(MAX_NAME);
+        let pattern = "a*".repeat(MAX_NAME / 2) + "b*c";
+        let start = std::time::Instant::now();
+        for _ in 0..1000 {
+            assert!(!name_matches(&pattern, &name));
+            assert!(!name_matches(&pattern.replace('c', ""), &name));
+        }
+        // A search that tries each place of each part does not end in the time of the universe.
+        assert!(start.elapsed() < std::time::Duration::from_secs(60));
     }
 
     #[test]
