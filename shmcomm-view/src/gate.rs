@@ -1,11 +1,11 @@
-//! The gate: whether a connection may use the server.
+//! The checks that decide whether a connection may use the server.
 //!
-//! Owns three checks: the user of the other process, the name by which a browser reached the server, and the
-//! site of the page that opened the connection. Calls nothing of the library. Never reads a message.
+//! Owns three checks: the user of the process at the other end, the name by which a browser reached the server, and
+//! the site of the page that opened the connection. Calls nothing of the library. Never reads a message.
 //!
-//! A browser opens connections to loopback for any page that it shows, and states the page in `Origin`. A page
-//! whose name was changed to mean loopback (DNS rebinding) has its own name in `Host`. And all users of a machine
-//! reach its loopback, while segments belong to one user.
+//! The loopback of a machine can be reached by all of its users, and segments belong to one user. A browser opens
+//! connections to loopback for every page that it shows, and names the site of the page in `Origin`. With DNS
+//! rebinding, a site gives its own name the address of loopback: then `Host` has the name of that site.
 
 use crate::http::Head;
 use crate::options::Options;
@@ -22,7 +22,7 @@ pub fn check(options: &Options, head: &Head) -> Result<(), String> {
         ));
     }
     let Some(origin) = head.request.headers().get("origin") else {
-        // Only browsers send it, and they always do for a WebSocket.
+        // Every browser sends `Origin` for a WebSocket. Other programs need not.
         return Ok(());
     };
     let origin = origin.to_str().map_err(|_| "the `Origin` is not a text")?;
@@ -37,7 +37,7 @@ pub fn check(options: &Options, head: &Head) -> Result<(), String> {
     ))
 }
 
-/// Returns `true` if the name is `localhost`, an IP address, or allowed. A rebinding attack needs a name.
+/// Returns `true` if the name is `localhost`, an IP address, or allowed. DNS rebinding works with names only.
 fn host_is_ours(options: &Options, host: &str) -> bool {
     if host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok() {
         return true;
@@ -57,10 +57,14 @@ fn host_is_ours(options: &Options, host: &str) -> bool {
 /// Checks that the process at the other end of a loopback connection belongs to this user.
 #[cfg(target_os = "linux")]
 pub fn check_user(peer: SocketAddr, local: SocketAddr) -> Result<(), String> {
+    check_user_is(rustix::process::geteuid().as_raw(), peer, local)
+}
+
+#[cfg(target_os = "linux")]
+fn check_user_is(own: u32, peer: SocketAddr, local: SocketAddr) -> Result<(), String> {
     if !peer.ip().to_canonical().is_loopback() {
         return Ok(());
     }
-    let own = rustix::process::geteuid().as_raw();
     let mut read = false;
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let Ok(text) = std::fs::read_to_string(table) else { continue };
@@ -88,8 +92,8 @@ pub fn check_user(_: SocketAddr, _: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
-/// Finds the user of the socket at `peer` that is connected to `local` in a table of the kernel. A socket that
-/// no process has any more (inode 0) has no user.
+/// Returns the user of the socket at `peer` that is connected to `local`, from a table of the kernel. Returns `None` for
+/// a socket that every process has closed: its inode is 0.
 #[cfg(any(target_os = "linux", test))]
 fn user_of(table: &str, peer: SocketAddr, local: SocketAddr) -> Option<u32> {
     let canonical = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
@@ -105,7 +109,7 @@ fn user_of(table: &str, peer: SocketAddr, local: SocketAddr) -> Option<u32> {
     })
 }
 
-/// Reads an address of the table: words of 32 bits in the byte order of the machine, and the port.
+/// Parses an address of the table: words of 32 bits in the byte order of the machine, and the port.
 #[cfg(any(target_os = "linux", test))]
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
@@ -156,6 +160,30 @@ mod tests {
         ] {
             assert!(!host_is_ours(&options, other), "{other}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn connection_of_another_user_is_refused() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let local = listener.local_addr().unwrap();
+        let client = std::net::TcpStream::connect(local).unwrap();
+        let peer = client.local_addr().unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!(check_user_is(own, peer, local), Ok(()));
+        let result = check_user_is(own + 1, peer, local);
+        if own == 0 {
+            // The superuser can read every segment in any case.
+            assert_eq!(result, Ok(()));
+        } else {
+            let reason = result.unwrap_err();
+            assert!(
+                reason.contains(&format!("from user {own}")) && reason.contains("--any-user"),
+                "{reason}"
+            );
+        }
+        drop(client);
+        assert!(check_user_is(own, peer, local).unwrap_err().contains("is unknown"));
     }
 
     #[test]

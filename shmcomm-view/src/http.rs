@@ -1,10 +1,10 @@
-//! The head of a request, and the answers that are no WebSocket.
+//! The head of an HTTP request, and the answers of HTTP: all except the WebSocket.
 //!
-//! Owns the limits of a request: size, time, and one value for the headers that decide. Calls `httparse`. Never
-//! reads a body.
+//! Owns the limits of a request and its answer: size, time, and one value for the header fields that decide about the
+//! connection. Calls `httparse`. Never reads a body.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 use tungstenite::http::{self, HeaderName, HeaderValue};
 
@@ -12,12 +12,17 @@ use tungstenite::http::{self, HeaderName, HeaderValue};
 const LONGEST: usize = 16 << 10;
 /// Largest number of header fields.
 const FIELDS: usize = 64;
-/// Time in which a client must send its head.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Header fields that may stand once only: they decide about the connection.
+/// Time in which a client must send its head, and in which it must receive an answer.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Largest number of bytes that one call hands to the system.
+const PART: usize = 64 << 10;
+/// Time and bytes for which an ending connection is read, so that the client gets the answer and no reset.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES: usize = 256 << 10;
+/// Header fields that decide about the connection: a request with two of one name is refused.
 const ONCE: [&str; 3] = ["host", "origin", "sec-websocket-key"];
 
-/// A request, and the bytes that came behind its head.
+/// A request, and the bytes that the client sent after its head.
 pub struct Head {
     pub request: http::Request<()>,
     pub rest: Vec<u8>,
@@ -28,7 +33,7 @@ pub struct Head {
 pub enum NoHead {
     /// The client left, or was too slow.
     Gone,
-    /// The client sent other bytes.
+    /// The bytes are not a request, or a request that is refused.
     Wrong(&'static str),
 }
 
@@ -45,8 +50,8 @@ impl Head {
             if bytes.len() >= LONGEST {
                 return Err(NoHead::Wrong("the head of the request is longer than 16 KiB"));
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+            let Ok(left) = left(deadline) else { return Err(NoHead::Gone) };
+            if stream.set_read_timeout(Some(left)).is_err() {
                 return Err(NoHead::Gone);
             }
             match stream.read(&mut part) {
@@ -65,17 +70,17 @@ impl Head {
         let len = match parsed.parse(bytes) {
             Ok(httparse::Status::Complete(len)) => len,
             Ok(httparse::Status::Partial) => return Ok(None),
-            Err(_) => return Err(NoHead::Wrong("the request is no HTTP/1.1")),
+            Err(_) => return Err(NoHead::Wrong("the request is not HTTP/1.1")),
         };
         if parsed.version != Some(1) {
-            return Err(NoHead::Wrong("the request is no HTTP/1.1"));
+            return Err(NoHead::Wrong("the request is not HTTP/1.1"));
         }
         let mut request = http::Request::builder()
             .version(http::Version::HTTP_11)
             .method(parsed.method.unwrap_or(""))
             .uri(parsed.path.unwrap_or(""))
             .body(())
-            .map_err(|_| NoHead::Wrong("the request has no valid method and path"))?;
+            .map_err(|_| NoHead::Wrong("the method or the path of the request is not valid"))?;
         for field in parsed.headers.iter() {
             let name = HeaderName::from_bytes(field.name.as_bytes());
             let value = HeaderValue::from_bytes(field.value);
@@ -83,7 +88,9 @@ impl Head {
                 return Err(NoHead::Wrong("a header field is not valid"));
             };
             if ONCE.contains(&name.as_str()) && request.headers().contains_key(&name) {
-                return Err(NoHead::Wrong("a header field stands twice"));
+                return Err(NoHead::Wrong(
+                    "the request has two values of `Host`, `Origin` or `Sec-WebSocket-Key`",
+                ));
             }
             request.headers_mut().append(name, value);
         }
@@ -128,8 +135,9 @@ impl Answer<'_> {
         }
     }
 
-    /// Sends the answer, for at most 5 s, and ends the connection.
-    pub fn send(&self, stream: &mut TcpStream) -> io::Result<()> {
+    /// Sends the answer and ends the connection, within `patience` however slowly the client reads.
+    pub fn send(&self, stream: &mut TcpStream, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
         let mut text = format!(
             "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\
              Content-Security-Policy: {POLICY}\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n\
@@ -143,13 +151,52 @@ impl Answer<'_> {
             text += &format!("{name}: {value}\r\n");
         }
         text += "\r\n";
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.write_all(text.as_bytes())?;
+        write_until(stream, text.as_bytes(), deadline)?;
         if !self.head_only {
-            stream.write_all(self.body)?;
+            write_until(stream, self.body, deadline)?;
         }
-        stream.flush()?;
-        stream.shutdown(std::net::Shutdown::Write)
+        stream.shutdown(Shutdown::Write)?;
+        linger(stream, deadline.min(Instant::now() + LINGER));
+        Ok(())
+    }
+}
+
+/// Writes all bytes.
+///
+/// # Errors
+/// `TimedOut` at the deadline, also for a client that reads single bytes; other errors of the connection.
+pub fn write_until(stream: &mut TcpStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.set_write_timeout(Some(left(deadline)?))?;
+        match stream.write(&bytes[..bytes.len().min(PART)]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => bytes = &bytes[len..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Returns the time until the deadline, which is not zero: zero would mean no limit.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+/// Reads what the client still sends, until it closes the connection. A connection that is closed with unread bytes is
+/// reset, and the client may lose the answer.
+fn linger(stream: &mut TcpStream, deadline: Instant) {
+    let (mut part, mut read) = ([0; 2048], 0);
+    while read < LINGER_BYTES {
+        let Ok(left) = left(deadline) else { return };
+        if stream.set_read_timeout(Some(left)).is_err() {
+            return;
+        }
+        match stream.read(&mut part) {
+            Ok(len @ 1..) => read += len,
+            _ => return,
+        }
     }
 }
 
@@ -165,6 +212,27 @@ mod tests {
         let head = Head::parse(once).unwrap().expect("complete");
         assert_eq!((head.field("host"), head.rest.as_slice()), (Some("a"), &b"xyz"[..]));
         assert!(Head::parse(b"GET / HTTP/1.1\r\nHost").unwrap().is_none());
+    }
+
+    #[test]
+    fn answer_to_a_slow_client_has_a_deadline() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut server = listener.accept().unwrap().0;
+        let reading = std::thread::spawn(move || {
+            let mut part = [0; 4096];
+            while matches!(client.read(&mut part), Ok(1..)) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let body = "x".repeat(256 << 20);
+        let start = Instant::now();
+        let error = Answer::text("200 OK", &body).send(&mut server, Duration::from_millis(300)).unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error}");
+        // The client needs a minute for the body.
+        assert!(start.elapsed() < Duration::from_secs(20));
+        drop(server);
+        reading.join().unwrap();
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub struct Options {
     pub any_user: bool,
     /// Largest number of clients at a time.
     pub max_clients: usize,
-    /// Largest number of bytes that wait for a client. A message with more bytes is not sent.
+    /// Largest size of a message as it is sent, in bytes. A longer message is reported to the client and not sent.
+    /// One message waits for a client at most, and up to 8 MiB of texts.
     pub client_buffer: usize,
 }
 
@@ -50,7 +51,7 @@ impl Default for Options {
     }
 }
 
-/// Reason why [`Options`] have no sense.
+/// Reason why [`Options`] are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
@@ -58,22 +59,20 @@ pub enum OptionsError {
     #[error("the rate is {0}; give 0 for every message, or 0.01 to 1000 messages per second")]
     Rate(String),
     /// An origin has no scheme, or a path.
-    #[error("`{0}` is no origin; give scheme, host and port, such as `https://app.foxglove.dev`")]
+    #[error("`{0}` is not an origin; give scheme, host and port, such as `https://app.foxglove.dev`")]
     Origin(String),
     /// The origin `null`, which every web page can have.
     #[error("the origin `null` cannot be allowed: any web page can have it, in a sandboxed frame")]
     NullOrigin,
     /// A host name has other characters.
-    #[error("`{0}` is no name of a host; give a name without scheme, port and path")]
+    #[error("`{0}` is not the name of a host; give a name without scheme, port and path")]
     Host(String),
-    /// No client could connect, or no message could be sent.
-    #[error("max_clients is {clients} and client_buffer is {bytes}; give at least 1 client and 65536 bytes")]
-    Limits {
-        /// Value of `max_clients`.
-        clients: usize,
-        /// Value of `client_buffer`.
-        bytes: usize,
-    },
+    /// No client could connect.
+    #[error("the largest number of clients is 0; give at least 1 client")]
+    Clients,
+    /// Messages could not be sent.
+    #[error("client_buffer is {0} bytes; give at least 65536")]
+    Buffer(usize),
 }
 
 impl Options {
@@ -101,8 +100,11 @@ impl Options {
                 return Err(OptionsError::Host(host.clone()));
             }
         }
-        if self.max_clients == 0 || self.client_buffer < 1 << 16 {
-            return Err(OptionsError::Limits { clients: self.max_clients, bytes: self.client_buffer });
+        if self.max_clients == 0 {
+            return Err(OptionsError::Clients);
+        }
+        if self.client_buffer < 1 << 16 {
+            return Err(OptionsError::Buffer(self.client_buffer));
         }
         Ok(())
     }
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_without_sense_are_refused() {
+    fn wrong_options_are_refused() {
         let with = |change: fn(&mut Options)| {
             let mut options = Options::default();
             change(&mut options);
@@ -143,6 +145,7 @@ mod tests {
         }
         assert_eq!(with(|o| o.allow_origins.push("file://".into())), Ok(()));
         assert!(matches!(with(|o| o.allow_hosts.push("a:1".into())), Err(OptionsError::Host(_))));
-        assert!(matches!(with(|o| o.max_clients = 0), Err(OptionsError::Limits { .. })));
+        assert_eq!(with(|o| o.max_clients = 0), Err(OptionsError::Clients));
+        assert_eq!(with(|o| o.client_buffer = 65_535), Err(OptionsError::Buffer(65_535)));
     }
 }

@@ -5,17 +5,17 @@
 use crate::catalog::Catalog;
 use crate::client::{Client, Shared};
 use crate::gate;
-use crate::http::{Answer, Head, NoHead};
+use crate::http::{self, Answer, Head, NoHead, PATIENCE};
 use crate::options::{Options, OptionsError};
 use crate::page;
 use crate::protocol::{self, NAMES};
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tungstenite::handshake::server::{create_response, write_response};
 
 /// Connections that are neither pages nor clients yet, beside the clients.
@@ -83,7 +83,7 @@ pub enum Event {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The settings have no sense.
+    /// The settings are refused.
     #[error(transparent)]
     Options(#[from] OptionsError),
     /// The address cannot be used.
@@ -104,7 +104,7 @@ impl Server {
     /// wait.
     ///
     /// # Errors
-    /// [`StartError`] if the settings have no sense, if the address is in use, or if there is no thread.
+    /// [`StartError`] if a setting is refused, if the address is in use, or if no thread can be started.
     pub fn start(options: Options) -> Result<Server, StartError> {
         options.check()?;
         let bind = options.bind;
@@ -256,8 +256,10 @@ impl Inner {
 
     fn refuse(&self, stream: &mut TcpStream, peer: SocketAddr, status: &'static str, reason: &str) {
         let text = format!("shmcomm view: {reason}\n");
-        let _ = Answer::text(status, &text).send(stream);
+        // First: a client that has the answer may be refused again, and events keep their order.
         self.tell(Event::Refused { peer, reason: reason.into() });
+        // The client may have left.
+        let _ = Answer::text(status, &text).send(stream, PATIENCE);
     }
 
     fn connection(&self, mut stream: TcpStream, peer: SocketAddr) {
@@ -316,8 +318,7 @@ impl Inner {
             .insert("sec-websocket-protocol", tungstenite::http::HeaderValue::from_static(protocol));
         let mut text = Vec::new();
         let sent = write_response(&mut text, &response).is_ok()
-            && stream.set_write_timeout(Some(Duration::from_secs(5))).is_ok()
-            && stream.write_all(&text).is_ok();
+            && http::write_until(&mut stream, &text, Instant::now() + PATIENCE).is_ok();
         if !sent {
             return;
         }
@@ -344,6 +345,6 @@ impl Inner {
             },
         };
         // The browser may have left.
-        let _ = answer.send(stream);
+        let _ = answer.send(stream, PATIENCE);
     }
 }
