@@ -6,7 +6,7 @@
 use crate::figures::{Figures, Reading};
 use crate::options::Options;
 use shmcomm::{SegmentInfo, list_segments};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +41,8 @@ struct State {
     clients: usize,
     stopped: bool,
     read: Option<Instant>,
+    /// Version of the last list that was read before a time without clients.
+    outdated: u64,
     ids: Ids,
 }
 
@@ -74,7 +76,7 @@ impl Catalog {
     pub fn new() -> Arc<Catalog> {
         let listing = Listing { version: 0, channels: Arc::default(), problem: None };
         let ids = Ids { next: FIRST, ..Ids::default() };
-        let state = State { listing, clients: 0, stopped: false, read: None, ids };
+        let state = State { listing, clients: 0, stopped: false, read: None, outdated: 0, ids };
         Arc::new(Catalog { state: Mutex::new(state), changed: Condvar::new() })
     }
 
@@ -96,11 +98,19 @@ impl Catalog {
                 // Without the lock: clients need not wait for the file system.
                 let found = list_segments();
                 state = self.state();
-                state.update(found, options);
+                if state.clients > 0 {
+                    state.update(found, options);
+                }
             } else {
                 state = self.changed.wait_timeout(state, due).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
+    }
+
+    /// Replaces the list, as [`Catalog::run`] does.
+    #[cfg(test)]
+    pub fn set(&self, found: Result<Vec<SegmentInfo>, shmcomm::Error>, options: &Options) {
+        self.state().update(found, options);
     }
 
     /// Ends [`Catalog::run`].
@@ -109,11 +119,18 @@ impl Catalog {
         self.changed.notify_all();
     }
 
-    /// Counts a client, until the membership is dropped.
-    pub fn join(self: &Arc<Self>) -> Membership {
-        self.state().clients += 1;
+    /// Counts a client, until the membership is dropped. Also returns the newest version of the list that is too old
+    /// for the client: it was read before a time without clients.
+    pub fn join(self: &Arc<Self>) -> (Membership, u64) {
+        let mut state = self.state();
+        if state.clients == 0 {
+            state.forget();
+        }
+        state.clients += 1;
+        let version = state.outdated;
+        drop(state);
         self.changed.notify_all();
-        Membership(self.clone())
+        (Membership(self.clone()), version)
     }
 
     /// Returns the state of the list if it is newer than `version`.
@@ -124,6 +141,15 @@ impl Catalog {
 }
 
 impl State {
+    /// Forgets what was read before a time without clients: it is outdated, and a rate would span that time.
+    fn forget(&mut self) {
+        self.outdated = self.listing.version;
+        self.listing.channels = Arc::default();
+        self.listing.problem = None;
+        self.ids.readings.clear();
+        self.read = None;
+    }
+
     fn update(&mut self, found: Result<Vec<SegmentInfo>, shmcomm::Error>, options: &Options) {
         let now = Instant::now();
         self.read = Some(now);
@@ -149,9 +175,13 @@ impl Ids {
     fn figures(&mut self, segments: &[SegmentInfo], now: Instant) -> Vec<Figures> {
         let (mut known, mut readings) = (HashMap::new(), HashMap::new());
         let mut all = Vec::with_capacity(segments.len());
+        // A native channel hides a channel of Python with the same name: the observer finds the native one.
+        let native: HashSet<&str> =
+            segments.iter().filter(|one| one.version != 1).map(|one| one.channel.as_str()).collect();
         for segment in segments {
+            let hidden = segment.version == 1 && native.contains(segment.channel.as_str());
             let seen = segment.problem.is_none() && segment.pattern == shmcomm::Pattern::PubSub.name();
-            let id = seen.then(|| {
+            let id = (seen && !hidden).then(|| {
                 let key = Key {
                     channel: segment.channel.clone(),
                     path: segment.path.clone(),
@@ -211,5 +241,44 @@ mod tests {
         assert!(read().is_empty());
         let _publisher = TURN.open().namespace(&namespace).publisher().unwrap();
         assert_eq!(read()[0].id, Some(FIRST + 1), "a number is not used for two channels");
+    }
+
+    #[test]
+    fn list_and_rates_start_again_after_a_pause() {
+        let namespace = format!("view-pause-{}", std::process::id());
+        const POSE: Channel<PubSub<[f64; 3]>> = Channel::new("pose");
+        let mut publisher = POSE.open().namespace(&namespace).publisher().unwrap();
+        let (catalog, options) = (Catalog::new(), Options::default());
+        let read = || catalog.set(shmcomm::list_segments_in(&namespace), &options);
+        let rate = |listing: &Listing| listing.channels[0].rate;
+        let (first, version) = catalog.join();
+        assert!(catalog.newer(version).is_none());
+        read();
+        read();
+        let listing = catalog.newer(version).unwrap();
+        assert!(rate(&listing).is_some());
+        // A second client gets the present list at once.
+        let (second, version) = catalog.join();
+        assert_eq!(catalog.newer(version).unwrap().version, listing.version);
+        drop((first, second));
+        publisher.send(&[0.0; 3]).unwrap();
+        let (_third, version) = catalog.join();
+        let (_fourth, same) = catalog.join();
+        assert!(catalog.newer(version).is_none() && catalog.newer(same).is_none(), "the list is outdated");
+        read();
+        assert_eq!(catalog.newer(version).map(|listing| rate(&listing)), Some(None));
+    }
+
+    #[test]
+    fn native_channel_hides_a_python_channel_of_its_name() {
+        let namespace = format!("view-twins-{}", std::process::id());
+        const POSE: Channel<PubSub<[f64; 3]>> = Channel::new("pose");
+        let _publisher = POSE.open().namespace(&namespace).publisher().unwrap();
+        let native = shmcomm::list_segments_in(&namespace).unwrap().remove(0);
+        let mut python = native.clone();
+        (python.version, python.path) = (1, "shmcomm_pub_pose".into());
+        let mut ids = Ids { next: FIRST, ..Ids::default() };
+        let all = ids.figures(&[python, native], Instant::now());
+        assert_eq!((all[0].id, all[1].id), (None, Some(FIRST)));
     }
 }

@@ -1,16 +1,24 @@
 //! [`Client`]: one WebSocket connection, from its first frame to its end.
 //!
-//! Owns the socket, the subscriptions and the publishers of the client, in one thread. Calls `catalog`, `feed` and
-//! `publish`. Never holds more than one encoded message that the client has not read, beside short texts.
+//! Owns the subscriptions and the publishers of the client, in one thread. Calls `wire` for the socket, and `catalog`,
+//! `feed` and `publish`. Never starts a message before the client has read the one before: one encoded message waits
+//! for a client at most, and up to 8 MiB of texts. Each subscription has a buffer for a message of its channel.
+//!
+//! The thread works in turns. A turn writes what the system takes at once, gives the feeds some milliseconds, and reads
+//! once.
 
-use crate::catalog::{Catalog, Listing};
+#[cfg(test)]
+mod tests;
+
+use crate::catalog::Catalog;
 use crate::encoding::Encoder;
 use crate::feed::{Feed, Turn};
 use crate::options::Options;
 use crate::protocol::{self, Dialect, Level, Operation, Status, Subscription};
 use crate::publish::Outlets;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::{self, Read, Write};
+use crate::wire::Wire;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,18 +29,24 @@ use tungstenite::{Error, Message, WebSocket};
 
 /// Largest frame that a client may send, in bytes.
 const LONGEST: usize = 4 << 20;
-/// Bytes of the buffer that stay free for short texts.
-const TEXTS: usize = 8 << 20;
 /// Largest number of subscriptions of a client.
-const SUBSCRIPTIONS: usize = 1024;
+const SUBSCRIPTIONS: usize = if cfg!(test) { 8 } else { 1024 };
 /// Longest wait for a frame of the client: after it, the thread checks the list of channels.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
-/// Longest attempt to write.
-const WRITE: Duration = Duration::from_millis(5);
-/// Time without any byte read after which a client that has bytes to read is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for a frame while bytes wait for the client, if it has read some in [`SOON`]; else [`RARELY`].
+const OFTEN: Duration = Duration::from_millis(1);
+const SOON: Duration = Duration::from_millis(20);
+const RARELY: Duration = Duration::from_millis(10);
+/// Time without any byte read after which a client that has bytes to read is disconnected.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest time for the last bytes of a connection.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// Frames that one feed may send before the others have their turn, without a limit of the rate.
 const BURST: usize = 256;
+/// Time that the feeds have in a turn, up to one message.
+const TURN: Duration = Duration::from_millis(20);
+/// Identifier of the status about the list of channels.
+const LIST: &str = "list";
 
 /// State that clients share with the server.
 pub struct Shared {
@@ -40,12 +54,14 @@ pub struct Shared {
     pub catalog: Arc<Catalog>,
     pub session: String,
     pub stopped: AtomicBool,
+    /// [`PATIENCE`], or less in a test.
+    pub patience: Duration,
 }
 
 /// A connection.
 pub struct Client<'s> {
     shared: &'s Shared,
-    socket: WebSocket<Counted>,
+    socket: WebSocket<Wire>,
     dialect: Dialect,
     /// Version of the list that the client knows.
     version: u64,
@@ -54,13 +70,15 @@ pub struct Client<'s> {
     /// Channels that could not be described, with the reason that was reported.
     refused: HashMap<u32, String>,
     feeds: BTreeMap<u32, Feed>,
-    /// Subscriptions to the figures of all channels.
-    figures: BTreeSet<u32>,
-    listing: Option<Listing>,
+    /// Feed that had its turn last.
+    served: u32,
+    /// Subscription to the figures of all channels.
+    figures: Option<u32>,
+    /// Problem of the list of channels that the client was told.
+    problem: Option<String>,
     outlets: Outlets,
-    /// Time and count of bytes at which the client was last seen to read, while bytes wait for it.
-    waiting: Option<(Instant, u64)>,
-    frame: Vec<u8>,
+    /// Memory for the next message.
+    body: Vec<u8>,
     totals: Totals,
 }
 
@@ -74,31 +92,7 @@ pub struct Totals {
 /// Reason why a connection ended.
 pub type End = String;
 
-/// A socket that counts the bytes that it takes.
-struct Counted {
-    stream: TcpStream,
-    written: u64,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = self.stream.write(bytes)?;
-        self.written += len as u64;
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-/// Returns `true` if the socket has no room, or no bytes, at this time.
+/// Returns `true` if the socket has no bytes at this time.
 fn is_wait(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
@@ -106,6 +100,8 @@ fn is_wait(error: &io::Error) -> bool {
 fn ended(error: &Error) -> End {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => "the client left".into(),
+        // Of the wire.
+        Error::Io(error) if error.kind() == io::ErrorKind::Other => error.to_string(),
         error => format!("the connection broke: {error}"),
     }
 }
@@ -113,35 +109,35 @@ fn ended(error: &Error) -> End {
 impl<'s> Client<'s> {
     /// Serves a client until it leaves, breaks the protocol, or the server stops.
     pub fn serve(shared: &'s Shared, stream: TcpStream, rest: Vec<u8>, dialect: Dialect) -> (End, Totals) {
-        let _member = shared.catalog.join();
+        let (_member, version) = shared.catalog.join();
         let config = WebSocketConfig::default()
             .write_buffer_size(0)
-            .max_write_buffer_size(shared.options.client_buffer.saturating_add(TEXTS))
             .max_message_size(Some(LONGEST))
             .max_frame_size(Some(LONGEST));
-        if let Err(error) = stream.set_write_timeout(Some(WRITE)).and_then(|()| stream.set_nodelay(true)) {
-            return (error.to_string(), Totals::default());
-        }
-        let stream = Counted { stream, written: 0 };
+        let wire = match Wire::new(stream) {
+            Ok(wire) => wire,
+            Err(error) => return (error.to_string(), Totals::default()),
+        };
         let mut client = Client {
             shared,
-            socket: WebSocket::from_partially_read(stream, rest, Role::Server, Some(config)),
+            socket: WebSocket::from_partially_read(wire, rest, Role::Server, Some(config)),
             dialect,
-            version: 0,
+            version,
             channels: HashMap::new(),
             refused: HashMap::new(),
             feeds: BTreeMap::new(),
-            figures: BTreeSet::new(),
-            listing: None,
+            served: 0,
+            figures: None,
+            problem: None,
             outlets: Outlets::default(),
-            waiting: None,
-            frame: Vec::new(),
+            body: Vec::new(),
             totals: Totals::default(),
         };
         let end = match client.run() {
             Ok(never) => match never {},
             Err(end) => end,
         };
+        client.socket.get_mut().finish(FAREWELL);
         for feed in client.feeds.values() {
             client.totals.dropped += feed.counts().dropped;
         }
@@ -161,8 +157,7 @@ impl<'s> Client<'s> {
                 let _ = self.socket.close(Some(frame));
                 return Err("the server stopped".into());
             }
-            self.flush()?;
-            if self.waiting.is_none() {
+            if self.hand_over()? {
                 self.update()?;
                 self.turns()?;
             } else {
@@ -173,41 +168,26 @@ impl<'s> Client<'s> {
         }
     }
 
-    /// Hands bytes that wait to the socket. Ends the connection if the client has read none for 30 s.
-    fn flush(&mut self) -> Result<(), End> {
-        match self.socket.flush() {
-            Ok(()) => self.waiting = None,
-            Err(Error::Io(error)) if is_wait(&error) => {
-                let (now, written) = (Instant::now(), self.socket.get_ref().written);
-                match self.waiting {
-                    Some((since, before)) if before == written => {
-                        if now.saturating_duration_since(since) > PATIENCE {
-                            return Err("the client read nothing for 30 s".into());
-                        }
-                    }
-                    _ => self.waiting = Some((now, written)),
-                }
-            }
-            Err(error) => return Err(ended(&error)),
+    /// Hands waiting bytes to the system. Returns `true` if none are left. Ends the connection if the client has read
+    /// none for 30 s.
+    fn hand_over(&mut self) -> Result<bool, End> {
+        let patience = self.shared.patience;
+        let wire = self.socket.get_mut();
+        wire.hand_over().map_err(|error| format!("the connection broke: {error}"))?;
+        if wire.stalled(Instant::now()) > patience {
+            return Err(format!("the client read nothing for {} s", patience.as_secs_f64()));
         }
-        Ok(())
+        Ok(wire.is_clear())
     }
 
-    /// Sends a frame, or keeps it if the client does not read at this time.
-    fn write(&mut self, message: Message) -> Result<(), End> {
-        match self.socket.write(message) {
-            Ok(()) => Ok(()),
-            Err(Error::Io(error)) if is_wait(&error) => {
-                self.waiting.get_or_insert((Instant::now(), self.socket.get_ref().written));
-                Ok(())
-            }
-            Err(Error::WriteBufferFull(_)) => Err("the client does not read".into()),
-            Err(error) => Err(ended(&error)),
-        }
+    /// Puts the message in `body` into the queue of the client.
+    fn message(&mut self, subscription: u32) {
+        let body = std::mem::take(&mut self.body);
+        self.socket.get_mut().message(&protocol::data_head(subscription), body);
     }
 
     fn text(&mut self, text: String) -> Result<(), End> {
-        self.write(Message::text(text))
+        self.socket.write(Message::text(text)).map_err(|error| ended(&error))
     }
 
     fn status(&mut self, status: &Status) -> Result<(), End> {
@@ -223,12 +203,8 @@ impl<'s> Client<'s> {
         let left: Vec<u32> = self.channels.keys().filter(|id| !now.contains_key(id)).copied().collect();
         self.channels.retain(|id, _| now.contains_key(id));
         self.refused.retain(|id, _| now.contains_key(id));
-        let ending: Vec<u32> = self
-            .feeds
-            .iter()
-            .filter(|(_, feed)| now.values().all(|channel| *channel != feed.channel()))
-            .map(|(id, _)| *id)
-            .collect();
+        let ended = |feed: &Feed| !now.contains_key(&feed.channel_id());
+        let ending: Vec<u32> = self.feeds.iter().filter(|(_, feed)| ended(feed)).map(|(id, _)| *id).collect();
         for id in ending {
             self.end_feed(id);
         }
@@ -246,16 +222,27 @@ impl<'s> Client<'s> {
                     now.into_iter().filter(|(id, _)| !self.channels.contains_key(id)).collect();
                 new.sort_unstable();
                 self.advertise(&new)?;
-                let json = serde_json::json!({ "channels": &*listing.channels }).to_string();
-                for id in self.figures.clone() {
-                    protocol::begin_data(id, &mut self.frame);
-                    self.frame.extend_from_slice(json.as_bytes());
-                    self.write(Message::binary(self.frame.clone()))?;
+                self.problem(listing.problem)?;
+                if let Some(id) = self.figures {
+                    self.body =
+                        serde_json::json!({ "channels": &*listing.channels }).to_string().into_bytes();
+                    self.message(id);
                 }
             }
         }
-        self.listing = Some(listing);
         Ok(())
+    }
+
+    /// Tells a Foxglove client of a problem of the list, and of its end.
+    fn problem(&mut self, problem: Option<String>) -> Result<(), End> {
+        if self.problem == problem {
+            return Ok(());
+        }
+        self.problem.clone_from(&problem);
+        match problem {
+            Some(text) => self.status(&Status { level: Level::Warning, id: Some(LIST.into()), text }),
+            None => self.text(protocol::remove_status(&[LIST.into()])),
+        }
     }
 
     /// Advertises channels, with their schemas. A channel that cannot be described is reported once.
@@ -286,14 +273,22 @@ impl<'s> Client<'s> {
         if channels.is_empty() { Ok(()) } else { self.text(protocol::advertise(&channels)) }
     }
 
-    /// Gives each feed its turn.
+    /// Gives the feeds that are due their turns, until bytes wait for the client or the time is over.
     fn turns(&mut self) -> Result<(), End> {
-        let now = Instant::now();
-        let due: Vec<u32> =
-            self.feeds.iter().filter(|(_, feed)| feed.due() <= now).map(|(id, _)| *id).collect();
+        let start = Instant::now();
+        let mut due: Vec<u32> =
+            self.feeds.iter().filter(|(_, feed)| feed.due() <= start).map(|(id, _)| *id).collect();
+        // The feed behind the last one is the first, so that no feed waits for the others again and again.
+        let first = due.partition_point(|id| *id <= self.served);
+        due.rotate_left(first);
         for id in due {
+            self.served = id;
             for _ in 0..BURST {
-                if self.waiting.is_some() || !self.turn(id, now)? {
+                let more = self.turn(id)?;
+                if !self.hand_over()? || start.elapsed() >= TURN {
+                    return Ok(());
+                }
+                if !more {
                     break;
                 }
             }
@@ -302,28 +297,31 @@ impl<'s> Client<'s> {
     }
 
     /// Gives one feed its turn. Returns `true` if it may have more for this client.
-    fn turn(&mut self, id: u32, now: Instant) -> Result<bool, End> {
+    fn turn(&mut self, id: u32) -> Result<bool, End> {
         let Some(feed) = self.feeds.get_mut(&id) else { return Ok(false) };
-        let turn = feed.turn(now, &mut self.frame);
+        if self.body.capacity() == 0 {
+            self.body = self.socket.get_mut().spare();
+        }
+        let now = Instant::now();
+        let turn = feed.turn(now, &mut self.body);
         let more = !matches!(turn, Turn::Nothing | Turn::Other);
         match turn {
             Turn::Nothing => {}
-            Turn::Frame if self.frame.len() > self.shared.options.client_buffer => {
+            Turn::Message if self.body.len() > self.shared.options.client_buffer => {
                 feed.too_long();
-                let (limit, len) = (self.shared.options.client_buffer, self.frame.len());
+                let (limit, len) = (self.shared.options.client_buffer, self.body.len());
                 let text = format!(
-                    "channel `{}`: a message has {len} bytes as it is sent, more than the {limit} that may wait for a \
-                     client; raise client_buffer",
+                    "channel `{}`: a message has {len} bytes as it is sent, more than the {limit} that a client gets; \
+                     a program that starts the server can raise `Options::client_buffer`",
                     feed.channel()
                 );
                 let status = Status { level: Level::Error, id: Some(feed.status_id("long")), text };
-                self.frame = Vec::new();
+                self.body = Vec::new();
                 self.status(&status)?;
             }
-            Turn::Frame => {
+            Turn::Message => {
                 self.totals.sent += 1;
-                let frame = std::mem::take(&mut self.frame);
-                self.write(Message::binary(frame))?;
+                self.message(id);
             }
             Turn::Publisher { gone: true } => {
                 let text = format!("channel `{}` has no publisher now", feed.channel());
@@ -338,7 +336,11 @@ impl<'s> Client<'s> {
                 let text =
                     format!("channel `{}` has another message type now; subscribe again", feed.channel());
                 self.end_feed(id);
-                self.status(&Status { level: Level::Warning, id: None, text })?;
+                self.status(&Status {
+                    level: Level::Warning,
+                    id: Some(protocol::subscription_status(id)),
+                    text,
+                })?;
             }
             Turn::Failed(why) => {
                 let text = format!("channel `{}`: a message cannot be shown: {why}", feed.channel());
@@ -362,10 +364,13 @@ impl<'s> Client<'s> {
     fn receive(&mut self) -> Result<(), End> {
         let now = Instant::now();
         let next = self.feeds.values().map(|feed| feed.due().saturating_duration_since(now)).min();
-        let longest = if self.waiting.is_some() { WRITE } else { LONGEST_WAIT };
-        // Zero would mean no limit.
-        let wait = next.unwrap_or(longest).clamp(Duration::from_micros(100), longest);
-        self.socket.get_ref().stream.set_read_timeout(Some(wait)).map_err(|error| error.to_string())?;
+        let wire = self.socket.get_mut();
+        let wait = match wire.is_clear() {
+            true => next.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT),
+            false if wire.stalled(now) < SOON => OFTEN,
+            false => RARELY,
+        };
+        wire.start_turn(wait).map_err(|error| error.to_string())?;
         match self.socket.read() {
             Ok(Message::Text(text)) => self.operation(text.as_str()),
             Ok(Message::Binary(frame)) => {
@@ -391,14 +396,15 @@ impl<'s> Client<'s> {
         match operation {
             Operation::Subscribe { subscriptions } => {
                 for subscription in subscriptions {
-                    if let Err(why) = self.subscribe(subscription) {
-                        self.status(&Status::error(why))?;
+                    if let Err((level, text)) = self.subscribe(subscription) {
+                        let id = Some(protocol::subscription_status(subscription.id));
+                        self.status(&Status { level, id, text })?;
                     }
                 }
             }
             Operation::Unsubscribe { subscription_ids } => {
                 for id in subscription_ids {
-                    self.figures.remove(&id);
+                    self.figures.take_if(|figures| *figures == id);
                     self.end_feed(id);
                 }
             }
@@ -421,22 +427,37 @@ impl<'s> Client<'s> {
         Ok(())
     }
 
-    fn subscribe(&mut self, Subscription { id, channel_id }: Subscription) -> Result<(), String> {
-        if self.feeds.contains_key(&id) || self.figures.contains(&id) {
-            return Err(format!("there already is a subscription {id}"));
+    /// Starts a subscription. An error is the reason for the client.
+    fn subscribe(&mut self, wanted: Subscription) -> Result<(), (Level, String)> {
+        let Subscription { id, channel_id } = wanted;
+        let refused = |why: String| (Level::Error, why);
+        let figures = channel_id == protocol::FIGURES && self.dialect == Dialect::Foxglove;
+        if self.feeds.contains_key(&id) || self.figures == Some(id) {
+            return Err(refused(format!("there already is a subscription {id}")));
         }
-        if self.feeds.len() + self.figures.len() >= SUBSCRIPTIONS {
-            return Err(format!("a client may have {SUBSCRIPTIONS} subscriptions"));
+        let same = |(_, feed): &(&u32, &Feed)| feed.channel_id() == channel_id;
+        let earlier = if figures { self.figures } else { self.feeds.iter().find(same).map(|(id, _)| *id) };
+        if let Some(earlier) = earlier {
+            let channel = self.channels.get(&channel_id).map_or(protocol::FIGURES_TOPIC, String::as_str);
+            let text = format!(
+                "channel `{channel}`: the client already has subscription {earlier} to it, and may have one; \
+                 subscription {id} is ignored"
+            );
+            return Err((Level::Warning, text));
         }
-        if channel_id == protocol::FIGURES && self.dialect == Dialect::Foxglove {
-            self.figures.insert(id);
+        if figures {
+            self.figures = Some(id);
             return Ok(());
         }
-        let channel =
-            self.channels.get(&channel_id).ok_or_else(|| format!("there is no channel {channel_id}"))?;
+        if self.feeds.len() >= SUBSCRIPTIONS {
+            return Err(refused(format!("a client may have {SUBSCRIPTIONS} subscriptions")));
+        }
+        let channel = self.channels.get(&channel_id);
+        let channel = channel.ok_or_else(|| refused(format!("there is no channel {channel_id}")))?;
         let rate = self.shared.options.rate;
         let period = (rate > 0.0).then(|| Duration::from_secs_f64(1.0 / rate));
-        self.feeds.insert(id, Feed::open(id, channel, self.dialect, period)?);
+        let feed = Feed::open(wanted, channel, self.dialect, period).map_err(refused)?;
+        self.feeds.insert(id, feed);
         Ok(())
     }
 }

@@ -19,8 +19,8 @@ pub struct Encoder {
 enum Form {
     /// For the page.
     Shown,
-    /// For other programs, with a buffer.
-    Encoded(Box<encoding::Encoder>, Vec<u8>),
+    /// For other programs.
+    Encoded(Box<encoding::Encoder>),
 }
 
 impl Encoder {
@@ -31,7 +31,7 @@ impl Encoder {
             Dialect::Foxglove => {
                 let encoder =
                     encoding::Encoder::of(what, Encoding::Ros2).map_err(|error| error.to_string())?;
-                Form::Encoded(Box::new(encoder), Vec::new())
+                Form::Encoded(Box::new(encoder))
             }
         };
         Ok(Encoder { form, schema: what.schema.clone(), codec: what.codec })
@@ -45,7 +45,7 @@ impl Encoder {
     /// Returns the advertisement of the channel with this number and name; `None` for the page, which knows the
     /// channels from their figures.
     pub fn advertisement(&self, id: u32, channel: &str) -> Option<Advertisement> {
-        let Form::Encoded(encoder, _) = &self.form else { return None };
+        let Form::Encoded(encoder) = &self.form else { return None };
         let schema = encoder.schema();
         Some(Advertisement {
             id,
@@ -57,19 +57,16 @@ impl Encoder {
         })
     }
 
-    /// Writes a message behind `out`. An error says why the message cannot be written.
-    pub fn encode(&mut self, message: &ObservedMessage<'_>, out: &mut Vec<u8>) -> Result<(), String> {
-        match &mut self.form {
+    /// Replaces the contents of `out` by the message. An error says why the message cannot be written.
+    pub fn encode(&self, message: &ObservedMessage<'_>, out: &mut Vec<u8>) -> Result<(), String> {
+        match &self.form {
             Form::Shown => {
-                out.extend_from_slice(format!("{{\"position\":{},\"value\":", message.position()).as_bytes());
                 shown::write(message, out);
-                out.push(b'}');
+                Ok(())
             }
-            Form::Encoded(encoder, buffer) => {
-                encoder.encode_into(message.bytes(), buffer).map_err(|error| error.to_string())?;
-                out.extend_from_slice(buffer);
+            Form::Encoded(encoder) => {
+                encoder.encode_into(message.bytes(), out).map_err(|error| error.to_string())
             }
         }
-        Ok(())
     }
 }

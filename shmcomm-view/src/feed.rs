@@ -1,13 +1,13 @@
 //! [`Feed`]: the messages of one channel for one client.
 //!
 //! Owns the observer, the limit of the rate, and the counts of messages that the client did not get. Calls
-//! `encoding`. Never waits, and keeps one encoded message at most.
+//! `encoding`. Never waits, and keeps no encoded message. Each message is copied once, by the observer.
 //!
 //! With a limit, a feed sends the latest message and skips those before it. While the client does not read, a
 //! feed reads nothing: the messages stay in the segment until they are overwritten, and no memory grows.
 
 use crate::encoding::Encoder;
-use crate::protocol::{Counts, Dialect, Level, Status, begin_data};
+use crate::protocol::{Counts, Dialect, Level, Status, Subscription};
 use shmcomm::{Observed, Observer};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const REPORT: Duration = Duration::from_secs(2);
 
 /// The messages of a channel for a client.
 pub struct Feed {
-    subscription: u32,
+    subscription: Subscription,
     observer: Observer,
     encoder: Encoder,
     /// Time between two messages; `None` if every message is sent.
@@ -40,8 +40,8 @@ pub struct Feed {
 pub enum Turn {
     /// Nothing to send now.
     Nothing,
-    /// The buffer holds a frame.
-    Frame,
+    /// The buffer holds a message.
+    Message,
     /// The publisher is gone, or back.
     Publisher { gone: bool },
     /// The channel has other messages now: the feed ends.
@@ -53,7 +53,7 @@ pub enum Turn {
 impl Feed {
     /// Starts to observe a channel. `period` is the time between two messages.
     pub fn open(
-        subscription: u32,
+        subscription: Subscription,
         channel: &str,
         dialect: Dialect,
         period: Option<Duration>,
@@ -78,6 +78,11 @@ impl Feed {
         })
     }
 
+    /// Returns the number of the channel in the protocol.
+    pub fn channel_id(&self) -> u32 {
+        self.subscription.channel_id
+    }
+
     pub fn channel(&self) -> &str {
         self.observer.name()
     }
@@ -98,21 +103,31 @@ impl Feed {
         }
     }
 
-    /// Reads the next message if it is due, and writes its frame to `frame`. Never blocks.
-    pub fn turn(&mut self, now: Instant, frame: &mut Vec<u8>) -> Turn {
+    /// Reads the next message if it is due, and replaces the contents of `body` by its encoded form. Never blocks.
+    pub fn turn(&mut self, now: Instant, body: &mut Vec<u8>) -> Turn {
         if now < self.due {
             return Turn::Nothing;
+        }
+        if self.counts.gone && self.observer.pending() > 0 {
+            // A publisher is back, also if it sends so fast that the observer does not get to the event.
+            self.counts.gone = false;
+            return Turn::Publisher { gone: false };
+        }
+        if self.period.is_some() && self.observer.pending() > 0 {
+            let last = self.last;
+            // If only positions without a message are new, the newest message was sent before.
+            if let Some(message) = self.observer.latest().filter(|message| Some(message.position()) != last) {
+                let encoded = self.encoder.encode(&message, body);
+                let position = message.position();
+                return self.encoded(encoded, position, now);
+            }
         }
         for _ in 0..EVENTS {
             match self.observer.next() {
                 Observed::Message(message) => {
-                    if self.period.is_none() {
-                        let position = message.position();
-                        begin_data(self.subscription, frame);
-                        let encoded = self.encoder.encode(&message, frame);
-                        return self.encoded(encoded, position, now);
-                    }
-                    return self.latest(now, frame);
+                    let encoded = self.encoder.encode(&message, body);
+                    let position = message.position();
+                    return self.encoded(encoded, position, now);
                 }
                 Observed::Missed(missed) => {
                     // With a limit the positions show the gap.
@@ -140,23 +155,14 @@ impl Feed {
         Turn::Nothing
     }
 
-    /// Encodes the newest message. At least one is new.
-    fn latest(&mut self, now: Instant, frame: &mut Vec<u8>) -> Turn {
-        let Some(message) = self.observer.latest() else { return Turn::Nothing };
-        let position = message.position();
-        begin_data(self.subscription, frame);
-        let encoded = self.encoder.encode(&message, frame);
-        if let Some(last) = self.last {
-            let between = position.saturating_sub(last).saturating_sub(1);
-            let count = if self.behind { &mut self.counts.dropped } else { &mut self.counts.skipped };
-            *count = count.saturating_add(between);
-        }
-        self.encoded(encoded, position, now)
-    }
-
     fn encoded(&mut self, encoded: Result<(), String>, position: u64, now: Instant) -> Turn {
-        self.last = Some(position);
+        let last = self.last.replace(position);
         if let Some(period) = self.period {
+            if let Some(last) = last {
+                let between = position.saturating_sub(last).saturating_sub(1);
+                let count = if self.behind { &mut self.counts.dropped } else { &mut self.counts.skipped };
+                *count = count.saturating_add(between);
+            }
             self.behind = false;
             // From the time that was due, so that the rate is met; from now if the feed is late.
             self.due = (self.due + period).max(now + period / 2);
@@ -164,7 +170,7 @@ impl Feed {
         match encoded {
             Ok(()) => {
                 self.counts.sent += 1;
-                Turn::Frame
+                Turn::Message
             }
             Err(why) => {
                 self.counts.failed += 1;
@@ -181,7 +187,7 @@ impl Feed {
 
     /// Returns the identifier of a status of this feed.
     pub fn status_id(&self, kind: &str) -> String {
-        format!("{kind}-{}", self.subscription)
+        format!("{kind}-{}", self.subscription.id)
     }
 
     /// Returns a status about new losses, at most every 2 s.

@@ -31,6 +31,7 @@ mod protocol;
 mod publish;
 mod server;
 mod shown;
+mod wire;
 
 pub use options::{DEFAULT_PORT, Options, OptionsError};
 pub use server::{Event, Server, StartError};

@@ -144,14 +144,15 @@ pub fn unadvertise(ids: &[u32]) -> String {
 /// Returns the advertisement of the server's own channel.
 pub fn figures_channel() -> Advertisement {
     let number = json!({ "type": "number" });
+    let unknown = json!({ "type": ["number", "null"] });
     let text = json!({ "type": "string" });
     let schema = json!({
         "type": "object",
         "title": "shmcomm.Channels",
         "properties": { "channels": { "type": "array", "items": { "type": "object", "properties": {
-            "channel": text, "pattern": text, "message": text, "state": text, "sent": number, "rate": number,
-            "bytes_per_s": number, "lost": number, "lag": number, "waiting": number, "senders": number,
-            "receivers": number,
+            "channel": text, "pattern": text, "message": text, "state": text, "sent": number, "rate": unknown,
+            "bytes_per_s": unknown, "lost": unknown, "lag": unknown, "waiting": unknown, "senders": unknown,
+            "receivers": unknown,
         } } } },
     });
     Advertisement {
@@ -175,7 +176,7 @@ pub struct Counts {
     pub dropped: u64,
     /// Messages overwritten before the server reached them.
     pub missed: u64,
-    /// Messages that could not be encoded.
+    /// Messages that could not be encoded, or are longer than a client may get.
     pub failed: u64,
     /// `true` if no publisher is alive.
     pub gone: bool,
@@ -195,13 +196,19 @@ pub fn figures(channels: &[Figures], subscriptions: &[(u32, Counts)], problem: O
         .to_string()
 }
 
-/// Starts the frame of a message: opcode, subscription, and the time now.
-pub fn begin_data(subscription: u32, out: &mut Vec<u8>) {
+/// Returns the start of the frame of a message: opcode, subscription, and the time now.
+pub fn data_head(subscription: u32) -> [u8; 13] {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    out.clear();
-    out.push(1);
-    out.extend_from_slice(&subscription.to_le_bytes());
-    out.extend_from_slice(&u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).to_le_bytes());
+    let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+    let mut head = [1; 13];
+    head[1..5].copy_from_slice(&subscription.to_le_bytes());
+    head[5..].copy_from_slice(&now.to_le_bytes());
+    head
+}
+
+/// Returns the identifier of the status that a subscription was refused or has ended.
+pub fn subscription_status(id: u32) -> String {
+    format!("subscription-{id}")
 }
 
 /// Takes the frame of a message from a client apart: channel and payload.

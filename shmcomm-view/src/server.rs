@@ -3,7 +3,7 @@
 //! Owns the threads. Calls `gate` before anything else, then `page` or `client`. Never writes to a channel.
 
 use crate::catalog::Catalog;
-use crate::client::{Client, Shared};
+use crate::client::{self, Client, Shared};
 use crate::gate;
 use crate::http::{self, Answer, Head, NoHead, PATIENCE};
 use crate::options::{Options, OptionsError};
@@ -117,6 +117,7 @@ impl Server {
             catalog: Catalog::new(),
             session: format!("{}-{}", std::process::id(), since.as_nanos()),
             stopped: AtomicBool::new(false),
+            patience: client::PATIENCE,
         };
         let (events, received) = sync_channel(EVENTS);
         let inner = Arc::new(Inner {

@@ -21,9 +21,13 @@ const VALUES: usize = 2000;
 /// Largest integer up to which `f64` has all integers.
 const EXACT: u128 = 1 << 53;
 
-/// Writes a message as JSON behind `out`.
+/// Replaces the contents of `out` by a message and its position, as JSON.
 pub fn write(message: &ObservedMessage<'_>, out: &mut Vec<u8>) {
-    let mut to = Shown { text: String::new(), left: VALUES };
+    out.clear();
+    // No bytes are text, so this keeps the memory only.
+    let text = String::from_utf8(std::mem::take(out)).unwrap_or_default();
+    let mut to = Shown { text, left: VALUES };
+    let _ = write!(to.text, "{{\"position\":{},\"value\":", message.position());
     match (message.view(), message.tail()) {
         (Some(header), Some(tail)) => {
             to.text.push_str("{\"header\":");
@@ -38,7 +42,8 @@ pub fn write(message: &ObservedMessage<'_>, out: &mut Vec<u8>) {
             Err(error) => to.special("bad", &error.to_string()),
         },
     }
-    out.extend_from_slice(to.text.as_bytes());
+    to.text.push('}');
+    *out = to.text.into_bytes();
 }
 
 struct Shown {

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, FOXGLOVE, PAGE, start};
 use serde_json::json;
-use shmcomm::codec::Msgpack;
+use shmcomm::codec::{Msgpack, Pickle};
 use shmcomm::{Channel, PubSub, PushPull, ShmMessage, Timestamp};
 use shmcomm_tests::namespace;
 
@@ -68,9 +68,15 @@ fn losses_and_lags_of_subscribers_are_figures() {
     assert!(lost > 0);
     let figures = client.until(|json| json["channels"][0]["lost"] == lost);
     let one = &figures["channels"][0];
-    assert!(one["lag"].as_u64().unwrap() > 0, "{one}");
+    // The lag is the number of published positions that the subscriber has not passed.
+    let passed = lost + subscriber.received();
+    assert_eq!((&one["lag"], &one["sent"]), (&json!(101 - passed), &json!(101)), "{one}");
     let end = one["ends"].as_array().unwrap().iter().find(|end| end["role"] == "subscriber").unwrap();
     assert_eq!((&end["lost"], &end["pid"]), (&json!(lost), &json!(std::process::id())));
+    assert_eq!(end["lag"], one["lag"]);
+    // When the subscriber has caught up, the lag is 0.
+    while subscriber.try_recv().is_ok() {}
+    client.until(|json| json["channels"][0]["lag"] == 0);
     // Foxglove sees the same on the server's own channel.
     let mut foxglove = Client::new(&server, FOXGLOVE);
     foxglove.subscribe(1, 1);
@@ -159,4 +165,83 @@ fn encoded_channels_and_queues_are_shown() {
     let id = figures["channels"][1]["id"].as_u64().unwrap();
     client.subscribe(1, u32::try_from(id).unwrap());
     assert_eq!(client.data().json()["value"], "all is well");
+}
+
+#[test]
+fn unknown_facts_of_a_python_channel_are_null() {
+    let name = format!("view-python-{}", std::process::id());
+    let options = shmcomm::python::Options::pubsub(name.clone());
+    let mut publisher = shmcomm::python::Publisher::<u64, Pickle>::open(options).unwrap();
+    publisher.send(&7).unwrap();
+    let server = start("", |options| options.channels = vec![name.clone()]);
+    let mut client = Client::new(&server, PAGE);
+    let id = client.channel(&name);
+    client.subscribe(1, id);
+    assert_eq!(client.data().json()["value"], 7);
+    let figures = client.until(|json| json["subscriptions"][0]["id"] == 1);
+    let one = &figures["channels"][0];
+    for unknown in ["senders", "receivers", "lost", "lag", "bytes_per_s"] {
+        assert_eq!(one[unknown], json!(null), "{unknown}: {one}");
+    }
+    assert_eq!((&one["state"], &one["sent"]), (&json!("live"), &json!(1)));
+    // The observer knows whether the publisher is alive.
+    assert_eq!(figures["subscriptions"][0]["gone"], false);
+    drop(publisher);
+    client.until(|json| json["subscriptions"][0]["gone"] == true || json["channels"] == json!([]));
+}
+
+#[test]
+fn second_subscription_to_a_channel_is_ignored() {
+    let ns = namespace("second");
+    let mut publisher = IMU.open().namespace(&*ns).publisher().unwrap();
+    let server = start(&ns, |_| {});
+    for protocol in [PAGE, FOXGLOVE] {
+        let mut client = Client::new(&server, protocol);
+        let id = client.channel(publisher.name());
+        client.subscribe(1, id);
+        client.subscribe(2, id);
+        let status = client.until(|json| json["op"] == "status");
+        assert_eq!((&status["level"], &status["id"]), (&json!(1), &json!("subscription-2")));
+        assert!(status["message"].as_str().unwrap().contains("already has subscription 1"), "{status}");
+        // The first one goes on, and its end makes room for the next.
+        publisher.send(&Imu::default()).unwrap();
+        assert_eq!(client.data().subscription, 1);
+        client.send(&json!({ "op": "unsubscribe", "subscriptionIds": [2, 1] }));
+        client.subscribe(3, id);
+        publisher.send(&Imu::default()).unwrap();
+        while client.data().subscription != 3 {}
+    }
+    let mut client = Client::new(&server, FOXGLOVE);
+    client.subscribe(1, 1);
+    client.subscribe(2, 1);
+    assert!(client.status(1).contains("`shmcomm.channels`: the client already has subscription 1"));
+    assert_eq!(client.data().subscription, 1);
+}
+
+#[test]
+fn fast_publisher_that_comes_back_is_reported() {
+    let ns = namespace("fast");
+    let server = start(&ns, |_| {});
+    let mut publisher = IMU.open().namespace(&*ns).publisher().unwrap();
+    let _subscriber = IMU.open().namespace(&*ns).subscriber().unwrap();
+    let mut client = Client::new(&server, FOXGLOVE);
+    let id = client.channel(publisher.name());
+    client.subscribe(1, id);
+    publisher.send(&Imu::default()).unwrap();
+    client.data();
+    drop(publisher);
+    client.status(0);
+    // No check of the observer finds the channel without a new message.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut publisher = IMU.open().namespace(&*ns).publisher().unwrap();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                publisher.send(&Imu::default()).unwrap();
+            }
+        });
+        let removed = client.operation("removeStatus");
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(removed["statusIds"], json!(["gone-1"]));
+    });
 }

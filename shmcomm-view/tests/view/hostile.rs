@@ -6,8 +6,9 @@ use shmcomm::codec::Msgpack;
 use shmcomm::{Channel, PubSub};
 use shmcomm_tests::namespace;
 use shmcomm_view::Event;
-use std::io::Write;
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tungstenite::Message;
 
 #[test]
@@ -58,13 +59,68 @@ fn hostile_frames_are_answered_or_end_the_connection() {
     server.stop();
 }
 
+/// A client that sends single bytes of a frame gets figures and messages meanwhile.
 #[test]
-fn subscriptions_of_a_client_are_limited() {
-    let server = start(&namespace("subscriptions"), |_| {});
+fn client_that_sends_single_bytes_is_served_meanwhile() {
+    let ns = namespace("drip");
+    const NUMBER: Channel<PubSub<u64>> = Channel::new("number");
+    let mut publisher = NUMBER.open().namespace(&*ns).publisher().unwrap();
+    let server = start(&ns, |_| {});
+    let mut client = Client::new(&server, PAGE);
+    let id = client.channel(publisher.name());
+    client.subscribe(1, id);
+    publisher.send(&0).unwrap();
+    client.data();
+    let mut stream = client.socket.get_ref().try_clone().unwrap();
+    // The head of a masked binary frame of 3 MiB, and then a byte each millisecond, without an end.
+    stream.write_all(&[0x82, 0xff, 0, 0, 0, 0, 0, 0x30, 0, 0, 0, 0, 0, 0]).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) && stream.write_all(&[0]).is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for number in 1..=5 {
+            publisher.send(&number).unwrap();
+            while client.data().json()["value"] != number {}
+            client.operation("figures");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    // The server does not wait for the end of the frame.
+    server.stop();
+}
+
+/// A client that reads single bytes gets a message, and the server can stop.
+#[test]
+fn client_that_reads_slowly_does_not_hold_its_thread() {
+    const LENGTH: usize = 32 << 20;
+    let ns = namespace("sip");
+    const TEXT: Channel<PubSub<String, Msgpack>> = Channel::new("text").slots(2).slot_size(LENGTH + 64);
+    let mut publisher = TEXT.open().namespace(&*ns).publisher().unwrap();
+    let server = start(&ns, |_| {});
     let mut client = Client::new(&server, FOXGLOVE);
-    let all: Vec<_> = (0..1025).map(|id| json!({ "id": id, "channelId": 1 })).collect();
-    client.send(&json!({ "op": "subscribe", "subscriptions": all }));
-    assert!(client.status(2).contains("1024 subscriptions"));
+    let id = client.channel(publisher.name());
+    client.subscribe(1, id);
+    publisher.send(&"x".repeat(LENGTH)).unwrap();
+    let mut stream = client.socket.get_ref().try_clone().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut part = [0; 4096];
+            while !stop.load(Ordering::Relaxed) && matches!(stream.read(&mut part), Ok(1..)) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let start = Instant::now();
+        server.stop();
+        let took = start.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        // At this speed the client needs more than 5 s for the message that waits for it.
+        assert!(took < Duration::from_secs(4), "{took:?}");
+    });
 }
 
 /// A client that reads nothing costs one message, whatever is published.

@@ -43,6 +43,7 @@ const FIRST_SLEEP: Duration = Duration::from_micros(50);
 ///
 /// let mut observer = Observer::open(publisher.name())?;
 /// publisher.send(&[1.0, 2.0, 3.0])?;
+/// assert_eq!(observer.pending(), 1);
 /// match observer.next() {
 ///     Observed::Message(message) => assert_eq!(message.value()?.to_string(), "[1.0,2.0,3.0]"),
 ///     other => panic!("{other:?}"),
@@ -173,6 +174,12 @@ impl Observer {
     /// Returns the position of the next message.
     pub fn position(&self) -> u64 {
         self.source.position()
+    }
+
+    /// Returns the number of published positions that the observer has not reached, in a snapshot: messages, and holes
+    /// without a message. Copies no message.
+    pub fn pending(&self) -> u64 {
+        self.source.head().saturating_sub(self.source.position())
     }
 
     /// Returns the number of messages that this observer missed: the sum of all [`Observed::Missed`].
