@@ -38,6 +38,7 @@ function connect() {
   socket.onmessage = (event) => (typeof event.data === "string" ? text(JSON.parse(event.data)) : data(event.data));
   socket.onclose = () => {
     subscription = null;
+    counts = null;
     state("waiting", "not connected, trying again");
     setTimeout(connect, 1000);
   };
@@ -59,6 +60,8 @@ function text(frame) {
   } else if (frame.op === "figures") {
     figures(frame);
   } else if (frame.op === "status") {
+    // A subscription that was refused, or that the server has ended: the next figures start another one.
+    if (subscription && frame.id === `subscription-${subscription.id}`) subscription = null;
     say(frame.level, frame.message);
   }
 }
@@ -136,10 +139,15 @@ function fill(row, one) {
   put(name.lastChild, one.problem ?? `${pattern(one)}${one.message}${state}`, one.problem ? "bad" : "");
   put(rate, one.rate === null ? "" : `${values.short(one.rate)}/s`);
   put(bytes, one.bytes_per_s === null ? "" : `${values.short(one.bytes_per_s, "B")}/s`);
-  put(subs, one.problem ? "" : String(one.receivers));
-  put(lost, one.lost ? values.count(one.lost) : "0", one.lost ? "n warn" : "n");
+  put(subs, one.problem ? "" : known(one.receivers));
+  put(lost, one.problem ? "" : known(one.lost), one.lost ? "n warn" : "n");
   const waits = one.lag ?? one.waiting;
-  put(lag, waits === null ? "–" : values.count(waits));
+  put(lag, known(waits));
+}
+
+// Writes a number that the server may not know.
+function known(n) {
+  return n === null || n === undefined ? "–" : values.count(n);
 }
 
 function pattern(one) {
@@ -202,10 +210,12 @@ function show() {
   for (const [path, words, numeric] of parts) {
     seen.add(path);
     let row = leaves.get(path);
-    if (!row) {
-      row = field(path, numeric);
-      leaves.set(path, row);
-      body.append(row);
+    if (!row || (numeric && !row.querySelector("input"))) {
+      const made = field(path, numeric);
+      if (row) row.replaceWith(made);
+      else body.append(made);
+      leaves.set(path, made);
+      row = made;
     }
     put(row.cells[1], words, "");
     const box = row.querySelector("input");
@@ -252,7 +262,9 @@ function detail() {
   if (hidden) plot.resize();
   $("name").textContent = one.channel;
   $("facts").textContent = `${one.message} · ${values.count(one.slots)} slots · ${values.count(one.sent)} sent`;
-  const notice = one.problem ?? (one.senders ? null : "No publisher is alive. The last message stays.");
+  // The observer knows of publishers that a segment does not list, as those of the Python library.
+  const gone = counts ? counts.gone : one.senders === 0;
+  const notice = one.problem ?? (gone ? "No publisher is alive. The last message stays." : null);
   $("notice").hidden = !notice;
   $("notice").textContent = notice ?? "";
   if (leaves.size === 0) { $("empty").hidden = false; $("position").textContent = ""; }
@@ -262,8 +274,8 @@ function detail() {
       make("td", `${end.process} (${end.pid})${end.alive ? "" : " dead"}`),
       make("td", end.role),
       make("td", values.count(end.messages), "n"),
-      make("td", end.lag === null ? "–" : values.count(end.lag), "n"),
-      make("td", end.role === "subscriber" ? values.count(end.lost) : "–", end.lost ? "n warn" : "n"),
+      make("td", known(end.lag), "n"),
+      make("td", known(end.lost), end.lost ? "n warn" : "n"),
     );
     return row;
   });
@@ -273,10 +285,10 @@ function detail() {
     ["Left out by the limit of the rate", counts?.skipped, false],
     ["Left out because this page was slow", counts?.dropped, true],
     ["Overwritten before they were read", counts?.missed, true],
-    ["Not readable", counts?.failed, true],
+    ["Not shown: not valid, or too long", counts?.failed, true],
   ];
   $("counts").replaceChildren(...lines.flatMap(([words, n, bad]) => [
-    make("dt", words), make("dd", n === undefined ? "–" : values.count(n), n && bad ? "warn" : ""),
+    make("dt", words), make("dd", known(n), n && bad ? "warn" : ""),
   ]));
 }
 
@@ -288,6 +300,7 @@ $("window").addEventListener("change", (event) => {
 $("pause").addEventListener("click", () => {
   paused = !paused;
   plot.paused = paused;
+  newest = null;
   $("pause").textContent = paused ? "Continue" : "Pause";
   $("pause").setAttribute("aria-pressed", String(paused));
 });

@@ -34,7 +34,7 @@ const plots = (() => {
       this.rebuild();
     }
 
-    // Adds a message: its time in seconds, and the numbers of its fields.
+    // Adds a message: its time in seconds, and the numbers of its fields. A number that is not finite is a gap.
     add(time, numbers) {
       this.times.push(time);
       for (const [path, n] of numbers) {
@@ -44,7 +44,7 @@ const plots = (() => {
           column = new Array(this.times.length - 1).fill(null);
           this.fields.set(path, column);
         }
-        column.push(n);
+        column.push(Number.isFinite(n) ? n : null);
       }
       for (const column of this.fields.values()) {
         if (column.length < this.times.length) column.push(null);
@@ -63,10 +63,11 @@ const plots = (() => {
       for (const column of this.fields.values()) column.splice(0, old);
     }
 
-    // Chooses the first fields to plot: of those with fractions, or else of all.
+    // Chooses the first fields to plot: of those with fractions, or else of all that have a number.
     decide() {
+      const all = [...this.fields].filter(([, column]) => column.some((n) => n !== null));
+      if (all.length === 0) return;
       this.decided = true;
-      const all = [...this.fields];
       const fractions = all.filter(([, column]) => column.some((n) => n !== null && !Number.isInteger(n)));
       this.chosen = (fractions.length ? fractions : all).slice(0, FIRST).map(([path]) => path);
       this.rebuild();

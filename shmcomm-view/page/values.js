@@ -27,34 +27,41 @@ const values = (() => {
     return size !== 0 && (size < 1e-4 || size >= 1e9) ? x.toExponential(5) : String(Number(x.toPrecision(8)));
   }
 
-  function numeric(item) {
-    return typeof item === "number";
+  // Returns the text and the number of an item, or null if it is no number.
+  function numeral(item) {
+    if (typeof item === "number") return [number(item), item];
+    if (item === null || typeof item !== "object" || Array.isArray(item)) return null;
+    switch (mark(item)) {
+      case "int": return [item.$int, Number(item.$int)];
+      case "number": return [item.$number, NaN];
+    }
+    return null;
   }
 
-  // Calls `leaf(path, text, number)` for each part of a message; `number` is null if the part cannot be plotted.
+  // Calls `leaf(path, text, number)` for each part of a message; `number` is null if the part cannot be plotted, and
+  // NaN if it can, and is not finite now.
   function walk(value, leaf) {
     let left = LEAVES;
     const put = (path, text, n = null) => { if (left-- > 0) leaf(path || "value", text, n); };
     const list = (path, items, length) => {
       // A short list of numbers has a row for each, because each can be plotted.
-      if (items.length > 0 && (!items.every(numeric) || length <= 8)) {
+      if (items.length > 0 && (!items.every(numeral) || length <= 8)) {
         items.forEach((item, index) => visit(`${path}[${index}]`, item));
         if (items.length < length) put(`${path}[…]`, `${length - items.length} more`);
         return;
       }
-      const shown = items.slice(0, 12).map(number).join(", ");
+      const shown = items.slice(0, 12).map((item) => numeral(item)[0]).join(", ");
       put(path, length > 12 ? `[${shown}, … ${length} items]` : `[${shown}]`);
     };
     const visit = (path, part) => {
       if (left <= 0) return;
       if (part === null) return put(path, "none");
-      if (typeof part === "number") return put(path, number(part), part);
+      const n = numeral(part);
+      if (n) return put(path, ...n);
       if (typeof part === "boolean") return put(path, String(part), Number(part));
       if (typeof part === "string") return put(path, JSON.stringify(part));
       if (Array.isArray(part)) return list(path, part, part.length);
       switch (mark(part)) {
-        case "int": return put(path, part.$int, Number(part.$int));
-        case "number": return put(path, part.$number);
         case "time": return put(path, time(part.$time));
         case "bad": return put(path, `⚠ ${part.$bad}`);
         case "list": return list(path, part.$list, part.$len);
