@@ -156,8 +156,8 @@ fn rounds(options: &Options) -> Result<bool, Wrong> {
         SCENES.iter().filter(|scene| options.only.is_none_or(|only| scene.name == only)).collect();
     let mut wrong = Vec::new();
     for number in 0.. {
-        // If no process has reached some point, the run takes at most twice as long.
-        let most = if stage.has_missed(options) { 2 * options.time } else { options.time };
+        // If no process has reached some point, the run takes at most four times as long.
+        let most = if stage.has_missed(options) { 4 * options.time } else { options.time };
         if start.elapsed() + ROUND / 2 > most || process::interrupted() {
             break;
         }
