@@ -2,6 +2,7 @@
 //! pattern, on native channels and on channels with Python.
 //!
 //! Owns the logger of this program. Each test searches for records of its own channel.
+// Channels with Python exist on Linux only.
 #![cfg(all(target_os = "linux", feature = "python", feature = "trace-slots"))]
 
 use log::{Level, LevelFilter, Log, Metadata, Record};

@@ -158,7 +158,7 @@ impl Peer {
         self.child.wait().expect("the peer is ours");
     }
 
-    /// Sends it a signal by number, such as 19 (SIGSTOP) or 18 (SIGCONT). Windows has no signals.
+    /// Sends it a signal by number, such as `libc::SIGSTOP`. Windows has no signals.
     #[cfg(unix)]
     pub fn signal(&self, signal: i32) {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -162,6 +162,10 @@ pub fn forbid_futex_waitv() {
     forbid(&[libc::SYS_futex_waitv], libc::EPERM);
 }
 
+/// Does nothing: other systems do not have that call.
+#[cfg(not(target_os = "linux"))]
+pub fn forbid_futex_waitv() {}
+
 /// Forbids this process permanently some system calls, which fail with `errno` from now on.
 #[cfg(target_os = "linux")]
 pub fn forbid(calls: &[libc::c_long], errno: i32) {

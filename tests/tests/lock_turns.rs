@@ -4,6 +4,7 @@
 //! This program takes the place of `fcntl`: a chosen thread is held for a moment when it has got the registration
 //! lock. Each call goes to the kernel as it is, so only the order of events is changed. While the thread is held,
 //! another open file asks for the lock, as a process that joins does: it must not get it.
+// The calls of the C library that are replaced here differ on other systems.
 #![cfg(target_os = "linux")]
 
 use shmcomm::{Channel, Opener, PushPull, WaitSet};

@@ -2,6 +2,7 @@
 //! library.
 //!
 //! The logger of this program checks at each record of the library that every file it knows is free for others.
+// Channels with Python exist on Linux only.
 #![cfg(target_os = "linux")]
 
 use log::{LevelFilter, Log, Metadata, Record};

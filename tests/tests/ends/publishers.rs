@@ -13,9 +13,9 @@ const PEER: &str = env!("CARGO_BIN_EXE_peer");
 const PATIENCE: Duration = Duration::from_secs(30);
 // Signals: Windows has none.
 #[cfg(unix)]
-const STOP: i32 = 19;
+const STOP: i32 = libc::SIGSTOP;
 #[cfg(unix)]
-const CONT: i32 = 18;
+const CONT: i32 = libc::SIGCONT;
 
 /// What a subscriber saw: by position, the number of the message and who sent it.
 struct Seen {

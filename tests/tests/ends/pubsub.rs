@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
 // For a test that reads `/proc`.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -213,7 +213,7 @@ fn sixty_four_subscribers_get_every_message() {
 }
 
 // Counts open files in `/proc`.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn ten_thousand_attachments_leak_nothing() {
     let ns = namespace("attach");
@@ -366,7 +366,7 @@ fn sleeping_subscriber_is_woken_by_the_send() {
 }
 
 // Reads the time from `/proc`.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn idle_subscriber_uses_no_processor() {
     let ns = namespace("idle");
@@ -452,7 +452,7 @@ fn segment_of(namespace: &str) -> shmcomm::SegmentInfo {
 }
 
 /// User and system time of a process, in clock ticks, from `/proc`.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn cpu_time(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();

@@ -122,14 +122,14 @@ fn stopped_worker_does_not_delay_a_sleeping_worker() {
     std::thread::sleep(Duration::from_millis(100));
     pusher.send(&Small::new(0)).unwrap();
     stopped.expect("claimed 0");
-    stopped.signal(19);
+    stopped.signal(libc::SIGSTOP);
     // It holds a slot; the others go round it.
     let mut puller = Jobs::open().namespace(&*ns).puller().unwrap();
     for number in 1..100 {
         pusher.send_timeout(&Small::new(number), PATIENCE).unwrap();
         assert_eq!(puller.recv_timeout(PATIENCE), Ok(Small::new(number)));
     }
-    stopped.signal(18);
+    stopped.signal(libc::SIGCONT);
 }
 
 /// Three pushers, four pullers; a puller is killed every few thousand jobs. Every job is worked on,

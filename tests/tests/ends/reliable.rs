@@ -227,7 +227,7 @@ fn stopped_subscriber_is_evicted_and_counted() {
         patient.recv_timeout(LONG).unwrap();
     };
     (0..100).for_each(|number| send(&mut publisher, number));
-    recorder.signal(19);
+    recorder.signal(libc::SIGSTOP);
     (100..300).for_each(|number| send(&mut publisher, number));
     let cut = |publisher: &shmcomm::Publisher<Small>| {
         let stats = publisher.stats();
@@ -236,7 +236,7 @@ fn stopped_subscriber_is_evicted_and_counted() {
         cut
     };
     assert_eq!(cut(&publisher), [recorder.pid()]);
-    recorder.signal(18);
+    recorder.signal(libc::SIGCONT);
     // It is waited for again with its next message: from then on it loses nothing.
     let start = Instant::now();
     let lag = |publisher: &shmcomm::Publisher<Small>| {

@@ -1,5 +1,6 @@
 //! The file of a segment is removed under its live participants, as `rm /dev/shm/*` does, and systemd at a logout:
 //! new participants find the segment again, and nothing that was queued is lost.
+// Only on Linux a process can open a removed file of another process.
 #![cfg(target_os = "linux")]
 
 use shmcomm::{Channel, ErrorKind, Opener, PubSub, PushPull, ReqRep, WaitSet};

@@ -1,5 +1,6 @@
 //! Text that other programs choose reaches logs and errors without control characters: names of processes and
 //! files, names and keys in messages, and the environment.
+// Channels with Python exist on Linux only.
 #![cfg(target_os = "linux")]
 
 use serde::Deserialize;

@@ -1,5 +1,6 @@
 //! Words of a segment with values that no participant stores: sets, blocking calls and tasks neither panic nor hang
 //! past their deadlines, and they work again as soon as the word is right.
+// Channels with Python exist on Linux only.
 #![cfg(target_os = "linux")]
 
 use shmcomm::codec::Bytes;

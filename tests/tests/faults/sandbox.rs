@@ -1,5 +1,6 @@
 //! Processes whose sandbox refuses eventfd, timerfd, epoll or the wait for many futexes: sets, their descriptors and
 //! tasks work there as elsewhere.
+// seccomp exists on Linux only.
 #![cfg(target_os = "linux")]
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const MOMENT: Duration = Duration::from_millis(100);
-const STOP: i32 = 19;
-const CONT: i32 = 18;
+const STOP: i32 = libc::SIGSTOP;
+const CONT: i32 = libc::SIGCONT;
 
 #[test]
 fn part() {

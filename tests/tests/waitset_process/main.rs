@@ -1,5 +1,6 @@
 //! Sets and their process: many channels, without the system call for many futexes, dead peers, forks,
 //! the set's own file descriptor in other event loops, processor time, and no wake lost.
+// `futex_waitv`, epoll and `/proc` exist on Linux only.
 #![cfg(target_os = "linux")]
 
 mod wakes;
