@@ -136,10 +136,10 @@
 //! # Platforms
 //!
 //! The crate runs on Linux 3.15 or later, with `/dev/shm` and `/proc`, also in containers, and on Windows 10 or
-//! later. It is tested on x86-64, in part on an emulated aarch64, and for Windows under wine. On Windows there are
-//! no channels with Python and no file descriptors in a [`WaitSet`]. On macOS and other systems the crate builds, and
-//! opening a channel returns [`ErrorKind::Unsupported`] and the reason. The page `docs/platforms.md` of the
-//! repository lists the differences.
+//! later. It is tested on x86-64, in part on an emulated aarch64, and for Windows under wine. On macOS 10.15 or later it
+//! is untested. On Windows and macOS there are no channels with Python, and on Windows there are no file descriptors in a
+//! [`WaitSet`]. On other systems the crate builds, and opening a channel returns [`ErrorKind::Unsupported`] and the
+//! reason. The page `docs/platforms.md` of the repository lists the differences.
 //!
 //! # Features
 //!
@@ -160,7 +160,7 @@
 //! |---|---|---|---|---|---|
 //! | between machines | no | by a tunnel | yes | yes | no |
 //! | languages | Rust, Python | Rust, C, C++, Python and others | most | C++, Python and others | most |
-//! | systems | Linux, Windows | Linux, macOS, Windows and others | most | Linux, macOS, Windows | all Unix |
+//! | systems | Linux, Windows, macOS (untested) | Linux, macOS, Windows and others | most | Linux, macOS, Windows | all Unix |
 //! | publishers of one channel | up to 32 | many | many | many | |
 //! | async, `poll` | futures for any executor, [`WaitSet`] and its file descriptor | events and file descriptors | yes | executors | yes |
 //! | access control | file permissions | file permissions | keys | keys and policies | file permissions, credentials of the peer |

@@ -4,10 +4,7 @@
 //! runs the very code that users run.
 
 #[cfg(not(loom))]
-#[cfg_attr(
-    not(target_os = "linux"),
-    allow(unused_imports, reason = "the tables of `os` on Linux have pointers")
-)]
+#[allow(unused_imports, reason = "only some systems have pointers in the tables of `os`")]
 pub(crate) use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
 };

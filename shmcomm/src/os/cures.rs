@@ -26,7 +26,7 @@ pub(crate) struct Cures {
     pub(crate) two_directories: &'static str,
 }
 
-#[cfg(not(target_os = "windows"))]
+#[cfg(not(any(target_os = "windows", target_os = "macos")))]
 pub(crate) const CURES: Cures = Cures {
     no_unnamed_files: "it takes a directory of a file system that can do that, such as tmpfs: mount one there, or set \
                        SHMCOMM_DIR in all processes",
@@ -54,4 +54,18 @@ pub(crate) const CURES: Cures = Cures {
     stops: "a debugger",
     removes: "a program that moved it",
     two_directories: "Each user and each container has a directory of its own",
+};
+
+#[cfg(target_os = "macos")]
+pub(crate) const CURES: Cures = Cures {
+    no_unnamed_files: "create it, or set SHMCOMM_DIR to a directory of an APFS volume in all processes",
+    no_directory: "create it, or set SHMCOMM_DIR to another directory in all processes",
+    no_locks: "set SHMCOMM_DIR to a directory of a local APFS volume in all processes",
+    no_reservation: "set SHMCOMM_DIR to a directory of a local APFS volume in all processes",
+    full: "free some of the volume, or set SHMCOMM_DIR to a directory of another one in all processes",
+    too_large: "raise the limit (`ulimit -f`), or use fewer or smaller slots",
+    no_memory: "end other programs",
+    stops: "a debugger or SIGSTOP",
+    removes: "`rm`, or by a program that cleans caches",
+    two_directories: "Another user and a program in the App Sandbox have directories of their own",
 };

@@ -1,4 +1,4 @@
-//! [`File`]: an open file of the library, on Linux.
+//! [`File`]: an open file of the library, on Linux and macOS.
 //!
 //! Owns the descriptor and the table of all descriptors of the library in this process. Calls `fork`. Never
 //! interprets the contents of a file.
@@ -9,12 +9,13 @@
 //! again either, because its number may belong to another file.
 
 use super::fork::{self, Inherited, no_fork};
-use super::{FileId, linux};
+use super::{FileId, unix};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An open file description of this process, and its one descriptor. Clones share both; the last one closes
 /// it. In a forked child it is already closed.
@@ -28,6 +29,9 @@ struct Open {
     file: ManuallyDrop<std::fs::File>,
     serial: u64,
     id: FileId,
+    /// Name that the file has only until it gets its own. The last user of the file removes it. Always `None` on
+    /// Linux, where a file can be without a name.
+    temporary: Mutex<Option<PathBuf>>,
 }
 
 impl File {
@@ -38,12 +42,12 @@ impl File {
         let mut shared = Arc::<Open>::new_uninit();
         let forks = no_fork();
         let file = std::fs::File::from(open()?);
-        let stat = linux::convert(rustix::fs::fstat(&file)?);
+        let stat = unix::convert(rustix::fs::fstat(&file)?);
         let entry = Entry::of(file.as_raw_fd())?;
         let serial = Entry::next_serial();
         entry.set(serial, stat.id);
         drop(forks);
-        let open = Open { file: ManuallyDrop::new(file), serial, id: stat.id };
+        let open = Open { file: ManuallyDrop::new(file), serial, id: stat.id, temporary: Mutex::new(None) };
         Arc::get_mut(&mut shared).expect("not shared yet").write(open);
         // SAFETY: just written.
         Ok(File(unsafe { shared.assume_init() }))
@@ -52,6 +56,15 @@ impl File {
     /// Returns the file as the standard library's type.
     pub(super) fn inner(&self) -> &std::fs::File {
         &self.0.file
+    }
+
+    /// Returns the temporary name of the file, if it has one.
+    #[cfg_attr(
+        not(any(target_os = "macos", test)),
+        allow(dead_code, reason = "macOS has no files without a name")
+    )]
+    pub(super) fn temporary(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.0.temporary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,7 +80,7 @@ pub(crate) fn intact(file: &File) -> io::Result<()> {
     let open = &*file.0;
     let refusal = match rustix::fs::fstat(&*open.file) {
         _ if !open.is_entered() => "its number stands for another file of shmcomm now".to_owned(),
-        Ok(stat) if linux::convert(stat).id == open.id => return Ok(()),
+        Ok(stat) if unix::convert(stat).id == open.id => return Ok(()),
         Ok(_) => "its number stands for another file now".to_owned(),
         Err(error) => io::Error::from(error).to_string(),
     };
@@ -88,6 +101,11 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if self.is_entered()
+            && let Some(path) = self.temporary.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            let _ = rustix::fs::unlink(path);
+        }
         let _forks = no_fork();
         let Ok(entry) = Entry::of(self.file.as_raw_fd()) else { return };
         // Relaxed, here and below: under the lock.
@@ -95,7 +113,7 @@ impl Drop for Open {
             return;
         }
         entry.serial.store(0, Ordering::Relaxed);
-        if matches!(rustix::fs::fstat(&*self.file), Ok(stat) if linux::convert(stat).id == self.id) {
+        if matches!(rustix::fs::fstat(&*self.file), Ok(stat) if unix::convert(stat).id == self.id) {
             // SAFETY: the descriptor is this value's own (invariant; just checked), and not used again.
             unsafe { ManuallyDrop::drop(&mut self.file) }
         }
@@ -174,7 +192,7 @@ fn close_inherited() {
             let descriptor = (((1 << part) - 1) * FIRST + index) as i32;
             // SAFETY: only its identity is read before it is known to be the file of the entry.
             let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
-            if matches!(rustix::fs::fstat(file), Ok(stat) if linux::convert(stat).id == id) {
+            if matches!(rustix::fs::fstat(file), Ok(stat) if unix::convert(stat).id == id) {
                 // SAFETY: the copy belongs to the parent's values, which the child does not use: their
                 // serials are no longer in the table.
                 unsafe { rustix::io::close(descriptor) };

@@ -1,4 +1,4 @@
-//! Fork handling on Linux: [`ForkId`] distinguishes a process from its children, and a forked child closes
+//! Fork handling on Linux and macOS: [`ForkId`] distinguishes a process from its children, and a forked child closes
 //! the inherited files and removes the inherited mappings.
 //!
 //! Owns the handlers of `pthread_atfork`, and the lock that prevents forks while a file is opened or a
@@ -8,10 +8,11 @@
 //! `fork` of the C library runs the handlers. A child made by the system call alone is detected by its wiped page. If
 //! the system does not wipe pages, or accepts `MADV_WIPEONFORK` even for memory that it cannot wipe, such a child is
 //! detected by its pid: each check takes a system call. Such a child keeps copies of the open files until it execs or
-//! exits.
+//! exits. On macOS no page can be wiped, and the handlers alone tell: Apple supports no direct system calls.
 
+use super::inherit;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::mm::{MapFlags, ProtFlags};
 use std::cell::Cell;
 use std::io;
 use std::sync::OnceLock;
@@ -134,20 +135,6 @@ pub(super) fn pages(len: usize) -> io::Result<*mut u8> {
     Ok(at.cast())
 }
 
-/// Returns `true` if the system accepts `MADV_WIPEONFORK` for shared memory, which Linux refuses. Such a system does not
-/// evaluate the advice.
-fn accepts_all_advice() -> bool {
-    let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping at an address that the kernel chooses.
-    let shared = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), 1, access, MapFlags::SHARED) };
-    let Ok(shared) = shared else { return true };
-    // SAFETY: the page is this function's own.
-    let accepted = unsafe { rustix::mm::madvise(shared, 1, Advice::LinuxWipeOnFork) }.is_ok();
-    // SAFETY: the page is this function's own, and not used after this.
-    let _ = unsafe { rustix::mm::munmap(shared, 1) };
-    accepted
-}
-
 /// Distinguishes a process from the children that it forks.
 ///
 /// Invariant: `word` lies in a page that lives as long as the process. It is [`SAME`] in the process that
@@ -181,8 +168,7 @@ impl ForkId {
             }
             let page = pages(1)?;
             // SAFETY: the page is this function's own, and a child may find it wiped.
-            let accepted = unsafe { rustix::mm::madvise(page.cast(), 1, Advice::LinuxWipeOnFork) }.is_ok();
-            let wiped = accepted && !accepts_all_advice();
+            let wiped = unsafe { inherit::wipe_in_children(page.cast()) };
             let word: *mut AtomicU32 = page.cast();
             // SAFETY: page-aligned, mapped, and only used as an atomic.
             let mark = unsafe { &*word };

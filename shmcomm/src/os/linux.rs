@@ -1,19 +1,17 @@
 //! The functions of [`super`] on Linux (3.15 or later for the locks, 4.14 for cheap fork detection).
 //!
-//! Owns every system call of the crate. Needs `/proc`: an unnamed file gets its name, and a file is reopened,
-//! through `/proc/self/fd`.
+//! Owns the system calls that macOS lacks. Calls `unix` for the others. Needs `/proc`: an unnamed file gets its name,
+//! and a file is reopened, through `/proc/self/fd`. Never interprets the contents of a file.
 
-use super::{File, FileId, FileKind, Refusal, Stat};
+use super::{File, FileId, Refusal, Stat, convert, file_size_limit, made_private, stat, user};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{Access, AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, inotify};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags, inotify};
 use rustix::io::Errno;
-use rustix::process::Resource;
 use rustix::time::{ClockId, Timespec};
 use std::collections::HashSet;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +26,11 @@ pub(crate) fn default_dir() -> io::Result<PathBuf> {
     Ok(PathBuf::from("/dev/shm"))
 }
 
+/// Returns the directory of the segments of Python's library, which has no setting for it.
+pub(crate) fn python_dir() -> io::Result<PathBuf> {
+    default_dir()
+}
+
 /// Bytes reserved by one system call. The step is small enough to finish between two ticks of a profiler's
 /// timer: its signal makes the kernel drop the reservation and start again.
 const RESERVE_STEP: u64 = 16 << 20;
@@ -37,12 +40,7 @@ const RESERVE_STEP: u64 = 16 << 20;
 pub(crate) fn create_unnamed(dir: &Path) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
-    let file = File::by(|| rustix::fs::openat(CWD, dir, flags, mode))?;
-    // The umask may remove permissions of this user too, so that the file could not be reopened.
-    if stat(&file)?.mode != mode.as_raw_mode() {
-        rustix::fs::fchmod(&file, mode)?;
-    }
-    Ok(file)
+    made_private(File::by(|| rustix::fs::openat(CWD, dir, flags, mode))?)
 }
 
 /// Sets the length of `file` to `len` zero bytes and allocates their memory. A page without memory would
@@ -82,21 +80,6 @@ pub(crate) fn back(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the largest size in bytes that this process may give a file, if there is a limit.
-pub(crate) fn file_size_limit() -> Option<u64> {
-    rustix::process::getrlimit(Resource::Fsize).current
-}
-
-/// Returns the number of files that this process may hold open, if there is a limit.
-pub(crate) fn open_files_limit() -> Option<u64> {
-    rustix::process::getrlimit(Resource::Nofile).current
-}
-
-/// Returns the number of bytes that this process may lock in memory, if there is a limit.
-pub(crate) fn locked_memory_limit() -> Option<u64> {
-    rustix::process::getrlimit(Resource::Memlock).current
-}
-
 /// Returns the number of bytes that the file system of `dir` still has for this user.
 pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(dir)?;
@@ -108,18 +91,6 @@ pub(crate) fn link(file: &File, path: &Path) -> io::Result<()> {
     // Linking by descriptor alone (AT_EMPTY_PATH) needs a privilege; linking through /proc needs none.
     rustix::fs::linkat(CWD, proc_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW)
         .map_err(|errno| through_proc(errno.into()))
-}
-
-/// Returns `true` if the file has a name.
-pub(crate) fn is_linked(file: &File) -> io::Result<bool> {
-    Ok(rustix::fs::fstat(file)?.st_nlink > 0)
-}
-
-/// Opens the file at `path` for reading and writing. Follows no symbolic link, and does not wait for the
-/// other end of a FIFO.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    File::by(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))
 }
 
 /// Reopens the file: returns a new open file description with its own locks. `_path_hint` is a possible path
@@ -142,54 +113,6 @@ fn proc_path(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
 }
 
-pub(crate) fn stat(file: &File) -> io::Result<Stat> {
-    Ok(convert(rustix::fs::fstat(file)?))
-}
-
-/// Returns the metadata of the name itself, even if it is a symbolic link.
-pub(crate) fn stat_path(path: &Path) -> io::Result<Stat> {
-    Ok(convert(rustix::fs::lstat(path)?))
-}
-
-/// Returns the metadata of the file that `path` leads to.
-pub(crate) fn stat_behind(path: &Path) -> io::Result<Stat> {
-    Ok(convert(rustix::fs::stat(path)?))
-}
-
-// The widths of the fields differ between architectures.
-#[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
-pub(super) fn convert(stat: rustix::fs::Stat) -> Stat {
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => FileKind::Regular,
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Symlink,
-        FileType::Fifo => FileKind::Fifo,
-        FileType::Socket => FileKind::Socket,
-        _ => FileKind::Device,
-    };
-    Stat {
-        kind,
-        id: (stat.st_dev as u64, stat.st_ino as u64),
-        owner: stat.st_uid,
-        mode: stat.st_mode & 0o7777,
-        len: u64::try_from(stat.st_size).unwrap_or(0),
-    }
-}
-
-/// Fills `buffer` from byte `at` of the file. Fails with `UnexpectedEof` if the file ends before.
-pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
-    file.inner().read_exact_at(buffer, at)
-}
-
-/// Writes `bytes` at byte `at`. Processes that have the file mapped see them.
-pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    file.inner().write_all_at(bytes, at)
-}
-
-pub(crate) fn unlink(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::unlink(path)?)
-}
-
 /// Removes the name `path` from `_file`, which has it. Returns `false` if the name did not exist. `_aside` is
 /// a free name in the same directory, for systems on which a mapped file can be moved but not deleted.
 pub(crate) fn take_name(_file: &File, path: &Path, _aside: &Path) -> io::Result<bool> {
@@ -206,74 +129,14 @@ pub(crate) fn replace_name(_new: &File, from: &Path, to: &Path, _aside: &Path) -
     Ok(rustix::fs::rename(from, to)?)
 }
 
-/// Returns the names in `dir` that are UTF-8; the library uses no other names.
-pub(crate) fn list(dir: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        if let Ok(name) = entry?.file_name().into_string() {
-            names.push(name);
-        }
-    }
-    Ok(names)
+/// Returns the metadata of the file that `path` leads to.
+pub(crate) fn stat_behind(path: &Path) -> io::Result<Stat> {
+    Ok(convert(rustix::fs::stat(path)?))
 }
 
-#[cfg(target_env = "musl")]
-use libc::flock as Lock;
-#[cfg(not(target_env = "musl"))]
-use libc::flock64 as Lock;
-
-fn lock_call(
-    file: &File,
-    command: libc::c_int,
-    kind: libc::c_int,
-    first: u64,
-    len: u64,
-) -> io::Result<libc::c_int> {
-    // SAFETY: zero is a valid value of every field.
-    let mut lock: Lock = unsafe { std::mem::zeroed() };
-    let number = |n: u64| n.try_into().map_err(|_| io::Error::from(Errno::INVAL));
-    lock.l_type = kind as _;
-    lock.l_whence = libc::SEEK_SET as _;
-    lock.l_start = number(first)?;
-    lock.l_len = number(len)?;
-    // SAFETY: a call of fcntl with an open descriptor and the structure that these commands take
-    // and that outlives the call.
-    if unsafe { libc::fcntl(file.as_fd().as_raw_fd(), command, &raw mut lock) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(lock.l_type.into())
-}
-
-/// Locks `len` bytes from `first` for this open file description alone, without waiting. Returns `false` if
-/// another description has locked some of them. The kernel drops the lock with the last descriptor of the
-/// description. On tmpfs the lock also lasts until the last mapping made through the description ends;
-/// overlayfs does not wait for that.
-pub(crate) fn try_lock(file: &File, first: u64, len: u64) -> io::Result<bool> {
-    match lock_call(file, libc::F_OFD_SETLK, libc::F_WRLCK, first, len) {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Drops the locks of this open file description in the range.
-pub(crate) fn unlock(file: &File, first: u64, len: u64) -> io::Result<()> {
-    lock_call(file, libc::F_OFD_SETLK, libc::F_UNLCK, first, len).map(drop)
-}
-
-/// Returns `true` if another open file description has locked any byte of the range.
-pub(crate) fn is_locked(file: &File, first: u64, len: u64) -> io::Result<bool> {
-    let kind = lock_call(file, libc::F_OFD_GETLK, libc::F_WRLCK, first, len)?;
-    Ok(kind != libc::F_UNLCK)
-}
-
-/// Blocks all signals in this thread, so that other threads of the process receive them.
-pub(crate) fn block_signals() {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: `all` is filled by the call.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: `all` was filled; the old set is not returned.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut()) };
+/// Removes the name `path`.
+pub(crate) fn unlink(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::unlink(path)?)
 }
 
 /// Returns nanoseconds of a clock that never jumps and that all processes share.
@@ -289,54 +152,12 @@ pub(crate) fn monotonic_coarse() -> u64 {
     (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
 }
 
-/// Checks that a file belongs to the user of this process. Otherwise returns a text such as "belongs to user
-/// 1001, …".
-pub(crate) fn is_own(stat: &Stat) -> Result<(), String> {
-    if stat.owner == user() {
-        return Ok(());
-    }
-    Err(format!(
-        "belongs to user {}, and this process runs as user {}; both ends of a channel run as one user: \
-         start them so, or use another name",
-        stat.owner,
-        user()
-    ))
-}
-
-/// Checks that a file belongs to the user of this process and that no other user may write to it. Otherwise
-/// returns a text like [`is_own`].
-pub(crate) fn is_mine(stat: &Stat) -> Result<(), String> {
-    is_own(stat)?;
-    if stat.mode & 0o022 == 0 {
-        return Ok(());
-    }
-    Err(format!(
-        "has mode {:04o}, so other users may write to it; segments have mode 0600: \
-         `chmod 600` it if you trust what is in it, or delete it",
-        stat.mode
-    ))
-}
-
-/// Returns the effective user id.
-pub(crate) fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
 /// Returns the kernel's short name of this process, at most 15 bytes of it. The name is empty without
 /// `/proc`.
 pub(crate) fn process_name() -> String {
     std::fs::read("/proc/self/comm")
         .map(|name| String::from_utf8_lossy(&name).trim_end().to_owned())
         .unwrap_or_default()
-}
-
-/// Returns the identity of the file at `path`, if there is one.
-pub(crate) fn id_of_path(path: &Path) -> io::Result<Option<FileId>> {
-    match stat_path(path) {
-        Ok(stat) => Ok(Some(stat.id)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// Returns the reason why the system refused a call, if it is known.
@@ -352,6 +173,7 @@ pub(crate) fn refusal(error: &io::Error) -> Option<Refusal> {
         libc::EMFILE => Refusal::ProcessFiles,
         libc::ENFILE => Refusal::SystemFiles,
         libc::ENOLCK => Refusal::NoLocks,
+        libc::ENAMETOOLONG => Refusal::PathTooLong,
         _ => return None,
     })
 }
@@ -359,14 +181,6 @@ pub(crate) fn refusal(error: &io::Error) -> Option<Refusal> {
 /// Returns `None`: the texts about a refusal describe this system.
 pub(crate) fn advice(_refusal: Refusal) -> Option<&'static str> {
     None
-}
-
-/// Returns `true` if the mode of the file at `path` lets this process read and write it. For a directory,
-/// checks also the right to create files in it.
-pub(crate) fn may_write(path: &Path, directory: bool) -> bool {
-    let access =
-        if directory { Access::WRITE_OK | Access::EXEC_OK } else { Access::READ_OK | Access::WRITE_OK };
-    rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS).is_ok()
 }
 
 /// Opens a lock file, or creates it like Python's `open(path, "a")`, with mode 0666 less the umask. Follows

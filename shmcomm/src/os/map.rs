@@ -1,4 +1,4 @@
-//! [`Map`]: shared memory of a file, on Linux.
+//! [`Map`]: shared memory of a file, on Linux and macOS.
 //!
 //! Owns the mappings, and the list of all of them in this process. Calls `fork`. Never interprets their
 //! contents.
@@ -6,15 +6,14 @@
 //! Children must not inherit a mapping: it would keep the file's locks, like its descriptor. With
 //! `MADV_DONTFORK` the kernel omits it from a child. Some systems accept that call without effect, such as
 //! qemu-user. There a forked child removes the inherited mappings. It detects the case by a page that must
-//! not be inherited either.
+//! not be inherited either. On macOS `minherit` does the same, and its result is trusted.
 
 use super::File;
 use super::fork::{self, Inherited, no_fork};
-use super::futex::{FutexAt, futex_is};
+use super::inherit;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, ProtFlags};
-use std::ffi::c_void;
+use rustix::mm::ProtFlags;
 use std::io;
 use std::ptr::NonNull;
 
@@ -53,34 +52,24 @@ fn map_with(file: File, len: usize, populate: bool, access: ProtFlags) -> io::Re
     let range = Range::free()?;
     let page = witness()?;
     // SAFETY: the page is never unmapped, and no byte of it is changed.
-    let fills_later = populate && unsafe { fill(page.cast(), 1) }.is_ok();
-    let mut flags = MapFlags::SHARED;
-    flags.set(MapFlags::POPULATE, populate && !fills_later);
+    let fills_later = populate && unsafe { inherit::fill(page.cast(), 1) }.is_ok();
+    let flags = inherit::map_flags(populate && !fills_later);
     // SAFETY: a new mapping at an address that the kernel chooses.
     let at = unsafe { rustix::mm::mmap(std::ptr::null_mut(), len, access, flags, &file, 0)? };
     let base = NonNull::new(at.cast()).ok_or(Errno::NOMEM)?;
     range.set(base.as_ptr(), len);
     let map = Map { base, len, range, _file: file };
-    // If the call fails or has no effect, `remove_inherited` removes the mapping in a child.
+    // If the call has no effect, `remove_inherited` removes the mapping in a child.
     // SAFETY: the mapping is this function's own.
-    let _ = unsafe { rustix::mm::madvise(at, len, Advice::LinuxDontFork) };
+    let kept = unsafe { inherit::keep_from_children(at, len) };
     drop(forks);
+    kept?;
     if fills_later {
-        // If it fails, the first access to a page does the same.
+        // If it fails, the first access to a page does the same. It takes too long to hold the lock meanwhile.
         // SAFETY: the mapping is live, and no byte of it is changed.
-        let _ = unsafe { fill(at, len) };
+        let _ = unsafe { inherit::fill(at, len) };
     }
     Ok(map)
-}
-
-/// Fills the page tables of a mapping. Linux before 5.14 refuses it. The call takes too long to hold the lock
-/// meanwhile.
-///
-/// # Safety
-/// `len` bytes from `at` are mapped.
-unsafe fn fill(at: *mut c_void, len: usize) -> rustix::io::Result<()> {
-    // SAFETY: the caller's promise; no byte of the mapping is changed.
-    unsafe { rustix::mm::madvise(at, len, Advice::LinuxPopulateRead) }
 }
 
 impl Map {
@@ -102,7 +91,9 @@ impl Map {
 #[cfg(test)]
 impl Map {
     /// Makes children inherit this mapping, as on systems that ignore `MADV_DONTFORK`.
+    #[cfg(target_os = "linux")]
     pub(super) fn give_to_children(&self) {
+        use rustix::mm::Advice;
         let page = WITNESS.load(Ordering::Relaxed);
         for (at, len) in [(page.cast(), 1), (self.base.as_ptr().cast(), self.len)] {
             // SAFETY: both are mapped, and no byte of them is changed.
@@ -146,7 +137,8 @@ impl Range {
             let mut part = link.load(Ordering::Relaxed);
             if part.is_null() {
                 part = fork::pages(size_of::<Ranges>())?.cast();
-                link.store(part, Ordering::Relaxed);
+                // [part published] pairs with [part found]: the zeros of a part are visible with its address.
+                link.store(part, Ordering::Release);
             }
             // SAFETY: zeros are a valid part; it is never freed, and is only used as atomics.
             let part = unsafe { &*part };
@@ -158,14 +150,42 @@ impl Range {
     }
 
     fn set(&self, base: *mut u8, len: usize) {
-        // Relaxed, here and below: under the lock.
+        // Relaxed: published by the store of the base.
         self.len.store(len as u64, Ordering::Relaxed);
-        self.base.store(base, Ordering::Relaxed);
+        // [range set] pairs with [range found].
+        self.base.store(base, Ordering::Release);
     }
 
     fn clear(&self) {
+        // Relaxed: under the lock.
         self.base.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
+}
+
+/// Returns `true` if the address lies in a mapping of this process. Takes no lock, so that a signal handler may call it.
+/// The answer is exact for a word that the caller has mapped, or that belongs to the heap.
+#[cfg_attr(not(any(target_os = "macos", test)), allow(dead_code, reason = "Linux needs no distinction"))]
+pub(super) fn is_shared(address: usize) -> bool {
+    // [part found] pairs with [part published].
+    let mut part = FIRST.load(Ordering::Acquire);
+    // SAFETY: null, or a part that is never freed and is only used as atomics.
+    while let Some(ranges) = unsafe { part.as_ref() } {
+        let found = ranges.all.iter().any(|range| {
+            // [range found] pairs with [range set]: the length belongs to this base or to a later one.
+            let base = range.base.load(Ordering::Acquire);
+            let len = range.len.load(Ordering::Acquire) as usize;
+            // An entry that was reused meanwhile has another base.
+            address.wrapping_sub(base.addr()) < len
+                && !base.is_null()
+                && range.base.load(Ordering::Relaxed) == base
+        });
+        if found {
+            return true;
+        }
+        // [part found]
+        part = ranges.next.load(Ordering::Acquire);
+    }
+    false
 }
 
 /// A word of a page that children must not inherit; null before the first mapping.
@@ -185,7 +205,7 @@ fn witness() -> io::Result<*mut AtomicU32> {
     // SAFETY: page-aligned, mapped, and only used as an atomic.
     unsafe { &*page }.store(MARK, Ordering::Relaxed);
     // SAFETY: the page is this function's own.
-    let _ = unsafe { rustix::mm::madvise(page.cast(), 1, Advice::LinuxDontFork) };
+    unsafe { inherit::keep_from_children(page.cast(), 1)? };
     WITNESS.store(page, Ordering::Relaxed);
     Ok(page)
 }
@@ -194,8 +214,7 @@ fn witness() -> io::Result<*mut AtomicU32> {
 fn remove_inherited() {
     // Relaxed, here and below: a child starts with one thread.
     let page = WITNESS.load(Ordering::Relaxed);
-    // The kernel checks the address, because the page may be unmapped.
-    let inherited = !page.is_null() && futex_is(FutexAt::at(page), MARK);
+    let inherited = !page.is_null() && inherit::has_inherited(page, MARK);
     if !inherited {
         WITNESS.store(std::ptr::null_mut(), Ordering::Relaxed);
     }

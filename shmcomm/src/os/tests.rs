@@ -1,6 +1,6 @@
 //! Tests of the operating system functions that `segment` uses, on each system that has channels.
 
-#[cfg(not(any(target_os = "linux", target_os = "windows")))]
+#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
 #[test]
 fn other_systems_get_an_error_with_the_reason() {
     let error = super::create_unnamed(std::path::Path::new("x")).err().unwrap();
@@ -8,11 +8,11 @@ fn other_systems_get_an_error_with_the_reason() {
     assert!(error.to_string().contains("needs Linux"));
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 #[allow(unsafe_code)]
-mod linux;
+mod unix;
 
-#[cfg(any(target_os = "linux", target_os = "windows"))]
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
 #[allow(unsafe_code)]
 mod supported {
     use super::super::*;

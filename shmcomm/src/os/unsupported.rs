@@ -17,6 +17,11 @@ pub(crate) fn default_dir() -> io::Result<PathBuf> {
     refuse()
 }
 
+/// Returns the directory of the segments of Python's library.
+pub(crate) fn python_dir() -> io::Result<PathBuf> {
+    refuse()
+}
+
 /// Has no values.
 #[derive(Clone, Debug)]
 pub(crate) enum File {}

@@ -24,7 +24,7 @@ mod tests;
 pub(crate) use super::unsupported::{
     OwnedFd, TimerFd, Watch, block_signals, descriptor, file_size_limit, holders_of_removed,
     locked_memory_limit, mapped_files, mappings, open_files_limit, open_lock_file, open_of_process,
-    pid_namespace, try_flock, unflock, watch,
+    pid_namespace, python_dir, try_flock, unflock, watch,
 };
 pub(crate) use file::{
     File, create_unnamed, intact, is_linked, is_locked, link, open, read_at, reopen, replace_name, stat,

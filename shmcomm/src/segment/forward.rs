@@ -199,8 +199,10 @@ pub(super) fn restore(path: &Path, file: &File, id: FileId, way: (u32, u32)) -> 
                 return Ok(true);
             }
             let dir = path.parent().unwrap_or(Path::new("/"));
+            // Fails where a process cannot open the files of another one. No file is made then.
+            let forward = forward()?;
             let made = os::create_unnamed(dir)?;
-            os::write_at(&made, &forward()?.to_bytes(), 0)?;
+            os::write_at(&made, &forward.to_bytes(), 0)?;
             os::link(&made, path).map(|()| true)
         }
         Standing::LeadsNowhere => {

@@ -20,9 +20,10 @@ use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-/// Returns all segments of this user in `/dev/shm` (on Windows in `%LOCALAPPDATA%\shmcomm`), or in the directory that `SHMCOMM_DIR` names, sorted by
-/// channel. With the feature `python` it also returns the segments of the Python library shm-comm. Does not
-/// wait, and changes nothing.
+/// Returns all segments of this user in `/dev/shm` (on macOS in the user's directory for caches, on
+/// Windows in `%LOCALAPPDATA%\shmcomm`), or in the directory that `SHMCOMM_DIR` names, sorted by channel.
+/// With the feature `python` it also returns the segments of the Python library shm-comm. Does not wait, and changes
+/// nothing.
 ///
 /// # Errors
 ///

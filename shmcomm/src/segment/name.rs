@@ -5,8 +5,8 @@
 //! that select channels by name.
 //! Never touches a file.
 //!
-//! On Windows a file system takes `imu` and `IMU` for one name, and drops a dot at the end. There
-//! a capital letter and such a dot have codes too: `Robot/imu.` has the file `shmcomm2_%52obot%2Fimu%2E`.
+//! On Windows and macOS a file system takes `imu` and `IMU` for one name, and on Windows it drops a dot at the end. On
+//! both systems a capital letter and such a dot have codes too: `Robot/imu.` has the file `shmcomm2_%52obot%2Fimu%2E`.
 //!
 //! The prefix ends in `_`, while the Python library writes `shmcomm_pub_…`, `shmcomm_req_…`: neither can name
 //! a file of the other. No encoded name contains a `~`, so the temporary names of [`ChannelPath::temporary`]

@@ -5,6 +5,7 @@
 use super::name;
 use crate::error::ErrorKind;
 use crate::os::{self, CURES, Refusal};
+use crate::plural::count;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -19,7 +20,8 @@ pub(crate) fn explain(dir: &Path, path: &Path, verb: &str, error: &io::Error) ->
     let refusal = os::refusal(error).or(no_locks.then_some(Refusal::NoLocks));
     if let Some((refusal, advice)) = refusal.and_then(|refusal| Some((refusal, os::advice(refusal)?))) {
         let kind = match refusal {
-            Refusal::ReadOnly | Refusal::Access => ErrorKind::Permission,
+            Refusal::ReadOnly | Refusal::Access | Refusal::Forbidden => ErrorKind::Permission,
+            Refusal::Missing | Refusal::NoLocks => ErrorKind::Unsupported,
             _ => ErrorKind::Os,
         };
         return (kind, advice.to_owned());
@@ -70,6 +72,15 @@ pub(crate) fn explain(dir: &Path, path: &Path, verb: &str, error: &io::Error) ->
                 "; the file system of {shown} has no locks that belong to an open file: \
                  {}",
                 CURES.no_locks
+            ),
+        ),
+        Some(Refusal::PathTooLong) => (
+            ErrorKind::Os,
+            format!(
+                "; the path of {} is too long for the system: set {} to a directory with a shorter path in all \
+                 processes",
+                count(path.as_os_str().len(), "byte"),
+                name::DIR_VARIABLE
             ),
         ),
         None if error.kind() == io::ErrorKind::Unsupported => (ErrorKind::Unsupported, String::new()),
@@ -131,4 +142,24 @@ fn access(dir: &Path, path: &Path, verb: &str) -> String {
         );
     }
     rules(&dir.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::os;
+    use crate::segment::{ChannelPath, system};
+    use std::path::PathBuf;
+
+    #[test]
+    fn path_that_is_too_long_is_named_with_the_cure() {
+        let dir = PathBuf::from(format!("/{}", "directory/".repeat(1000)));
+        let place = ChannelPath::within(&dir, "robot/imu").unwrap();
+        let error = os::open(place.path()).err().unwrap();
+        let text = system(&place, "open", error).to_string();
+        assert!(
+            text.contains(&format!("the path of {} bytes is too long", place.path().as_os_str().len())),
+            "{text}"
+        );
+        assert!(text.contains("set SHMCOMM_DIR to a directory with a shorter path"), "{text}");
+    }
 }

@@ -164,7 +164,7 @@ pub(crate) fn remove_named(name: &str) -> Result<bool, Error> {
 
 fn remove(channel: &str, kinds: &[Kind]) -> Result<bool, Error> {
     // Without such a directory there is no file.
-    let Ok(dir) = os::default_dir() else { return Ok(false) };
+    let Ok(dir) = os::python_dir() else { return Ok(false) };
     let files = os::list(&dir).unwrap_or_default();
     let mut any = false;
     for &kind in kinds {

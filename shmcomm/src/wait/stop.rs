@@ -91,7 +91,7 @@ mod handle {
     ///
     /// # Latency
     ///
-    /// The stop wakes a call that sleeps. Before Linux 5.16, or if a sandbox forbids `futex_waitv`, the
+    /// The stop wakes a call that sleeps. Before Linux 5.16, if a sandbox forbids `futex_waitv`, and on macOS, the
     /// call returns within 50 ms. A call that runs a service or a closure of the program returns after that
     /// code.
     ///

@@ -356,7 +356,7 @@ impl Wake for WatchRegistration {
     }
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "windows")))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::sync::{AtomicU32, Ordering};

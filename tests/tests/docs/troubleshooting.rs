@@ -284,8 +284,8 @@ fn what_a_request_or_a_reply_answers() {
 
 #[test]
 fn what_other_systems_say() {
-    for system in ["macos", "windows"] {
-        let source = fs::read_to_string(root().join(format!("shmcomm/src/os/{system}.rs"))).unwrap();
+    for system in ["macos/system.rs", "windows.rs"] {
+        let source = fs::read_to_string(root().join("shmcomm/src/os").join(system)).unwrap();
         let reason = between(&source, "REASON: &str = \"", "\";");
         let mut reason = reason.split("\\\n").map(str::trim_start).collect::<String>();
         reason.push('\n');

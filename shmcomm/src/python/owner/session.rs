@@ -261,7 +261,7 @@ fn remove_unused(place: &SegmentPaths) {
 /// Returns the numbers of the further sessions of a service of which a file exists. A process that was
 /// killed while it created or removed a session leaves one of the two files, or the file that it examined.
 fn left_behind(name: &str) -> BTreeSet<u32> {
-    let files = os::default_dir().and_then(|dir| os::list(&dir)).unwrap_or_default();
+    let files = os::python_dir().and_then(|dir| os::list(&dir)).unwrap_or_default();
     let prefixes = [Kind::Req, Kind::Rep].map(|kind| format!("{}~", kind.hidden(name)));
     let number = |file: &str| {
         let rest = prefixes.iter().find_map(|prefix| file.strip_prefix(prefix))?;

@@ -79,8 +79,8 @@ impl SegmentPaths {
             ));
         }
         // Python uses no other directory.
-        let dir = os::default_dir().map_err(|error| {
-            let why = format!("cannot tell the directory of all segments: {error}");
+        let dir = os::python_dir().map_err(|error| {
+            let why = format!("channels with Python are not possible here: {error}");
             Error::new(ErrorKind::Unsupported, name.to_owned(), why).with_source(error)
         })?;
         Ok(SegmentPaths {

@@ -139,7 +139,7 @@ impl Drop for Raw {
 #[cfg(all(target_arch = "x86_64", not(any(miri, tsan))))]
 const BLOCK: usize = 64;
 #[cfg(not(all(target_arch = "x86_64", not(any(miri, tsan)))))]
-const BLOCK: usize = usize::MAX;
+const BLOCK: usize = isize::MAX as usize + 1;
 
 /// # Safety
 /// `bytes.len()` bytes from `to` must be mapped, and no reference to them may exist except to atomics.

@@ -206,7 +206,7 @@ pub(super) mod block {
 pub(super) mod block {
     use super::{MaybeUninit, SlotPtr};
 
-    pub(in crate::ring::slot) const MIN: usize = usize::MAX;
+    pub(in crate::ring::slot) const MIN: usize = isize::MAX as usize + 1;
 
     pub(in crate::ring::slot) unsafe fn copy_in(_: SlotPtr, _: usize, _: &[u8]) {
         unreachable!("no slice has `MIN` bytes")

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::supported::{unnamed, word};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU32, Ordering};
 use std::io;
 use std::path::Path;
 
@@ -25,7 +25,8 @@ fn a_child_knows_that_it_is_one() {
     assert!(!fork_id.forked());
 }
 
-/// Such a child runs no handlers of `pthread_atfork`.
+/// Such a child runs no handlers of `pthread_atfork`. Apple supports no direct system calls.
+#[cfg(target_os = "linux")]
 #[test]
 fn child_of_the_system_call_knows_that_it_is_one() {
     let fork_id = ForkId::here().unwrap();
@@ -83,6 +84,8 @@ fn child_of_fork_keeps_no_lock_of_its_parent() {
     end(child);
 }
 
+/// macOS does not let a mapping be inherited.
+#[cfg(target_os = "linux")]
 #[test]
 fn forked_child_removes_mappings_it_inherited() {
     let file = unnamed(8192);
@@ -105,12 +108,12 @@ fn file_that_others_closed_is_not_closed_again() {
     // SAFETY: the number belongs to `file`, which must tolerate that other code closes it. It refers to
     // the same file afterwards, as the library's own next file may: nothing else distinguishes the two.
     let again =
-        unsafe { libc::dup3(std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(&other)), number, 0) };
+        unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(&other)), number) };
     assert_eq!(again, number);
     assert!(intact(&file).is_ok(), "the same file at the same number cannot be told from it");
     let null = std::fs::File::open("/dev/null").unwrap();
     // SAFETY: the number belongs to `file`, which must tolerate that other code closes it.
-    assert_eq!(unsafe { libc::dup3(std::os::fd::AsRawFd::as_raw_fd(&null), number, 0) }, number);
+    assert_eq!(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), number) }, number);
     assert!(intact(&file).is_err());
     drop(file);
     // SAFETY: asks for the flags of a descriptor, then closes it.
@@ -134,6 +137,8 @@ fn file_whose_number_is_given_to_a_later_one_is_lost() {
     assert!(taken.iter().filter(|file| has_it(file)).all(|file| intact(file).is_ok()));
 }
 
+/// macOS refuses channels with Python, which need it.
+#[cfg(target_os = "linux")]
 #[test]
 fn openings_of_watched_files_are_distinguished() {
     let path = Path::new("/dev/shm").join(format!("shmcomm-watched-{}", std::process::id()));
@@ -149,4 +154,18 @@ fn openings_of_watched_files_are_distinguished() {
     }
     std::fs::remove_file(path).unwrap();
     std::fs::remove_file(other).unwrap();
+}
+
+#[test]
+fn words_of_mappings_are_distinguished_from_others() {
+    let word_of_heap = Box::new(AtomicU32::new(0));
+    let address = |word: &AtomicU32| std::ptr::from_ref(word).addr();
+    assert!(!is_shared(address(&word_of_heap)));
+    let file = unnamed(8192);
+    let maps: Vec<_> = (0..300).map(|_| map(file.clone(), 8192, false).unwrap()).collect();
+    for map in &maps {
+        let first = address(word(map));
+        assert!(is_shared(first) && is_shared(first + 8188));
+    }
+    assert!(!is_shared(address(&word_of_heap)) && !is_shared(0) && !is_shared(usize::MAX));
 }
