@@ -1,10 +1,9 @@
-//! The codecs on a struct of ten fields and on an array of 1 MiB, and the same in CPython.
+//! Measures the codecs on a struct of ten fields and on an array of 1 MiB, and CPython on the same.
 //!
-//! `cargo bench -p shmcomm-measure-micro --bench codec` prints a table beside what
-//! criterion reports: the shortest of several rounds on both sides, in the same minute on the same
-//! machine. Each side does what it does before a send and after a receive: this crate writes into a
-//! slot that is there, CPython into an object that it makes. `SHMCOMM_PYTHON` names the interpreter, which needs numpy and msgpack; else it is the
-//! one that the tests have made, or `python3`.
+//! `cargo bench -p shmcomm-measure-micro --bench codec` prints a table beside the report of criterion: the shortest of
+//! several rounds on both sides, in one run. Each side does what it does before a send and after a receive: this crate
+//! writes into an existing slot, CPython into an object that it makes. `SHMCOMM_PYTHON` names the interpreter, which
+//! needs numpy and msgpack. Without it, the interpreter is that of the tests, or `python3`.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

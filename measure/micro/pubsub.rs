@@ -1,4 +1,4 @@
-//! What a send and a receive cost in one process: `cargo bench -p shmcomm-measure-micro --bench pubsub`.
+//! Measures the cost of a send and a receive in one process: `cargo bench -p shmcomm-measure-micro --bench pubsub`.
 //!
 //! Everything stays in one processor's cache here, so this is the work itself, without the transfer
 //! between processors; for that see `cargo run --release --example latency`.
