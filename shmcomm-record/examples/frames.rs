@@ -1,6 +1,6 @@
 //! Records a camera, replays the file, and compares the frames.
 //!
-//! `cargo run --release -p shmcomm-record --example camera`
+//! `cargo run --release -p shmcomm-record --example frames`
 //!
 //! The camera sends 30 frames of 6.2 MB a second. The recorder observes, so the camera does not wait for it. The replay
 //! creates the channel again in a namespace of its own, and a subscriber compares each frame with what was sent. Each
