@@ -122,7 +122,7 @@ class Publisher(_End):
             InvalidMessageError: The message does not fit the layout; the text names the field.
             MessageTooLongError: The bytes take more than a slot holds.
         """
-        return bool(self._native.send(self.schema.pack(message), timeout))
+        return bool(self._native.send(self.schema._payload(message), timeout))
 
     def loan(self, items: int | None = None, timeout: float | None = None) -> Loan:
         """Returns room for a message, which is built in its slot and sent without a copy.

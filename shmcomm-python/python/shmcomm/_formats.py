@@ -44,6 +44,8 @@ class Encoded(Schema):
         except Exception as exc:
             raise InvalidMessageError(f"{self.codec}: {exc}") from exc
 
+    _payload = pack
+
     def unpack(self, payload: bytes) -> Any:
         """Returns the message of *payload*."""
         try:
@@ -158,6 +160,8 @@ class Tail(Schema):
         else:
             tail = b"".join(self.items.pack(item) for item in message[1])
         return header + bytes(self._at - len(header)) + tail
+
+    _payload = pack
 
     def unpack(self, payload: bytes) -> Tailed:
         """Returns the header and the items of *payload*."""

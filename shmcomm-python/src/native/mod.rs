@@ -31,6 +31,7 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use shmcomm::{DynError, DynMessage, ErrorKind, RequestTimeoutError, StopHandle};
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 /// Settings of a channel that an end creates: slots, bytes of a slot for bytes, and seats.
@@ -88,12 +89,12 @@ fn find<E: Send>(
     }
 }
 
-/// Returns the bytes of an object that has a buffer of bytes.
-fn bytes_of(payload: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+/// Returns the bytes of an object that has a buffer of bytes. Copies them unless they cannot change.
+fn bytes_of<'a>(payload: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(bytes) = payload.cast::<PyBytes>() {
-        return Ok(bytes.as_bytes().to_vec());
+        return Ok(Cow::Borrowed(bytes.as_bytes()));
     }
-    PyBuffer::<u8>::get(payload)?.to_vec(payload.py())
+    Ok(Cow::Owned(PyBuffer::<u8>::get(payload)?.to_vec(payload.py())?))
 }
 
 /// An end that receives.

@@ -3,12 +3,13 @@
 //! Owns the two classes. Calls the dynamic ends of the library.
 
 use super::{
-    NativeLoan, NativeSample, Received, Settings, Source, bytes_of, close, content, declared, failed, find,
-    receive, receive_with, sent,
+    NativeLoan, NativeSample, Received, Settings, Source, close, content, declared, failed, find, receive,
+    receive_with, sent,
 };
 use crate::error::set_up;
 use crate::held::Held;
 use crate::wait::Until;
+use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use shmcomm::{Declaration, DynError, DynMessage, DynPublisher, DynSubscriber, StopHandle};
@@ -19,6 +20,13 @@ use std::time::Duration;
 pub struct NativePublisher {
     pub(super) held: Held<DynPublisher>,
     stop: StopHandle,
+}
+
+impl NativePublisher {
+    /// Sends a message, waiting for room without the GIL.
+    fn send_waiting(&self, py: Python<'_>, bytes: &[u8], until: Until) -> PyResult<bool> {
+        sent(py, &self.held, until, |end, slice| end.send_bytes_timeout(bytes, slice))
+    }
 }
 
 #[pymethods]
@@ -47,16 +55,34 @@ impl NativePublisher {
         Ok(NativePublisher { held: Held::new("Publisher", channel, end), stop })
     }
 
-    /// Sends a message. Returns `False` if subscribers did not make room in time.
+    /// Sends a message. Returns `False` if subscribers did not make room in time. A buffer is copied once, to its slot;
+    /// if the thread has to wait, a copy waits, because other threads may write to the buffer.
     #[pyo3(signature = (payload, timeout))]
     fn send(&self, payload: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<bool> {
-        let (py, until, bytes) = (payload.py(), Until::after(timeout)?, bytes_of(payload)?);
-        match self.held.if_free(py, |end| end.send_bytes_timeout(&bytes, Duration::ZERO))? {
-            Some(Ok(())) => return Ok(true),
-            Some(Err(DynError::Timeout | DynError::Full)) | None => {}
-            Some(Err(error)) => return Err(failed(py, &error)),
+        let (py, until) = (payload.py(), Until::after(timeout)?);
+        if let Ok(bytes) = payload.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            return match self.held.if_free(py, |end| end.send_bytes_timeout(bytes, Duration::ZERO))? {
+                Some(Ok(())) => Ok(true),
+                Some(Err(DynError::Timeout | DynError::Full)) | None => self.send_waiting(py, bytes, until),
+                Some(Err(error)) => Err(failed(py, &error)),
+            };
         }
-        sent(py, &self.held, until, |end, slice| end.send_bytes_timeout(&bytes, slice))
+        let buffer = PyBuffer::<u8>::get(payload)?;
+        let placed = self.held.if_free(py, |end| {
+            let mut loan = end.try_loan(buffer.len_bytes())?;
+            match buffer.copy_to_slice(py, loan.bytes_mut()) {
+                Ok(()) => loan.send().map(Ok),
+                Err(error) => Ok(Err(error)),
+            }
+        })?;
+        match placed {
+            Some(Ok(copied)) => copied.map(|()| true),
+            Some(Err(DynError::Timeout | DynError::Full)) | None => {
+                self.send_waiting(py, &buffer.to_vec(py)?, until)
+            }
+            Some(Err(error)) => Err(failed(py, &error)),
+        }
     }
 
     /// Returns room for a message of `size` bytes in its slot, or `None` if there was none in time.

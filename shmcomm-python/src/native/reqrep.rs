@@ -10,6 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use shmcomm::{Declaration, DynError, DynReplier, DynRequester, StopHandle};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::ThreadId;
@@ -203,7 +204,10 @@ impl NativeReplier {
     fn handle(&self, handler: &Py<PyAny>, bytes: &[u8]) -> PyResult<Vec<u8>> {
         let set = |thread| *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = thread;
         set(Some(std::thread::current().id()));
-        let reply = Python::attach(|py| bytes_of(&handler.bind(py).call1((PyBytes::new(py, bytes),))?));
+        let reply = Python::attach(|py| {
+            let reply = handler.bind(py).call1((PyBytes::new(py, bytes),))?;
+            bytes_of(&reply).map(Cow::into_owned)
+        });
         set(None);
         reply
     }
