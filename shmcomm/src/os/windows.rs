@@ -42,8 +42,9 @@ use std::io;
 use std::os::windows::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_COMMITMENT_LIMIT, ERROR_NOT_ENOUGH_MEMORY,
-    ERROR_OUTOFMEMORY, ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES, ERROR_WRITE_PROTECT,
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_COMMITMENT_LIMIT, ERROR_FILENAME_EXCED_RANGE,
+    ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY, ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES,
+    ERROR_WRITE_PROTECT,
 };
 use windows_sys::Win32::Storage::FileSystem::{CreateDirectoryW, GetDiskFreeSpaceExW};
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
@@ -213,6 +214,7 @@ pub(crate) fn refusal(error: &io::Error) -> Option<Refusal> {
         ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION => Refusal::Access,
         ERROR_NOT_ENOUGH_MEMORY | ERROR_OUTOFMEMORY | ERROR_COMMITMENT_LIMIT => Refusal::Memory,
         ERROR_TOO_MANY_OPEN_FILES => Refusal::ProcessFiles,
+        ERROR_FILENAME_EXCED_RANGE => Refusal::PathTooLong,
         _ => return None,
     })
 }
