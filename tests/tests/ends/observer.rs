@@ -386,6 +386,7 @@ fn channel_that_cannot_be_observed_is_refused() {
 
 /// The Python wire, between two ends in Rust: at full speed, at its end, and with its next owner.
 #[test]
+#[cfg_attr(windows, ignore = "Windows has no channels with Python")]
 fn python_wire_is_observed() {
     use shmcomm::python::{Options, Publisher};
     let name = format!("observed-{}", std::process::id());

@@ -173,6 +173,7 @@ channel! {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "Windows has no channels with Python")]
 fn a_channel_with_python_has_the_defaults_of_python() {
     use shmcomm::python::{Options, Publisher, Subscriber};
     assert_eq!((PythonPose::SLOTS, PythonPose::SLOT_SIZE), (64, 4096));
