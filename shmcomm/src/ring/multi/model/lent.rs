@@ -34,7 +34,7 @@ impl Ring {
 #[test]
 fn lent_message_is_kept_and_its_bit_comes_back() {
     let both = model("shared, lent", 2, || {
-        let ring = Ring::new(Discipline::SharedPinned);
+        let ring = Ring::new(Discipline::MultiPinned);
         let (mut writer, mut reader) = (ring.writer(0), ring.witness().reader);
         send(&mut writer, 0, 0..1);
         let acquired = reader.acquire().expect("a message was sent");
@@ -63,7 +63,7 @@ fn lent_message_is_kept_and_its_bit_comes_back() {
 #[test]
 fn reader_receives_copies_while_its_pin_is_lent() {
     let received = model("shared, lent, copies", 2, || {
-        let ring = Ring::with(Discipline::SharedPinned, Heap::observed);
+        let ring = Ring::with(Discipline::MultiPinned, Heap::observed);
         let (mut writer, mut witness) = (ring.writer(0), ring.witness());
         let mut sent = send(&mut writer, 0, 0..1);
         let acquired = witness.reader.acquire().expect("a message was sent");
