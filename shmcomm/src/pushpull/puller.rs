@@ -89,6 +89,7 @@ impl<M: ?Sized, F: Incoming<M>> Puller<M, F> {
     ///
     /// # Errors
     /// See [`PullError`].
+    #[inline]
     pub fn recv(&mut self) -> Result<F::Owned, PullError> {
         loop {
             if let Some(message) = self.get_until(Deadline::Never)? {
@@ -119,6 +120,7 @@ impl<M: ?Sized, F: Incoming<M>> Puller<M, F> {
         self.get_until(Deadline::At(deadline))?.ok_or(PullTimeoutError::Timeout)
     }
 
+    #[inline]
     fn get_until(&mut self, deadline: Deadline) -> Result<Option<F::Owned>, PullError> {
         match self.end.resolved.clone() {
             None => self.end.get_until(F::read, deadline),

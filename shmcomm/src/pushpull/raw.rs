@@ -38,6 +38,7 @@ impl QueueEnd<State> {
     }
 
     /// Sends like [`put`](Self::put), waiting for room. Returns `false` at the deadline.
+    #[inline]
     pub(crate) fn put_until(
         &mut self,
         write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
@@ -103,6 +104,7 @@ impl QueueEnd<State> {
     }
 
     /// Receives like [`get`](Self::get), waiting for a message. Returns `None` at the deadline.
+    #[inline]
     pub(crate) fn get_until<T>(
         &mut self,
         read: impl Fn(&[u8]) -> Result<T, Invalid>,

@@ -150,6 +150,7 @@ impl Writer {
     }
 
     /// Returns the position of the next message, in a snapshot.
+    #[inline]
     pub(crate) fn next_position(&self) -> u64 {
         match self {
             Writer::Broadcast(writer) => writer.next_position(),

@@ -95,6 +95,7 @@ impl Seated for Attachment {
         Mapping::channel(self)
     }
 
+    #[inline]
     fn forked(&self) -> bool {
         Mapping::forked(self)
     }

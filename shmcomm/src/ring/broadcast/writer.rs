@@ -229,6 +229,7 @@ impl Writer {
     }
 
     /// Returns the position of the next message or hole.
+    #[inline]
     pub(crate) fn next_position(&self) -> u64 {
         self.count.next
     }
