@@ -188,9 +188,15 @@ fn damaged_segment_is_replaced_by_publishers_only() {
         assert!(text.contains(field) && text.contains("force_unlink"), "{field}: {text}");
         assert_eq!(fs::read(channel.path()).unwrap(), before);
         let publisher = channel.publish();
-        assert_eq!(publisher.arrival(), crate::segment::Arrival::Replaced, "{field}");
+        assert!(has_replaced(publisher.arrival()), "{field}");
         assert_eq!(publisher.geometry().segment_size, bytes.len() as u64);
     }
+}
+
+/// On Windows the name is free for a moment during a replacement. An attempt that begins then creates the segment.
+fn has_replaced(arrival: crate::segment::Arrival) -> bool {
+    use crate::segment::Arrival::{Created, Replaced};
+    arrival == Replaced || cfg!(windows) && arrival == Created
 }
 
 #[test]
@@ -205,7 +211,7 @@ fn segment_of_wrong_length_is_damaged() {
         assert_eq!(kind, ErrorKind::NotASegment, "{text}");
         assert!(text.contains(&len.to_string()) && text.contains(&bytes.len().to_string()), "{text}");
         let queue = channel.with(|s| s.pattern = Pattern::PushPull);
-        assert_eq!(join(&queue, Role::Pusher, PLAIN).unwrap().arrival(), crate::segment::Arrival::Replaced);
+        assert!(has_replaced(join(&queue, Role::Pusher, PLAIN).unwrap().arrival()), "{len}");
     }
 }
 
