@@ -369,32 +369,43 @@ fn one_handle_stops_all_ends_and_they_leave_nothing() {
     assert_eq!(segments(&ns), Vec::<String>::new());
 }
 
-/// Most stops wake a thread that sleeps long before it would wake by itself, which is after at most 50 ms.
+/// Most stops wake a thread that sleeps long before it would wake by itself, which is after at most 50 ms. Messages wake
+/// it in turn with the stops, and show how late threads run on this machine.
 #[test]
 fn stop_wakes_a_thread_that_sleeps() {
     let ns = namespace("wakes");
-    let _publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
+    let mut publisher = SmallFeed::open().namespace(&*ns).publisher().unwrap();
     let mut subscriber = SmallFeed::open().namespace(&*ns).subscriber().unwrap();
     let stop = subscriber.stop_handle();
-    let mut late = Vec::new();
-    for _ in 0..20 {
+    let (mut stops, mut messages) = (Vec::new(), Vec::new());
+    for round in 0..40 {
         stop.reset();
         std::thread::scope(|scope| {
             let (sender, receiver) = std::sync::mpsc::channel();
             let subscriber = &mut subscriber;
             scope.spawn(move || {
-                assert_eq!(subscriber.recv(), Err(RecvError::Stopped));
-                sender.send(Instant::now()).unwrap();
+                let result = subscriber.recv();
+                sender.send((result, Instant::now())).unwrap();
             });
             std::thread::sleep(ASLEEP);
-            let stopped = Instant::now();
-            stop.stop();
-            late.push(receiver.recv().unwrap().duration_since(stopped));
+            let start = Instant::now();
+            if round % 2 == 0 {
+                stop.stop();
+                let (result, woken) = receiver.recv().unwrap();
+                assert_eq!(result, Err(RecvError::Stopped));
+                stops.push(woken.duration_since(start));
+            } else {
+                publisher.send(&Small::new(round)).unwrap();
+                let (result, woken) = receiver.recv().unwrap();
+                assert!(result.is_ok(), "{result:?}");
+                messages.push(woken.duration_since(start));
+            }
         });
     }
-    late.sort();
+    stops.sort();
+    messages.sort();
     // By chance half of 20 sleeps would end within 10 ms once in 400 runs.
-    assert!(late[9] < Duration::from_millis(10), "{late:?}");
+    assert!(stops[9] < Duration::from_millis(10) + 2 * messages[9], "stops {stops:?}, messages {messages:?}");
 }
 
 fn segments(ns: &Namespace) -> Vec<String> {
