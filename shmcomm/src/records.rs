@@ -1,8 +1,8 @@
 //! [`LogRecords`]: log records that wait until locks are released.
 //!
 //! Owns what is written when it is dropped. Calls the logger of the program, which is code of the user: it may
-//! block, and it may call this library. So it is called under no lock: neither under one that other processes share,
-//! nor under a mutex of this process. Never called in the loop that sends or receives.
+//! block, and it may call this library. This module therefore calls it without a lock: no lock that other processes
+//! share is held, and no mutex of this process. Never called in the loop that sends or receives.
 
 use crate::escape::Escaped;
 use log::Level;

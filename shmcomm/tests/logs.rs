@@ -1,5 +1,5 @@
-//! What the log shows with `RUST_LOG=debug` and the feature `trace-slots`: segments, locks and slots, for each
-//! pattern, on native channels and on channels with Python.
+//! Tests of the log with `RUST_LOG=debug` and the feature `trace-slots`. The log shows segments, locks and slots,
+//! for each pattern, on native channels and on channels with Python.
 //!
 //! Owns the logger of this program. Each test searches for records of its own channel.
 // Channels with Python exist on Linux only.

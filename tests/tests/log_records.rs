@@ -33,7 +33,7 @@ struct Seen {
 
 static SEEN: Mutex<Seen> =
     Mutex::new(Seen { segments: Vec::new(), locks: Vec::new(), records: Vec::new(), wrong: Vec::new() });
-/// The text of a record, and what the logger does at the first one that contains it.
+/// A text, and what the logger does at the first record that contains it.
 type Action = (&'static str, fn());
 
 static ACTION: Mutex<Option<Action>> = Mutex::new(None);

@@ -1,8 +1,8 @@
 //! Checks of a channel's declaration, made while the caller compiles.
 //!
 //! Owns these checks. Calls `message::check`; never touches a segment. Each check is `#[track_caller]`, so
-//! that the error points at the tokens that the macro gave the call. The parameter `who` is the channel, as
-//! its author calls it.
+//! that the error points at the tokens that the macro gave the call. The name of the channel in the source
+//! is a parameter of each check.
 
 use super::Overflow;
 use super::pattern::MessageInfo;

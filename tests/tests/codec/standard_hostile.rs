@@ -1,5 +1,5 @@
-//! What a hostile message can do with the kinds of Python's standard library and numpy: get an error, in
-//! bounded memory and time; and each kind, changed anywhere.
+//! Hostile messages of the kinds of Python's standard library and numpy. Each gets an error, in bounded memory
+//! and time. So does a message of each kind with any byte changed, or it decodes to another value.
 
 use crate::meter::{TIME, busy, peak};
 use shmcomm::codec::pickle::{self, DecodeOptions};

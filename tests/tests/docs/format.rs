@@ -156,7 +156,7 @@ fn is_channel(offset: usize) -> bool {
     (1280..1480).contains(&offset)
 }
 
-/// Dumps as the page does: lines of 16 bytes, without those that hold only zeros or the channel's name.
+/// Returns a dump in the form of the page. It has a line for 16 bytes, unless they are zeros or the channel's name.
 fn dump(bytes: &[u8]) -> String {
     let mut dump = String::new();
     for (at, line) in (0..).step_by(16).zip(bytes.chunks(16)) {

@@ -1,5 +1,5 @@
-//! What a new user builds and what a registry gets: the crates behind the first example, the metadata of both
-//! published packages, their licences and their pages.
+//! Tests of what a new user builds and what a registry gets: the crates behind the first example, the metadata of
+//! the published packages, their licences and their pages.
 
 use crate::page::source;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use std::process::Command;
 /// The packages that are published.
 const PUBLISHED: [&str; 5] = ["shmcomm", "shmcomm-cli", "shmcomm-derive", "shmcomm-record", "shmcomm-view"];
 
-/// Where a file of the repository is found on the web.
+/// Addresses of the repository's files and folders on the web.
 const FILES: [&str; 2] =
     ["https://github.com/shmcomm/shmcomm/blob/main/", "https://github.com/shmcomm/shmcomm/tree/main/"];
 

@@ -60,7 +60,7 @@ fn subscriber_accepts_other_settings_with_one_warning() {
     check!(feed().overflow(Overflow::Wait), "`overflow` Overwrite instead of Wait");
     check!(feed().patience(Duration::from_secs(1)), "`overflow` Overwrite, without `patience`");
     check!(feed().slots(16).seats(8), "`slots` 64 instead of 16, `seats` 128 instead of 8");
-    // Of the declaration, as of the opener.
+    // A setting of the declaration is compared like one of the opener.
     const DECLARED: Channel<PubSub<[u64; 8]>> = Channel::new("feed").slots(8);
     check!(DECLARED.open().namespace(&*ns), "`slots` 64 instead of 8");
     // What is as asked for, or was not asked for, is silent.

@@ -34,8 +34,8 @@ impl Drop for Directory {
     }
 }
 
-/// What a process answers that uses channels in the directory that the script mounts; nothing where this
-/// system cannot mount it.
+/// Starts a process that uses channels in the directory that the script mounts, and returns its answer. Returns
+/// `None` if this system cannot mount the directory.
 fn answer(test: &str, script: &str) -> Option<String> {
     let ns = namespace(test);
     let dir = Directory::new(std::env::temp_dir(), &ns);
@@ -67,7 +67,7 @@ fn overlayfs_has_channels() {
     }
 }
 
-/// Where the sources are built: ext4, xfs or btrfs, as a rule, and overlayfs in a container.
+/// The sources are built on ext4, xfs or btrfs as a rule, and on overlayfs in a container.
 #[test]
 fn file_system_of_the_build_has_channels_or_an_error() {
     let ns = namespace("build");

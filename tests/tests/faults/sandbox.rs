@@ -114,7 +114,7 @@ fn files_channels_and_timers() {
     assert_eq!(only(&mut set), 3);
     assert!(start.elapsed() >= MOMENT);
 
-    // A file that is always ready is refused as by epoll; one that was removed is ready for nothing.
+    // A file that is always ready is refused, as epoll refuses it. A file that was removed is ready for nothing.
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
     let error = set.add_fd(4, &file, Interest::Readable).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);

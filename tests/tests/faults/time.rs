@@ -118,7 +118,7 @@ fn wall_clock_is_only_for_showing() {
     assert!(read > 40, "{read} files");
     let values = std::fs::read_to_string(root.join("codec/value/time.rs")).unwrap();
     assert!(!values.contains("now()") && !values.contains("elapsed()"), "values read no clock");
-    // In those that may show it, waits are measured by another one.
+    // Files that may show the wall clock measure their waits by another clock.
     for (file, monotonic) in
         [("segment/registration.rs", true), ("segment/seats.rs", false), ("segment/open.rs", true)]
     {

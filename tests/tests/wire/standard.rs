@@ -1,6 +1,6 @@
-//! Values of Python's standard library and numpy's other arrays over live channels with Python. They come back
-//! as equal objects of the same types, at every protocol, with both numpys. They arrive as types of Rust, and
-//! unknown ones as opaque values.
+//! Values of Python's standard library and numpy's other arrays over live channels with Python. Python
+//! receives equal objects of the same types, at every protocol, with numpy 1 and 2. Rust receives its own types, and
+//! opaque values in place of unknown types.
 
 use serde::{Deserialize, Serialize};
 use shmcomm::codec::{DateTime, Msgpack, Pickle, Uuid, Value};

@@ -125,8 +125,8 @@ impl FromStr for MsgpackTimestamp {
 /// An extension of msgpack: `msgpack.ExtType(code, data)`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ext {
-    /// The kind: 0 to 127 for applications. Of the others, which are msgpack's own, only a timestamp (-1) can be
-    /// sent.
+    /// The kind: 0 to 127 for applications. Negative kinds belong to msgpack: of these, an end sends only the
+    /// timestamp (-1).
     pub code: i8,
     /// The bytes, which only the application can read.
     pub data: Vec<u8>,

@@ -12,8 +12,8 @@
 //!    sequence lock that is never at rest counts as an empty ring; it takes a process that overwrites the
 //!    words.
 //! 2. Message `i` is in slot `i mod n` from the time when the head is `i + 1` until the writer begins with
-//!    message `i + n`, which it does once the head is `i + n`. Message `i` may therefore be read while `head
-//!    - i <= n - 1`, and the copy is intact if that still holds afterwards ([`read`]).
+//!    message `i + n`. The writer begins with it once the head is `i + n`. Message `i` may therefore be read
+//!    while `head - i <= n - 1`, and the copy is intact if that still holds afterwards ([`read`]).
 //!
 //! On x86-64 stores become visible in program order, for any program. On other machines Python's stores have
 //! no order, and neither end can repair that.
