@@ -5,6 +5,7 @@ mod meter;
 mod mismatch;
 mod msgpack;
 mod msgpack_python;
+mod opcodes;
 mod pickle_hostile;
 mod pickle_python;
 mod pickle_serde;

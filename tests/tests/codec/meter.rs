@@ -7,6 +7,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+/// Bytes that decoding of a short hostile message may hold.
+pub const MEMORY: usize = 64 << 20;
+
 /// What a message may take of a processor, however hostile. Not what a clock on the wall says: there, a
 /// busy machine would count.
 pub const TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });

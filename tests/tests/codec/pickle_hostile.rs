@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::meter::{TIME, busy, peak};
+use crate::meter::{MEMORY, TIME, busy, peak};
+use crate::opcodes::{global, p5, text};
 use serde::de::DeserializeOwned;
 use shmcomm::codec::pickle::{self, DecodeOptions};
 use shmcomm::codec::{DecodeErrorKind as Kind, NdArray, Value};
-
-const MEMORY: usize = 64 << 20;
 
 #[track_caller]
 fn decode<T: DeserializeOwned>(
@@ -46,25 +45,6 @@ fn refused(what: &str, bytes: &[u8], kind: Kind) -> String {
             error.to_string()
         }
     }
-}
-
-/// Protocol 5 without a frame.
-fn p5(parts: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = vec![0x80, 5];
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
-    bytes.push(b'.');
-    bytes
-}
-
-fn text(text: &str) -> Vec<u8> {
-    let mut bytes = vec![b'X'];
-    bytes.extend((text.len() as u32).to_le_bytes());
-    bytes.extend(text.as_bytes());
-    bytes
-}
-
-fn global(module: &str, name: &str) -> Vec<u8> {
-    [text(module), text(name), vec![0x93]].concat()
 }
 
 #[test]

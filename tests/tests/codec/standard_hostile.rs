@@ -1,33 +1,14 @@
 //! Hostile messages of the kinds of Python's standard library and numpy. Each gets an error, in bounded memory
 //! and time. So does a message of each kind with any byte changed, or it decodes to another value.
 
-use crate::meter::{TIME, busy, peak};
+use crate::meter::{MEMORY, TIME, busy, peak};
+use crate::opcodes::{global, p5, text};
 use shmcomm::codec::pickle::{self, DecodeOptions};
 use shmcomm::codec::{
     DType, Date, DateTime, DecodeErrorKind as Kind, DefaultDict, Deque, Dict, Endian, EnumMember, Factory,
     FieldType, Fraction, Ip, IpClass, NdArray, ObjectArray, PathClass, PyPath, RecordField, RecordType,
     Records, Time, TimeDelta, TimeZone, TypedArray, Uuid, Value, msgpack,
 };
-
-const MEMORY: usize = 64 << 20;
-
-fn p5(parts: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = vec![0x80, 5];
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
-    bytes.push(b'.');
-    bytes
-}
-
-fn text(text: &str) -> Vec<u8> {
-    let mut bytes = vec![b'X'];
-    bytes.extend((text.len() as u32).to_le_bytes());
-    bytes.extend(text.as_bytes());
-    bytes
-}
-
-fn global(module: &str, name: &str) -> Vec<u8> {
-    [text(module), text(name), vec![0x93]].concat()
-}
 
 /// Decodes as several types. Returns the error of a `Value`.
 #[track_caller]
