@@ -140,6 +140,12 @@ impl<E: Send> Held<E> {
         })
     }
 
+    /// Takes the end out and drops it without the GIL. Returns `true` if this call has closed it.
+    pub fn close(&self, py: Python<'_>) -> bool {
+        let end = self.take(py);
+        py.detach(move || end.is_some())
+    }
+
     pub fn forked(&self) -> bool {
         std::process::id() != self.process
     }

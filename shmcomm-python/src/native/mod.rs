@@ -164,8 +164,7 @@ fn close<E: Send>(py: Python<'_>, held: &Held<E>, stop: &StopHandle) -> bool {
         return false;
     }
     stop.stop();
-    let end = held.take(py);
-    py.detach(move || end.is_some())
+    held.close(py)
 }
 
 /// Sends in slices.

@@ -133,8 +133,7 @@ impl NativeWaitSet {
     fn close(&self, py: Python<'_>) -> bool {
         // Relaxed: the lock orders the rest.
         self.closing.store(true, Ordering::Relaxed);
-        let set = self.held.take(py);
-        py.detach(move || set.is_some())
+        self.held.close(py)
     }
 }
 

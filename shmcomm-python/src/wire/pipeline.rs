@@ -160,7 +160,6 @@ impl WirePuller {
     }
 
     fn close(&self, py: Python<'_>) -> bool {
-        let end = self.held.take(py);
-        py.detach(move || end.is_some())
+        self.held.close(py)
     }
 }

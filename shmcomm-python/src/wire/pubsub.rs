@@ -43,8 +43,7 @@ impl WirePublisher {
     }
 
     fn close(&self, py: Python<'_>) -> bool {
-        let end = self.held.take(py);
-        py.detach(move || end.is_some())
+        self.held.close(py)
     }
 }
 
@@ -90,7 +89,6 @@ impl WireSubscriber {
     }
 
     fn close(&self, py: Python<'_>) -> bool {
-        let end = self.held.take(py);
-        py.detach(move || end.is_some())
+        self.held.close(py)
     }
 }

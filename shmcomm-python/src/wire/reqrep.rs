@@ -89,8 +89,7 @@ impl WireReplier {
     }
 
     fn close(&self, py: Python<'_>) -> bool {
-        let end = self.held.take(py);
-        py.detach(move || end.is_some())
+        self.held.close(py)
     }
 }
 
@@ -137,7 +136,6 @@ impl WireRequester {
     }
 
     fn close(&self, py: Python<'_>) -> bool {
-        let end = self.held.take(py);
-        py.detach(move || end.is_some())
+        self.held.close(py)
     }
 }

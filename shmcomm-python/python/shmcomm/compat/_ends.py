@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
@@ -13,6 +14,7 @@ from shmcomm.compat import _segment, core
 from shmcomm.compat.buffer import _too_long
 from shmcomm.compat.exceptions import SHMConnectionError
 from shmcomm.compat.serialize import deserialize
+from shmcomm.compat.utils import force_unlink
 
 _T = TypeVar("_T")
 
@@ -28,18 +30,19 @@ def buffer(payload: Any) -> Any:
     return view if view.format == "B" and view.ndim == 1 else view.tobytes()
 
 
-def create(make: Callable[[], _T], segment: str, take_over: Callable[[], object], logger: logging.Logger) -> _T:
+def create(make: Callable[[], _T], segments: tuple[str, ...], logger: logging.Logger) -> _T:
     """Creates an end. An end that has the channel already loses it, as in shm-comm."""
     _logging.follow()
     try:
         try:
             return make()
         except exceptions.AlreadyPublishedError as exc:
-            logger.warning("Taking over '%s' from another process or object: %s", segment, exc)
-            take_over()
+            logger.warning("Taking over '%s' from another process or object: %s", segments[0], exc)
+            for name in segments:
+                force_unlink(name)
             return make()
     except exceptions.Error as exc:
-        raise SHMConnectionError(f"Failed to create shared memory '{segment}': {exc}") from exc
+        raise SHMConnectionError(f"Failed to create shared memory '{segments[0]}': {exc}") from exc
 
 
 def attach(make: Callable[[], _T], segments: tuple[str, ...], timeout: float) -> _T:
@@ -133,6 +136,7 @@ class Mapped:
             self._shm = None
 
 
+_core_logger = logging.getLogger("shmcomm.core")
 _buffer_logger = logging.getLogger("shmcomm.buffer")
 
 
@@ -161,6 +165,44 @@ class End(ABC, Generic[_T]):
 
     _name: str
     _end: _T | None
+    #: The segment of the channel, or those of the requests and of the replies.
+    _mapped: tuple[Mapped, ...]
+
+    def _create(
+        self,
+        make: Callable[[], _T],
+        segments: tuple[str, ...],
+        num_slots: int,
+        slot_size: int,
+        logger: logging.Logger,
+    ) -> None:
+        """Creates the channel."""
+        self._end = create(make, segments, logger)
+        self._opened(segments)
+        for name in segments:
+            _core_logger.info(
+                "Created shared memory segment '%s' (%d bytes)", name, core.segment_size(num_slots, slot_size)
+            )
+
+    def _attach(self, make: Callable[[], _T], segments: tuple[str, ...], timeout: float) -> None:
+        """Attaches to a channel that another end has created."""
+        self._end = attach(make, segments, timeout)
+        self._opened(segments)
+        for name in segments:
+            _core_logger.info("Attached to shared memory segment '%s'", name)
+
+    def _opened(self, segments: tuple[str, ...]) -> None:
+        self._mapped = tuple(Mapped(name) for name in segments)
+        atexit.register(self._atexit_close)
+
+    def _take(self) -> _T | None:
+        """Takes the end out to close it. Returns ``None`` if it is closed."""
+        end, self._end = self._end, None
+        if end is not None:
+            atexit.unregister(self._atexit_close)
+            for mapped in self._mapped:
+                mapped.close()
+        return end
 
     @abstractmethod
     def close(self) -> None:
@@ -187,26 +229,21 @@ class End(ABC, Generic[_T]):
 class OneSegment(End[_T]):
     """An end of a channel that has one segment."""
 
-    _mapped: Mapped
-
     @property
     def _shm(self) -> _segment.SharedMemory | None:
-        return None if self._end is None else self._mapped.get()
+        return None if self._end is None else self._mapped[0].get()
 
 
 class TwoSegments(End[_T]):
     """An end of a service, which has a segment for requests and one for replies."""
 
-    _req_mapped: Mapped
-    _rep_mapped: Mapped
-
     @property
     def _req_shm(self) -> _segment.SharedMemory | None:
-        return None if self._end is None else self._req_mapped.get()
+        return None if self._end is None else self._mapped[0].get()
 
     @property
     def _rep_shm(self) -> _segment.SharedMemory | None:
-        return None if self._end is None else self._rep_mapped.get()
+        return None if self._end is None else self._mapped[1].get()
 
 
 __all__ = ["LINGER", "Mapped", "OneSegment", "TwoSegments", "attach", "buffer", "create", "receive", "translated"]

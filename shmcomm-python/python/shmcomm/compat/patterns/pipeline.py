@@ -1,16 +1,14 @@
 """Push/pull: every job goes to one of the pullers."""
 
-import atexit
 import logging
 from typing import Any
 
 from shmcomm import _logging, _native, exceptions
 from shmcomm.compat import _ends
 from shmcomm.compat.buffer import _full
-from shmcomm.compat.core import segment_size
 from shmcomm.compat.serialize import serialize
 from shmcomm.compat.sync import FileLock
-from shmcomm.compat.utils import force_unlink, push_segment_name
+from shmcomm.compat.utils import push_segment_name
 
 logger = logging.getLogger("shmcomm.pipeline")
 _core_logger = logging.getLogger("shmcomm.core")
@@ -49,16 +47,8 @@ class Pusher(_ends.OneSegment[_native.WirePusher]):
         self._name = name
         self._serialization = serialization
         self._shm_name = push_segment_name(name)
-        self._end = _ends.create(
-            lambda: _native.WirePusher(name, num_slots, slot_size),
-            self._shm_name,
-            lambda: force_unlink(self._shm_name),
-            logger,
-        )
-        self._mapped = _ends.Mapped(self._shm_name)
-        atexit.register(self._atexit_close)
-        _core_logger.info(
-            "Created shared memory segment '%s' (%d bytes)", self._shm_name, segment_size(num_slots, slot_size)
+        self._create(
+            lambda: _native.WirePusher(name, num_slots, slot_size), (self._shm_name,), num_slots, slot_size, logger
         )
         logger.info("Pusher('%s') ready — %d slots × %d bytes", name, num_slots, slot_size)
 
@@ -91,7 +81,7 @@ class Pusher(_ends.OneSegment[_native.WirePusher]):
         if not sent and block:
             raise _full(self._shm_name, timeout or 0.0)
         if sent:
-            _ends.log_written(self._mapped, len(payload))
+            _ends.log_written(self._mapped[0], len(payload))
         return sent
 
     def stats(self) -> dict[str, Any]:
@@ -103,10 +93,8 @@ class Pusher(_ends.OneSegment[_native.WirePusher]):
 
         Remaining jobs are discarded, with a warning in the log. Pullers that are attached can still take them.
         """
-        end, self._end = self._end, None
+        end = self._take()
         if end is not None:
-            atexit.unregister(self._atexit_close)
-            self._mapped.close()
             left = end.close(_ends.LINGER)
             if left:
                 logger.warning("Pusher('%s') closed with %d jobs that no puller has taken", self._name, left)
@@ -133,12 +121,9 @@ class Puller(_ends.OneSegment[_native.WirePuller]):
         self._shm_name = push_segment_name(name)
         self._lock = FileLock(self._shm_name)
         lock_path = self._lock._path
-        self._end = _ends.attach(
+        self._attach(
             lambda: _native.WirePuller(name, timeout_connect, lock_path), (self._shm_name,), timeout_connect
         )
-        self._mapped = _ends.Mapped(self._shm_name)
-        atexit.register(self._atexit_close)
-        _core_logger.info("Attached to shared memory segment '%s'", self._shm_name)
         logger.info("Puller('%s') connected", name)
 
     def recv(self, timeout: float | None = None) -> Any:
@@ -172,10 +157,8 @@ class Puller(_ends.OneSegment[_native.WirePuller]):
 
     def close(self) -> None:
         """Leaves the queue. A second call has no effect."""
-        end, self._end = self._end, None
+        end = self._take()
         if end is not None:
-            atexit.unregister(self._atexit_close)
-            self._mapped.close()
             end.close()
             logger.info("Puller('%s') closed", self._name)
             _logging.flush()

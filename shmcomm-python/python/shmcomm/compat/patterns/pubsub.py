@@ -1,14 +1,12 @@
 """Publish/subscribe: every subscriber gets every message that it is fast enough for."""
 
-import atexit
 import logging
 from typing import Any
 
 from shmcomm import _logging, _native, exceptions
 from shmcomm.compat import _ends
-from shmcomm.compat.core import segment_size
 from shmcomm.compat.serialize import serialize
-from shmcomm.compat.utils import force_unlink, pub_segment_name
+from shmcomm.compat.utils import pub_segment_name
 
 logger = logging.getLogger("shmcomm.pubsub")
 _core_logger = logging.getLogger("shmcomm.core")
@@ -48,16 +46,8 @@ class Publisher(_ends.OneSegment[_native.WirePublisher]):
         self._name = name
         self._serialization = serialization
         self._shm_name = pub_segment_name(name)
-        self._end = _ends.create(
-            lambda: _native.WirePublisher(name, num_slots, slot_size),
-            self._shm_name,
-            lambda: force_unlink(self._shm_name),
-            logger,
-        )
-        self._mapped = _ends.Mapped(self._shm_name)
-        atexit.register(self._atexit_close)
-        _core_logger.info(
-            "Created shared memory segment '%s' (%d bytes)", self._shm_name, segment_size(num_slots, slot_size)
+        self._create(
+            lambda: _native.WirePublisher(name, num_slots, slot_size), (self._shm_name,), num_slots, slot_size, logger
         )
         logger.info("Publisher('%s') ready — %d slots × %d bytes", name, num_slots, slot_size)
 
@@ -81,7 +71,7 @@ class Publisher(_ends.OneSegment[_native.WirePublisher]):
             self._open().send(payload)
         except exceptions.Error as exc:
             raise _ends.translated(exc) from exc
-        _ends.log_written(self._mapped, len(payload))
+        _ends.log_written(self._mapped[0], len(payload))
         return True
 
     def stats(self) -> dict[str, Any]:
@@ -92,10 +82,8 @@ class Publisher(_ends.OneSegment[_native.WirePublisher]):
 
     def close(self) -> None:
         """Removes the channel. Subscribers stay, and follow the next publisher. A second call has no effect."""
-        end, self._end = self._end, None
+        end = self._take()
         if end is not None:
-            atexit.unregister(self._atexit_close)
-            self._mapped.close()
             end.close()
             _core_logger.info("Destroyed shared memory segment '%s'", self._shm_name)
             logger.info("Publisher('%s') closed", self._name)
@@ -121,14 +109,9 @@ class Subscriber(_ends.OneSegment[_native.WireSubscriber]):
         self._name = name
         self._serialization = serialization
         self._shm_name = pub_segment_name(name)
-        self._end = _ends.attach(
-            lambda: _native.WireSubscriber(name, timeout_connect), (self._shm_name,), timeout_connect
-        )
-        self._mapped = _ends.Mapped(self._shm_name)
+        self._attach(lambda: _native.WireSubscriber(name, timeout_connect), (self._shm_name,), timeout_connect)
         self._last_tail = 0
         self._last_tail = self._tail
-        atexit.register(self._atexit_close)
-        _core_logger.info("Attached to shared memory segment '%s'", self._shm_name)
         logger.info("Subscriber('%s') attached, starting tail=%d", name, self._last_tail)
 
     @property
@@ -184,11 +167,9 @@ class Subscriber(_ends.OneSegment[_native.WireSubscriber]):
 
     def close(self) -> None:
         """Leaves the channel. A second call has no effect."""
-        if self._end is not None:
-            self._last_tail = self._tail
-            end, self._end = self._end, None
-            atexit.unregister(self._atexit_close)
-            self._mapped.close()
+        self._last_tail = self._tail
+        end = self._take()
+        if end is not None:
             end.close()
             logger.info("Subscriber('%s') closed", self._name)
             _logging.flush()

@@ -1,19 +1,17 @@
 """Request/reply: a replier answers the requests of its requesters."""
 
-import atexit
 import logging
 import time
 from typing import Any
 
 from shmcomm import _logging, _native, exceptions
 from shmcomm.compat import _ends
-from shmcomm.compat.core import IDX_TAIL, get_header, segment_size
+from shmcomm.compat.core import IDX_TAIL, get_header
 from shmcomm.compat.exceptions import SHMTimeoutError
 from shmcomm.compat.serialize import serialize
-from shmcomm.compat.utils import force_unlink, rep_segment_name, req_segment_name
+from shmcomm.compat.utils import rep_segment_name, req_segment_name
 
 logger = logging.getLogger("shmcomm.reqrep")
-_core_logger = logging.getLogger("shmcomm.core")
 
 _DEFAULT_NUM_SLOTS = 16
 _DEFAULT_SLOT_SIZE = 8192
@@ -53,19 +51,13 @@ class Replier(_ends.TwoSegments[_native.WireReplier]):
     ):
         self._name = name
         self._serialization = serialization
-        names = (req_segment_name(name), rep_segment_name(name))
-        self._end = _ends.create(
+        self._create(
             lambda: _native.WireReplier(name, num_slots, slot_size, serialization),
-            names[0],
-            lambda: [force_unlink(segment) for segment in names],
+            (req_segment_name(name), rep_segment_name(name)),
+            num_slots,
+            slot_size,
             logger,
         )
-        self._req_mapped, self._rep_mapped = (_ends.Mapped(segment) for segment in names)
-        atexit.register(self._atexit_close)
-        for segment in names:
-            _core_logger.info(
-                "Created shared memory segment '%s' (%d bytes)", segment, segment_size(num_slots, slot_size)
-            )
         logger.info("Replier('%s') ready", name)
 
     @property
@@ -111,7 +103,7 @@ class Replier(_ends.TwoSegments[_native.WireReplier]):
             return False
         except exceptions.Error as exc:
             raise _ends.translated(exc) from exc
-        _ends.log_written(self._rep_mapped, len(payload))
+        _ends.log_written(self._mapped[1], len(payload))
         return True
 
     def recv_bytes(self, timeout: float | None = None) -> bytes | None:
@@ -123,11 +115,8 @@ class Replier(_ends.TwoSegments[_native.WireReplier]):
 
     def close(self) -> None:
         """Removes the service. A second call has no effect."""
-        end, self._end = self._end, None
+        end = self._take()
         if end is not None:
-            atexit.unregister(self._atexit_close)
-            self._req_mapped.close()
-            self._rep_mapped.close()
             end.close()
             logger.info("Replier('%s') closed", self._name)
             _logging.flush()
@@ -156,14 +145,11 @@ class Requester(_ends.TwoSegments[_native.WireRequester]):
     def __init__(self, name: str, timeout_connect: float = 5.0, serialization: str = "pickle"):
         self._name = name
         self._serialization = serialization
-        names = (req_segment_name(name), rep_segment_name(name))
-        self._end = _ends.attach(
-            lambda: _native.WireRequester(name, timeout_connect), names, timeout_connect
+        self._attach(
+            lambda: _native.WireRequester(name, timeout_connect),
+            (req_segment_name(name), rep_segment_name(name)),
+            timeout_connect,
         )
-        self._req_mapped, self._rep_mapped = (_ends.Mapped(segment) for segment in names)
-        atexit.register(self._atexit_close)
-        for segment in names:
-            _core_logger.info("Attached to shared memory segment '%s'", segment)
         logger.info("Requester('%s') connected", name)
 
     @property
@@ -191,7 +177,7 @@ class Requester(_ends.TwoSegments[_native.WireRequester]):
         except exceptions.Error as exc:
             raise _ends.translated(exc) from exc
         if sent:
-            _ends.log_written(self._req_mapped, len(payload))
+            _ends.log_written(self._mapped[0], len(payload))
         return sent
 
     def recv(self, timeout: float | None = None) -> Any:
@@ -242,11 +228,8 @@ class Requester(_ends.TwoSegments[_native.WireRequester]):
 
     def close(self) -> None:
         """Leaves the service. A second call has no effect."""
-        end, self._end = self._end, None
+        end = self._take()
         if end is not None:
-            atexit.unregister(self._atexit_close)
-            self._req_mapped.close()
-            self._rep_mapped.close()
             end.close()
             logger.info("Requester('%s') closed", self._name)
             _logging.flush()
