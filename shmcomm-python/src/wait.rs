@@ -6,8 +6,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::time::{Duration, Instant};
 
-/// Longest time between two checks for signals.
-pub const SLICE: Duration = Duration::from_millis(100);
+/// Longest time between two checks for signals: half of the time within which a signal ends a wait.
+pub const SLICE: Duration = Duration::from_millis(50);
 
 /// Time until which a call waits; `None` stands for no limit.
 #[derive(Clone, Copy)]
