@@ -181,7 +181,13 @@ def test_array_without_contiguous_memory_is_sent(name):
         assert sub.recv(timeout=1).tolist() == array.tolist()
 
 
-@pytest.mark.parametrize("wrong", ["O", ">f8", "<M8[s]", "S20", "U4", "<f2", [("a", "u1"), ("b", "<f8")], 7, "[]", "{}"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "O", ">f8", "<M8[s]", "S20", "U4", "<f2", [("a", "u1"), ("b", "<f8")], 7, "[]", "{}",
+        [("a", "u1"), ("a", "u1")], ("u1", 1 << 40),
+    ],
+)
 def test_wrong_layout_is_refused(name, wrong):
     with pytest.raises(shmcomm.SchemaError):
         shmcomm.publisher(name, wrong)

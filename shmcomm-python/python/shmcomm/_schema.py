@@ -81,7 +81,7 @@ class Schema:
         else:
             try:
                 dtype = np.dtype(of)
-            except TypeError as exc:
+            except (TypeError, ValueError) as exc:
                 raise SchemaError(f"{of!r} is neither a dtype, nor a dataclass, nor a layout: {exc}") from exc
             self.layout = _of_dtype(dtype, name, "")
         #: The numpy dtype of a message; ``None`` for bytes.
