@@ -39,18 +39,9 @@ def per_message(send, receive, count=COUNT):
     return (time.perf_counter() - started) / count
 
 
-def old(method, message):
+def wire(library, method, message):
     def run():
-        with shm_comm.Publisher(NAME) as pub, shm_comm.Subscriber(NAME) as sub:
-            send, receive = (pub.send, sub.recv) if method == "object" else (pub.send_bytes, sub.recv_bytes)
-            return per_message(lambda: send(message), lambda: receive(timeout=1))
-
-    return run
-
-
-def compat(method, message):
-    def run():
-        with shmcomm.compat.Publisher(NAME) as pub, shmcomm.compat.Subscriber(NAME) as sub:
+        with library.Publisher(NAME) as pub, library.Subscriber(NAME) as sub:
             send, receive = (pub.send, sub.recv) if method == "object" else (pub.send_bytes, sub.recv_bytes)
             return per_message(lambda: send(message), lambda: receive(timeout=1))
 
@@ -273,10 +264,12 @@ def compared(title, ours, theirs, unit, scale, rounds=ROUNDS):
 
 def main():
     print(f"{'':50} {'shmcomm':>10} {'shm-comm':>10}")
-    compared("typed numpy record, beside a dict", typed(RECORD.dtype, RECORD), old("object", MESSAGE), "µs", 1e6)
-    compared("bytes, beside bytes", typed(bytes, b"x" * 64), old("bytes", b"x" * 64), "µs", 1e6)
-    compared("dict with shmcomm.compat, beside a dict", compat("object", MESSAGE), old("object", MESSAGE), "µs", 1e6)
-    compared("bytes with shmcomm.compat, beside bytes", compat("bytes", b"x" * 64), old("bytes", b"x" * 64), "µs", 1e6)
+    dicts, compat_dicts = (wire(library, "object", MESSAGE) for library in (shm_comm, shmcomm.compat))
+    raw, compat_raw = (wire(library, "bytes", b"x" * 64) for library in (shm_comm, shmcomm.compat))
+    compared("typed numpy record, beside a dict", typed(RECORD.dtype, RECORD), dicts, "µs", 1e6)
+    compared("bytes, beside bytes", typed(bytes, b"x" * 64), raw, "µs", 1e6)
+    compared("dict with shmcomm.compat, beside a dict", compat_dicts, dicts, "µs", 1e6)
+    compared("bytes with shmcomm.compat, beside bytes", compat_raw, raw, "µs", 1e6)
     compared("wake-up of a waiting process", wake_up("new"), wake_up("old"), "µs", 1e6, 3)
     new = idle(
         lambda: Pair(lambda: shmcomm.publisher(NAME, "<f8"), lambda: shmcomm.subscriber(NAME)),
