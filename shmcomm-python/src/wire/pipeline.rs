@@ -52,11 +52,6 @@ impl WirePusher {
         counts(py, &self.held.read(py, |end| end.stats())?)
     }
 
-    #[getter]
-    fn name(&self) -> &str {
-        self.held.name()
-    }
-
     /// Waits until the jobs are taken, for at most `linger` seconds, and removes the segment with the remaining jobs.
     /// Returns their number, or `None` if the end is closed already.
     fn close(&self, py: Python<'_>, linger: f64) -> PyResult<Option<u64>> {
@@ -152,11 +147,6 @@ impl WirePuller {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         counts(py, &self.held.read(py, |end| end.stats())?)
-    }
-
-    #[getter]
-    fn name(&self) -> &str {
-        self.held.name()
     }
 
     fn close(&self, py: Python<'_>) -> bool {

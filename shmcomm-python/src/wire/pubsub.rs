@@ -37,11 +37,6 @@ impl WirePublisher {
         counts(py, &self.held.read(py, |end| end.stats())?)
     }
 
-    #[getter]
-    fn name(&self) -> &str {
-        self.held.name()
-    }
-
     fn close(&self, py: Python<'_>) -> bool {
         self.held.close(py)
     }
@@ -76,11 +71,6 @@ impl WireSubscriber {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         counts(py, &self.held.read(py, |end| end.stats())?)
-    }
-
-    #[getter]
-    fn name(&self) -> &str {
-        self.held.name()
     }
 
     #[getter]

@@ -83,11 +83,6 @@ impl WireReplier {
             .map_err(|error| unsent(py, &error))
     }
 
-    #[getter]
-    fn name(&self) -> &str {
-        self.held.name()
-    }
-
     fn close(&self, py: Python<'_>) -> bool {
         self.held.close(py)
     }
@@ -128,11 +123,6 @@ impl WireRequester {
     #[pyo3(signature = (timeout))]
     fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         receive(py, &self.held, timeout, Duration::from_millis(1))
-    }
-
-    #[getter]
-    fn name(&self) -> &str {
-        self.held.name()
     }
 
     fn close(&self, py: Python<'_>) -> bool {
