@@ -1,11 +1,7 @@
-//! `docs/format.md` is true: its tables are those of the sources, its dump is that of a segment made by
-//! the library, and what it says of schema and fingerprint suffices to compute both.
+//! `docs/format.md` is true: its tables are those of the sources, and its dump is that of a segment made by the library.
 
 use crate::page::{Page, constant, number, source, value};
-use serde_json::Value;
-use shmcomm::{
-    Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp, TryRecvError, channel, list_segments,
-};
+use shmcomm::{Pad, ShmMessage, Timestamp, TryRecvError, channel, list_segments};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -184,14 +180,14 @@ fn dump(bytes: &[u8]) -> String {
 /// A flag for the dump, and fields of several kinds.
 #[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
 #[repr(u8)]
-enum Unit {
+pub(crate) enum Unit {
     Celsius = 1,
     Kelvin = 2,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
 #[repr(C)]
-struct Reading {
+pub(crate) struct Reading {
     stamp: Timestamp,
     value: f32,
     unit: Unit,
@@ -357,112 +353,4 @@ fn reader_made_from_the_page_agrees_with_the_library() {
         }
     }
     assert!(publisher.stats().holes > 0 && reader.lost() > 0);
-}
-
-/// FNV-1a over numbers and texts.
-struct Hash(u64);
-
-impl Hash {
-    fn bytes(self, bytes: &[u8]) -> Self {
-        bytes
-            .iter()
-            .fold(self, |Hash(h), &byte| Hash((h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)))
-    }
-
-    fn number(self, number: u64) -> Self {
-        self.bytes(&number.to_le_bytes())
-    }
-
-    fn text(self, text: &str) -> Self {
-        self.number(text.len() as u64).bytes(text.as_bytes())
-    }
-}
-
-/// The fingerprint of a layout and its alignment, from nothing but its text.
-fn fingerprint(layout: &Value) -> (u64, u64) {
-    let integer = |key: &str| layout[key].as_u64().unwrap_or_else(|| panic!("no {key} in {layout}"));
-    let size = integer("size");
-    let has = |key: &str| layout.get(key).is_some();
-    let code = layout["type"].as_str().unwrap_or("");
-    let item = has("item").then(|| fingerprint(&layout["item"]));
-    let (_, inner) = item.unwrap_or((0, 1));
-    let align = match code {
-        _ if has("align") => integer("align"),
-        _ if item.is_some() => inner,
-        _ if has("str") || code.starts_with("|V") => 1,
-        _ => size,
-    };
-    let start = Hash(0xcbf2_9ce4_8422_2325).number(1).number(size).number(align);
-    let hash = if has("fields") {
-        layout["fields"].as_array().unwrap().iter().fold(start.text("struct"), |hash, field| {
-            let (print, _) = fingerprint(&field["of"]);
-            hash.text(field["name"].as_str().unwrap()).number(field["offset"].as_u64().unwrap()).number(print)
-        })
-    } else if has("enum") {
-        let variants = layout["enum"].as_object().unwrap();
-        let start = start.text("enum").text(code).number(variants.len() as u64);
-        variants.iter().fold(start, |hash, (name, value)| {
-            let value = value.as_u64().unwrap_or_else(|| value.as_i64().unwrap() as u64);
-            hash.text(name).number(value)
-        })
-    } else if let Some((print, _)) = item {
-        if has("len") {
-            start.text("array").number(integer("len")).number(print)
-        } else if has("list") {
-            start.text("list").number(integer("list")).number(integer("offset")).number(print)
-        } else {
-            start.text("option").number(integer("offset")).number(print)
-        }
-    } else if has("str") {
-        start.text("str").number(integer("str"))
-    } else if has("tag") {
-        start.text("opaque").number(layout["tag"].as_str().unwrap().parse().unwrap())
-    } else if has("is") {
-        start.text("char")
-    } else {
-        match code {
-            "|b1" => start.text("bool"),
-            code if code.ends_with("M8[ns]") => start.text("ns"),
-            code if code.starts_with("|V") => start.text("pad"),
-            code => start.text(code),
-        }
-    };
-    (hash.0, align)
-}
-
-/// One of each kind.
-#[derive(ShmMessage)]
-#[repr(C)]
-struct Everything {
-    readings: [Reading; 2],
-    list: ShmVec<[u16; 3], 4>,
-    best: ShmOption<f64>,
-    pads: [Pad<2>; 2],
-    letter: char,
-    sign: Sign,
-    small: i8,
-    #[shm(rename = "größe \"x\"")]
-    large: u8,
-    name: ShmString<8>,
-}
-
-#[derive(ShmMessage)]
-#[repr(i16)]
-enum Sign {
-    Plus = 1,
-    Minus = -1,
-}
-
-#[test]
-fn fingerprint_of_the_page_is_that_of_the_library() {
-    fn check<M: ShmMessage>() {
-        let layout: Value = serde_json::from_str(M::SCHEMA_JSON).unwrap();
-        let schema = M::SCHEMA;
-        let expected = (schema.fingerprint, schema.align as u64);
-        assert_eq!(fingerprint(&layout), expected, "{}: {}", schema.name, M::SCHEMA_JSON);
-    }
-    check::<Reading>();
-    check::<Everything>();
-    check::<[u64; 1024]>();
-    check::<bool>();
 }
