@@ -55,7 +55,7 @@ pub(crate) const CHANNEL_LEN: usize = 200;
 pub(crate) mod control {
     /// u64, [`LIVE`] or [`SUPERSEDED`].
     pub(crate) const STATE: usize = 256;
-    /// u64, the position that is written next (broadcast), or a hint of it (queue).
+    /// u64, the position that is written next (broadcast).
     pub(crate) const HEAD: usize = 384;
     /// u64, messages sent by senders that have left (queue).
     pub(crate) const MESSAGES: usize = 392;
@@ -76,7 +76,7 @@ pub(crate) mod control {
     pub(crate) const ROOM: usize = 768;
     /// Event in which requesters sleep, like `ITEMS`.
     pub(crate) const REPLIES: usize = 896;
-    /// u64, number of times that a subscriber has entered the window of a channel whose publisher waits.
+    /// u64, number of times that a subscriber became active in the flow control of a publisher that waits.
     pub(crate) const JOINS: usize = 1024;
     /// Full name of the channel, padded with zeros.
     pub(crate) const CHANNEL: usize = 1280;
