@@ -20,7 +20,7 @@ pub(super) struct LivenessFile {
 }
 
 impl LivenessFile {
-    /// Makes the probe from `file`, the segment with that identity.
+    /// Makes the liveness file from `file`, the segment with that identity.
     pub(super) fn new(file: File, id: FileId) -> Self {
         LivenessFile { file: SharedFile::new(file), id }
     }

@@ -159,7 +159,7 @@ impl Mapping {
     }
 
     /// Returns `true` if the participant on `seat` lives. Makes a system call of 200 to 500 ns, except for
-    /// this participant's own seat, whose lock the probe does not see.
+    /// this participant's own seat, whose lock the liveness file does not see.
     pub(crate) fn peer_alive(&self, seat: u32) -> bool {
         seat == self.seat || self.liveness.alive(seat)
     }
@@ -232,7 +232,7 @@ impl Mapping {
     }
 
     /// Returns `true` if a participant has taken seat `index` and not left it. Takes one load. That
-    /// participant may be dead: see [`Attachment::peer_alive`].
+    /// participant may be dead: see [`Mapping::peer_alive`].
     #[inline]
     pub(crate) fn is_taken(&self, index: u32) -> bool {
         // [entry read] pairs with [entry written]: everything that a participant did before it left is
@@ -245,7 +245,7 @@ impl Mapping {
         self.count_alive_where(role, |_| true)
     }
 
-    /// Counts like [`Attachment::count_alive`], only the participants whose entry satisfies `suits`, which
+    /// Counts like [`Mapping::count_alive`], only the participants whose entry satisfies `suits`, which
     /// gets the entry's offset.
     pub(crate) fn count_alive_where(&self, role: Role, suits: impl Fn(usize) -> bool) -> usize {
         if self.forked() {
@@ -363,7 +363,7 @@ impl Deref for ObserverMapping {
 }
 
 impl ObserverMapping {
-    /// Maps the segment of the participant with `hold`, and announces that it may sleep from now on.
+    /// Maps the segment of the participant with `mapping`, and announces that it may sleep from now on.
     pub(super) fn new(mapping: &Mapping) -> Result<Arc<Self>, Error> {
         let map = map(&mapping.place, mapping.liveness_file()?, &mapping.geometry)?;
         mapping.announce_sleeper();

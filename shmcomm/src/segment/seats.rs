@@ -149,7 +149,7 @@ pub(super) fn clear(region: &Region, geometry: &Geometry, index: u32) {
 }
 
 /// Sets the MODE word of each event: not 0 if a live participant may sleep in it, else 0. The caller holds
-/// the registration lock. `probe` is a file without locks on seats, and `myself` a seat that counts as live
+/// the registration lock. `liveness` is a file without locks on seats, and `myself` a seat that counts as live
 /// or as left.
 pub(super) fn update_modes(region: &Region, geometry: &Geometry, liveness: &File, myself: (u32, bool)) {
     let mut sleepers = [false; 3];

@@ -146,7 +146,7 @@ pub(crate) trait WaitFor {
     /// before the first sleep and between sleeps, at most about every 50 ms.
     fn housekeeping(&mut self) -> Option<Self::Output>;
 
-    /// Returns the latest time at which `idle` will have a result, and must be called.
+    /// Returns the latest time at which `housekeeping` will have a result, and must be called.
     fn due(&self) -> Deadline {
         Deadline::Never
     }
@@ -172,7 +172,7 @@ pub(crate) trait Seated {
     fn channel(&self) -> &str;
 
     /// Returns `true` if this process is a forked child of the process that opened the end. In a child only
-    /// [`idle`](Await::idle) may be called, and has a result. A thread that waits cannot become a forked
+    /// [`housekeeping`](WaitFor::housekeeping) may be called, and has a result. A thread that waits cannot become a forked
     /// child, a task can.
     #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks call this"))]
     fn forked(&self) -> bool;
@@ -245,7 +245,7 @@ fn sleep<A: WaitFor>(target: &mut A, deadline: Deadline) -> Result<Option<A::Out
             return Ok(output);
         }
         let Some(left) = deadline.left() else { return Ok(None) };
-        // `idle` reports everything that is due before the sleep: this is zero only if it became due since.
+        // `housekeeping` reports everything that is due before the sleep: this is zero only if it became due since.
         let due = target.due().left().unwrap_or(Duration::ZERO);
         let slice = target.backoff().max_sleep().min(left).min(due);
         log::trace!(target: "shmcomm", "channel `{}`: sleeping for up to {slice:?}", target.seat().channel());

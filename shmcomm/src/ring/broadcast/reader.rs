@@ -49,7 +49,7 @@ pub(crate) struct Reader {
     /// overwritten before they are read.
     margin: u64,
     /// The position whose slot has this reader's bit between two calls. Below `position`: the acquired
-    /// message, until its [`Pinned`] is dropped. At `position`: the next message, pre-pinned before it is
+    /// message, until it is unpinned. At `position`: the next message, pre-pinned before it is
     /// there.
     pinned: Option<u64>,
     /// `true` if this observes a pinned ring: it copies what the writer may be overwriting, and sets no bit.

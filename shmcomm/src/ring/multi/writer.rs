@@ -50,9 +50,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Joins the writers on the seat of `sender`, however the last writer of the seat ended. Start behind
-    /// the newest named slot. If its entry is replaced meanwhile, the entries before it are replaced with
-    /// it, and then all slots are free.
+    /// Joins the writers on the seat of `sender`, however the last writer of the seat ended.
     pub(crate) fn new(region: Region, geometry: &Geometry, sender: Sender) -> Result<Self, LogCorrupt> {
         debug_assert!(geometry.discipline.shared() && sender.seat < geometry.publishers);
         let (log, slots) = (Log::new(region, geometry), OwnSlots::new(region, geometry));

@@ -136,7 +136,7 @@ impl<'a> Loan<'a> {
             return false;
         };
         if word.lap() != self.word.lap() {
-            // Carried meanwhile: the next message that we send goes behind it (invariant 8).
+            // Relocated meanwhile: the next message that we send goes behind it (invariant 8).
             let above = slots.untaken_from(word, self.position);
             if super::before(self.queue.next, above) {
                 self.queue.next = above;

@@ -219,7 +219,7 @@ impl Reader {
         Some(self.slots.at(position).pin_from_raw(self.slots.phase(position), self.bit))
     }
 
-    /// Unpins the message that was acquired and not accessed, or accessed through a [`Pinned`] that was
+    /// Unpins the message that was acquired and not accessed, or accessed through a guard that was
     /// leaked. No reference to it can remain, because accessing it borrows the reader. Also clears the bit
     /// of a pre-pinned slot.
     pub(in crate::ring::broadcast) fn release_pin(&mut self) {
