@@ -1,9 +1,10 @@
 //! Errors of setting up a channel: one opaque [`Error`] that knows its kind, its channel and its cause.
 //!
-//! Owns that type, and the macro for the errors of single operations (send, receive), which are small enums
+//! Owns that type, and what the errors of single operations (send, receive) share: those are small enums
 //! beside the operation. Never formats on the path of a message.
 
 use crate::escape::Escaped;
+use crate::plural::count;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -145,3 +146,9 @@ macro_rules! operation_errors {
     };
 }
 pub(crate) use operation_errors;
+
+/// Writes the text of a receive that found `lost` messages overwritten.
+pub(crate) fn lagged(lost: &u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let messages = count(*lost, "message");
+    write!(f, "{messages} lost, overwritten before receipt; receive more often or raise `slots`")
+}

@@ -1,11 +1,10 @@
 //! Errors of a single send or receive: small enums, exhaustive on purpose.
 
 use crate::codec::EncodeError;
-use crate::error::operation_errors;
+use crate::error::{lagged, operation_errors};
 use crate::message::Invalid;
 use crate::plural::count;
 use crate::wait::Stopped;
-use core::fmt;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -85,11 +84,6 @@ impl From<EncodeError> for SendError {
             other => SendError::Unencodable(other),
         }
     }
-}
-
-fn lagged(lost: &u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let messages = count(*lost, "message");
-    write!(f, "{messages} lost, overwritten before receipt; receive more often or raise `slots`")
 }
 
 operation_errors! {

@@ -1,11 +1,10 @@
 //! Errors of a single send or receive: small enums, exhaustive on purpose.
 
 use crate::codec::{DecodeError, EncodeError};
-use crate::error::operation_errors;
+use crate::error::{lagged, operation_errors};
 use crate::message::Invalid;
 use crate::plural::count;
 use crate::wait::Stopped;
-use core::fmt;
 use thiserror::Error;
 
 /// Reason why a received message is not a value of the requested type. The end skips it, and the next receive
@@ -80,11 +79,6 @@ pub enum SendTimeoutError {
     /// See [`SendError`].
     #[error(transparent)]
     Failed(#[from] SendError),
-}
-
-fn lagged(lost: &u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let messages = count(*lost, "message");
-    write!(f, "{messages} lost, overwritten before receipt; receive more often or raise `slots`")
 }
 
 operation_errors! {

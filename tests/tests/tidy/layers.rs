@@ -38,12 +38,13 @@ const LAYERS: [(&str, u32); 28] = [
 ];
 
 /// Modules of one layer of which the first calls the second, with the reason.
-const NEIGHBOURS: [(&str, &str, &str); 12] = [
+const NEIGHBOURS: [(&str, &str, &str); 13] = [
     ("fault", "os", "a process may be made to die at a fault point"),
     ("fault", "sync", "known-wrong variants weaken orderings"),
     ("os", "sync", "the futex is an atomic word"),
     ("records", "escape", "texts of other processes are in the log"),
     ("error", "escape", "texts of other processes are in errors"),
+    ("error", "plural", "numbers of messages are in errors"),
     ("codec", "message", "the maximum length of an encoded message follows from its schema"),
     ("schema", "message", "a layout is the owned twin of a schema, and parsed by its grammar"),
     ("schema", "codec", "values of a codec convert to values of any message"),
