@@ -220,26 +220,19 @@ pub const unsafe fn transparent<S>(
     encoded_otherwise: bool,
     fields: &'static [Part<S>],
 ) -> Layout<S> {
-    let fields = plain_fields(fields);
+    let plain = plain_fields(fields);
     let mut all = All::of::<S>();
     let (mut i, mut wrapped) = (0, None);
-    while i < fields.len() {
-        all = all.and(fields[i].schema, false);
-        if fields[i].schema.size > 0 || wrapped.is_none() {
-            wrapped = Some(fields[i].schema);
+    while i < plain.len() {
+        all = all.and(plain[i].schema, false);
+        if plain[i].schema.size > 0 || wrapped.is_none() {
+            wrapped = Some(plain[i].schema);
         }
         i += 1;
     }
     let Some(wrapped) = wrapped else {
-        let kind = Kind::Struct { fields };
-        return Layout::new(all.schema(
-            name,
-            size_of::<S>(),
-            align_of::<S>(),
-            kind,
-            generic,
-            encoded_otherwise,
-        ));
+        // SAFETY: the contract of this function.
+        return unsafe { structure(name, generic, encoded_otherwise, fields) };
     };
     // An attribute macro may have changed the `repr`.
     let same = wrapped.size == size_of::<S>() && wrapped.align == align_of::<S>();
