@@ -102,7 +102,7 @@
 //!
 //! # How it works
 //!
-//! A **segment** is a file in `/dev/shm`. It contains a header that identifies it, a table of participants,
+//! A **segment** is a file, on Linux in `/dev/shm`. It contains a header that identifies it, a table of participants,
 //! and **slots** of one message each. The file gets its name when it is complete.
 //!
 //! ```text
