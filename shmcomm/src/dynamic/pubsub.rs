@@ -68,6 +68,16 @@ impl DynPublisher {
         }
     }
 
+    /// Returns the identity of this publisher, as [`DynSubscriber::publisher`] returns it for its messages on a channel
+    /// of several publishers; `None` on the Python wire.
+    pub fn id(&self) -> Option<PublisherId> {
+        match &self.end {
+            Sender::Native(end) => Some(end.id()),
+            #[cfg(feature = "python")]
+            Sender::Python(_) => None,
+        }
+    }
+
     /// Sends a value, and waits for its subscribers if the channel says so (`overflow: Wait`).
     ///
     /// # Errors
