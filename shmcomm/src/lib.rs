@@ -158,7 +158,7 @@
 //!
 //! | | shmcomm | iceoryx2 | ZeroMQ | ROS 2 | Unix sockets |
 //! |---|---|---|---|---|---|
-//! | between machines | no | by a tunnel | yes | yes | no |
+//! | between machines | by `shmcomm-bridge` | by a tunnel | yes | yes | no |
 //! | languages | Rust, Python | Rust, C, C++, Python and others | most | C++, Python and others | most |
 //! | systems | Linux, Windows, macOS (untested) | Linux, macOS, Windows and others | most | Linux, macOS, Windows | all Unix |
 //! | publishers of one channel | up to 32 | many | many | many | |

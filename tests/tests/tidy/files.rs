@@ -20,6 +20,7 @@ fn files_have_a_header_and_at_most_500_lines() {
         "xtask/src",
         "shmcomm-cli/src",
         "shmcomm-cli/tests",
+        "shmcomm-bridge",
         "shmcomm-record",
         "shmcomm-view",
     ] {

@@ -10,12 +10,13 @@ use std::fs;
 use std::sync::LazyLock;
 
 /// Folders that hold the code of the project.
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 12] = [
     "benches-compare/src",
     "examples",
     "fuzz/fuzz_targets",
     "measure",
     "shmcomm",
+    "shmcomm-bridge",
     "shmcomm-cli",
     "shmcomm-derive",
     "shmcomm-record",

@@ -1,0 +1,347 @@
+//! [`Bridge`]: the loop that opens and closes exports and imports.
+//!
+//! Owns all of them, and the rules between them: a channel with one publisher is exported or imported, never both, and
+//! a local publisher keeps its channel. Calls `local`, `export`, `offers` and `import`. Never handles a message.
+
+use crate::BridgeError;
+use crate::config::{Config, chosen};
+use crate::context::{Context, OwnPublishers};
+use crate::counts::{Direction, Registry, add, note};
+use crate::export::{Export, Resume};
+use crate::import::Import;
+use crate::keys::{Keys, Kind, Offer};
+use crate::local::{self, Local};
+use crate::losses::Losses;
+use crate::metrics::Metrics;
+use crate::offers::Offers;
+use crate::session;
+use crate::wire::Facts;
+use shmcomm::{DynPublisher, Pattern, Role};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use zenoh::{Session, Wait};
+
+/// Longest time between two readings of the list of local channels.
+const PERIOD: Duration = Duration::from_millis(100);
+/// Time between two attempts to open an import that was refused.
+const RETRY: Duration = Duration::from_millis(500);
+/// Time that another bridge has to describe its channel.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Time without a local publisher after which a channel that had one may be imported.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// A bridge that runs in this process.
+pub struct Bridge {
+    config: Config,
+    session: Session,
+    keys: Keys,
+    registry: Arc<Registry>,
+    metrics: Metrics,
+    offers: Offers,
+    wake: (SyncSender<()>, Receiver<()>),
+    own: OwnPublishers,
+    losses: Losses,
+    exports: BTreeMap<String, Export>,
+    resumes: HashMap<String, Resume>,
+    imports: BTreeMap<Offer, Stage>,
+    /// Times at which channels had a local publisher.
+    published: HashMap<String, Instant>,
+    incarnation: u64,
+    problem: Option<String>,
+}
+
+/// State of an import.
+enum Stage {
+    /// The other bridge was asked for the description.
+    Asked(Instant, Answer),
+    /// It was refused, and is tried again later.
+    Refused(Instant, Option<Facts>),
+    Open(Import),
+}
+
+/// The description, when it comes.
+type Answer = Arc<Mutex<Option<Result<Vec<u8>, String>>>>;
+
+impl Bridge {
+    /// Opens the session and starts to listen.
+    ///
+    /// # Errors
+    /// Returns an error if the configuration is wrong, or if an address, a certificate or the place of the metrics
+    /// cannot be used.
+    pub fn open(config: Config) -> Result<Bridge, BridgeError> {
+        config.check()?;
+        let registry = Arc::new(Registry::default());
+        let metrics = Metrics::open(config.metrics.as_deref(), &registry)?;
+        let losses = Losses::new(config.state.as_deref()).map_err(|error| {
+            let state = config.state.as_deref().unwrap_or("".as_ref()).display();
+            BridgeError(format!("the directory {state} for the state cannot be used: {error}"))
+        })?;
+        let session = session::open(&config)?;
+        let keys = Keys::new(&config.realm);
+        let wake = sync_channel(1);
+        let offers = Offers::watch(&session, &keys, &registry, wake.0.clone())?;
+        Ok(Bridge {
+            // Also another one than those of earlier bridges, whose messages importers remember.
+            incarnation: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(1, |time| time.as_nanos() as u64),
+            config,
+            session,
+            keys,
+            registry,
+            metrics,
+            offers,
+            wake,
+            own: OwnPublishers::default(),
+            losses,
+            exports: BTreeMap::new(),
+            resumes: HashMap::new(),
+            imports: BTreeMap::new(),
+            published: HashMap::new(),
+            problem: None,
+        })
+    }
+
+    /// Returns the function that wakes [`run`](Bridge::run), for a signal handler.
+    pub fn waker(&self) -> impl Fn() + Send + 'static {
+        let wake = self.wake.0.clone();
+        move || {
+            let _ = wake.try_send(());
+        }
+    }
+
+    /// Carries messages until `stopped` returns `true`, then closes all exports and imports. Blocks the thread.
+    ///
+    /// # Errors
+    /// Returns an error if the file of the metrics cannot be written.
+    pub fn run(mut self, stopped: impl Fn() -> bool) -> Result<(), BridgeError> {
+        while !stopped() {
+            self.step();
+            self.metrics.update(&self.registry)?;
+            let _ = self.wake.1.recv_timeout(PERIOD);
+        }
+        for export in std::mem::take(&mut self.exports).into_values() {
+            export.close();
+        }
+        let all: Vec<Offer> = self.imports.keys().cloned().collect();
+        all.iter().for_each(|offer| self.close_import(offer));
+        self.metrics.update(&self.registry)?;
+        self.session
+            .close()
+            .wait()
+            .map_err(|error| BridgeError(format!("the session does not close: {error}")))
+    }
+
+    fn step(&mut self) {
+        let locals = match local::list(&self.config) {
+            Ok(locals) => locals,
+            Err(why) => {
+                if self.problem.as_ref() != Some(&why) {
+                    note(&format!("the channels of this host cannot be listed: {why}"));
+                }
+                self.problem = Some(why);
+                return;
+            }
+        };
+        self.problem = None;
+        let info = self.session.info();
+        let peers = info.peers_zid().wait().count() + info.routers_zid().wait().count();
+        self.registry.peers.store(peers as u64, Relaxed);
+        self.step_exports(&locals);
+        self.step_imports();
+    }
+
+    fn step_exports(&mut self, locals: &[Local]) {
+        let now = Instant::now();
+        self.published.retain(|_, seen| now.saturating_duration_since(*seen) < HOLD);
+        let mut wanted = BTreeMap::new();
+        for local in locals {
+            if local.has(Role::Publisher, true) {
+                self.published.insert(local.channel.clone(), now);
+            }
+            let Some(rule) = chosen(&self.config.export, &local.channel) else { continue };
+            if local.info.pattern != Pattern::PubSub.name() {
+                let why =
+                    format!("its pattern is {}, and only publish/subscribe crosses", local.info.pattern);
+                self.registry.refuse(Direction::Export, &local.channel, &why);
+                continue;
+            }
+            if local.has(Role::Publisher, self.config.relay) && !self.imports_alone(&local.channel) {
+                wanted.insert(local.channel.clone(), (local, rule.clone()));
+            }
+        }
+        let ended = |(channel, export): (&String, &Export)| {
+            let same = wanted.get(channel).is_some_and(|(local, _)| local.segment() == export.segment);
+            (export.is_finished() || !same).then(|| channel.clone())
+        };
+        let ended: Vec<String> = self.exports.iter().filter_map(ended).collect();
+        for channel in ended {
+            if let Some(export) = self.exports.remove(&channel) {
+                note(&format!("does not export `{channel}` any more: its publisher has left"));
+                self.resumes.insert(channel, export.close());
+            }
+        }
+        for (channel, (local, rule)) in wanted {
+            if self.exports.contains_key(&channel) {
+                continue;
+            }
+            self.incarnation += 1;
+            let resume = self.resumes.get(&channel).copied();
+            match Export::open(&self.context(), local, &rule, self.incarnation, resume) {
+                Ok(export) => {
+                    self.registry.accept(Direction::Export, &channel);
+                    self.exports.insert(channel, export);
+                }
+                Err(why) => self.registry.refuse(Direction::Export, &channel, &why),
+            }
+        }
+    }
+
+    /// Returns `true` if this process is the one publisher of the channel.
+    fn imports_alone(&self, channel: &str) -> bool {
+        let alone = |stage: &Stage| matches!(stage, Stage::Open(import) if import.is_alone());
+        self.imports.iter().any(|(offer, stage)| offer.channel == channel && alone(stage))
+    }
+
+    fn step_imports(&mut self) {
+        let offers = self.offers.all();
+        let gone: Vec<Offer> = self.imports.keys().filter(|offer| !offers.contains(offer)).cloned().collect();
+        gone.iter().for_each(|offer| self.close_import(offer));
+        self.forget_refusals(&offers);
+        for offer in offers {
+            if chosen(&self.config.import, &offer.channel).is_some() {
+                self.step_import(offer);
+            }
+        }
+    }
+
+    /// Forgets the refusals of channels that no bridge offers any more.
+    fn forget_refusals(&self, offers: &BTreeSet<Offer>) {
+        for (way, channel, _) in self.registry.refusals() {
+            if way == Direction::Import && !offers.iter().any(|offer| offer.channel == channel) {
+                self.registry.accept(way, &channel);
+            }
+        }
+    }
+
+    fn close_import(&mut self, offer: &Offer) {
+        if let Some(Stage::Open(import)) = self.imports.remove(offer) {
+            import.close(&offer.channel, &mut self.losses, &self.own);
+            note(&format!(
+                "does not import {offer} any more: the export has ended, or its bridge is unreachable"
+            ));
+        }
+    }
+
+    fn step_import(&mut self, offer: Offer) {
+        let facts = match self.imports.get(&offer) {
+            Some(Stage::Open(_)) => return,
+            None if self.imports.len() >= self.config.max_channels => {
+                let why = format!("{} channels are imported; raise max_channels", self.config.max_channels);
+                return self.registry.refuse(Direction::Import, &offer.channel, &why);
+            }
+            None | Some(Stage::Refused(_, None)) if !self.is_early(&offer) => {
+                let asked = Stage::Asked(Instant::now(), self.ask(&offer));
+                self.imports.insert(offer, asked);
+                return;
+            }
+            Some(Stage::Refused(_, facts)) if !self.is_early(&offer) => facts.clone(),
+            Some(Stage::Asked(since, answer)) => {
+                let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+                match answer {
+                    None if since.elapsed() < 2 * ANSWER => return,
+                    None => return self.refused(offer, None, "its bridge does not describe it"),
+                    Some(Err(why)) => return self.refused(offer, None, &why),
+                    Some(Ok(bytes)) => match Facts::parse(&bytes) {
+                        Ok(facts) => Some(facts),
+                        Err(why) => {
+                            add(&self.registry.hostile, 1);
+                            return self.refused(offer, None, &why);
+                        }
+                    },
+                }
+            }
+            _ => return,
+        };
+        if let Some(facts) = facts {
+            match self.open_import(&offer, &facts) {
+                Ok(import) => {
+                    self.registry.accept(Direction::Import, &offer.channel);
+                    self.imports.insert(offer, Stage::Open(import));
+                }
+                Err(why) => self.refused(offer, Some(facts), &why),
+            }
+        }
+    }
+
+    fn is_early(&self, offer: &Offer) -> bool {
+        matches!(self.imports.get(offer), Some(Stage::Refused(since, _)) if since.elapsed() < RETRY)
+    }
+
+    fn refused(&mut self, offer: Offer, facts: Option<Facts>, why: &str) {
+        self.registry.refuse(Direction::Import, &offer.channel, why);
+        self.imports.insert(offer, Stage::Refused(Instant::now(), facts));
+    }
+
+    /// Asks another bridge for the description of its channel. The answer comes in a thread of zenoh.
+    fn ask(&self, offer: &Offer) -> Answer {
+        let answer = Answer::default();
+        let to = answer.clone();
+        let asked = self
+            .session
+            .get(self.keys.of(Kind::Description, offer))
+            .timeout(ANSWER)
+            .callback(move |reply| {
+                let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
+                if to.is_none() {
+                    let refused = "its bridge does not describe it in time";
+                    *to = Some(match reply.result() {
+                        Ok(sample) => Ok(sample.payload().to_bytes().into_owned()),
+                        Err(_) => Err(refused.to_owned()),
+                    });
+                }
+            })
+            .wait();
+        if let Err(error) = asked {
+            let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+            *answer = Some(Err(format!("zenoh does not ask for its description: {error}")));
+        }
+        answer
+    }
+
+    fn open_import(&mut self, offer: &Offer, facts: &Facts) -> Result<Import, String> {
+        if facts.pattern() != Some(Pattern::PubSub) {
+            return Err("its pattern does not cross: only publish/subscribe does".into());
+        }
+        let declaration = facts.declaration(self.config.max_segment)?;
+        if facts.publishers <= 1 {
+            if self.exports.contains_key(&offer.channel) || self.published.contains_key(&offer.channel) {
+                return Err("it has a publisher on this host, which keeps it; stop that publisher for 10 s, or declare \
+                            the channel with several publishers"
+                    .into());
+            }
+            let open = |(other, stage): (&Offer, &Stage)| {
+                (other.channel == offer.channel && matches!(stage, Stage::Open(_)))
+                    .then(|| other.origin.clone())
+            };
+            if let Some(other) = self.imports.iter().find_map(open) {
+                return Err(format!(
+                    "bridge {other:.8} exports it too, and is imported; give the channels other names, or declare the \
+                     channel with several publishers"
+                ));
+            }
+        }
+        let full = self.config.full(&offer.channel);
+        let track = self.losses.track(&offer.channel, facts.segment)?;
+        let publisher = DynPublisher::create(&full, &declaration).map_err(|error| error.to_string())?;
+        Import::open(&self.context(), offer, facts, publisher, track)
+    }
+
+    fn context(&self) -> Context<'_> {
+        let Bridge { session, keys, registry, own, .. } = self;
+        Context { session, keys, registry, own, relay: self.config.relay }
+    }
+}

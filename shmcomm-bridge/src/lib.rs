@@ -1,0 +1,39 @@
+//! A bridge that carries shmcomm channels between machines, on zenoh.
+//!
+//! Owns [`Config`] and [`Bridge`]. Calls the library's dynamic ends and zenoh. Never reads another process's messages
+//! unless a pattern of the configuration names the channel.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `config` | flags and the TOML file |
+//! | `context` | what exports and imports share |
+//! | `session` | the zenoh session: endpoints, TLS, times of reconnection |
+//! | `keys` | names on the network |
+//! | `wire` | the description of a channel and the head of a message, as bytes that may be hostile |
+//! | `losses` | the last message of each channel, and how many are missing before the next |
+//! | `local`, `export` | channels of this host, and their way out |
+//! | `offers`, `import` | channels of other hosts, and their way in |
+//! | `bridge` | the loop that opens and closes exports and imports |
+//! | `counts`, `metrics` | the counters, and their text for Prometheus |
+
+mod bridge;
+mod config;
+mod context;
+mod counts;
+mod export;
+mod import;
+mod keys;
+mod local;
+mod losses;
+mod metrics;
+mod offers;
+mod session;
+mod wire;
+
+pub use bridge::Bridge;
+pub use config::{Config, Mode, Rule, Tls};
+
+/// Reason why the bridge could not start or continue: what happened, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BridgeError(pub(crate) String);

@@ -1,0 +1,49 @@
+//! The channels of this host that the configuration may name, and their participants.
+//!
+//! Owns the rule which participants count: those of other processes, and not those of other bridges. Calls the
+//! library's list of segments. Takes no seat.
+
+use crate::config::Config;
+use shmcomm::{Role, SegmentInfo, SegmentState, list_segments_in};
+use std::time::UNIX_EPOCH;
+
+/// Name of the processes that are bridges.
+const PROCESS: &str = "shmcomm-bridge";
+
+/// A usable channel of this host.
+pub struct Local {
+    /// Name without the namespace.
+    pub channel: String,
+    pub info: SegmentInfo,
+}
+
+/// Returns the channels of the namespace. An error is the reason why the list cannot be read.
+pub fn list(config: &Config) -> Result<Vec<Local>, String> {
+    let segments = list_segments_in(&config.namespace).map_err(|error| error.to_string())?;
+    let usable = segments.into_iter().filter(|info| info.state() == SegmentState::Live && info.version == 2);
+    let named =
+        usable.filter_map(|info| Some(Local { channel: config.short(&info.channel)?.to_owned(), info }));
+    Ok(named.collect())
+}
+
+impl Local {
+    /// Returns the number of the segment, as the head of a message carries it.
+    pub fn segment(&self) -> u64 {
+        self.info.created.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
+    }
+
+    /// Returns `true` if a live participant has the role and is no bridge. A bridge that is not this process counts if
+    /// `relay` is set.
+    pub fn has(&self, role: Role, relay: bool) -> bool {
+        let counts = |pid: u32, process: &str| pid != std::process::id() && (relay || process != PROCESS);
+        self.info
+            .participants
+            .iter()
+            .any(|end| end.alive && end.role == role && counts(end.pid, &end.process))
+    }
+}
+
+/// Returns `true` if a live publisher with this pid is a bridge.
+pub fn is_bridge(info: &[shmcomm::Participant], pid: u32) -> bool {
+    info.iter().any(|end| end.role == Role::Publisher && end.pid == pid && end.process == PROCESS)
+}
