@@ -71,8 +71,7 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
             *gone = false;
             let (short, long) = (meter.rate(SHORT), meter.rate(LONG));
             let bytes = |rate: Option<Rate>| rate.and_then(|rate| rate.bytes);
-            let each =
-                short.and_then(|rate| Some(rate.bytes? / rate.messages)).filter(|each| each.is_finite());
+            let each = short.and_then(|rate| rate.bytes_per_message);
             let total = now.bytes.unwrap_or(0);
             if out.form() == Form::Json {
                 out.json(&Report {

@@ -17,6 +17,8 @@ pub struct Rate {
     pub messages: f64,
     /// `None` for the Python library, which does not count bytes.
     pub bytes: Option<f64>,
+    /// Mean length of the messages between the two readings; `None` if there were none.
+    pub bytes_per_message: Option<f64>,
     /// Time between the two readings.
     pub window: Duration,
 }
@@ -27,10 +29,14 @@ impl Rate {
         if window.is_zero() {
             return None;
         }
-        let per_second = |before: u64, now: u64| now.saturating_sub(before) as f64 / window.as_secs_f64();
+        let messages = now.1.messages.saturating_sub(before.1.messages);
+        let bytes = before.1.bytes.zip(now.1.bytes).map(|(before, now)| now.saturating_sub(before));
+        let per_second = |number: u64| number as f64 / window.as_secs_f64();
         Some(Rate {
-            messages: per_second(before.1.messages, now.1.messages),
-            bytes: before.1.bytes.zip(now.1.bytes).map(|(before, now)| per_second(before, now)),
+            messages: per_second(messages),
+            bytes: bytes.map(per_second),
+            // From the numbers, not from the rates: a quotient of rates is not exact.
+            bytes_per_message: bytes.filter(|_| messages > 0).map(|bytes| bytes as f64 / messages as f64),
             window,
         })
     }

@@ -68,8 +68,10 @@ fn speed_changes_the_pace() {
     };
     assert!(time(1.0) >= length);
     assert!(time(0.5) >= 2 * length);
-    assert!((length / 4..length).contains(&time(4.0)));
-    assert!(time(f64::INFINITY) < length);
+    assert!(time(4.0) >= length / 4);
+    // A busy machine may delay a run, but hardly all of them.
+    let faster = |speed| (0..50).any(|_| time(speed) < length);
+    assert!(faster(4.0) && faster(f64::INFINITY));
 }
 
 #[test]
