@@ -7,8 +7,8 @@ use crate::BridgeError;
 use crate::config::{Config, chosen};
 use crate::context::{Context, OwnPublishers};
 use crate::counts::{Direction, Registry, add, note};
-use crate::export::{Export, Resume};
-use crate::import::Import;
+use crate::ends::{In, Out};
+use crate::export::Resume;
 use crate::keys::{Keys, Kind, Offer};
 use crate::local::{self, Local};
 use crate::losses::Losses;
@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::offers::Offers;
 use crate::session;
 use crate::wire::Facts;
-use shmcomm::{DynPublisher, Pattern, Role};
+use shmcomm::{Pattern, Role};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -33,6 +33,10 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// Time without a local publisher after which a channel that had one may be imported.
 const HOLD: Duration = Duration::from_secs(10);
 
+/// Reason why a queue that is both exported and imported does not cross.
+const BOTH_WAYS: &str = "a job goes to one puller, so a queue has one direction, and both an export and an import name \
+                         it; name it in one of them";
+
 /// A bridge that runs in this process.
 pub struct Bridge {
     config: Config,
@@ -44,11 +48,11 @@ pub struct Bridge {
     wake: (SyncSender<()>, Receiver<()>),
     own: OwnPublishers,
     losses: Losses,
-    exports: BTreeMap<String, Export>,
+    exports: BTreeMap<String, Out>,
     resumes: HashMap<String, Resume>,
     imports: BTreeMap<Offer, Stage>,
-    /// Times at which channels had a local publisher.
-    published: HashMap<String, Instant>,
+    /// Times at which channels had a local publisher or replier.
+    held: HashMap<String, Instant>,
     incarnation: u64,
     problem: Option<String>,
 }
@@ -59,7 +63,7 @@ enum Stage {
     Asked(Instant, Answer),
     /// It was refused, and is tried again later.
     Refused(Instant, Option<Facts>),
-    Open(Import),
+    Open(In),
 }
 
 /// The description, when it comes.
@@ -100,7 +104,7 @@ impl Bridge {
             exports: BTreeMap::new(),
             resumes: HashMap::new(),
             imports: BTreeMap::new(),
-            published: HashMap::new(),
+            held: HashMap::new(),
             problem: None,
         })
     }
@@ -156,32 +160,35 @@ impl Bridge {
 
     fn step_exports(&mut self, locals: &[Local]) {
         let now = Instant::now();
-        self.published.retain(|_, seen| now.saturating_duration_since(*seen) < HOLD);
+        self.held.retain(|_, seen| now.saturating_duration_since(*seen) < HOLD);
         let mut wanted = BTreeMap::new();
         for local in locals {
-            if local.has(Role::Publisher, true) {
-                self.published.insert(local.channel.clone(), now);
+            if local.has(Role::Publisher, true) || local.has(Role::Replier, true) {
+                self.held.insert(local.channel.clone(), now);
+                self.yield_to_local_repliers(local);
             }
             let Some(rule) = chosen(&self.config.export, &local.channel) else { continue };
-            if local.info.pattern != Pattern::PubSub.name() {
-                let why =
-                    format!("its pattern is {}, and only publish/subscribe crosses", local.info.pattern);
-                self.registry.refuse(Direction::Export, &local.channel, &why);
+            if local.pattern() == Some(Pattern::PushPull)
+                && chosen(&self.config.import, &local.channel).is_some()
+            {
+                self.registry.refuse(Direction::Export, &local.channel, BOTH_WAYS);
                 continue;
             }
-            if local.has(Role::Publisher, self.config.relay) && !self.imports_alone(&local.channel) {
+            if local.offers(self.config.relay) && !self.imports_alone(&local.channel) {
                 wanted.insert(local.channel.clone(), (local, rule.clone()));
             }
         }
-        let ended = |(channel, export): (&String, &Export)| {
-            let same = wanted.get(channel).is_some_and(|(local, _)| local.segment() == export.segment);
+        let ended = |(channel, export): (&String, &Out)| {
+            let same = wanted.get(channel).is_some_and(|(local, _)| local.segment() == export.segment());
             (export.is_finished() || !same).then(|| channel.clone())
         };
         let ended: Vec<String> = self.exports.iter().filter_map(ended).collect();
         for channel in ended {
             if let Some(export) = self.exports.remove(&channel) {
-                note(&format!("does not export `{channel}` any more: its publisher has left"));
-                self.resumes.insert(channel, export.close());
+                note(&format!("does not export `{channel}` any more: it has ended on this host"));
+                if let Some(resume) = export.close() {
+                    self.resumes.insert(channel, resume);
+                }
             }
         }
         for (channel, (local, rule)) in wanted {
@@ -190,13 +197,27 @@ impl Bridge {
             }
             self.incarnation += 1;
             let resume = self.resumes.get(&channel).copied();
-            match Export::open(&self.context(), local, &rule, self.incarnation, resume) {
+            match Out::open(&self.context(), local, &rule, self.incarnation, resume) {
                 Ok(export) => {
                     self.registry.accept(Direction::Export, &channel);
                     self.exports.insert(channel, export);
                 }
                 Err(why) => self.registry.refuse(Direction::Export, &channel, &why),
             }
+        }
+    }
+
+    /// Ends the import of a service that has a replier on this host.
+    fn yield_to_local_repliers(&mut self, local: &Local) {
+        if !local.has(Role::Replier, true) {
+            return;
+        }
+        let called = |(offer, stage): (&Offer, &Stage)| {
+            let here = offer.channel == local.channel && matches!(stage, Stage::Open(In::Service(_)));
+            here.then(|| offer.clone())
+        };
+        for offer in self.imports.iter().filter_map(called).collect::<Vec<_>>() {
+            self.close_import(&offer);
         }
     }
 
@@ -231,7 +252,7 @@ impl Bridge {
         if let Some(Stage::Open(import)) = self.imports.remove(offer) {
             import.close(&offer.channel, &mut self.losses, &self.own);
             note(&format!(
-                "does not import {offer} any more: the export has ended, or its bridge is unreachable"
+                "does not import {offer} any more: its export has ended, its bridge is unreachable, or this host has its own"
             ));
         }
     }
@@ -312,15 +333,16 @@ impl Bridge {
         answer
     }
 
-    fn open_import(&mut self, offer: &Offer, facts: &Facts) -> Result<Import, String> {
-        if facts.pattern() != Some(Pattern::PubSub) {
-            return Err("its pattern does not cross: only publish/subscribe does".into());
+    fn open_import(&mut self, offer: &Offer, facts: &Facts) -> Result<In, String> {
+        let rule = chosen(&self.config.import, &offer.channel).ok_or("no pattern names it")?.clone();
+        let pattern = facts.pattern();
+        if pattern == Some(Pattern::PushPull) && chosen(&self.config.export, &offer.channel).is_some() {
+            return Err(BOTH_WAYS.into());
         }
-        let declaration = facts.declaration(self.config.max_segment)?;
-        if facts.publishers <= 1 {
-            if self.exports.contains_key(&offer.channel) || self.published.contains_key(&offer.channel) {
-                return Err("it has a publisher on this host, which keeps it; stop that publisher for 10 s, or declare \
-                            the channel with several publishers"
+        if pattern == Some(Pattern::ReqRep) || (pattern == Some(Pattern::PubSub) && facts.publishers <= 1) {
+            if self.exports.contains_key(&offer.channel) || self.held.contains_key(&offer.channel) {
+                return Err("it has a publisher or replier on this host, which keeps it; stop that process for 10 s, or \
+                            declare a channel with several publishers"
                     .into());
             }
             let open = |(other, stage): (&Offer, &Stage)| {
@@ -335,9 +357,9 @@ impl Bridge {
             }
         }
         let full = self.config.full(&offer.channel);
-        let track = self.losses.track(&offer.channel, facts.segment)?;
-        let publisher = DynPublisher::create(&full, &declaration).map_err(|error| error.to_string())?;
-        Import::open(&self.context(), offer, facts, publisher, track)
+        let Bridge { session, keys, registry, own, losses, config, .. } = self;
+        let context = Context { session, keys, registry, own, relay: config.relay };
+        In::open(&context, offer, facts, &full, &rule, (losses, config.max_segment))
     }
 
     fn context(&self) -> Context<'_> {

@@ -114,6 +114,20 @@ pub struct Rule {
     /// Messages from before the export that are sent too, if the segment still has them.
     #[serde(default)]
     pub history: usize,
+    /// Requests that are in flight at a time, 1 to 64: each takes a thread and a seat.
+    #[serde(default = "default_workers")]
+    pub workers: u32,
+    /// Milliseconds for which an imported service waits for the reply of the other host, 1 to 600000.
+    #[serde(default = "default_timeout")]
+    pub timeout_ms: u64,
+}
+
+fn default_workers() -> u32 {
+    4
+}
+
+fn default_timeout() -> u64 {
+    5_000
 }
 
 impl Rule {
@@ -143,6 +157,15 @@ impl Rule {
             return Err(format!(
                 "max_hz is {hz} for `{}`; it is more than 0 and at most {MAX_HZ}",
                 self.channels
+            ));
+        }
+        if !(1..=64).contains(&self.workers) {
+            return Err(format!("workers is {} for `{}`; it is 1 to 64", self.workers, self.channels));
+        }
+        if !(1..=600_000).contains(&self.timeout_ms) {
+            return Err(format!(
+                "timeout_ms is {} for `{}`; it is 1 to 600000",
+                self.timeout_ms, self.channels
             ));
         }
         Ok(())
@@ -238,6 +261,8 @@ mod tests {
         for (text, named) in [
             ("robot,max_hz=-1", "max_hz"),
             ("robot,hz=1", "hz"),
+            ("robot,workers=0", "workers"),
+            ("robot,timeout_ms=0", "timeout_ms"),
             ("robot,max_hz=nan", "max_hz"),
             (",reliable", "pattern"),
             ("robot,max_hz=\"x\"\n[tls]", "max_hz"),

@@ -38,6 +38,8 @@ pub struct Counts {
     pub invalid: AtomicU64,
     /// Messages that came twice.
     pub repeated: AtomicU64,
+    /// Jobs that return to their queue although the other host may have them.
+    pub uncertain: AtomicU64,
     /// Messages that the local end refused, because it has no room or an error.
     pub refused: AtomicU64,
 }

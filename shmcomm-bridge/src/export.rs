@@ -8,7 +8,7 @@ use crate::context::{Context, OwnPublishers};
 use crate::counts::{Counts, Direction, add, note};
 use crate::keys::{Kind, Offer};
 use crate::local::{Local, is_bridge};
-use crate::offers::announce;
+use crate::offers::Announcement;
 use crate::wire::{Facts, Head};
 use shmcomm::{DynError, DynMessage, DynSubscriber, PublisherId, StopHandle, describe};
 use std::collections::HashMap;
@@ -17,10 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zenoh::Wait;
-use zenoh::liveliness::LivelinessToken;
 use zenoh::pubsub::Publisher;
 use zenoh::qos::CongestionControl;
-use zenoh::query::Queryable;
 
 /// Longest sleep of the thread of an export.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -41,8 +39,7 @@ pub struct Export {
     stop: Arc<AtomicBool>,
     handle: StopHandle,
     thread: JoinHandle<Resume>,
-    token: LivelinessToken,
-    description: Queryable<()>,
+    announcement: Announcement,
 }
 
 impl Export {
@@ -72,25 +69,10 @@ impl Export {
             .congestion_control(congestion)
             .wait()
             .map_err(failed)?;
-        let key = keys.of(Kind::Description, &offer);
-        let (answer, answer_key) = (facts.to_bytes(), key.clone());
-        let description = session
-            .declare_queryable(key)
-            .callback(move |query| {
-                let _ = query.reply(answer_key.as_str(), answer.clone()).wait();
-            })
-            .wait()
-            .map_err(failed)?;
         let stop = Arc::new(AtomicBool::new(false));
         let handle = subscriber.stop_handle();
         let counts = registry.counts(Direction::Export, &local.channel);
-        let head = Head {
-            incarnation,
-            segment: facts.segment,
-            fingerprint: facts.fingerprint,
-            fingerprint2: facts.fingerprint2,
-            ..Head::default()
-        };
+        let head = Head::of(&facts, incarnation);
         let sender = Sender {
             next: resume.map_or(subscriber.position().saturating_sub(holes), |resume| resume.number),
             has_history: history > 0,
@@ -114,8 +96,8 @@ impl Export {
             .name(format!("out {}", local.channel))
             .spawn(move || sender.run())
             .map_err(|error| format!("its thread does not start: {error}"))?;
-        let token = match announce(session, keys.of(Kind::Alive, &offer)) {
-            Ok(token) => token,
+        let announcement = match Announcement::make(context, &offer, &facts) {
+            Ok(announcement) => announcement,
             Err(error) => {
                 stop.store(true, Ordering::Relaxed);
                 handle.stop();
@@ -124,7 +106,7 @@ impl Export {
             }
         };
         note(&format!("exports `{}`", local.channel));
-        Ok(Export { segment: facts.segment, stop, handle, thread, token, description })
+        Ok(Export { segment: facts.segment, stop, handle, thread, announcement })
     }
 
     /// Returns `true` if the channel has no publisher any more.
@@ -138,8 +120,7 @@ impl Export {
         self.handle.stop();
         let resume = self.thread.join().unwrap_or_default();
         // Importers see the end of the offer after its last message.
-        let _ = self.token.undeclare().wait();
-        let _ = self.description.undeclare().wait();
+        self.announcement.end();
         resume
     }
 }

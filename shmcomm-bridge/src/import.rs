@@ -91,11 +91,7 @@ impl State {
     fn receive(&mut self, sample: &Sample) {
         let Some(publisher) = &mut self.publisher else { return };
         let head = sample.attachment().and_then(|bytes| Head::parse(&bytes.to_bytes()));
-        let of_this = |head: &Head| {
-            (head.incarnation, head.segment) == (self.incarnation, self.facts.segment)
-                && (head.fingerprint, head.fingerprint2) == (self.facts.fingerprint, self.facts.fingerprint2)
-        };
-        let Some(head) = head.filter(of_this) else {
+        let Some(head) = head.filter(|head| head.is_of(&self.facts, self.incarnation)) else {
             add(&self.counts.invalid, 1);
             return;
         };

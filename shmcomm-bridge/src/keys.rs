@@ -17,6 +17,14 @@ pub struct Offer {
     pub incarnation: u64,
 }
 
+/// A bridge that imports the jobs of an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taker {
+    pub offer: Offer,
+    /// Id of the importing bridge in the zenoh network, in hexadecimal.
+    pub taker: String,
+}
+
 /// The keys of a realm.
 #[derive(Clone, Debug)]
 pub struct Keys {
@@ -32,6 +40,8 @@ pub enum Kind {
     Description,
     /// Messages.
     Messages,
+    /// Queries that are requests.
+    Requests,
 }
 
 impl Kind {
@@ -40,6 +50,7 @@ impl Kind {
             Kind::Alive => "alive",
             Kind::Description => "desc",
             Kind::Messages => "msg",
+            Kind::Requests => "req",
         }
     }
 }
@@ -60,17 +71,47 @@ impl Keys {
         format!("{}/alive/**", self.prefix)
     }
 
+    /// Returns the key of a taker's token.
+    pub fn takes(&self, taker: &Taker) -> String {
+        self.of_taker("take", &taker.offer, &taker.taker)
+    }
+
+    /// Returns the key of the queries that are jobs for a taker.
+    pub fn jobs(&self, taker: &Taker) -> String {
+        self.of_taker("job", &taker.offer, &taker.taker)
+    }
+
+    /// Returns the expression of the tokens of all takers of an offer.
+    pub fn all_takers(&self, offer: &Offer) -> String {
+        self.of_taker("take", offer, "*")
+    }
+
+    fn of_taker(&self, kind: &str, offer: &Offer, taker: &str) -> String {
+        let Offer { channel, origin, incarnation } = offer;
+        format!("{}/{kind}/{origin}/{incarnation:x}/{taker}/{channel}", self.prefix)
+    }
+
+    /// Returns the id of the bridge from the key of a taker's token; `None` if it is none.
+    pub fn taker(&self, key: &str) -> Option<String> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix("/take/")?;
+        rest.split('/').nth(2).filter(|id| is_id(id)).map(str::to_owned)
+    }
+
     /// Returns the offer of a token; `None` if the key has another form.
     pub fn offer(&self, key: &str) -> Option<Offer> {
         let rest = key.strip_prefix(&self.prefix)?.strip_prefix("/alive/")?;
         let (origin, rest) = rest.split_once('/')?;
         let (incarnation, channel) = rest.split_once('/')?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
-        let hex = origin.len() <= 32 && origin.bytes().all(|b| b.is_ascii_hexdigit());
-        let valid = hex && !origin.is_empty() && channel.len() <= 200 && channel.chars().all(plain);
+        let valid = is_id(origin) && channel.len() <= 200 && channel.chars().all(plain);
         let incarnation = u64::from_str_radix(incarnation, 16).ok()?;
         valid.then(|| Offer { channel: channel.into(), origin: origin.into(), incarnation })
     }
+}
+
+/// Returns `true` if the text can be the id of a zenoh node.
+fn is_id(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 impl fmt::Display for Offer {
@@ -101,6 +142,9 @@ mod tests {
         ] {
             assert_eq!(keys.offer(wrong), None, "{wrong:?}");
         }
+        let taker = Taker { offer, taker: "b0".into() };
+        assert_eq!(keys.taker(&keys.takes(&taker)).as_deref(), Some("b0"));
+        assert_eq!(keys.taker("shmcomm/1/lab/take/af01/1/x*/c"), None);
         assert_eq!(keys.offer(&format!("shmcomm/1/lab/alive/af01/1/{}", "x".repeat(201))), None);
     }
 }

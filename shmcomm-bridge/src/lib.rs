@@ -11,22 +11,32 @@
 //! | `keys` | names on the network |
 //! | `wire` | the description of a channel and the head of a message, as bytes that may be hostile |
 //! | `losses` | the last message of each channel, and how many are missing before the next |
-//! | `local`, `export` | channels of this host, and their way out |
-//! | `offers`, `import` | channels of other hosts, and their way in |
+//! | `local`, `export` | channels of this host, and the way out of their messages |
+//! | `offers`, `import` | channels of other hosts, and the way in of their messages |
+//! | `serve`, `call` | request/reply: the way out and in |
+//! | `drain`, `feed` | push/pull: the way out and in |
+//! | `resolve` | conversions between two layouts of a service or queue |
+//! | `ends` | exports and imports of all patterns |
 //! | `bridge` | the loop that opens and closes exports and imports |
 //! | `counts`, `metrics` | the counters, and their text for Prometheus |
 
 mod bridge;
+mod call;
 mod config;
 mod context;
 mod counts;
+mod drain;
+mod ends;
 mod export;
+mod feed;
 mod import;
 mod keys;
 mod local;
 mod losses;
 mod metrics;
 mod offers;
+mod resolve;
+mod serve;
 mod session;
 mod wire;
 

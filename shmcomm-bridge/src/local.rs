@@ -4,7 +4,7 @@
 //! library's list of segments. Takes no seat.
 
 use crate::config::Config;
-use shmcomm::{Role, SegmentInfo, SegmentState, list_segments_in};
+use shmcomm::{Pattern, Role, SegmentInfo, SegmentState, list_segments_in};
 use std::time::UNIX_EPOCH;
 
 /// Name of the processes that are bridges.
@@ -20,7 +20,10 @@ pub struct Local {
 /// Returns the channels of the namespace. An error is the reason why the list cannot be read.
 pub fn list(config: &Config) -> Result<Vec<Local>, String> {
     let segments = list_segments_in(&config.namespace).map_err(|error| error.to_string())?;
-    let usable = segments.into_iter().filter(|info| info.state() == SegmentState::Live && info.version == 2);
+    // A queue whose participants have all left may still have jobs.
+    let live = |info: &SegmentInfo| info.state() == SegmentState::Live || info.queued_work() > 0;
+    let usable =
+        segments.into_iter().filter(|info| info.problem.is_none() && info.version == 2 && live(info));
     let named =
         usable.filter_map(|info| Some(Local { channel: config.short(&info.channel)?.to_owned(), info }));
     Ok(named.collect())
@@ -30,6 +33,24 @@ impl Local {
     /// Returns the number of the segment, as the head of a message carries it.
     pub fn segment(&self) -> u64 {
         self.info.created.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
+    }
+
+    /// Returns the communication pattern.
+    pub fn pattern(&self) -> Option<Pattern> {
+        let all = [Pattern::PubSub, Pattern::PushPull, Pattern::ReqRep];
+        all.into_iter().find(|pattern| pattern.name() == self.info.pattern)
+    }
+
+    /// Returns `true` if the channel has something for other hosts: a publisher, a replier, or jobs and ends that may
+    /// push some.
+    pub fn offers(&self, relay: bool) -> bool {
+        match self.pattern() {
+            Some(Pattern::PubSub) => self.has(Role::Publisher, relay),
+            Some(Pattern::ReqRep) => self.has(Role::Replier, relay),
+            _ => {
+                self.info.queued_work() > 0 || self.has(Role::Pusher, relay) || self.has(Role::Puller, relay)
+            }
+        }
     }
 
     /// Returns `true` if a live participant has the role and is no bridge. A bridge that is not this process counts if

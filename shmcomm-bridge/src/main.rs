@@ -28,10 +28,10 @@ struct Arguments {
     /// TOML file with the configuration
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Channels that other bridges may import: a pattern, then `,max_hz=N`, `,latest_only`, `,reliable`, `,history=N`
+    /// Channels that other bridges may import: a pattern, then `,max_hz=N`, `,latest_only`, `,reliable`, `,history=N`, `,workers=N`
     #[arg(short, long, value_name = "PATTERN", value_parser = Rule::parse)]
     export: Vec<Rule>,
-    /// Channels of other bridges to import: a pattern
+    /// Channels of other bridges to import: a pattern, then `,workers=N`, `,timeout_ms=N`
     #[arg(short, long, value_name = "PATTERN", value_parser = Rule::parse)]
     import: Vec<Rule>,
     /// Address on which the bridge accepts connections: `tcp/ADDRESS:PORT` or `tls/ADDRESS:PORT`

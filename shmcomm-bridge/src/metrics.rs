@@ -105,7 +105,7 @@ fn escape(text: &str) -> String {
 /// Returns all metrics.
 pub fn text(registry: &Registry) -> String {
     type Value = fn(&Counts) -> u64;
-    let each: [(&str, &str, Value); 7] = [
+    let each: [(&str, &str, Value); 8] = [
         ("messages", "Messages that crossed the bridge.", |c| c.messages.load(Relaxed)),
         ("bytes", "Their payload bytes.", |c| c.bytes.load(Relaxed)),
         ("lost", "Messages overwritten before the export, or lost on the way to the import.", |c| {
@@ -114,6 +114,7 @@ pub fn text(registry: &Registry) -> String {
         ("skipped", "Messages that a limit of the rate left out.", |c| c.skipped.load(Relaxed)),
         ("invalid", "Messages from the network that are none of the channel.", |c| c.invalid.load(Relaxed)),
         ("repeated", "Messages that came twice and were dropped.", |c| c.repeated.load(Relaxed)),
+        ("uncertain", "Jobs put back that the other host may have too.", |c| c.uncertain.load(Relaxed)),
         ("refused", "Messages that the next end refused.", |c| c.refused.load(Relaxed)),
     ];
     let mut text = String::new();

@@ -4,13 +4,16 @@
 //! blocks a thread of zenoh.
 
 use crate::BridgeError;
+use crate::context::Context;
 use crate::counts::{Registry, add};
-use crate::keys::{Keys, Offer};
+use crate::keys::{Keys, Kind, Offer};
+use crate::wire::Facts;
 use std::collections::BTreeSet;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use zenoh::liveliness::LivelinessToken;
 use zenoh::pubsub::Subscriber;
+use zenoh::query::Queryable;
 use zenoh::sample::SampleKind;
 use zenoh::{Session, Wait};
 
@@ -65,6 +68,36 @@ impl Offers {
     /// Returns the offers in the order of their channels.
     pub fn all(&self) -> BTreeSet<Offer> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The description and the token of an export, which other bridges see.
+pub struct Announcement {
+    token: LivelinessToken,
+    description: Queryable<()>,
+}
+
+impl Announcement {
+    /// Announces an offer. An error is the reason why zenoh refuses it.
+    pub fn make(context: &Context<'_>, offer: &Offer, facts: &Facts) -> Result<Announcement, String> {
+        let key = context.keys.of(Kind::Description, offer);
+        let (answer, answer_key) = (facts.to_bytes(), key.clone());
+        let description = context
+            .session
+            .declare_queryable(key)
+            .callback(move |query| {
+                let _ = query.reply(answer_key.as_str(), answer.clone()).wait();
+            })
+            .wait()
+            .map_err(|error| format!("zenoh refuses it: {error}"))?;
+        let token = announce(context.session, context.keys.of(Kind::Alive, offer))?;
+        Ok(Announcement { token, description })
+    }
+
+    /// Ends the offer.
+    pub fn end(self) {
+        let _ = self.token.undeclare().wait();
+        let _ = self.description.undeclare().wait();
     }
 }
 

@@ -111,6 +111,11 @@ impl Facts {
         PATTERNS.iter().find(|(name, _)| *name == self.pattern).map(|(_, pattern)| *pattern)
     }
 
+    /// Returns the format of the messages.
+    pub fn codec(&self) -> Option<MessageFormat> {
+        CODECS.iter().find(|(name, _)| *name == self.codec).map(|(_, codec)| *codec)
+    }
+
     /// Returns the declaration that creates the channel on this host. An error is the reason why it is refused.
     pub fn declaration(&self, most: u64) -> Result<Declaration, String> {
         let escaped = |text: &str| text.chars().take(40).collect::<String>().escape_debug().to_string();
@@ -123,8 +128,7 @@ impl Facts {
         }
         let layouts =
             Layout::parse(&self.schema).map_err(|error| format!("its layout cannot be used: {error}"))?;
-        let codec = CODECS.iter().find(|(name, _)| *name == self.codec).map(|(_, codec)| *codec);
-        let Some(codec) = codec else {
+        let Some(codec) = self.codec() else {
             return Err(format!(
                 "this bridge does not know the format `{}` of its messages",
                 escaped(&self.codec)
@@ -201,6 +205,19 @@ impl Head {
             to.copy_from_slice(&word.to_le_bytes());
         }
         out
+    }
+
+    /// Returns the head of the messages of an offer, with the number 0.
+    pub fn of(facts: &Facts, incarnation: u64) -> Head {
+        let Facts { segment, fingerprint, fingerprint2, .. } = *facts;
+        Head { incarnation, segment, fingerprint, fingerprint2, ..Head::default() }
+    }
+
+    /// Returns `true` if the message belongs to this offer, and has its layout.
+    pub fn is_of(&self, facts: &Facts, incarnation: u64) -> bool {
+        let Head { segment, fingerprint, fingerprint2, .. } = Head::of(facts, incarnation);
+        (self.incarnation, self.segment) == (incarnation, segment)
+            && (self.fingerprint, self.fingerprint2) == (fingerprint, fingerprint2)
     }
 
     /// Parses the head of a message from the network; `None` if the bytes are none.

@@ -1,6 +1,7 @@
 //! A node of the realm that sends anything: each message is refused and counted, and the bridge goes on.
 
 use crate::support::*;
+use shmcomm::{Declaration, DynPusher, DynReplier};
 use std::time::Duration;
 use zenoh::{Session, Wait};
 
@@ -56,6 +57,58 @@ fn hostile_descriptions_are_refused() {
     drop(tokens);
     assert!(bridge.runs());
     drop(kept);
+}
+
+/// Sends a query, and returns the answer: `Ok` for a reply, and the text of an error.
+fn query(
+    session: &Session,
+    key: &str,
+    payload: Vec<u8>,
+    attachment: Option<Vec<u8>>,
+) -> Result<Vec<u8>, String> {
+    let get = session.get(key).payload(payload).timeout(DEADLINE);
+    let replies = match attachment {
+        Some(attachment) => get.attachment(attachment).wait(),
+        None => get.wait(),
+    };
+    match replies.unwrap().recv().map_err(|error| error.to_string())?.into_result() {
+        Ok(sample) => Ok(sample.payload().to_bytes().into_owned()),
+        Err(error) => Err(String::from_utf8_lossy(&error.payload().to_bytes()).into_owned()),
+    }
+}
+
+/// Returns the token that names a channel, of an offer or of a taker.
+fn token(session: &Session, kind: &str, channel: &str) -> String {
+    wait_for("token", || {
+        let replies = session.liveliness().get(format!("shmcomm/1/default/{kind}/**")).wait().unwrap();
+        let tokens = replies.into_iter().filter_map(|reply| reply.into_result().ok());
+        tokens.map(|token| token.key_expr().to_string()).find(|key| key.ends_with(&format!("/{channel}")))
+    })
+}
+
+#[test]
+fn hostile_requests_and_jobs_are_refused() {
+    let (a, b, at, at_b) = (Host::new("hostile-q-a"), Host::new("hostile-q-b"), address(), address());
+    let mut out = a.bridge(&["--listen", &at, "--export", "*"]);
+    let mut to_b = b.bridge(&["--connect", &at, "--listen", &at_b, "--import", "*"]);
+    let item = || numbers_content();
+    let service = Declaration::req_rep(item(), item());
+    let _replier = DynReplier::create(&a.full("service"), &service).unwrap();
+    let _pusher = DynPusher::create(&a.full("jobs"), &Declaration::push_pull(item())).unwrap();
+    let (to_exporter, to_importer) = (node(&at), node(&at_b));
+    let request = token(&to_exporter, "alive", "service").replace("/alive/", "/req/");
+    let job = token(&to_importer, "take", "jobs").replace("/take/", "/job/");
+    for attachment in
+        [None, Some(Vec::new()), Some(vec![0xff; 64]), Some(vec![0; 64]), Some(vec![1; 100_000])]
+    {
+        let why = query(&to_exporter, &request, vec![0; 8], attachment.clone()).unwrap_err();
+        assert!(why.contains("no head"), "{why}");
+        let why = query(&to_importer, &job, vec![0; 8], attachment).unwrap_err();
+        assert!(why.contains("no head"), "{why}");
+    }
+    wait_until("count of requests", || out.metric("invalid_total", &["service"]) == 5);
+    wait_until("count of jobs", || to_b.metric("invalid_total", &["jobs"]) == 5);
+    assert!(out.runs() && to_b.runs());
 }
 
 #[test]

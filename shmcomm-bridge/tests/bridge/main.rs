@@ -4,4 +4,6 @@ mod hostile;
 mod kills;
 mod loopback;
 mod networks;
+mod queues;
 mod support;
+mod tls;
