@@ -2,34 +2,15 @@
 //!
 //! Owns the step from layouts to the numbers of a segment. Calls `segment` for the form of a declaration.
 
+use super::content::Content;
 use super::payload::Payload;
 use super::{Description, Wire};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern};
+use crate::plural::count;
 use crate::schema::Layout;
 use crate::segment::{Requested, Spec};
 use std::time::Duration;
-
-/// Contents of the messages of a channel.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Content {
-    /// One fixed layout.
-    Fixed(Layout),
-    /// A header, then items of another layout up to the end.
-    Tail {
-        /// Layout of the header.
-        header: Layout,
-        /// Layout of an item.
-        item: Layout,
-    },
-    /// A MessagePack document.
-    Msgpack,
-    /// A pickle.
-    Pickle,
-    /// Bytes.
-    Bytes,
-}
 
 /// A channel that a dynamic end creates if it does not exist: its pattern, the layouts of its messages, and its
 /// settings. A `Declaration` of a [`Description`] creates the same channel again.
@@ -271,11 +252,34 @@ impl Declaration {
             "the request has a fixed layout, and the reply has none; give both a layout, or one codec".into()
         } else if self.format == Format::Tail && self.pattern != Pattern::PubSub {
             "a header with a tail is for publish/subscribe only; use a codec or bytes".into()
+        } else if let (Format::Tail, [header, item]) = (self.format, self.layouts.as_slice()) {
+            return match tail_problem(header, item) {
+                Some(why) => Err(Error::new(ErrorKind::InvalidGeometry, name.to_owned(), why)),
+                None => Ok(()),
+            };
         } else {
             return Ok(());
         };
         Err(Error::new(ErrorKind::ChannelMismatch, name.to_owned(), why))
     }
+}
+
+/// Returns the reason why items cannot follow the header directly. The compiler checks this for typed ends.
+fn tail_problem(header: &Layout, item: &Layout) -> Option<String> {
+    if item.size() == 0 {
+        return Some(format!(
+            "an item `{item}` of a tail takes no bytes, so no receiver could count the items"
+        ));
+    }
+    let gap = header.size().next_multiple_of(item.align()) - header.size();
+    (gap > 0).then(|| {
+        format!(
+            "the header `{header}` takes {}, and an item `{item}` is aligned to {}; add a last field of {} to the header",
+            count(header.size(), "byte"),
+            count(item.align(), "byte"),
+            count(gap, "byte")
+        )
+    })
 }
 
 /// Returns the declaration that creates the same channel again.

@@ -3,6 +3,7 @@
 //! Owns [`describe`], [`Observer`] and the ends that take their layout from a segment. Calls the patterns and
 //! `schema`. Never changes a protocol: a dynamic end is a typed end whose messages are bytes.
 
+mod content;
 mod declaration;
 mod description;
 mod end;
@@ -17,7 +18,8 @@ mod pushpull;
 mod reqrep;
 mod sample;
 
-pub use declaration::{Content, Declaration};
+pub use content::Content;
+pub use declaration::Declaration;
 pub use description::{Description, Wire, describe};
 pub use error::{DynError, ValueError};
 pub use job::DynJob;

@@ -3,6 +3,7 @@
 //! Owns the choice of the format, and the place of the tail. Calls `schema` for fixed layouts, and the codecs.
 //! Never touches a segment.
 
+use super::content::Content;
 use super::{Description, DynError, ValueError};
 use crate::layout::Format;
 use crate::plural::count;
@@ -57,6 +58,21 @@ impl Payload {
                   it; restart the publisher"
                 .into(),
         })
+    }
+
+    /// Returns the contents as a declaration has them. Fails if the segment does not state them.
+    pub(super) fn content(&self) -> Result<Content, ValueError> {
+        match self {
+            Payload::Fixed(layout) => Ok(Content::Fixed(layout.clone())),
+            Payload::Tail(header, item) => Ok(Content::Tail { header: header.clone(), item: item.clone() }),
+            Payload::Msgpack => Ok(Content::Msgpack),
+            Payload::Pickle => Ok(Content::Pickle),
+            Payload::Bytes => Ok(Content::Bytes),
+            Payload::Python => {
+                Err(ValueError::Unknown("a segment of shm-comm does not state its format".into()))
+            }
+            Payload::Unknown { .. } => Err(self.unknown()),
+        }
     }
 
     fn unknown(&self) -> ValueError {

@@ -2,11 +2,12 @@
 //!
 //! Owns the choice of the wire. Calls the typed ends, with messages of bytes.
 
+use super::content::Content;
 use super::declaration::Declaration;
 use super::end::{Bytes, Found, checked, dynamic_end, encoded, on_wire, open_on_wire};
 use super::payload::Payload;
 use super::sample::HeldSample;
-use super::{DynError, DynMessage, DynSample};
+use super::{DynError, DynMessage, DynSample, ValueError};
 use crate::error::Error;
 use crate::layout::Pattern;
 use crate::pubsub::{Publisher, PublisherId, Subscriber};
@@ -57,6 +58,15 @@ impl DynPublisher {
         let found = found.writable()?;
         let end = open_on_wire!(found, Sender, Publisher, 0, Duration::ZERO);
         Ok(DynPublisher { end, name: found.name, payload: found.first })
+    }
+
+    /// Returns the contents of the messages, as the segment stated them when this end was opened.
+    ///
+    /// # Errors
+    /// [`ValueError::Unknown`] if the layout was too long for the segment, or is damaged, and on the Python wire, which
+    /// does not state it.
+    pub fn content(&self) -> Result<Content, ValueError> {
+        self.payload.content()
     }
 
     /// Returns the number of subscribers that are alive; 0 on the Python wire, which does not count them.
@@ -206,6 +216,15 @@ impl DynSubscriber {
     fn on(found: Found, history: usize) -> Result<Self, Error> {
         let end = open_on_wire!(found, Receiver, Subscriber, history as u64, Duration::from_secs(5));
         Ok(DynSubscriber { end, name: found.name, payload: found.first, sample: HeldSample::default() })
+    }
+
+    /// Returns the contents of the messages, as the segment stated them when this end was opened.
+    ///
+    /// # Errors
+    /// [`ValueError::Unknown`] if the layout was too long for the segment, or is damaged, and on the Python wire, which
+    /// does not state it.
+    pub fn content(&self) -> Result<Content, ValueError> {
+        self.payload.content()
     }
 
     /// Returns the end, for a receive that may come after a sample.

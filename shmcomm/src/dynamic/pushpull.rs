@@ -2,10 +2,11 @@
 //!
 //! Owns the choice of the wire. Calls the typed ends, with messages of bytes.
 
+use super::content::Content;
 use super::declaration::Declaration;
 use super::end::{Bytes, Found, checked, dynamic_end, encoded, on_wire, open_on_wire};
 use super::payload::Payload;
-use super::{DynError, DynMessage};
+use super::{DynError, DynMessage, ValueError};
 use crate::error::Error;
 use crate::layout::Pattern;
 use crate::pushpull::{Puller, Pusher};
@@ -51,6 +52,15 @@ impl DynPusher {
         let found = found.writable()?;
         let end = open_on_wire!(found, Sender, Pusher, 0, Duration::ZERO);
         Ok(DynPusher { end, name: found.name, payload: found.first })
+    }
+
+    /// Returns the contents of the messages, as the segment stated them when this end was opened.
+    ///
+    /// # Errors
+    /// [`ValueError::Unknown`] if the layout was too long for the segment, or is damaged, and on the Python wire, which
+    /// does not state it.
+    pub fn content(&self) -> Result<Content, ValueError> {
+        self.payload.content()
     }
 
     /// Sends a job, waiting while the queue is full.
@@ -165,6 +175,15 @@ impl DynPuller {
     fn on(found: Found) -> Result<Self, Error> {
         let end = open_on_wire!(found, Receiver, Puller, 0, Duration::ZERO);
         Ok(DynPuller { end, name: found.name, payload: found.first })
+    }
+
+    /// Returns the contents of the messages, as the segment stated them when this end was opened.
+    ///
+    /// # Errors
+    /// [`ValueError::Unknown`] if the layout was too long for the segment, or is damaged, and on the Python wire, which
+    /// does not state it.
+    pub fn content(&self) -> Result<Content, ValueError> {
+        self.payload.content()
     }
 
     /// Returns the next job, if there is one. Never blocks.

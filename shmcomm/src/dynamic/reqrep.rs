@@ -2,10 +2,11 @@
 //!
 //! Owns the choice of the wire. Calls the typed ends, with messages of bytes.
 
+use super::content::Content;
 use super::declaration::Declaration;
 use super::end::{Bytes, Found, checked, dynamic_end, encoded, on_wire, open_on_wire};
 use super::payload::Payload;
-use super::{DynError, DynMessage};
+use super::{DynError, DynMessage, ValueError};
 use crate::error::Error;
 use crate::layout::Pattern;
 #[cfg(feature = "python")]
@@ -53,6 +54,23 @@ impl DynRequester {
         let found = found.writable()?;
         let end = open_on_wire!(found, Asker, Requester, 0, Duration::ZERO);
         Ok(DynRequester { end, name: found.name, request: found.first, reply: found.second })
+    }
+
+    /// Returns the contents of the requests, as the segment stated them when this end was opened.
+    ///
+    /// # Errors
+    /// [`ValueError::Unknown`] if the layouts were too long for the segment, or are damaged, and on the Python wire, which
+    /// does not state them.
+    pub fn request_content(&self) -> Result<Content, ValueError> {
+        self.request.content()
+    }
+
+    /// Returns the contents of the replies.
+    ///
+    /// # Errors
+    /// See [`request_content`](Self::request_content).
+    pub fn reply_content(&self) -> Result<Content, ValueError> {
+        self.reply.content()
     }
 
     /// Returns the number of repliers that are alive; 0 on the Python wire, which does not count them.
@@ -174,6 +192,23 @@ impl DynReplier {
         let found = found.writable()?;
         let end = open_on_wire!(found, Answerer, Replier, 0, Duration::ZERO);
         Ok(DynReplier { end, name: found.name, request: found.first, reply: found.second })
+    }
+
+    /// Returns the contents of the requests, as the segment stated them when this end was opened.
+    ///
+    /// # Errors
+    /// [`ValueError::Unknown`] if the layouts were too long for the segment, or are damaged, and on the Python wire, which
+    /// does not state them.
+    pub fn request_content(&self) -> Result<Content, ValueError> {
+        self.request.content()
+    }
+
+    /// Returns the contents of the replies.
+    ///
+    /// # Errors
+    /// See [`request_content`](Self::request_content).
+    pub fn reply_content(&self) -> Result<Content, ValueError> {
+        self.reply.content()
     }
 
     /// Returns the next request, if there is one. Never blocks.

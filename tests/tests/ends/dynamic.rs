@@ -174,6 +174,8 @@ fn tails_of_items_are_sent_and_received() {
     let ns = namespace("tail");
     let mut publisher = TAIL.open().namespace(&*ns).publisher().unwrap();
     let mut dynamic = DynSubscriber::open(publisher.name()).unwrap();
+    let Ok(Content::Tail { header, item }) = dynamic.content() else { panic!("the contents are a tail") };
+    assert_eq!((header, item), (Layout::of::<Header>(), Layout::of::<Mode>()));
     publisher.send(&Header { number: 7 }, &[Mode::Run, Mode::Idle]).unwrap();
     let message = dynamic.recv_timeout(PATIENCE).unwrap();
     let value = message.value().unwrap();
@@ -193,6 +195,21 @@ fn tails_of_items_are_sent_and_received() {
     assert!(matches!(publisher.send(&long), Err(DynError::TooLong { size: 6008, .. })));
     let error = publisher.send(&Value::Null).unwrap_err().to_string();
     assert!(error.contains("`header` and `tail`"), "{error}");
+}
+
+#[test]
+fn header_with_padding_before_its_items_is_refused() {
+    let ns = namespace("tail-gap");
+    let tail = |header: Layout, item: Layout| {
+        let declaration = Declaration::pub_sub(Content::Tail { header, item });
+        let error = DynPublisher::create(&format!("{}/gap", &*ns), &declaration).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidGeometry);
+        error.to_string()
+    };
+    let error = tail(Layout::of::<u32>(), Layout::of::<f64>());
+    assert!(error.contains("takes 4 bytes") && error.contains("add a last field of 4 bytes"), "{error}");
+    let error = tail(Layout::of::<u32>(), Layout::of::<[u32; 0]>());
+    assert!(error.contains("takes no bytes"), "{error}");
 }
 
 #[test]
