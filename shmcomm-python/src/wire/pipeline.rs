@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use shmcomm::codec::Bytes;
 use shmcomm::python::{Options, Puller, Pusher, SendError, SendTimeoutError, TryRecvError, TrySendError};
-use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 /// Longest time for which a wait for room keeps the end from other threads.
@@ -20,10 +19,6 @@ const TURN: Duration = Duration::from_millis(10);
 #[pyclass(frozen, module = "shmcomm._native")]
 pub struct WirePusher {
     held: Held<Pusher<[u8], Bytes>>,
-    /// Name of the segment's file.
-    file: String,
-    /// Number of the segment's file when it was opened.
-    inode: Option<u64>,
 }
 
 #[pymethods]
@@ -35,9 +30,7 @@ impl WirePusher {
         let linger = Duration::ZERO;
         let options = Options { slots, slot_size, linger, ..Options::pushpull(name.clone()) };
         let end = py.detach(|| Pusher::open(options)).map_err(|error| set_up(py, &error))?;
-        let file = format!("shmcomm_push_{name}");
-        let inode = inode(&file);
-        Ok(WirePusher { held: Held::new("Pusher", name, end), file, inode })
+        Ok(WirePusher { held: Held::new("Pusher", name, end) })
     }
 
     /// Sends a job. Returns `False` if there was no room in time, or at once without `block`.
@@ -67,15 +60,7 @@ impl WirePusher {
             })
         });
         let Some(end) = self.held.take(py) else { return Ok(None) };
-        let left = py.detach(|| {
-            let left = end.waiting();
-            // While this end owns the segment, no other pusher can resume it.
-            if left > 0 && self.inode.is_some() && inode(&self.file) == self.inode {
-                let _ = shmcomm::python::force_unlink(&self.file);
-            }
-            drop(end);
-            left
-        });
+        let left = py.detach(|| end.discard());
         drained.map(|_| Some(left))
     }
 }
@@ -110,11 +95,6 @@ impl WirePusher {
             Some(Err(unusable)) => Err(self.held.unusable(py, unusable)),
         }
     }
-}
-
-/// Returns the number of a file of shared memory, if there is one of this name.
-fn inode(file: &str) -> Option<u64> {
-    std::fs::symlink_metadata(format!("/dev/shm/{file}")).ok().map(|file| file.ino())
 }
 
 impl Receives for Puller<Vec<u8>, Bytes> {

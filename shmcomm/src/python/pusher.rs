@@ -43,6 +43,8 @@ struct PusherCore {
     owned: Owned,
     buffer: Vec<u8>,
     linger: Duration,
+    /// `true` if the drop removes the segment with the jobs that are left.
+    discards: bool,
     last_housekeeping: Instant,
     stop: Stop,
 }
@@ -64,6 +66,7 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
             owned,
             buffer,
             linger: options.linger,
+            discards: false,
             last_housekeeping: Instant::now(),
             stop,
         };
@@ -91,6 +94,14 @@ impl<M: ?Sized, F: Format> Pusher<M, F> {
     /// It is the handle of [`Options::stop`] if that is given.
     pub fn stop_handle(&self) -> crate::StopHandle {
         self.core.stop.handle()
+    }
+
+    /// Closes the pusher at once and removes its segment, with the jobs that no puller has taken. Returns their number.
+    /// If another pusher has taken over the channel, its segment stays.
+    pub fn discard(mut self) -> u64 {
+        let left = self.core.waiting();
+        self.core.discards = true;
+        left
     }
 
     /// Returns the number of jobs that no puller has taken.
@@ -274,7 +285,7 @@ impl Poll for PusherCore {
 
 impl Drop for PusherCore {
     fn drop(&mut self) {
-        if self.check().is_err() {
+        if self.discards || self.check().is_err() {
             return;
         }
         let left = self.drain(self.linger);

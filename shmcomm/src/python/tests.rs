@@ -186,6 +186,26 @@ fn clean_up_loop_removes_channels_of_all_patterns() {
 }
 
 #[test]
+fn discarded_pusher_removes_its_jobs_and_no_others() {
+    let options = options("discard");
+    let name = options.name.clone().into_owned();
+    let open = || super::Pusher::<[u8], Bytes>::open(options.clone()).unwrap();
+    let mut pusher = open();
+    pusher.send_bytes(b"a").unwrap();
+    pusher.send_bytes(b"b").unwrap();
+    assert_eq!(pusher.discard(), 2);
+    assert_eq!(files_of(&name), [""; 0]);
+    let mut removed = open();
+    removed.send_bytes(b"c").unwrap();
+    crate::force_unlink(&name).unwrap();
+    let other = open();
+    removed.discard();
+    assert!(!files_of(&name).is_empty());
+    drop(other);
+    assert_eq!(files_of(&name), [""; 0]);
+}
+
+#[test]
 fn force_unlink_takes_the_names_of_files() {
     let publisher = Publisher::<[u8], Bytes>::open(options("by-file")).unwrap();
     let name = publisher.name().to_owned();

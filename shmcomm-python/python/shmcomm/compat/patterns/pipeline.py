@@ -97,7 +97,8 @@ class Pusher(_ends.OneSegment[_native.WirePusher]):
         if end is not None:
             left = end.close(_ends.LINGER)
             if left:
-                logger.warning("Pusher('%s') closed with %d jobs that no puller has taken", self._name, left)
+                jobs = "1 job" if left == 1 else f"{left} jobs"
+                logger.warning("Pusher('%s') closed with %s that no puller has taken", self._name, jobs)
             _core_logger.info("Destroyed shared memory segment '%s'", self._shm_name)
             logger.info("Pusher('%s') closed", self._name)
             _logging.flush()
