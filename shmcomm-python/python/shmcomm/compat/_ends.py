@@ -121,7 +121,12 @@ class Mapped:
     def get(self) -> _segment.SharedMemory:
         """Returns the segment that has the name now."""
         if self._shm is None:
-            self._shm = _segment.SharedMemory(self._name)
+            try:
+                self._shm = _segment.SharedMemory(self._name)
+            except FileNotFoundError:
+                # The segments of a service have these names while a requester attaches.
+                pattern, _, channel = self._name.removeprefix("shmcomm_").partition("_")
+                self._shm = _segment.SharedMemory(f"shmcomm_{pattern}~{channel}")
         return self._shm
 
     def head(self) -> tuple[int, int]:

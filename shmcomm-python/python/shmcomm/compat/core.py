@@ -5,6 +5,7 @@ segments. All words of the header are little-endian 64-bit integers.
 """
 
 import logging
+import struct as struct
 import time
 
 import numpy as np

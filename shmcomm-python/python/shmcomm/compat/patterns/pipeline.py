@@ -1,5 +1,6 @@
 """Push/pull: every job goes to one of the pullers."""
 
+import atexit as atexit
 import logging
 from typing import Any
 
@@ -9,6 +10,14 @@ from shmcomm.compat.buffer import _full
 from shmcomm.compat.serialize import serialize
 from shmcomm.compat.sync import FileLock
 from shmcomm.compat.utils import push_segment_name
+
+# Names that programs import from this module of shm-comm.
+from shmcomm.compat import _segment as shared_memory
+from shmcomm.compat.buffer import get_stats as get_stats, read_message_shared_tail as read_message_shared_tail, write_message as write_message
+from shmcomm.compat.core import attach_segment as attach_segment, close_segment as close_segment, create_segment as create_segment
+from shmcomm.compat.exceptions import SHMTimeoutError as SHMTimeoutError
+from shmcomm.compat.serialize import deserialize as deserialize
+from shmcomm.compat.utils import poll_until as poll_until
 
 logger = logging.getLogger("shmcomm.pipeline")
 _core_logger = logging.getLogger("shmcomm.core")

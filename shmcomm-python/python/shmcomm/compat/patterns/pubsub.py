@@ -1,12 +1,22 @@
 """Publish/subscribe: every subscriber gets every message that it is fast enough for."""
 
+import atexit as atexit
 import logging
+import time as time
 from typing import Any
 
 from shmcomm import _logging, _native, exceptions
 from shmcomm.compat import _ends
 from shmcomm.compat.serialize import serialize
 from shmcomm.compat.utils import pub_segment_name
+
+# Names that programs import from this module of shm-comm.
+from shmcomm.compat import _segment as shared_memory
+from shmcomm.compat.buffer import get_stats as get_stats, read_message_spsc as read_message_spsc, write_message as write_message
+from shmcomm.compat.core import attach_segment as attach_segment, close_segment as close_segment, create_segment as create_segment
+from shmcomm.compat.exceptions import SHMConnectionError as SHMConnectionError, SHMTimeoutError as SHMTimeoutError
+from shmcomm.compat.serialize import deserialize as deserialize
+from shmcomm.compat.utils import poll_until as poll_until
 
 logger = logging.getLogger("shmcomm.pubsub")
 _core_logger = logging.getLogger("shmcomm.core")

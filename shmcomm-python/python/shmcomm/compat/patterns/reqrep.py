@@ -1,5 +1,6 @@
 """Request/reply: a replier answers the requests of its requesters."""
 
+import atexit as atexit
 import logging
 import time
 from typing import Any
@@ -10,6 +11,13 @@ from shmcomm.compat.core import IDX_TAIL, get_header
 from shmcomm.compat.exceptions import SHMTimeoutError
 from shmcomm.compat.serialize import serialize
 from shmcomm.compat.utils import rep_segment_name, req_segment_name
+
+# Names that programs import from this module of shm-comm.
+from shmcomm.compat import _segment as shared_memory
+from shmcomm.compat.buffer import get_stats as get_stats, read_message_spsc as read_message_spsc, write_message as write_message
+from shmcomm.compat.core import attach_segment as attach_segment, close_segment as close_segment, create_segment as create_segment
+from shmcomm.compat.serialize import deserialize as deserialize
+from shmcomm.compat.utils import poll_until as poll_until
 
 logger = logging.getLogger("shmcomm.reqrep")
 
