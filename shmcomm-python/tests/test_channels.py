@@ -301,6 +301,19 @@ def test_async_for_receives(name):
 
         assert asyncio.run(cancelled()) == 7
 
+        async def mixed():
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(sub.recv_async(), 0.05)
+            pub.send(8)
+            first = sub.recv(timeout=10)
+            tasks = [asyncio.create_task(sub.recv_async()) for _ in range(3)]
+            await asyncio.sleep(0.02)
+            for number in (9, 10, 11):
+                pub.send(number)
+            return [int(first), *sorted(int(one) for one in await asyncio.wait_for(asyncio.gather(*tasks), 10))]
+
+        assert asyncio.run(mixed()) == [8, 9, 10, 11]
+
 
 def test_iterator_ends_with_the_publisher(name):
     pub = shmcomm.publisher(name, "<i8")

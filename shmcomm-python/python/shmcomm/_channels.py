@@ -7,6 +7,7 @@ or the bytes of the layout. A received message is a record or an array that refe
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from typing import Any, AsyncIterator, Callable, Iterator
 
 from . import _native
@@ -39,12 +40,25 @@ class _End(Closing):
         return f"{type(self).__name__}({self._channel!r})"
 
 
+#: A message or ``None``, and an exception or ``None``.
+_Outcome = tuple[Any, BaseException | None]
+_Pending = concurrent.futures.Future[_Outcome]
+
+
+def _result(pending: _Pending) -> Any:
+    message, error = pending.result()
+    if error is not None:
+        raise error
+    return message
+
+
 class _Receiver(_End):
     """An end that receives messages."""
 
     #: Layout of the messages, as the program reads them.
     schema: Schema
-    _pending: asyncio.Future[Any] | None = None
+    #: The wait of the tasks that receive, until its message is taken.
+    _pending: _Pending | None = None
 
     @property
     def resolution(self) -> dict[str, list[str]]:
@@ -57,6 +71,18 @@ class _Receiver(_End):
         Args:
             timeout: Seconds. ``None`` waits forever; 0 polls once.
         """
+        pending = self._pending
+        if pending is not None:
+            # A task was cancelled, and its thread may have the next message.
+            self._pending = None
+            if pending.running() or pending.done():
+                message = _result(pending)
+                if message is not None:
+                    return message
+        payload = self._native.recv(timeout)
+        return None if payload is None else self.schema.unpack(payload)
+
+    def _receive(self, timeout: float | None) -> Any:
         payload = self._native.recv(timeout)
         return None if payload is None else self.schema.unpack(payload)
 
@@ -71,25 +97,39 @@ class _Receiver(_End):
     async def recv_async(self) -> Any:
         """Returns the next message; the task waits in a thread of the loop's executor, not the loop.
 
-        If the task is cancelled, no message is lost: the next call returns it.
+        If the task is cancelled, no message is lost: the next call of this method or of :meth:`recv` returns it.
         """
         while True:
-            if self._pending is None:
-                message = self.recv(0)
+            pending = self._pending
+            if pending is None:
+                message = self._receive(0)
                 if message is not None:
                     return message
-                self._pending = asyncio.get_running_loop().run_in_executor(None, self.recv, 0.1)
-            pending = self._pending
-            try:
-                message = await asyncio.shield(pending)
-            except asyncio.CancelledError:
-                raise
-            except BaseException:
-                self._pending = None
-                raise
+                pending = self._pending = concurrent.futures.Future()
+                try:
+                    asyncio.get_running_loop().run_in_executor(None, self._wait, pending)
+                except BaseException:
+                    self._pending = None
+                    raise
+            await asyncio.shield(asyncio.wrap_future(pending))
+            if self._pending is not pending:
+                # Another task or a call of `recv` has taken the message.
+                continue
             self._pending = None
+            message = _result(pending)
             if message is not None:
                 return message
+
+    def _wait(self, pending: _Pending) -> None:
+        """Waits in a thread of an executor, for a time in which Ctrl-C may end the program."""
+        pending.set_running_or_notify_cancel()
+        outcome: _Outcome = None, None
+        try:
+            if self._pending is pending:
+                outcome = self._receive(0.05), None
+        except BaseException as exc:
+            outcome = None, exc
+        pending.set_result(outcome)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Iterates over the messages like :meth:`__iter__`, for ``async for``."""
