@@ -152,6 +152,7 @@ impl<E: Send> Held<E> {
 
     pub fn unusable(&self, py: Python<'_>, why: Unusable) -> PyErr {
         match why {
+            _ if self.forked() => forked(py),
             Unusable::Closed => self.closed(py),
             Unusable::Forked => forked(py),
             Unusable::Lent => {

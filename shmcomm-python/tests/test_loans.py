@@ -181,7 +181,7 @@ def test_forked_child_gets_an_error(feed):
     if child == 0:
         code = 1
         try:
-            for call in (lambda: loan.array, loan.send, lambda: pub.loan()):
+            for call in (lambda: loan.array, loan.send, lambda: pub.loan(), lambda: pub.send(0)):
                 try:
                     call()
                     code = 2
