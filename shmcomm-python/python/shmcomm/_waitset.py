@@ -78,8 +78,9 @@ class WaitSet(Closing):
     def _member(self, key: Hashable) -> Iterator[int]:
         """Gives the number of a new member, and forgets it if the block fails."""
         number = next(_numbers)
-        self._keys[number] = key
+        # First: it fails if the key cannot be one.
         self._members.setdefault(key, set()).add(number)
+        self._keys[number] = key
         try:
             yield number
         except BaseException:
