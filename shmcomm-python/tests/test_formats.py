@@ -1,10 +1,8 @@
-"""Messages of msgpack and pickle, headers with a tail, and layouts that are resolved by the rules of evolution."""
+"""Messages of msgpack and pickle, and headers with a tail."""
 
 import builtins
 import pickle
 import threading
-from dataclasses import dataclass, field
-from typing import Annotated
 
 import numpy as np
 import pytest
@@ -144,51 +142,15 @@ def test_wrong_tail_is_refused(name, wrong, text):
             pub.send(wrong)
 
 
-OLD = [("x", "<f4"), ("extra", "<u4"), ("count", "<u2"), ("pad", "<u2")]
-
-
-@dataclass
-class New:
-    count: Annotated[int, "u4"]
-    x: float
-    added: float = 20.0
-    more: Annotated[int, "u1"] = field(default=7)
-
-
-def test_layouts_are_resolved_by_the_rules_of_evolution(name):
-    """Fields are found by name, widened, ignored, and defaulted from a dataclass."""
-    with shmcomm.publisher(name, OLD) as pub:
-        with shmcomm.subscriber(name, New) as sub, shmcomm.subscriber(name, [("x", "<f8")]) as second:
-            pub.send((0.5, 9, 3, 0))
-            assert sub.recv(timeout=1) == New(3, 0.5, 20.0, 7)
-            assert second.recv(timeout=1)["x"] == 0.5
-            assert sorted(sub.resolution["ignored"]) == ["extra", "pad"]
-            assert sorted(sub.resolution["widened"]) == ["count", "x"]
-            with pytest.raises(shmcomm.TypeMismatchError, match="recv"):
-                sub.borrow(timeout=0)
-            assert sub.latest().count == 3
-        with shmcomm.subscriber(name, [("x", "<f4"), ("extra", "<u4")]) as prefix:
-            pub.send((0.25, 8, 3, 0))
-            with prefix.borrow(timeout=1) as array:
-                assert array["x"] == 0.25 and array["extra"] == 8
-        with shmcomm.subscriber(name) as same:
-            assert same.resolution == {}
-
-
-def test_jobs_and_services_are_resolved(name):
-    with shmcomm.pusher(name, OLD) as push, shmcomm.puller(name, [("count", "<i8")]) as pull:
-        push.send((0.5, 9, 3, 0))
-        assert pull.recv(timeout=1)["count"] == 3 and pull.resolution["widened"] == ["count"]
-        with pytest.raises(shmcomm.TypeMismatchError, match="`none`"):
-            shmcomm.puller(name, [("none", "<i8")])
-        with pytest.raises(shmcomm.TypeMismatchError):
-            shmcomm.pusher(name, [("count", "<i8")])
-    name += "-ask"
-    with shmcomm.replier(name, "<u4", [("a", "<f4"), ("b", "<f4")]) as service:
-        with shmcomm.requester(name, "<u4", [("b", "<f8")]) as client:
-            thread = threading.Thread(target=service.serve, args=(lambda value: (float(value), 0.5),))
-            thread.start()
-            assert client.request(3)["b"] == 0.5
-            thread.join()
-        with pytest.raises(shmcomm.TypeMismatchError):
-            shmcomm.requester(name, "<u8", [("b", "<f8")])
+@pytest.mark.parametrize(
+    "header, items, text",
+    [
+        ("<u4", "<f8", "add a last field of 4 bytes"),
+        (bytes, "<f8", "fixed layouts"),
+        ("<u4", bytes, "fixed layouts"),
+        ("<u8", ("<f8", 0), "no bytes"),
+    ],
+)
+def test_tail_that_cannot_be_a_layout_is_refused(header, items, text):
+    with pytest.raises(shmcomm.SchemaError, match=text):
+        shmcomm.Tail(header, items)

@@ -12,7 +12,6 @@ from typing import Any, AsyncIterator, Callable, Iterator
 
 from . import _native
 from ._closing import Closing
-from ._formats import Resolved
 from ._job import Job
 from ._loan import Loan, Private
 from ._sample import COUNTS, Sample
@@ -62,8 +61,8 @@ class _Receiver(_End):
 
     @property
     def resolution(self) -> dict[str, list[str]]:
-        """Fields that are ``ignored`` or ``widened``, if the segment has another layout than the program; else ``{}``."""
-        return self.schema.resolution if isinstance(self.schema, Resolved) else {}
+        """Fields that are ``defaulted``, ``ignored`` or ``widened``, if the segment has another layout; else ``{}``."""
+        return self.schema.resolution
 
     def recv(self, timeout: float | None = None) -> Any:
         """Returns the next message, or ``None`` if none came in time.
@@ -186,6 +185,8 @@ class Publisher(_End):
         ...     frames.recv(timeout=1.0).mean()
         np.float64(7.0)
         """
+        if items is not None and items < 0:
+            raise ValueError(f"`items` is {items}; give the number of items or bytes")
         size = self.schema._size(items)
         if not COUNTS:
             return Loan(self.schema, Private(size, lambda payload: self._native.send(payload, timeout)))
@@ -250,6 +251,15 @@ class Subscriber(_Receiver):
         """Returns the newest message, also if it was received before; ``None`` if there is none. Never waits."""
         payload = self._native.latest()
         return None if payload is None else self.schema.unpack(payload)
+
+    @property
+    def follow_error(self) -> str | None:
+        """Reason why receives raise :class:`DisconnectedError` although a publisher is alive; else ``None``.
+
+        The publisher was restarted with another layout than this subscriber found when it was opened: open another one.
+        """
+        reason: str | None = self._native.follow_error
+        return reason
 
     @property
     def lost(self) -> int:

@@ -9,13 +9,14 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
-from . import _native
 from ._schema import Schema, alignment
-from .exceptions import InvalidMessageError, TypeMismatchError, UnsupportedError
+from .exceptions import InvalidMessageError, SchemaError, UnsupportedError
 
 
 class Encoded(Schema):
     """The format of messages that a codec writes: :data:`MSGPACK` or :data:`PICKLE`."""
+
+    _form = "encoded"
 
     def __init__(self, codec: str, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]) -> None:
         super().__init__(bytes)
@@ -111,8 +112,12 @@ class Tailed(NamedTuple):
 class Tail(Schema):
     """The layout of messages that are a header and any number of items, as images and point clouds.
 
-    A message is a pair of a header and an array of items. A publisher takes the largest size of both together in
+    The items follow the header directly, so its size must be a multiple of the alignment of an item. A message is a pair
+    of a header and an array of items. A publisher takes the largest size of both together in
     bytes as ``slot_size``.
+
+    Raises:
+        SchemaError: A part has no fixed layout, an item is empty, or there is padding behind the header.
 
     >>> import numpy as np, shmcomm
     >>> cloud = shmcomm.Tail([("stamp", "<u8")], ("<f4", 3))
@@ -124,16 +129,26 @@ class Tail(Schema):
     (7, (2, 3))
     """
 
+    _form = "tail"
+
     def __init__(self, header: Any, items: Any) -> None:
         super().__init__(bytes)
         #: Layout of the header.
         self.header = header if isinstance(header, Schema) else Schema(header, "Header")
         #: Layout of an item.
         self.items = items if isinstance(items, Schema) else Schema(items, "Item")
-        if self.header.dtype is None or self.items.dtype is None or not self.items.dtype.itemsize:
-            raise TypeMismatchError("a header and its items have fixed layouts, and an item is not empty")
-        align = 1 if self.items.layout is None else alignment(self.items.layout)
-        self._at = -(-self.header.dtype.itemsize // align) * align
+        if self.header.dtype is None or self.items.layout is None or self.items.dtype is None:
+            raise SchemaError("a header and its items have fixed layouts; give dtypes or dataclasses")
+        if not self.items.dtype.itemsize:
+            raise SchemaError("an item of a tail takes no bytes, so no receiver could count the items")
+        align = alignment(self.items.layout)
+        #: Size of the header in bytes; the items follow it directly.
+        self._at = self.header.dtype.itemsize
+        if self._at % align:
+            raise SchemaError(
+                f"the header takes {self._at} bytes, and its items are aligned to {align}; add a last field of "
+                f"{-self._at % align} bytes to the header"
+            )
 
     @property
     def text(self) -> str:
@@ -148,7 +163,7 @@ class Tail(Schema):
         """
         if not isinstance(message, (tuple, list)) or len(message) != 2:
             raise InvalidMessageError("the message is no pair of a header and its items")
-        header = self.header.pack(message[0])[: self._at]
+        header = self.header.pack(message[0])
         dtype = self.items.dtype
         assert dtype is not None
         given = getattr(message[1], "dtype", None)
@@ -159,7 +174,7 @@ class Tail(Schema):
             tail = items.tobytes()
         else:
             tail = b"".join(self.items.pack(item) for item in message[1])
-        return header + bytes(self._at - len(header)) + tail
+        return header + tail
 
     _payload = pack
 
@@ -192,95 +207,3 @@ class Tail(Schema):
 
     def __repr__(self) -> str:
         return f"Tail({self.header.dtype!r}, {self.items.dtype!r})"
-
-
-class Resolved(Schema):
-    """The layout of a program whose segment has another one: messages are converted by the rules of evolution."""
-
-    def __init__(self, wanted: Schema, found: Schema) -> None:
-        super().__init__(wanted)
-        self._plan = _native.NativePlan(found.text, wanted.text)
-
-    @property
-    def resolution(self) -> dict[str, list[str]]:
-        """Fields of the segment that are ``ignored``, and fields of the program that are ``widened``."""
-        return self._plan.resolution
-
-    def unpack(self, payload: bytes) -> Any:
-        """Returns the message of *payload*, which has the layout of the segment."""
-        return super().unpack(self._plan.convert(payload))
-
-    def _in_place(self) -> bool:
-        return self._plan.in_place
-
-
-def stated(facts: dict[str, Any], part: int = 0) -> Schema:
-    """Returns the schema of the messages, or of part *part*, of a channel."""
-    codec = facts["codec"]
-    if codec == "raw bytes":
-        return Schema(bytes)
-    for encoded in (MSGPACK, PICKLE):
-        if codec == encoded.codec:
-            return encoded
-    layouts = facts["schema"] if codec in ("fixed layout", "header and tail") else "null"
-    parts = json.loads(layouts)
-    if not isinstance(parts, list):
-        raise TypeMismatchError(f"channel `{facts['channel']}`: it belongs to shm-comm; use shmcomm.compat")
-    if codec == "header and tail":
-        return Tail(Schema(json.dumps(parts[0])), Schema(json.dumps(parts[1])))
-    return Schema(json.dumps(parts[part]))
-
-
-def agreed(found: Schema, wanted: Schema, channel: str) -> Schema:
-    """Returns how a program reads the messages of a segment.
-
-    Raises:
-        TypeMismatchError: The program cannot read them; the text has the field.
-    """
-    if found == wanted or (found.text == wanted.text):
-        return wanted
-    one = (_kind(found), _kind(wanted))
-    if one[0] != one[1]:
-        raise TypeMismatchError(f"channel `{channel}`: its messages are {one[0]}, and the program asks for {one[1]}")
-    try:
-        if isinstance(found, Tail) and isinstance(wanted, Tail):
-            if found.items.fingerprint != wanted.items.fingerprint:
-                _native.NativePlan(found.items.text, wanted.items.text)
-                raise TypeMismatchError("items of a tail are not converted; use the layout of the segment")
-            same = Tail(agreed(found.header, wanted.header, channel), wanted.items)
-            same._at = found._at
-            return same
-        if found.fingerprint == wanted.fingerprint:
-            return wanted
-        return Resolved(_without_defaults(found, wanted), found)
-    except TypeMismatchError as exc:
-        text = str(exc)
-        raise TypeMismatchError(text if text.startswith("channel") else f"channel `{channel}`: {text}") from None
-
-
-def _kind(schema: Schema) -> str:
-    if isinstance(schema, Encoded):
-        return schema.codec
-    if isinstance(schema, Tail):
-        return "a header and a tail"
-    return "bytes without a layout" if schema.layout is None else "of a fixed layout"
-
-
-def _without_defaults(found: Schema, wanted: Schema) -> Schema:
-    """Returns the layout of a dataclass without the fields that have a default and that the segment lacks."""
-    if wanted.dataclass is None or wanted.layout is None or found.layout is None:
-        return wanted
-    theirs = {field["name"] for field in found.layout.get("fields", ())}
-    absent = {
-        field.name
-        for field in dataclasses.fields(wanted.dataclass)
-        if field.name not in theirs
-        and (field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING)
-    }
-    if not absent:
-        return wanted
-    reduced = dict(wanted.layout)
-    reduced["fields"] = [field for field in wanted.layout["fields"] if field["name"] not in absent]
-    schema = Schema(json.dumps(reduced))
-    schema.dataclass = wanted.dataclass
-    return schema

@@ -2,32 +2,69 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import os
 from typing import Any, Callable, TypeVar
 
 from . import _logging, _native
 from ._channels import Publisher, Puller, Pusher, Replier, Requester, Subscriber
-from ._formats import agreed, stated
+from ._resolve import agreed, stated
 from ._schema import Schema
-from .exceptions import NotFoundError, TypeMismatchError
+from .exceptions import InvalidGeometryError, TypeMismatchError
 
 def _full_name(name: str, namespace: str | None) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a channel is a str, and this is a {type(name).__name__}")
     namespace = os.environ.get("SHMCOMM_NAMESPACE", "") if namespace is None else namespace
     return f"{namespace}/{name}" if namespace else name
+
+
+def _seconds(timeout: float | None) -> float:
+    return math.inf if timeout is None else timeout
+
+
+def _number(channel: str, name: str, value: int | None) -> int | None:
+    """Returns a setting that the library can take: it checks the rest."""
+    if value is None or 0 <= operator.index(value) < 1 << 63:
+        return value
+    error = InvalidGeometryError(f"channel `{channel}`: a segment cannot be made with `{name}` {value}; give a positive number")
+    error.channel = channel
+    raise error
+
+
+def _settings(
+    channel: str, slots: int | None, slot_size: int | None, seats: int | None
+) -> tuple[int | None, int | None, int | None]:
+    if seats is not None and seats >= 1 << 32:
+        # Too large for the library's type.
+        seats = (1 << 32) - 1
+    return _number(channel, "slots", slots), _number(channel, "slot_size", slot_size), _number(channel, "seats", seats)
 
 
 def _schema(of: Any, channel: str) -> Schema:
     return of if isinstance(of, Schema) else Schema(of, channel.rsplit("/", 1)[-1])
 
 
-def _stated(channel: str, part: int = 0) -> Schema:
-    """Returns the schema that the segment of a channel states."""
+def _stated(channel: str, native: Any, part: int | None = None) -> Schema:
+    """Returns the schema of the messages of an end, or of part *part*. Closes the end if there is none."""
+    try:
+        return stated(native.schema if part is None else native.schemas[part])
+    except BaseException as exc:
+        native.close()
+        if isinstance(exc, TypeMismatchError):
+            raise _unstated(channel, exc) from None
+        raise
+
+
+def _unstated(channel: str, exc: TypeMismatchError) -> TypeMismatchError:
     facts = _native.describe(channel)
-    if facts is None:
-        error = NotFoundError(f"channel `{channel}`: there is no such channel")
-        error.channel = channel
-        raise error
-    return stated(facts, part)
+    text = str(exc)
+    if facts is not None and facts["version"] == 1:
+        text = f"channel `{channel}`: it belongs to shm-comm; use shmcomm.compat"
+    error = TypeMismatchError(text)
+    error.channel = channel
+    return error
 
 
 def publisher(
@@ -67,15 +104,15 @@ def publisher(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
-    wanted = _stated(channel) if schema is None else _schema(schema, channel)
-    native = _native.NativePublisher(
-        channel, None if schema is None else wanted.text, (slots, slot_size, seats), publishers, waits
-    )
-    return Publisher(channel, wanted, native)
+    settings = _settings(channel, slots, slot_size, seats)
+    wanted = None if schema is None else _schema(schema, channel)
+    text = None if wanted is None else wanted.text
+    native = _native.NativePublisher(channel, text, settings, publishers, waits)
+    return Publisher(channel, wanted or _stated(channel, native), native)
 
 
 def subscriber(
-    name: str, schema: Any = None, *, timeout: float = 5.0, history: int = 0, namespace: str | None = None
+    name: str, schema: Any = None, *, timeout: float | None = 5.0, history: int = 0, namespace: str | None = None
 ) -> Subscriber:
     """Opens a subscriber of a channel. The layout comes from the segment.
 
@@ -84,7 +121,7 @@ def subscriber(
         schema:    Layout that the program requires, or a dataclass as which messages are returned. Messages of another
                    layout are converted by the rules of evolution, or refused with the name of the field. ``None`` takes
                    any layout.
-        timeout:   Seconds to wait for the channel.
+        timeout:   Seconds to wait for the channel; ``None`` waits forever.
         history:   Number of messages from before to receive first, if the segment still has them.
         namespace: Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
 
@@ -92,16 +129,18 @@ def subscriber(
         NotFoundError: There is no such channel within *timeout*.
         TypeMismatchError: *schema* cannot read the layout of the channel.
     """
+    if history < 0:
+        raise ValueError(f"`history` is {history}; give the number of messages")
     _logging.follow()
     channel = _full_name(name, namespace)
-    native = _native.NativeSubscriber(channel, timeout, history)
+    native = _native.NativeSubscriber(channel, _seconds(timeout), history)
     return Subscriber(channel, _agreed(channel, schema, native), native)
 
 
-def _agreed(channel: str, schema: Any, native: Any, part: int = 0) -> Schema:
+def _agreed(channel: str, schema: Any, native: Any, part: int | None = None) -> Schema:
     """Returns how the program reads the messages of the segment. Closes the end if it cannot."""
+    found = _stated(channel, native, part)
     try:
-        found = _stated(channel, part)
         return found if schema is None else agreed(found, _schema(schema, channel), channel)
     except BaseException:
         native.close()
@@ -130,16 +169,17 @@ def pusher(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
-    wanted = _stated(channel) if schema is None else _schema(schema, channel)
-    native = _native.NativePusher(channel, None if schema is None else wanted.text, (slots, slot_size, seats))
-    return Pusher(channel, wanted, native)
+    settings = _settings(channel, slots, slot_size, seats)
+    wanted = None if schema is None else _schema(schema, channel)
+    native = _native.NativePusher(channel, None if wanted is None else wanted.text, settings)
+    return Pusher(channel, wanted or _stated(channel, native), native)
 
 
 def puller(
     name: str,
     schema: Any = None,
     *,
-    timeout: float = 5.0,
+    timeout: float | None = 5.0,
     slots: int | None = None,
     slot_size: int | None = None,
     seats: int | None = None,
@@ -153,10 +193,11 @@ def puller(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
+    settings = _settings(channel, slots, slot_size, seats)
     wanted = None if schema is None else _schema(schema, channel)
 
     def opened(text: str | None) -> _native.NativePuller:
-        return _native.NativePuller(channel, text, (slots, slot_size, seats), timeout)
+        return _native.NativePuller(channel, text, settings, _seconds(timeout))
 
     try:
         native = opened(None if wanted is None else wanted.text)
@@ -171,7 +212,7 @@ def requester(
     request: Any = None,
     reply: Any = None,
     *,
-    timeout: float = 5.0,
+    timeout: float | None = 5.0,
     slots: int | None = None,
     slot_size: int | None = None,
     seats: int | None = None,
@@ -185,14 +226,15 @@ def requester(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
+    settings = _settings(channel, slots, slot_size, seats)
     wanted = _pair(request, reply, channel)
 
     def opened(texts: tuple[str, str] | None) -> _native.NativeRequester:
-        return _native.NativeRequester(channel, texts, (slots, slot_size, seats), timeout)
+        return _native.NativeRequester(channel, texts, settings, _seconds(timeout))
 
     native = _exchange(opened, channel, wanted, exact=0)
     first, second = wanted or (None, None)
-    return Requester(channel, _agreed(channel, first, native), _agreed(channel, second, native, 1), native)
+    return Requester(channel, _agreed(channel, first, native, 0), _agreed(channel, second, native, 1), native)
 
 
 def replier(
@@ -221,14 +263,15 @@ def replier(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
+    settings = _settings(channel, slots, slot_size, seats)
     wanted = _pair(request, reply, channel)
 
     def opened(texts: tuple[str, str] | None) -> _native.NativeReplier:
-        return _native.NativeReplier(channel, texts, (slots, slot_size, seats))
+        return _native.NativeReplier(channel, texts, settings)
 
     native = _exchange(opened, channel, wanted, exact=1)
     first, second = wanted or (None, None)
-    return Replier(channel, _agreed(channel, first, native), _agreed(channel, second, native, 1), native)
+    return Replier(channel, _agreed(channel, first, native, 0), _agreed(channel, second, native, 1), native)
 
 
 def _pair(request: Any, reply: Any, channel: str) -> tuple[Schema, Schema] | None:
@@ -242,7 +285,7 @@ def _pair(request: Any, reply: Any, channel: str) -> tuple[Schema, Schema] | Non
     return pair
 
 
-_E = TypeVar("_E")
+_E = TypeVar("_E", _native.NativeRequester, _native.NativeReplier)
 
 
 def _exchange(
@@ -252,6 +295,10 @@ def _exchange(
     try:
         return opened(None if wanted is None else (wanted[0].text, wanted[1].text))
     except TypeMismatchError:
-        if wanted is None or _stated(channel, exact) != wanted[exact]:
+        if wanted is None:
             raise
-        return opened(None)
+        native = opened(None)
+        if _stated(channel, native, exact) == wanted[exact]:
+            return native
+        native.close()
+        raise

@@ -64,6 +64,8 @@ class Schema:
     shmcomm.exceptions.SchemaError: dtype object cannot be in a message: it holds references to Python objects
     """
 
+    _form = "fixed"
+
     def __init__(self, of: Any, name: str = "Message") -> None:
         #: The dataclass of the messages, if the layout was given as one.
         self.dataclass: type | None = None
@@ -85,7 +87,7 @@ class Schema:
                 raise SchemaError(f"{of!r} is neither a dtype, nor a dataclass, nor a layout: {exc}") from exc
             self.layout = _of_dtype(dtype, name, "")
         #: The numpy dtype of a message; ``None`` for bytes.
-        self.dtype: np.dtype[Any] | None = None if self.layout is None else dtype_of(self.layout)
+        self.dtype: np.dtype[Any] | None = None if self.layout is None else _dtype_of(self.layout)
         #: `True` if the bytes of a record are those of its message: numpy does not clear padding.
         self._dense = self.dtype is not None and _dense(self.dtype)
         self._shape: tuple[int, ...] = () if self.dtype is None else self.dtype.shape
@@ -110,9 +112,14 @@ class Schema:
             if isinstance(message, (bytes, bytearray, memoryview)):
                 return bytes(message)
             raise InvalidMessageError(f"the channel carries bytes, and the message is a {type(message).__name__}")
+        return self._array(message).tobytes()
+
+    def _array(self, message: Any) -> np.ndarray[Any, Any]:
+        """Returns a message as an array of its own."""
+        assert self.dtype is not None
         if dataclasses.is_dataclass(message) and not isinstance(message, type):
             message = dataclasses.asdict(message)
-        return _pack(message, self.dtype)
+        return _packed(message, self.dtype)
 
     def _payload(self, message: Any) -> Any:
         """Returns the bytes of a message for a send: a view of a large array, or else what :meth:`pack` returns."""
@@ -133,6 +140,11 @@ class Schema:
             return payload
         array = np.frombuffer(payload, dtype=self.dtype, count=1)[0]
         return array if self.dataclass is None else _instance(self.dataclass, array)
+
+    @property
+    def resolution(self) -> dict[str, list[str]]:
+        """Differences between the layout of the segment and that of the program: see :attr:`Subscriber.resolution`."""
+        return {}
 
     def _size(self, items: int | None) -> int:
         """Returns the bytes of a message of *items* items."""
@@ -179,7 +191,12 @@ class Schema:
         return found
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.fingerprint == other.fingerprint and self.dtype == other.dtype
+        return (
+            isinstance(other, Schema)
+            and self._form == other._form
+            and self.fingerprint == other.fingerprint
+            and self.dtype == other.dtype
+        )
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -246,6 +263,13 @@ def alignment(layout: dict[str, Any]) -> int:
     if "str" in layout or layout.get("type", "").startswith("|V"):
         return 1
     return int(layout["size"])
+
+
+def _dtype_of(layout: dict[str, Any]) -> np.dtype[Any]:
+    try:
+        return dtype_of(layout)
+    except (TypeError, ValueError) as exc:
+        raise SchemaError(f"numpy has no dtype for this layout: {exc}") from exc
 
 
 def dtype_of(layout: dict[str, Any]) -> np.dtype[Any]:
@@ -315,12 +339,12 @@ def _instance(of: type, record: Any) -> Any:
     return of(**values)
 
 
-def _pack(message: Any, dtype: np.dtype[Any]) -> bytes:
+def _packed(message: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     out = np.zeros((), dtype=dtype) if dtype.subdtype is None else np.zeros(dtype.shape, dtype=dtype.base)
     if isinstance(message, (bytes, bytearray, memoryview)):
         message = _exact(message, out)
     _fill(out, message, "")
-    return out.tobytes()
+    return out
 
 
 def _exact(message: Any, out: np.ndarray[Any, Any]) -> Any:

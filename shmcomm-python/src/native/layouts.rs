@@ -9,7 +9,7 @@ use crate::held::invalid;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use shmcomm::schema::{Layout, Plan};
-use shmcomm::{Content, Declaration};
+use shmcomm::{Content, Declaration, ValueError};
 
 /// Returns the facts that the segment of a channel states, or `None` if there is no such channel.
 #[pyfunction]
@@ -54,6 +54,20 @@ pub(super) fn content(py: Python<'_>, schema: &str) -> PyResult<Content> {
     })
 }
 
+/// Returns the schema of contents: the inverse of [`content`].
+pub(super) fn stated(py: Python<'_>, content: Result<Content, ValueError>) -> PyResult<String> {
+    let list = |layouts: &[Layout]| {
+        format!("[{}]", layouts.iter().map(Layout::to_json).collect::<Vec<_>>().join(","))
+    };
+    Ok(match content.map_err(|error| exception(py, "TypeMismatchError", error))? {
+        Content::Fixed(layout) => list(&[layout]),
+        Content::Tail { header, item } => list(&[header, item]),
+        Content::Msgpack => "msgpack".into(),
+        Content::Pickle => "pickle".into(),
+        _ => list(&[]),
+    })
+}
+
 pub(super) fn declared(mut declaration: Declaration, (slots, slot_size, seats): Settings) -> Declaration {
     if let Some(slots) = slots {
         declaration = declaration.slots(slots);
@@ -66,6 +80,9 @@ pub(super) fn declared(mut declaration: Declaration, (slots, slot_size, seats): 
     }
     declaration
 }
+
+/// Bytes from which on a conversion releases the GIL.
+const LONG: usize = 16384;
 
 /// Conversion of messages of a segment to another layout, by the rules of evolution.
 #[pyclass(frozen, module = "shmcomm._native")]
@@ -109,10 +126,21 @@ impl NativePlan {
 
     /// Converts the messages of which `payload` consists.
     fn convert<'py>(&self, py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let mut out = Vec::new();
-        for message in payload.chunks(self.plan.writer().size().max(1)) {
-            out.extend(self.plan.convert(message).map_err(|error| invalid(py, error))?);
+        let (from, to) = (self.plan.writer().size().max(1), self.plan.reader().size());
+        let converted = || {
+            let mut out = Vec::with_capacity(payload.len().div_ceil(from) * to);
+            for (index, message) in payload.chunks(from).enumerate() {
+                out.extend(self.plan.convert(message).map_err(|error| (index, error))?);
+            }
+            Ok(out)
+        };
+        // `bytes` do not change, so other threads may run during a long conversion.
+        let result = if payload.len() < LONG { converted() } else { py.detach(converted) };
+        let several = payload.len() > from;
+        match result {
+            Ok(out) => Ok(PyBytes::new(py, &out)),
+            Err((index, error)) if several => Err(invalid(py, format!("item {index}: {error}"))),
+            Err((_, error)) => Err(invalid(py, error)),
         }
-        Ok(PyBytes::new(py, &out))
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{
     NativeLoan, NativeSample, Received, Settings, Source, close, content, declared, failed, find, receive,
-    receive_with, sent,
+    receive_with, sent, stated,
 };
 use crate::error::set_up;
 use crate::held::Held;
@@ -53,6 +53,12 @@ impl NativePublisher {
         let end = end.map_err(|error| set_up(py, &error))?;
         let stop = end.stop_handle();
         Ok(NativePublisher { held: Held::new("Publisher", channel, end), stop })
+    }
+
+    /// Schema of the messages, as the segment stated it when this end was opened.
+    #[getter]
+    fn schema(&self, py: Python<'_>) -> PyResult<String> {
+        stated(py, self.held.read(py, |end| end.content())?)
     }
 
     /// Sends a message. Returns `False` if subscribers did not make room in time. A buffer is copied once, to its slot;
@@ -127,6 +133,12 @@ impl NativeSubscriber {
         Ok(NativeSubscriber { held: Held::new("Subscriber", channel, end), stop })
     }
 
+    /// Schema of the messages, as the segment stated it when this end was opened.
+    #[getter]
+    fn schema(&self, py: Python<'_>) -> PyResult<String> {
+        stated(py, self.held.read(py, |end| end.content())?)
+    }
+
     #[pyo3(signature = (timeout))]
     fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         receive(py, &self.held, timeout)
@@ -153,6 +165,12 @@ impl NativeSubscriber {
     #[getter]
     fn lost(&self, py: Python<'_>) -> PyResult<u64> {
         self.held.read(py, |end| end.lost())
+    }
+
+    /// Reason why the subscriber has not followed to a publisher of another layout.
+    #[getter]
+    fn follow_error(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        self.held.read(py, |end| end.follow_error().map(ToString::to_string))
     }
 
     #[getter]

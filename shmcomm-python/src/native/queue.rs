@@ -2,7 +2,9 @@
 //!
 //! Owns the two classes. Calls the dynamic ends of the library.
 
-use super::{NativeJob, Settings, Source, bytes_of, close, content, declared, failed, find, receive, sent};
+use super::{
+    NativeJob, Settings, Source, bytes_of, close, content, declared, failed, find, receive, sent, stated,
+};
 use crate::error::set_up;
 use crate::held::Held;
 use crate::wait::Until;
@@ -42,6 +44,12 @@ impl NativePusher {
         let end = end.map_err(|error| set_up(py, &error))?;
         let stop = end.stop_handle();
         Ok(NativePusher { held: Held::new("Pusher", channel, end), stop })
+    }
+
+    /// Schema of the messages, as the segment stated it when this end was opened.
+    #[getter]
+    fn schema(&self, py: Python<'_>) -> PyResult<String> {
+        stated(py, self.held.read(py, |end| end.content())?)
     }
 
     /// Sends a job. Returns `False` if there was no room in time.
@@ -87,6 +95,12 @@ impl NativePuller {
         };
         let stop = end.stop_handle();
         Ok(NativePuller { held: Held::new("Puller", channel, end), stop })
+    }
+
+    /// Schema of the messages, as the segment stated it when this end was opened.
+    #[getter]
+    fn schema(&self, py: Python<'_>) -> PyResult<String> {
+        stated(py, self.held.read(py, |end| end.content())?)
     }
 
     #[pyo3(signature = (timeout))]

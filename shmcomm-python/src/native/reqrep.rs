@@ -2,7 +2,7 @@
 //!
 //! Owns the two classes, and the threads in which a request and a handler run. Calls the dynamic ends of the library.
 
-use super::{Settings, bytes_of, close, content, declared, failed, find};
+use super::{Settings, bytes_of, close, content, declared, failed, find, stated};
 use crate::error::set_up;
 use crate::held::{Held, Unusable};
 use crate::wait::{SLICE, Until, wait};
@@ -44,6 +44,13 @@ impl NativeRequester {
         };
         let stop = end.stop_handle();
         Ok(NativeRequester { held: Held::new("Requester", channel, end), stop })
+    }
+
+    /// Schemas of requests and replies, as the segment stated them when this end was opened.
+    #[getter]
+    fn schemas(&self, py: Python<'_>) -> PyResult<(String, String)> {
+        let (request, reply) = self.held.read(py, |end| (end.request_content(), end.reply_content()))?;
+        Ok((stated(py, request)?, stated(py, reply)?))
     }
 
     /// Sends a request and returns its reply, or `None` if it did not come in time.
@@ -135,6 +142,13 @@ impl NativeReplier {
         let stop = end.stop_handle();
         let held = Held::new("Replier", channel, end);
         Ok(NativeReplier { held, stop, serving: Mutex::new(None), served: AtomicU64::new(0) })
+    }
+
+    /// Schemas of requests and replies, as the segment stated them when this end was opened.
+    #[getter]
+    fn schemas(&self, py: Python<'_>) -> PyResult<(String, String)> {
+        let (request, reply) = self.held.read(py, |end| (end.request_content(), end.reply_content()))?;
+        Ok((stated(py, request)?, stated(py, reply)?))
     }
 
     /// Waits for a request, and answers it with the result of `handler`. Returns `False` if none came in time.
