@@ -57,6 +57,9 @@ def typed(schema, message):
 
 
 FRAME = np.full(6 << 20, 7, dtype="u1")
+#: Few, so that the measured sends write to memory that was written before: the first write to a slot costs a page fault
+#: for each 4 KiB.
+SLOTS = 4
 
 
 class Record(ctypes.Structure):
@@ -149,7 +152,7 @@ def frames(receive):
     """Returns a function that measures a send of 6 MiB, and its receive with a load of the last byte."""
 
     def run():
-        with shmcomm.publisher(NAME, ("u1", FRAME.nbytes)) as pub, shmcomm.subscriber(NAME) as sub:
+        with shmcomm.publisher(NAME, ("u1", FRAME.nbytes), slots=SLOTS) as pub, shmcomm.subscriber(NAME) as sub:
             return per_message(lambda: pub.send(FRAME), lambda: receive(sub), FRAMES)
 
     return run
@@ -168,7 +171,7 @@ def filled(loan):
     """Returns a function that measures a message of 6 MiB that the program makes: in its slot, or before a send."""
 
     def run():
-        with shmcomm.publisher(NAME, ("u1", FRAME.nbytes)) as pub, shmcomm.subscriber(NAME) as sub:
+        with shmcomm.publisher(NAME, ("u1", FRAME.nbytes), slots=SLOTS) as pub, shmcomm.subscriber(NAME) as sub:
 
             def in_slot():
                 with pub.loan() as frame:

@@ -51,6 +51,35 @@ with shmcomm.publisher(sys.argv[1], ("<u8", 4096)) as pub, shmcomm.subscriber(sy
     assert program(code, name).finish() == (0, "", "")
 
 
+def test_received_copy_of_a_large_message_frees_its_slot(feed):
+    """Polled, waited for, and beside a sample."""
+    pub, sub = feed
+    pub.send(full(1))
+    polled = sub.recv(timeout=5)
+    timer = threading.Timer(0.1, lambda: pub.send(full(2)))
+    timer.start()
+    waited = sub.recv(timeout=30)
+    timer.join()
+    pub.send(full(3))
+    sample = sub.borrow(timeout=5)
+    held = sample.array
+    pub.send(full(4))
+    beside = sub.recv(timeout=5)
+    timer = threading.Timer(0.1, lambda: pub.send(full(5)))
+    timer.start()
+    last = sub.recv(timeout=30)
+    timer.join()
+    for number in range(6, 16):
+        pub.send(full(number))
+    for number, array in enumerate((polled, waited, held, beside, last), 1):
+        assert (array == number).all() and not array.flags.writeable
+    del held
+    sample.release()
+    while sub.recv(timeout=0) is not None:
+        pass
+    assert sub.received + sub.lost == 15
+
+
 def test_view_keeps_the_slot_after_the_block(feed):
     pub, sub = feed
     pub.send(full(7))

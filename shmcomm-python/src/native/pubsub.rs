@@ -12,7 +12,9 @@ use crate::wait::Until;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use shmcomm::{Declaration, DynError, DynMessage, DynPublisher, DynSubscriber, StopHandle};
+use shmcomm::{
+    Content, Declaration, DynError, DynMessage, DynPublisher, DynSample, DynSubscriber, StopHandle,
+};
 use std::time::Duration;
 
 /// Publisher of a native channel.
@@ -117,10 +119,21 @@ impl Source for DynSubscriber {
     }
 }
 
+/// A message for which the thread waited.
+enum Taken {
+    Slot(DynSample),
+    Copy(DynMessage),
+}
+
+/// Bytes of a message of a fixed layout from which on `recv` copies it from its slot.
+const LARGE: usize = 16384;
+
 /// Subscriber of a native channel.
 #[pyclass(frozen, module = "shmcomm._native")]
 pub struct NativeSubscriber {
     pub(super) held: Held<DynSubscriber>,
+    /// `true` if messages may be large.
+    large: bool,
     stop: StopHandle,
 }
 
@@ -130,7 +143,8 @@ impl NativeSubscriber {
     fn new(py: Python<'_>, channel: String, timeout: f64, history: usize) -> PyResult<Self> {
         let end = find(py, timeout, || DynSubscriber::open_timeout(&channel, Duration::ZERO, history))?;
         let stop = end.stop_handle();
-        Ok(NativeSubscriber { held: Held::new("Subscriber", channel, end), stop })
+        let large = !matches!(end.content(), Ok(Content::Fixed(layout)) if layout.size() < LARGE);
+        Ok(NativeSubscriber { held: Held::new("Subscriber", channel, end), large, stop })
     }
 
     /// Schema of the messages, as the segment stated it when this end was opened.
@@ -141,7 +155,28 @@ impl NativeSubscriber {
 
     #[pyo3(signature = (timeout))]
     fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        receive(py, &self.held, timeout)
+        if !self.large {
+            return receive(py, &self.held, timeout);
+        }
+        // From the slot to the `bytes` without a copy in between. While the program holds a sample, there is one.
+        let poll = |end: &mut DynSubscriber| match end.try_recv_sample() {
+            Ok(sample) => Ok(PyBytes::new(py, sample.bytes()?)),
+            Err(DynError::SampleHeld) => end.try_recv().map(|message| PyBytes::new(py, message.bytes())),
+            Err(error) => Err(error),
+        };
+        let take = |end: &mut DynSubscriber, slice| match end.recv_sample_timeout(slice) {
+            Ok(sample) => Ok(Taken::Slot(sample)),
+            Err(DynError::SampleHeld) => end.recv_timeout(slice).map(Taken::Copy),
+            Err(error) => Err(error),
+        };
+        Ok(match receive_with(py, &self.held, timeout, poll, take)? {
+            Received::Polled(bytes) => Some(bytes),
+            Received::Waited(Taken::Slot(sample)) => {
+                Some(PyBytes::new(py, sample.bytes().map_err(|error| failed(py, &error))?))
+            }
+            Received::Waited(Taken::Copy(message)) => Some(PyBytes::new(py, message.bytes())),
+            Received::Nothing => None,
+        })
     }
 
     /// Receives the next message in place.
