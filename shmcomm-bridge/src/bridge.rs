@@ -178,6 +178,11 @@ impl Bridge {
                 wanted.insert(local.channel.clone(), (local, rule.clone()));
             }
         }
+        for (way, channel, _) in self.registry.refusals() {
+            if way == Direction::Export && !locals.iter().any(|local| local.channel == channel) {
+                self.registry.accept(way, &channel);
+            }
+        }
         let ended = |(channel, export): (&String, &Out)| {
             let same = wanted.get(channel).is_some_and(|(local, _)| local.segment() == export.segment());
             (export.is_finished() || !same).then(|| channel.clone())

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use shmcomm::DynError;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Carries messages of all sizes from one host to another and compares each byte.
@@ -40,6 +41,31 @@ fn delay_and_loss_of_packets_change_no_message() {
     if networks.disturb(0, "delay 5ms 2ms loss 1%") {
         all_equal(&networks, 5_000);
     }
+}
+
+#[test]
+fn short_cuts_of_the_link_change_no_message() {
+    let Some(networks) = Networks::chain(2) else { return };
+    let (done, cuts) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                std::thread::sleep(Duration::from_millis(200));
+                networks.link(0, "down");
+                std::thread::sleep(Duration::from_millis(20));
+                networks.link(0, "up");
+                cuts.fetch_add(1, Relaxed);
+            }
+        });
+        let carried = std::panic::catch_unwind(|| {
+            // Packets are lost at each cut, so more messages are carried until there were some.
+            while cuts.load(Relaxed) < 5 {
+                all_equal(&networks, 20_000);
+            }
+        });
+        done.store(true, Relaxed);
+        carried.unwrap();
+    });
 }
 
 #[test]
