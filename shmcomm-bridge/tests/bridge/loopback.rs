@@ -3,7 +3,7 @@
 use crate::support::*;
 use shmcomm::codec::Msgpack;
 use shmcomm::schema::{Layout, Value};
-use shmcomm::{Channel, Content, Declaration, DynError, PubSub, ShmMessage};
+use shmcomm::{Channel, Content, Declaration, DynError, DynSubscriber, PubSub, ShmMessage};
 use std::time::Duration;
 
 mod old {
@@ -229,4 +229,46 @@ fn wrong_arguments_are_errors_with_a_cure() {
     assert!(run(&["--listen", "tcp/203.0.113.7:7447", "--export", "*"]).contains("belongs to this host"));
     assert!(run(&["--config", "/no/such/file"]).contains("/no/such/file"));
     assert!(run(&["--listen", "tls/127.0.0.1:0", "--export", "*"]).contains("--tls-certificate"));
+}
+
+#[test]
+fn relay_passes_on_what_it_is_told_to() {
+    let (a, b, c) = (Host::new("relay-a"), Host::new("relay-b"), Host::new("relay-c"));
+    let (one, two) = (address(), address());
+    let _a = a.bridge(&["--listen", &one, "--export", "*", "--realm", "one"]);
+    let _b = b.bridge(&["--connect", &one, "--import", "*", "--realm", "one"]);
+    let to_two = ["--listen", &two, "--export", "*", "--realm", "two"];
+    let keeps = b.bridge(&to_two);
+    let _c = c.bridge(&["--connect", &two, "--import", "*", "--realm", "two"]);
+    let mut publisher = a.publisher("x", &numbers());
+    let mut on_b = b.subscriber("x");
+    until_received(&mut publisher, &mut on_b, 0);
+    wait_until("connection", || keeps.metric("peers", &[]) == 1);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(shmcomm::describe(&c.full("x")).unwrap().is_none());
+    keeps.kill();
+    let _passes = b.bridge(&[&to_two[..], &["--relay"]].concat());
+    let mut on_c = c.subscriber("x");
+    until_received(&mut publisher, &mut on_c, 1_000);
+}
+
+#[test]
+fn history_of_a_configured_channel_is_sent() {
+    let (a, b, at) = pair("history");
+    let file = a.file("bridge.toml");
+    let text = format!("listen = [\"{at}\"]\n[[export]]\nchannels = \"state/*\"\nhistory = 2\n");
+    std::fs::write(&file, text).unwrap();
+    let mut publisher = a.publisher("state/x", &numbers());
+    for n in 0..5_u64 {
+        publisher.send_bytes(&n.to_le_bytes()).unwrap();
+    }
+    let _in = b.bridge(&["--connect", &at, "--import", "state/*"]);
+    let _out = a.bridge(&["--config", &file]);
+    let mut subscriber = DynSubscriber::open_timeout(&b.full("state/x"), DEADLINE, 10).unwrap();
+    let mut received = Vec::new();
+    wait_until("two messages", || {
+        received.extend(subscriber.recv_timeout(Duration::from_millis(20)).map(|m| number(m.bytes())));
+        received.len() == 2
+    });
+    assert_eq!(received, [3, 4]);
 }
