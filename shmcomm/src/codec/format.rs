@@ -82,7 +82,7 @@ pub trait Outgoing<M: ?Sized>: sealed::Sealed {
     note = "`Fixed` gives a `ShmMessage`; `Msgpack` and `Pickle` give whatever implements serde's \
             `DeserializeOwned`; `Bytes` gives `Vec<u8>` for `[u8]` and `String` for `str`"
 )]
-pub trait Incoming<M: ?Sized>: sealed::Sealed {
+pub trait Incoming<M: ?Sized>: IncomingOwned<<Self as Incoming<M>>::Owned> {
     /// Type of a received message: `M` itself for a fixed layout, [`Decode::Owned`] for a codec.
     type Owned: Borrow<M>;
 
@@ -117,6 +117,26 @@ pub trait Incoming<M: ?Sized>: sealed::Sealed {
     /// bytes are no message.
     #[doc(hidden)]
     fn view_copy<K, E>(bytes: &[u8], keep: K, refuse: impl FnOnce(Invalid, K) -> E) -> Result<View<K, M>, E>;
+}
+
+/// A format in which a message can be received as an `O`, its [`Incoming::Owned`].
+///
+/// Generic code over pending calls takes it as its bound, because a [`Call`](crate::Call) has the type of the received
+/// reply only. Every [`Incoming`] format implements it. This trait is sealed.
+///
+/// ```
+/// use shmcomm::codec::IncomingOwned;
+/// use shmcomm::{Call, RequestError};
+///
+/// fn both<R, F: IncomingOwned<R>>(calls: [Call<'_, R, F>; 2]) -> Result<[R; 2], RequestError> {
+///     let [first, second] = calls;
+///     Ok([first.wait()?, second.wait()?])
+/// }
+/// ```
+pub trait IncomingOwned<O>: sealed::Sealed {
+    /// Reads the bytes of a fixed layout like [`Incoming::read`]. Returns `None` for a codec, without a call of `bytes`.
+    #[doc(hidden)]
+    fn read_fixed<'b>(bytes: impl FnOnce() -> &'b [u8]) -> Option<Result<O, Invalid>>;
 }
 
 /// Memory for the bytes of a received message, if their number is a constant.
@@ -245,6 +265,20 @@ impl<M: ShmMessage> Incoming<M> for Fixed {
             Ok(message) => Ok(View::Decoded(message, keep)),
             Err(why) => Err(refuse(why, keep)),
         }
+    }
+}
+
+impl<M: ShmMessage> IncomingOwned<M> for Fixed {
+    #[inline(always)]
+    fn read_fixed<'b>(bytes: impl FnOnce() -> &'b [u8]) -> Option<Result<M, Invalid>> {
+        Some(copy_out(bytes()))
+    }
+}
+
+impl<O, C: Codec> IncomingOwned<O> for C {
+    #[inline(always)]
+    fn read_fixed<'b>(_bytes: impl FnOnce() -> &'b [u8]) -> Option<Result<O, Invalid>> {
+        None
     }
 }
 

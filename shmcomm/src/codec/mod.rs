@@ -39,7 +39,7 @@ pub mod pickle;
 
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 #[cfg(not(loom))]
-pub use format::{Incoming, Outgoing};
+pub use format::{Incoming, IncomingOwned, Outgoing};
 #[cfg(not(loom))]
 pub(crate) use format::{Room, View};
 #[cfg(any(feature = "pickle", feature = "msgpack"))]

@@ -6,6 +6,7 @@ use super::form::Read;
 use super::raw_requester::{Polls, RawRequester};
 use super::reply::Reply;
 use super::{RequestError, RequestTimeoutError};
+use crate::codec::IncomingOwned;
 use crate::error::Error;
 use crate::message::{Fixed, ShmMessage};
 use crate::queue_end::WaitTarget;
@@ -53,7 +54,9 @@ impl<'r, R, F: ?Sized> Call<'r, R, F> {
         let (watched, _format) = (OnceCell::new(), PhantomData);
         Call { end, ticket: Some(ticket), read, polls, watched, _format }
     }
+}
 
+impl<'r, R, F: IncomingOwned<R> + ?Sized> Call<'r, R, F> {
     /// Returns the answer if it has arrived. Returns `None` also after the answer was returned. Never blocks.
     ///
     /// The reply is returned by value: a large one takes its size of stack, in a debug build several times.
@@ -108,6 +111,22 @@ impl<'r, R, F: ?Sized> Call<'r, R, F> {
         Ok(self.fetch(answer)?)
     }
 
+    /// Takes the reply by value, if `answer` reports one.
+    #[inline]
+    pub(super) fn fetch(&mut self, answer: Result<usize, RequestError>) -> Result<R, RequestError> {
+        self.watched.take();
+        match self.end.read_fixed::<R, F>(&mut self.ticket, &answer) {
+            Some(Ok(reply)) => Ok(reply),
+            Some(Err(why)) => Err(self.end.refuse(why)),
+            None => {
+                let reply = self.end.take(&mut self.ticket, answer)?;
+                (self.read)(reply).map_err(|why| self.end.refuse(why))
+            }
+        }
+    }
+}
+
+impl<'r, R, F: ?Sized> Call<'r, R, F> {
     /// Polls the answer, which the caller then takes.
     #[inline]
     pub(super) fn poll_answer(&mut self) -> Option<Result<usize, RequestError>> {
@@ -145,13 +164,6 @@ impl<'r, R, F: ?Sized> Call<'r, R, F> {
     ) -> Result<ReplyGuard<&'r RawRequester>, RequestError> {
         self.watched.take();
         self.end.take(&mut self.ticket, answer)
-    }
-
-    /// Takes the reply by value, if `answer` reports one.
-    #[inline]
-    pub(super) fn fetch(&mut self, answer: Result<usize, RequestError>) -> Result<R, RequestError> {
-        let reply = self.take(answer)?;
-        (self.read)(reply).map_err(|why| self.end.refuse(why))
     }
 }
 

@@ -7,7 +7,7 @@ use super::form::read;
 use super::raw_requester::{Polls, RawRequester};
 use super::reply::Reply;
 use super::{Call, CallError, Replier, Request, RequestError, Requester, ServeError};
-use crate::codec::{EncodeError, Incoming, Outgoing};
+use crate::codec::{EncodeError, Incoming, IncomingOwned, Outgoing};
 use crate::message::{Fixed, ShmMessage};
 use crate::queue_end::{QueueWait, WaitTarget};
 use crate::ring::ReplyGuard;
@@ -144,7 +144,7 @@ impl<'r, R: ShmMessage> Call<'r, R> {
     }
 }
 
-impl<'r, R, F: ?Sized> IntoFuture for Call<'r, R, F> {
+impl<'r, R, F: IncomingOwned<R> + ?Sized> IntoFuture for Call<'r, R, F> {
     type Output = Result<R, RequestError>;
     type IntoFuture = Answer<'r, R, F>;
 
@@ -160,7 +160,7 @@ pub struct Answer<'r, R, F: ?Sized = Fixed> {
     task_wait: TaskWait,
 }
 
-impl<R, F: ?Sized> Future for Answer<'_, R, F> {
+impl<R, F: IncomingOwned<R> + ?Sized> Future for Answer<'_, R, F> {
     type Output = Result<R, RequestError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -4,14 +4,14 @@
 //! Between two steps the end may be used for other requests. Never interprets a message.
 
 use super::{CallError, RequestError};
-use crate::codec::EncodeError;
+use crate::codec::{EncodeError, IncomingOwned};
 use crate::counts;
 use crate::fault::fault_point;
 use crate::message::Invalid;
 use crate::os;
 use crate::queue_end::{QueueEnd, QueueEvents, State};
 use crate::ring::queue::{CloseOutcome, Loan, RawLoan, ReplyState, Ticket};
-use crate::ring::{ReplyGuard, RequestEnd, RequestSlot, StableBytesMut};
+use crate::ring::{ReplyGuard, RequestEnd, RequestSlot, StableBytesMut, reply_bytes};
 use core::cell::RefCell;
 
 /// Polls of a call between two polls that check more than the reply status word, if no requester was
@@ -77,19 +77,18 @@ impl RawRequester {
         let mut unsent = self.claim()?;
         let len = write(unsent.bytes_mut()).map_err(CallError::Unencodable)?;
         fault_point!("push.written");
-        self.publish(unsent, len)
+        self.publish(unsent.into_raw(), len)
     }
 
-    /// Sends the first `len` bytes of the claimed slot.
+    /// Sends the first `len` bytes of the claimed slot. In a forked child the slot belongs to the parent alone.
     #[inline]
-    pub(super) fn publish(&self, mut unsent: RequestSlot<&Self>, len: usize) -> Result<Ticket, CallError> {
+    pub(super) fn publish(&self, unsent: RawLoan, len: usize) -> Result<Ticket, CallError> {
         if self.attachment.forked() {
             return Err(CallError::Forked);
         }
-        let raw = unsent.take().ok_or(CallError::Damaged)?;
         let mut state = self.state.borrow_mut();
         let State { queue, counts, now, .. } = &mut *state;
-        let ticket = Loan::from_raw(queue, raw).request(len, *now).ok_or(CallError::Damaged)?;
+        let ticket = Loan::from_raw(queue, unsent).request(len, *now).ok_or(CallError::Damaged)?;
         counts.message(len, false, &self.attachment);
         self.wake.items.notify();
         // The clock ticks every few milliseconds. It is read while the replier works.
@@ -127,6 +126,27 @@ impl RawRequester {
             ReplyState::Unanswered => Some(Err(RequestError::Unanswered)),
             ReplyState::PeerDied => Some(Err(RequestError::PeerDied)),
         }
+    }
+
+    /// Reads the reply of a fixed layout that needs no conversion, if `answer` reports a reply, and takes the ticket.
+    //
+    // It is inlined in the program of the user. `take` and the function that reads any reply are not: the function is
+    // a pointer in the call.
+    #[inline(always)]
+    pub(super) fn read_fixed<R, F: IncomingOwned<R> + ?Sized>(
+        &self,
+        ticket: &mut Option<Ticket>,
+        answer: &Result<usize, RequestError>,
+    ) -> Option<Result<R, Invalid>> {
+        let (Ok(len), Some(asked), None) = (answer, &*ticket, &self.resolved) else { return None };
+        let read = F::read_fixed(|| {
+            fault_point!("call.reading");
+            reply_bytes(&self.state.borrow().queue, asked, *len)
+        })?;
+        if let Some(ticket) = ticket.take() {
+            self.finish(ticket);
+        }
+        Some(read)
     }
 
     /// Takes the reply if `answer` reports one, or ends the request. Takes the ticket.

@@ -36,7 +36,7 @@ impl<'r, Q: ShmMessage, R: ShmMessage> RequestLoan<'r, Q, R> {
     /// [`CallError::Damaged`] if another process has overwritten the slot's word, [`CallError::Forked`] in a
     /// forked child.
     pub fn send(self) -> Result<Call<'r, R>, CallError> {
-        let ticket = self.end.publish(self.place.into_keeper(), size_of::<Q>())?;
+        let ticket = self.end.publish(self.place.into_keeper().into_raw(), size_of::<Q>())?;
         Ok(Call::new(self.end, ticket, read::<R, Fixed>))
     }
 }

@@ -240,9 +240,7 @@ pub(crate) trait RequestEnd {
 
 /// The slot of a request that is not sent yet: `len` bytes. Dropping it sends nothing.
 pub(crate) struct RequestSlot<E: RequestEnd> {
-    /// The slot, until it is sent.
-    request: Option<RawLoan>,
-    room: NonNull<u8>,
+    request: ManuallyDrop<RawLoan>,
     len: usize,
     end: E,
 }
@@ -253,41 +251,55 @@ impl<E: RequestEnd> RequestSlot<E> {
     #[inline(always)]
     pub(crate) fn new(loan: Loan<'_>, end: E) -> Self {
         let len = loan.request_capacity();
-        let request = loan.into_raw();
-        RequestSlot { room: request.room, request: Some(request), len, end }
+        RequestSlot { request: ManuallyDrop::new(loan.into_raw()), len, end }
     }
 
-    /// Returns the slot, to send it. There is a slot until the first call.
+    /// Returns the slot, to send it.
     #[inline(always)]
-    pub(crate) fn take(&mut self) -> Option<RawLoan> {
-        self.request.take()
+    pub(crate) fn into_raw(self) -> RawLoan
+    where
+        E: Copy,
+    {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is never dropped, and not used again.
+        unsafe { ManuallyDrop::take(&mut this.request) }
     }
 }
 
 impl<E: RequestEnd> Drop for RequestSlot<E> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(request) = self.request.take() {
-            self.end.abort(request);
-        }
+        // SAFETY: it is there (only `into_raw` takes it, which forgets `self`), and not used again.
+        let request = unsafe { ManuallyDrop::take(&mut self.request) };
+        self.end.abort(request);
     }
 }
 
-// SAFETY: the payload of a slot that its sender claimed. It does not move, and belongs to the raw loan, which `take`
-// moves out only when this is given up.
+// SAFETY: the payload of a slot that its sender claimed. It does not move, and belongs to the raw loan, which only
+// `into_raw` moves out.
 unsafe impl<E: RequestEnd> StableBytesMut for RequestSlot<E> {
     #[inline(always)]
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: `room` has at least `len` bytes, initialised at least by the file system, and no other
         // reference to them exists.
-        unsafe { core::slice::from_raw_parts_mut(self.room.as_ptr(), self.len) }
+        unsafe { core::slice::from_raw_parts_mut(self.request.room.as_ptr(), self.len) }
     }
+}
+
+/// Returns the `len` bytes that [`Replied`](super::queue::ReplyState::Replied) reported for `ticket`, as far as they
+/// are there. They may be used while the end exists that sent the request.
+#[inline(always)]
+pub(crate) fn reply_bytes<'t>(queue: &Queue, ticket: &'t Ticket, len: usize) -> &'t [u8] {
+    let len = len.min(queue.replied(ticket));
+    // SAFETY: `reply_ptr` has at least the number of bytes that `replied` returns, initialised at least by the file
+    // system. No participant writes to them until the ticket is closed, which moves the ticket.
+    unsafe { core::slice::from_raw_parts(queue.reply_ptr(ticket).as_ptr(), len) }
 }
 
 /// The reply to a request, until its ticket is closed. Dropping this closes the ticket.
 pub(crate) struct ReplyGuard<E: RequestEnd> {
     /// The ticket, until this is dropped.
-    ticket: Option<Ticket>,
+    ticket: ManuallyDrop<Ticket>,
     bytes: NonNull<[u8]>,
     end: E,
 }
@@ -297,9 +309,8 @@ impl<E: RequestEnd> ReplyGuard<E> {
     /// as they are there. `queue` belongs to `end`.
     #[inline]
     pub(crate) fn new(queue: &Queue, ticket: Ticket, len: usize, end: E) -> Self {
-        let len = len.min(queue.replied(&ticket));
-        let bytes = NonNull::slice_from_raw_parts(queue.reply_ptr(&ticket), len);
-        ReplyGuard { ticket: Some(ticket), bytes, end }
+        let bytes = NonNull::from(reply_bytes(queue, &ticket, len));
+        ReplyGuard { ticket: ManuallyDrop::new(ticket), bytes, end }
     }
 
     /// Returns the end that sent the request.
@@ -312,11 +323,11 @@ impl<E: RequestEnd> ReplyGuard<E> {
 }
 
 impl<E: RequestEnd> Drop for ReplyGuard<E> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.end.finish(ticket);
-        }
+        // SAFETY: it is there until here, and not used again.
+        let ticket = unsafe { ManuallyDrop::take(&mut self.ticket) };
+        self.end.finish(ticket);
     }
 }
 
@@ -325,8 +336,7 @@ impl<E: RequestEnd> Drop for ReplyGuard<E> {
 unsafe impl<E: RequestEnd> StableBytes for ReplyGuard<E> {
     #[inline(always)]
     fn bytes(&self) -> &[u8] {
-        // SAFETY: `reply_ptr` has at least the number of bytes that `replied` returns, initialised at least
-        // by the file system.
+        // SAFETY: `reply_bytes` returned them for the ticket, which is not closed while `self` lives.
         unsafe { self.bytes.as_ref() }
     }
 }

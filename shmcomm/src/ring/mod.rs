@@ -58,7 +58,7 @@ pub(crate) use flavor::{Claim, Corrupt, Pinned, Reader, ReadyCheck, Writer, recl
 #[cfg(not(loom))]
 pub(crate) use guard::{
     ForkGuard, ReplyBuffer, ReplyGuard, RequestEnd, RequestSlot, StableBytes, StableBytesMut, StagingBuffer,
-    Storage,
+    Storage, reply_bytes,
 };
 #[cfg(not(loom))]
 pub(crate) use lent::LentPin;
