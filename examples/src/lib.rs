@@ -113,6 +113,15 @@ channel! {
     /// Positions that several lookouts report: metres east, metres north.
     pub Reports: PubSub<[f64; 2]> { name: "examples/reports", slots: 1024, publishers: 4 }
 
+    /// State of a robot, each key stored by the process that knows it.
+    pub Robot: Table {
+        name: "examples/robot",
+        /// Charge, from 0 to 1.
+        battery: f32,
+        /// Metres east, metres north, and the heading in radians.
+        pose: [f64; 3],
+    }
+
     /// Tasks, each for one worker.
     pub Tasks: PushPull<Task> { name: "examples/tasks", slots: 64 }
 

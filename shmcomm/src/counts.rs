@@ -59,15 +59,15 @@ pub(crate) fn bury(region: &Region, geometry: &Geometry, index: u32) {
     let at = geometry.seat(index);
     // Relaxed, all: counters. The caller, which recovers the seat, holds it.
     let role = region.u32(at + seat::ROLE).load(Ordering::Relaxed);
-    let is = |roles: [Role; 2]| roles.into_iter().any(|one| one as u32 == role);
+    let is = |roles: &[Role]| roles.iter().any(|one| *one as u32 == role);
     let hand_over = |from, to| {
         let count = region.u64(at + from).swap(0, Ordering::Relaxed);
         region.u64(to).fetch_add(count, Ordering::Relaxed);
     };
-    if is([Role::Pusher, Role::Requester]) {
+    if is(&[Role::Pusher, Role::Requester, Role::Writer]) {
         hand_over(seat::MESSAGES, control::MESSAGES);
         hand_over(seat::BYTES, control::BYTES);
-    } else if is([Role::Puller, Role::Replier]) {
+    } else if is(&[Role::Puller, Role::Replier]) {
         hand_over(seat::MESSAGES, control::RECEIVED);
     }
 }

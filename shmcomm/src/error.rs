@@ -26,7 +26,7 @@ pub enum ErrorKind {
     TypeMismatch,
     /// The segment belongs to another pattern, codec or setting of the channel.
     ChannelMismatch,
-    /// Another live publisher has the channel.
+    /// Another live publisher has the channel, or another live writer has the key of a table.
     AlreadyPublished,
     /// All seats for participants are taken.
     NoSeat,

@@ -234,17 +234,19 @@ mod serialize;
 mod stats;
 #[cfg_attr(not(feature = "python"), allow(unused_imports, reason = "words of the Python wire"))]
 mod sync;
+#[cfg(not(loom))]
+mod table;
 mod wait;
 #[cfg(not(loom))]
 mod waitset;
 
 #[cfg(not(loom))]
-pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep};
+pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep, Table};
 #[cfg(not(loom))]
 pub use dynamic::{
     Content, Declaration, Description, DynError, DynJob, DynLoan, DynMessage, DynPublisher, DynPuller,
     DynPusher, DynReplier, DynRequest, DynRequester, DynSample, DynSubscriber, Observed, ObservedMessage,
-    Observer, ValueError, Wire, describe,
+    ObservedValue, Observer, TableObserver, ValueError, Wire, describe,
 };
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};
@@ -284,6 +286,8 @@ pub use segment::{
 };
 #[cfg(not(loom))]
 pub use stats::Stats;
+#[cfg(not(loom))]
+pub use table::{Key, KeySet, Latest, LoadError, StoreError, TableKeys, TableReader, TableWriter};
 #[cfg(not(loom))]
 pub use wait::StopHandle;
 #[cfg(not(loom))]

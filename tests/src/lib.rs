@@ -14,7 +14,7 @@ pub mod wire;
 pub use peer::{Namespace, Peer, namespace, program, remove_queue_locks};
 pub use proof::{
     Jobs, Large, LargeFeed, PatientService, Proof, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed,
-    TailFeed, word,
+    State, TailFeed, word,
 };
 pub use stage::say;
 

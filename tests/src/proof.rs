@@ -59,6 +59,8 @@ channel! {
     pub Service: ReqRep<Small, Small> { name: "service", slots: 16 }
     /// The same service, with redelivery of a dead replier's request.
     pub PatientService: ReqRep<Small, Small> { name: "patient-service", slots: 16, redeliver: true }
+    /// Latest values, one copied by words and one by a string operation.
+    pub State: Table { name: "state", small: Small, large: Large }
     /// A header and words behind it.
     pub TailFeed: PubSub<Small, [u64]> { name: "tail", slots: 8, max_len: 4096 }
 }

@@ -9,7 +9,7 @@ use super::kind::{Format, Kind};
 use super::parse::Channel;
 use super::parts::{carries, format, parameters, shm};
 use super::template::Template;
-use super::{attrs, checks, python};
+use super::{attrs, checks, python, table};
 use crate::spans::{generated_ident, show};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -21,10 +21,12 @@ pub fn channel(channel: &Channel) -> TokenStream {
     let reaching = attrs::reaching(attrs);
     let (items, checks) = match (&channel.kind, channel.wire) {
         (None, _) => (TokenStream::new(), TokenStream::new()),
+        (Some(kind), _) if kind.is_table() => table::items(channel, kind),
         (Some(kind), Wire::Native) => (native(channel, kind), checks::native(channel, kind)),
         (Some(kind), Wire::Python) => (python::items(channel, kind), checks::python(channel, kind)),
     };
-    let checks = channel.complete.then_some(checks);
+    let is_table = channel.kind.as_ref().is_some_and(Kind::is_table);
+    let checks = (channel.complete || is_table).then_some(checks);
     let this = generated_ident(ident);
     let body = quote! {
         #reaching
@@ -213,7 +215,11 @@ fn docs(channel: &Channel) -> Vec<String> {
         }
         _ => format!("`{}`", show(ty)),
     };
-    let messages = kind.messages.iter().map(link).collect::<Vec<_>>().join(" → ");
+    let messages = if kind.is_table() {
+        table::described(kind)
+    } else {
+        kind.messages.iter().map(link).collect::<Vec<_>>().join(" → ")
+    };
     let format = match &kind.format {
         Format::Fixed => String::new(),
         Format::Tail(slice) => format!(", `{}`", show(slice)),

@@ -29,7 +29,7 @@ const fn end(constructor: &'static str, ty: &'static str, receives: Option<usize
     End { constructor, ty, receives, doc }
 }
 
-pub const PATTERNS: [Pattern; 3] = [
+pub const PATTERNS: [Pattern; 4] = [
     Pattern {
         word: "PubSub",
         shape: "PubSub<Message>",
@@ -66,7 +66,20 @@ pub const PATTERNS: [Pattern; 3] = [
             end("replier", "Replier", Some(0), "Opens an answering end."),
         ],
     },
+    Pattern {
+        word: TABLE,
+        shape: "Table",
+        messages: 0,
+        tail: false,
+        title: "Table",
+        // Python has no tables, and the ends of a table are made in `table`.
+        python: ("", 0, 0),
+        ends: &[],
+    },
 ];
+
+/// The pattern whose keys stand between the settings.
+pub const TABLE: &str = "Table";
 
 /// Formats that need no import.
 pub const FORMATS: [&str; 4] = ["Fixed", "Msgpack", "Pickle", "Bytes"];

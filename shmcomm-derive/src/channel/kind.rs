@@ -1,19 +1,29 @@
 //! Pattern of a channel, with its messages and their format: `PubSub<Imu>`.
 
-use super::keys::{FORMATS, PATTERNS, Pattern};
+use super::keys::{FORMATS, PATTERNS, Pattern, TABLE};
 use crate::errors::{Errors, did_you_mean, list};
 use crate::message::peel;
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
-use syn::{GenericArgument, PathArguments, PathSegment, Type, TypeSlice};
+use syn::{Attribute, GenericArgument, PathArguments, PathSegment, Type, TypeSlice};
 
 /// The parts of `PubSub<Imu>`.
 pub struct Kind {
     pub pattern: &'static Pattern,
     /// Identifier as written, for hover and "go to definition".
     pub ident: Ident,
+    /// The types of the messages, or of the keys of a table.
     pub messages: Vec<Type>,
     pub format: Format,
+    /// The keys of a table.
+    pub keys: Vec<TableKey>,
+}
+
+/// A key of a table.
+pub struct TableKey {
+    pub name: Ident,
+    /// Its documentation.
+    pub docs: Vec<Attribute>,
 }
 
 pub enum Format {
@@ -25,6 +35,11 @@ pub enum Format {
 }
 
 impl Kind {
+    /// Returns `true` if this is a table.
+    pub fn is_table(&self) -> bool {
+        self.pattern.word == TABLE
+    }
+
     /// Returns `true` if a message has the name `channel`.
     pub fn is_named_as(&self, channel: &Ident) -> bool {
         self.messages.iter().any(|message| matches!(message, Type::Path(path) if path.path.is_ident(channel)))
@@ -60,6 +75,22 @@ pub fn read(last: &PathSegment, errors: &mut Errors) -> Option<Kind> {
             }
         }
     }
+    if word == TABLE {
+        if !matches!(last.arguments, PathArguments::None) {
+            errors.at(
+                last,
+                format_args!("the keys of a table stand between its settings\nwrite {TABLE_SHAPE}"),
+            );
+            return None;
+        }
+        return Some(Kind {
+            pattern,
+            ident: last.ident.clone(),
+            messages,
+            format: Format::Fixed,
+            keys: Vec::new(),
+        });
+    }
     let with_codec = shape.replace('>', ", Msgpack>");
     if messages.len() < pattern.messages || messages.len() > pattern.messages + 1 {
         errors.at(last, format_args!("expected `{shape}`, or with a codec `{with_codec}`"));
@@ -92,8 +123,11 @@ pub fn read(last: &PathSegment, errors: &mut Errors) -> Option<Kind> {
             return None;
         }
     }
-    Some(Kind { pattern, ident: last.ident.clone(), messages, format })
+    Some(Kind { pattern, ident: last.ident.clone(), messages, format, keys: Vec::new() })
 }
+
+/// The form of a table, for errors about it.
+pub const TABLE_SHAPE: &str = "`Robot: Table { name: \"robot/state\", battery: Battery, pose: [f64; 3] }`";
 
 pub fn is_word(ty: &Type, word: &str) -> bool {
     matches!(ty, Type::Path(p) if p.path.get_ident().is_some_and(|i| i == word))

@@ -9,6 +9,7 @@ mod parse;
 mod parts;
 mod python;
 mod settings;
+mod table;
 mod template;
 
 use crate::errors::Errors;

@@ -12,6 +12,7 @@ use super::attrs;
 use super::keys::{KEYS, Key, PATTERNS, WIRES, Wire};
 use super::kind::{self, Format, Kind};
 use super::settings;
+use super::table;
 use super::template::{self, Template};
 use crate::errors::{Errors, did_you_mean, list};
 use crate::spans::show;
@@ -168,6 +169,9 @@ fn declared(input: ParseStream, channel: &mut Channel, errors: &mut Errors) -> R
     let brace = syn::braced!(body in input);
     let mut entries = Vec::new();
     let mut separators = true;
+    if let Some(kind) = channel.kind.as_mut().filter(|kind| kind.is_table()) {
+        entries = table::entries(&body, ident, kind, errors)?;
+    }
     while !body.is_empty() {
         entries.extend(entry(&body, &mut separators, errors)?);
     }
@@ -204,7 +208,7 @@ fn at_key(input: ParseStream) -> bool {
     word.is_ok_and(|word| KEYS.iter().any(|key| word == key.word)) && input.peek2(Token![:])
 }
 
-type Entry = (Ident, Option<Expr>);
+pub type Entry = (Ident, Option<Expr>);
 
 /// The separators of keys, for errors about them.
 const SEPARATED: &str = "keys are separated by `,`: `{ name: \"robot/imu\", slots: 64 }`";
@@ -271,7 +275,7 @@ fn entry(body: ParseStream, separators: &mut bool, errors: &mut Errors) -> Resul
 }
 
 /// Skips up to the next separator, and that as well.
-fn skip_value(body: ParseStream) -> Result<()> {
+pub fn skip_value(body: ParseStream) -> Result<()> {
     while !body.is_empty() {
         if let TokenTree::Punct(punct) = body.parse()?
             && matches!(punct.as_char(), ',' | ';')

@@ -45,7 +45,7 @@ pub fn carries(shm: &TokenStream, kind: &Kind) -> TokenStream {
 
 /// Generates the description of each message type. Only this code requires the traits of a type, hence one
 /// error. Equal types are required once.
-fn carried(shm: &TokenStream, kind: &Kind) -> Vec<TokenStream> {
+pub fn carried(shm: &TokenStream, kind: &Kind) -> Vec<TokenStream> {
     let codec = match &kind.format {
         Format::Codec(codec) => Some((codec.to_token_stream(), codec.span())),
         Format::Known(word) => Some((written(quote!(__shmcomm_channel::#word), word.span()), word.span())),

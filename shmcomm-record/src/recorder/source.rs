@@ -229,6 +229,7 @@ fn pattern(pattern: shmcomm::Pattern) -> String {
     match pattern {
         shmcomm::Pattern::PushPull => "push/pull",
         shmcomm::Pattern::ReqRep => "request/reply",
+        shmcomm::Pattern::Table => "table",
         _ => "another pattern",
     }
     .to_owned()

@@ -6,13 +6,15 @@ pub use super::check::{
 };
 pub use super::message_words::*;
 pub use super::pattern::MessageInfo;
-pub use super::{Carry, Channel, FixedMessage, Opener, Overflow, PubSub, PushPull, ReqRep, TailItem};
+pub use super::{Carry, Channel, FixedMessage, Opener, Overflow, PubSub, PushPull, ReqRep, Table, TailItem};
 pub use crate::codec::Bytes;
 #[cfg(feature = "msgpack")]
 pub use crate::codec::Msgpack;
 #[cfg(feature = "pickle")]
 pub use crate::codec::Pickle;
-pub use crate::message::Fixed;
+pub use crate::message::schema::Field;
+pub use crate::message::{Fixed, Schema, ShmMessage};
+pub use crate::table::{Key, TableKeys, TableReader, TableWriter};
 pub use crate::{Error, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
 pub use core::clone::Clone;
 pub use core::fmt::{Debug, Display};
@@ -101,6 +103,31 @@ pub const fn declare<P: ?Sized>(
 ) -> Channel<P> {
     let settings = Settings { slots, slot_size, seats, publishers, redeliver, ..Settings::of(&carries) };
     Channel::with(name, settings, carries)
+}
+
+/// Returns the fields of a table, from the names of its keys and the descriptions of their types.
+#[track_caller]
+pub const fn fields<const N: usize>(keys: [(&'static str, MessageInfo); N]) -> [Field; N] {
+    let mut with_schemas = [("", u8::SCHEMA); N];
+    let mut i = 0;
+    while i < N {
+        let (name, carries) = keys[i];
+        let Some(schema) = carries.first.schema else { panic!("a key of a table has a fixed layout") };
+        with_schemas[i] = (name, schema);
+        i += 1;
+    }
+    crate::message::keys::fields(with_schemas)
+}
+
+/// Returns the schema of a table.
+pub const fn table_schema(name: &'static str, fields: &'static [Field]) -> Schema {
+    crate::message::keys::table(name, fields)
+}
+
+/// Makes the descriptor of a table. The macro checks each part separately, under its own tokens.
+pub const fn declare_table<T: ?Sized>(name: &'static str, schema: &'static Schema) -> Channel<Table<T>> {
+    let carries = MessageInfo::table(schema);
+    Channel::with(name, Settings::of(&carries), carries)
 }
 
 /// Records in the channel which keys its declaration contains.

@@ -1,7 +1,9 @@
 //! Constructors of the ends of a channel.
 
-use super::{Channel, Opener, PubSub, PushPull, ReqRep};
+use super::{Channel, Opener, PubSub, PushPull, ReqRep, Table};
 use crate::layout::Pattern;
+use crate::message::ShmMessage;
+use crate::table::{Key, TableKeys, TableReader, TableWriter};
 use crate::{Error, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
@@ -107,5 +109,41 @@ impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
     /// Opens a replier: see [`Opener::replier`].
     pub fn replier(&self) -> Result<Replier<Q, R, F>, Error> {
         self.open().replier()
+    }
+}
+
+impl<T: TableKeys + ?Sized> Opener<Table<T>> {
+    /// Opens the writer of a key; creates the table if this is its first writer. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AlreadyPublished`](crate::ErrorKind::AlreadyPublished) with the process id while another writer of the key
+    /// lives. Returns [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the table has other keys, or a key of another
+    /// layout: the error names the first key that differs. For other errors see [`ErrorKind`](crate::ErrorKind).
+    pub fn writer<V: ShmMessage>(self, key: Key<T, V>) -> Result<TableWriter<T, V>, Error> {
+        TableWriter::open(&self.spec(Pattern::Table)?, key)
+    }
+
+    /// Opens a reader. Waits for the table to appear, up to the connect timeout. A reader takes no seat.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NotFound`](crate::ErrorKind::NotFound) after the connect timeout, and
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) like [`writer`](Self::writer). For other errors see
+    /// [`ErrorKind`](crate::ErrorKind).
+    pub fn reader(self) -> Result<TableReader<T>, Error> {
+        TableReader::open(self.spec(Pattern::Table)?)
+    }
+}
+
+impl<T: TableKeys + ?Sized> Channel<Table<T>> {
+    /// Opens the writer of a key: see [`Opener::writer`].
+    pub fn writer<V: ShmMessage>(&self, key: Key<T, V>) -> Result<TableWriter<T, V>, Error> {
+        self.open().writer(key)
+    }
+
+    /// Opens a reader: see [`Opener::reader`].
+    pub fn reader(&self) -> Result<TableReader<T>, Error> {
+        self.open().reader()
     }
 }

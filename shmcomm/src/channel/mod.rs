@@ -48,7 +48,7 @@ mod pattern;
 pub mod wire;
 
 pub use opener::Opener;
-pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, TailItem};
+pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, Table, TailItem};
 
 use crate::segment::Requested;
 use core::fmt;
@@ -342,6 +342,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | `PubSub<Message>`, `PubSub<Header, [Item]>` | `publisher()`, `subscriber()` |
 /// | `PushPull<Message>` | `pusher()`, `puller()` |
 /// | `ReqRep<Request, Reply>` | `requester()`, `replier()` |
+/// | `Table`, see [below](#tables-of-latest-values) | `writer(key)`, `reader()` |
 ///
 /// | key | of | meaning |
 /// |---|---|---|
@@ -377,6 +378,28 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// assert_eq!(Camera::SLOT_SIZE, 16 + 1920 * 1080 * 3);
 /// let sim = Odometry::open().namespace("sim1").slots(16);
 /// assert_eq!(sim.full_name(), "sim1/robot/odometry");
+/// ```
+///
+/// # Tables of latest values
+///
+/// A table has a `name`, and 1 to 1024 keys with the types of their values. Each key becomes a constant. A key has one
+/// [`TableWriter`](crate::TableWriter) at a time; any number of [`TableReader`](crate::TableReader)s load the latest
+/// values. The struct has no `SLOTS` and no `SLOT_SIZE`.
+///
+/// ```
+/// use shmcomm::channel;
+///
+/// channel! {
+///     /// State of the robot.
+///     pub Robot: Table {
+///         name: "robot/state",
+///         /// Charge, from 0 to 1.
+///         battery: f32,
+///         pose: [f64; 3],
+///     }
+/// }
+///
+/// assert_eq!((Robot::NAME, Robot::BATTERY.name()), ("robot/state", "battery"));
 /// ```
 ///
 /// # Names with parameters

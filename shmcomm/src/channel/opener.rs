@@ -6,7 +6,7 @@ use super::pattern::{MessageInfo, TypeInfo};
 use super::{Overflow, PubSub, ReqRep, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{self, Format, Pattern};
-use crate::message::json;
+use crate::message::{Schema, json};
 use crate::plural::count;
 use crate::schema::resolve::ChannelTypes;
 use crate::segment::{Requested, Resolve, Spec};
@@ -179,6 +179,10 @@ impl<P: ?Sized> Opener<P> {
             expect_every,
             asked,
         } = self.settings;
+        let (slots, slot_size, seats) = match (pattern, first.schema) {
+            (Pattern::Table, Some(schema)) => table_sizes(schema),
+            _ => (slots, slot_size, seats),
+        };
         let invalid = |message| Err(Error::new(ErrorKind::InvalidGeometry, name.clone(), message));
         if publishers > 1 && overflow == Overflow::Wait {
             return invalid(format!(
@@ -209,10 +213,11 @@ impl<P: ?Sized> Opener<P> {
         let parts: Vec<_> = parts.filter_map(|part| part.schema).map(json::text).collect();
         let (request_size, slot_size) = match pattern {
             Pattern::ReqRep => self.carries.exchange(slot_size),
-            Pattern::PubSub | Pattern::PushPull => (0, slot_size),
+            Pattern::PubSub | Pattern::PushPull | Pattern::Table => (0, slot_size),
         };
         let schema = format!("[{}]", parts.join(","));
-        let resolve = first.schema.map(|first| {
+        // The ends of a table have one layout.
+        let resolve = first.schema.filter(|_| pattern != Pattern::Table).map(|first| {
             let second = second.and_then(|part| part.schema);
             Arc::new(ChannelTypes { pattern, format, first, second, texts: schema.clone() })
                 as Arc<dyn Resolve>
@@ -245,6 +250,17 @@ impl<P: ?Sized> Opener<P> {
             name,
         })
     }
+}
+
+/// Number of seats of a table beside those of its writers.
+const TABLE_SEATS: usize = 64;
+
+/// Returns the number of keys, the size of all keys in bytes, and the number of seats of a table. They follow from its
+/// keys alone.
+fn table_sizes(schema: &Schema) -> (usize, usize, usize) {
+    let places = crate::table::places_of(schema);
+    let size = places.last().map_or(0, |last| last.offset.saturating_add(last.span()));
+    (places.len(), usize::try_from(size).unwrap_or(usize::MAX), places.len() + TABLE_SEATS)
 }
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {

@@ -5,6 +5,7 @@
 use crate::codec::{self, Codec, Decode, Encode};
 use crate::layout::{Discipline, Exchange, Format};
 use crate::message::{Fixed, Schema, ShmMessage};
+use crate::table::TableKeys;
 use core::marker::PhantomData;
 
 /// Publish/subscribe: one publisher, any number of subscribers, the newest messages win.
@@ -18,6 +19,10 @@ pub struct PushPull<M: ?Sized, F: ?Sized = Fixed>(PhantomData<M>, PhantomData<F>
 
 /// Request/reply: every request `Q` gets one reply `R`.
 pub struct ReqRep<Q: ?Sized, R: ?Sized, F: ?Sized = Fixed>(PhantomData<Q>, PhantomData<R>, PhantomData<F>);
+
+/// A table: the latest value of each of several keys. `T` is the struct that [`channel!`](macro@crate::channel) declares,
+/// which has a constant for each key.
+pub struct Table<T: ?Sized>(PhantomData<T>);
 
 /// A pattern together with messages that it can deliver.
 #[diagnostic::on_unimplemented(
@@ -122,11 +127,17 @@ impl<Q: ?Sized, R: ?Sized, F: Carry<Q> + Carry<R> + ?Sized> Pattern for ReqRep<Q
     const CARRIES: MessageInfo = <F as Carry<Q>>::CARRIES.and(<F as Carry<R>>::CARRIES);
 }
 
+#[diagnostic::do_not_recommend]
+impl<T: TableKeys + ?Sized> Pattern for Table<T> {
+    const CARRIES: MessageInfo = MessageInfo::table(T::SCHEMA);
+}
+
 mod sealed {
     pub trait Sealed {}
     impl<M: ?Sized, F: ?Sized> Sealed for super::PubSub<M, F> {}
     impl<M: ?Sized, F: ?Sized> Sealed for super::PushPull<M, F> {}
     impl<Q: ?Sized, R: ?Sized, F: ?Sized> Sealed for super::ReqRep<Q, R, F> {}
+    impl<T: ?Sized> Sealed for super::Table<T> {}
 }
 
 /// Description of the messages of a channel, without their types.
@@ -150,6 +161,12 @@ pub(super) struct TypeInfo {
 impl MessageInfo {
     pub(super) const fn fixed<M: ShmMessage>() -> Self {
         let first = TypeInfo { schema: Some(M::SCHEMA), longest: None };
+        MessageInfo { format: Format::Fixed, first, second: None }
+    }
+
+    /// Returns the description of the table with this schema.
+    pub(super) const fn table(schema: &'static Schema) -> Self {
+        let first = TypeInfo { schema: Some(schema), longest: None };
         MessageInfo { format: Format::Fixed, first, second: None }
     }
 

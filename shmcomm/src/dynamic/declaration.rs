@@ -182,6 +182,7 @@ impl Declaration {
             Pattern::PubSub => crate::python::Options::pubsub(name.to_owned()),
             Pattern::PushPull => crate::python::Options::pushpull(name.to_owned()),
             Pattern::ReqRep => crate::python::Options::reqrep(name.to_owned()),
+            Pattern::Table => unreachable!("no dynamic end declares a table"),
         };
         // The slot size of Python has the 4 bytes of the length.
         let slot_size = if self.exact { self.slot_size } else { self.slot_size.saturating_add(4) };

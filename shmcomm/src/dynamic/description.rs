@@ -32,7 +32,7 @@ pub struct Description {
     pub discipline: Option<Discipline>,
     /// Format of the messages; `None` for the Python wire, whose segments do not say it.
     pub codec: Option<Format>,
-    /// Number of slots.
+    /// Number of slots; for a table, of its keys.
     pub slots: u64,
     /// Largest size of a message in bytes. For request/reply: the bytes of request, reply and the padding
     /// between. For the Python wire: as in `python::Options`, with the 4 bytes of the length.

@@ -1,6 +1,6 @@
 //! Channels whose Rust types the program does not have: their facts, participants and messages at run time.
 //!
-//! Owns [`describe`], [`Observer`] and the ends that take their layout from a segment. Calls the patterns and
+//! Owns [`describe`], [`Observer`], [`TableObserver`] and the ends that take their layout from a segment. Calls the patterns and
 //! `schema`. Never changes a protocol: a dynamic end is a typed end whose messages are bytes.
 
 mod content;
@@ -17,6 +17,7 @@ mod pubsub;
 mod pushpull;
 mod reqrep;
 mod sample;
+mod table;
 
 pub use content::Content;
 pub use declaration::Declaration;
@@ -30,3 +31,4 @@ pub use pubsub::{DynPublisher, DynSubscriber};
 pub use pushpull::{DynPuller, DynPusher};
 pub use reqrep::{DynReplier, DynRequest, DynRequester};
 pub use sample::DynSample;
+pub use table::{ObservedValue, TableObserver};

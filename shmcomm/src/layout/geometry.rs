@@ -23,6 +23,8 @@ pub(crate) const STATE: u64 = LINE_PAIR as u64;
 pub(crate) const ENTRY: u64 = 8;
 /// Largest number of publishers at a time: the number that an entry of the multi-producer ring can name.
 pub(crate) const MAX_PUBLISHERS: u32 = 32;
+/// Largest number of keys of a table.
+pub(crate) const MAX_KEYS: u64 = 1024;
 /// Largest size of the schema text, in bytes.
 pub(crate) const MAX_SCHEMA: u64 = 1 << 20;
 
@@ -31,14 +33,14 @@ pub(crate) const MAX_SCHEMA: u64 = 1 << 20;
 pub(crate) struct Shape {
     pub(crate) pattern: Pattern,
     pub(crate) slots: u64,
-    /// Payload capacity of a slot, in bytes.
+    /// Payload capacity of a slot, in bytes. For `Table`: size of all keys.
     pub(crate) slot_size: u64,
     /// Size in bytes of the longest request, for `ReqRep`; otherwise 0.
     pub(crate) request_size: u64,
     /// Alignment of the payload in bytes: a power of two, at most a page.
     pub(crate) align: u64,
     pub(crate) seats: u32,
-    /// Number of publishers at a time; 1 for the patterns that have none.
+    /// Number of publishers at a time; 1 for the patterns that have none. `Table` ignores it.
     pub(crate) publishers: u32,
     pub(crate) schema_len: u64,
 }
@@ -46,7 +48,7 @@ pub(crate) struct Shape {
 /// The sizes and offsets of a segment.
 ///
 /// Invariants, true of every value that [`Geometry::new`] or [`Geometry::check`] returned:
-/// 1. `slots` is a power of two between 2 and 2^20.
+/// 1. `slots` is a power of two between 2 and 2^20; for `Table` it is the number of keys, 1 to [`MAX_KEYS`].
 /// 2. `stride` is a multiple of 64 and of `align`; `payload_offset + slot_size <= state_offset`, and
 ///    `payload_offset` is a multiple of 8 and of `align`. `state_offset + states * STATE <= stride`, and both
 ///    are multiples of 128 if `states` is not 0.
@@ -60,6 +62,8 @@ pub(crate) struct Shape {
 ///    `publishers` is 1.
 /// 7. For `ReqRep`, `exchange` lies behind `request_size` bytes of payload, and its reply starts within
 ///    `slot_size`. Otherwise `request_size` is 0, and `exchange` is [`Exchange::NONE`].
+/// 8. For `Table`, the keys take `slot_size` bytes from `slots_offset`, up to `segment_size`, and invariants 2 and 3 do
+///    not hold. Seat `i` belongs to the writer of key `i`: `publishers` is `slots`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) discipline: Discipline,
@@ -90,6 +94,10 @@ pub(crate) struct Geometry {
 pub(crate) enum GeometryError {
     #[error("{slots}; it takes a power of two from {MIN_SLOTS} to {MAX_SLOTS}", slots = count(*.0, "slot"))]
     Slots(u64),
+    #[error("{keys}; a table takes 1 to {MAX_KEYS}", keys = count(*.0, "key"))]
+    Keys(u64),
+    #[error("keys of {bytes}; a table takes at most {MAX_SLOT_SIZE}", bytes = count(*.0, "byte"))]
+    KeysSize(u64),
     #[error("slots of {bytes}; it takes 1 to {MAX_SLOT_SIZE}", bytes = count(*.0, "byte"))]
     SlotSize(u64),
     #[error(
@@ -121,6 +129,7 @@ impl Geometry {
             Pattern::PubSub if large => Discipline::MultiPinned,
             Pattern::PubSub => Discipline::MultiCopied,
             Pattern::PushPull | Pattern::ReqRep => Discipline::Queue,
+            Pattern::Table => Discipline::Table,
         };
         Self::with(discipline, shape)
     }
@@ -128,6 +137,9 @@ impl Geometry {
     /// Computes the layout of a segment under a given discipline: a broadcast ring may have either.
     pub(crate) fn with(discipline: Discipline, shape: Shape) -> Result<Self, GeometryError> {
         let Shape { pattern, slots, slot_size, request_size, align, seats, publishers, schema_len } = shape;
+        if discipline == Discipline::Table {
+            return Self::table(shape);
+        }
         if !slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&slots) {
             return Err(GeometryError::Slots(slots));
         }
@@ -216,6 +228,49 @@ impl Geometry {
         })
     }
 
+    /// Computes the layout of a table.
+    fn table(shape: Shape) -> Result<Self, GeometryError> {
+        let Shape { slots: keys, slot_size, align, seats, schema_len, .. } = shape;
+        if !(1..=MAX_KEYS).contains(&keys) {
+            return Err(GeometryError::Keys(keys));
+        }
+        if slot_size == 0 || slot_size > MAX_SLOT_SIZE {
+            return Err(GeometryError::KeysSize(slot_size));
+        }
+        if !align.is_power_of_two() || align > PAGE as u64 {
+            return Err(GeometryError::Align(align));
+        }
+        if !(2..=MAX_SEATS).contains(&seats) || u64::from(seats) <= keys {
+            return Err(GeometryError::Seats(seats));
+        }
+        if schema_len > MAX_SCHEMA {
+            return Err(GeometryError::Schema(schema_len));
+        }
+        let seats_offset = control::END as u64;
+        let schema_offset = seats_offset + u64::from(seats) * seat::SIZE as u64;
+        let slots_offset = (schema_offset + schema_len).next_multiple_of(PAGE as u64);
+        Ok(Geometry {
+            discipline: Discipline::Table,
+            slots: keys,
+            slot_size,
+            request_size: 0,
+            exchange: Exchange::NONE,
+            stride: 0,
+            payload_offset: 0,
+            state_offset: 0,
+            slots_offset,
+            align,
+            publishers: keys as u32,
+            own_slots: 0,
+            entries_offset: slots_offset,
+            seats,
+            seats_offset,
+            schema_offset,
+            schema_len,
+            segment_size: slots_offset + slot_size,
+        })
+    }
+
     /// Checks a header that came from a file. Every number must equal the number that [`Geometry::new`]
     /// computes from the few independent numbers.
     pub(crate) fn check(identity: &Identity) -> Result<Self, GeometryError> {
@@ -223,7 +278,11 @@ impl Geometry {
         let pattern =
             Pattern::from_u32(identity.pattern).ok_or_else(|| unknown("pattern", identity.pattern))?;
         let discipline = Discipline::from_u32(identity.discipline)
-            .filter(|d| (*d == Discipline::Queue) == (pattern != Pattern::PubSub))
+            .filter(|d| match pattern {
+                Pattern::PubSub => !matches!(d, Discipline::Queue | Discipline::Table),
+                Pattern::PushPull | Pattern::ReqRep => *d == Discipline::Queue,
+                Pattern::Table => *d == Discipline::Table,
+            })
             .ok_or_else(|| unknown("discipline", identity.discipline))?;
         let shape = Shape {
             pattern,

@@ -12,7 +12,8 @@
 //!   2048  seats         one entry of 128 bytes for each participant
 //!      …  schema        JSON text of the message layout
 //!      …  entries       of a channel of several publishers; page-aligned, a word for each of `slots`
-//!      …  slots         page-aligned; `stride` bytes for each of `slots`, or of the slots of each publisher
+//!      …  slots         page-aligned; `stride` bytes for each of `slots`, or of the slots of each publisher.
+//!                       A table has its keys there: see `table`
 //! ```
 //!
 //! All numbers are in the byte order of the machine, because a segment never leaves it.
@@ -21,6 +22,7 @@ mod exchange;
 pub(crate) mod geometry;
 mod identity;
 mod region;
+mod table;
 #[cfg(all(feature = "python", not(loom)))]
 pub(crate) mod v1;
 
@@ -32,11 +34,15 @@ pub(crate) use geometry::{
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
 pub(crate) use region::{Line, Region, Words};
+pub(crate) use table::{BUFFERS, KeyPlace, places};
 
 /// `1MMOCMHS` on disk: the magic of version 1 (PyPI `shm-comm`), which old readers check first.
 pub(crate) const MAGIC: u64 = 0x5348_4D43_4F4D_4D31;
 /// The version of this format.
 pub(crate) const VERSION: u64 = 2;
+/// The version in the header of a table: releases that know no tables refuse it by name, instead of taking it for a
+/// damaged segment. Its parts are those of [`VERSION`].
+pub(crate) const VERSION_TABLE: u64 = 3;
 /// The version of the format of PyPI's `shm-comm` 1.0.0.
 pub(crate) const VERSION_PYTHON: u64 = 1;
 
@@ -224,6 +230,8 @@ pub enum Pattern {
     PushPull = 2,
     /// Request/reply.
     ReqRep = 3,
+    /// A table of latest values.
+    Table = 4,
 }
 
 impl Pattern {
@@ -232,6 +240,7 @@ impl Pattern {
             1 => Some(Pattern::PubSub),
             2 => Some(Pattern::PushPull),
             3 => Some(Pattern::ReqRep),
+            4 => Some(Pattern::Table),
             _ => None,
         }
     }
@@ -242,6 +251,7 @@ impl Pattern {
             Pattern::PubSub => "publish/subscribe",
             Pattern::PushPull => "push/pull",
             Pattern::ReqRep => "request/reply",
+            Pattern::Table => "table",
         }
     }
 }
@@ -302,10 +312,12 @@ pub enum Discipline {
     MultiCopied = 4,
     /// Broadcast by several publishers. Readers pin a slot while they read it.
     MultiPinned = 5,
+    /// Latest values: two buffers for each key. Both sides copy.
+    Table = 6,
 }
 
 impl Discipline {
-    /// Returns the name of the discipline: `copied`, `pinned`, `queue`, `copied, several publishers`.
+    /// Returns the name of the discipline: `copied`, `pinned`, `queue`, `copied, several publishers`, `table`.
     pub const fn name(self) -> &'static str {
         match self {
             Discipline::Copied => "copied",
@@ -313,6 +325,7 @@ impl Discipline {
             Discipline::Queue => "queue",
             Discipline::MultiCopied => "copied, several publishers",
             Discipline::MultiPinned => "pinned, several publishers",
+            Discipline::Table => "table",
         }
     }
 
@@ -323,6 +336,7 @@ impl Discipline {
             3 => Some(Discipline::Queue),
             4 => Some(Discipline::MultiCopied),
             5 => Some(Discipline::MultiPinned),
+            6 => Some(Discipline::Table),
             _ => None,
         }
     }
@@ -337,7 +351,7 @@ impl Discipline {
         match self {
             Discipline::Pinned => 2,
             Discipline::MultiPinned => 1,
-            Discipline::Copied | Discipline::Queue | Discipline::MultiCopied => 0,
+            Discipline::Copied | Discipline::Queue | Discipline::MultiCopied | Discipline::Table => 0,
         }
     }
 
@@ -346,6 +360,7 @@ impl Discipline {
         match self {
             Discipline::Copied | Discipline::Pinned => 16,
             Discipline::Queue | Discipline::MultiCopied | Discipline::MultiPinned => 32,
+            Discipline::Table => 0,
         }
     }
 

@@ -147,6 +147,8 @@ mod model {
         seats: Vec<[AtomicU64; 4]>,
         /// The entries of a multi-producer ring.
         entries: Vec<AtomicU64>,
+        /// The words of the keys of a table.
+        keys: Vec<AtomicU64>,
         /// Of each slot: its words, its state words, then the payload, if the payload is copied or observed.
         slots: Vec<AtomicU64>,
         /// The payload of each slot, if a participant owns the slot; loom reports a race on it.
@@ -157,7 +159,9 @@ mod model {
         pub(crate) fn new(geometry: &Geometry, observed: bool) -> Self {
             let copied = matches!(geometry.discipline, Discipline::Copied | Discipline::MultiCopied);
             let payload = (geometry.slot_size as usize).div_ceil(8);
-            let slots = geometry.slots_in_all() as usize;
+            let is_table = geometry.discipline == Discipline::Table;
+            let slots = if is_table { 0 } else { geometry.slots_in_all() as usize };
+            let keys = if is_table { geometry.slot_size / 8 } else { 0 };
             let entries = if geometry.discipline.shared() { geometry.slots } else { 0 };
             let words = SLOT_WORDS + STATES + if copied || observed { payload } else { 0 };
             let cells = if copied { 0 } else { payload };
@@ -166,6 +170,7 @@ mod model {
                 observed,
                 control: core::array::from_fn(|_| AtomicU64::new(0)),
                 seats: (0..geometry.seats).map(|_| core::array::from_fn(|_| AtomicU64::new(0))).collect(),
+                keys: (0..keys).map(|_| AtomicU64::new(0)).collect(),
                 entries: (0..entries).map(|_| AtomicU64::new(0)).collect(),
                 slots: (0..slots * words).map(|_| AtomicU64::new(0)).collect(),
                 cells: (0..slots * cells).map(|_| UnsafeCell::new(0)).collect(),
@@ -220,6 +225,7 @@ mod model {
                 _ if (at as u64) < words.geometry.slots_offset => {
                     &words.entries[(at - words.geometry.entries_offset as usize) / ENTRY as usize]
                 }
+                _ if !words.keys.is_empty() => &words.keys[(at - words.geometry.slots_offset as usize) / 8],
                 _ => {
                     let geometry = &words.geometry;
                     let (slot, byte) = words.split(at);

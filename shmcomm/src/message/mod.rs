@@ -51,6 +51,8 @@ pub(crate) mod gaps;
 pub(crate) mod in_place;
 mod inline;
 pub(crate) mod json;
+#[cfg(not(loom))]
+pub(crate) mod keys;
 pub(crate) mod parse;
 mod parts;
 mod primitive;

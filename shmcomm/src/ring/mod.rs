@@ -19,6 +19,7 @@
 //! | multi-producer broadcast | the same for several writers, in one order | one compare-exchange per position (Vyukov) and a sequence lock | [`multi`] |
 //! | queue | every message goes to one receiver, and is redelivered if that receiver dies | bounded MPMC queue (Vyukov); recovery (Agrona `unblock`) | [`queue`] |
 //! | request and reply | every request gets one reply, or its requester learns the reason | reply status word in the slot of the request | [`queue`] |
+//! | table | the latest value of each key: one writer for each key, readers that store nothing | two copies with a version (Linux `seqcount_latch`), double collect (Afek et al.) | [`table`] |
 //! | flow control | a writer takes no position that a subscriber still reads | credits (Firedancer tango `fctl`; Disruptor gating sequences) | [`flow_control`] |
 //!
 //! [`slot`] has the words of a slot: the sequence lock, the pin bits of readers and the lock of a writer.
@@ -50,6 +51,7 @@ pub(crate) mod multi;
 pub(crate) mod queue;
 #[allow(unsafe_code)]
 mod slot;
+pub(crate) mod table;
 
 #[cfg(not(loom))]
 pub(crate) use broadcast::{AllPinned, all_pinned};

@@ -14,9 +14,10 @@ use super::seats;
 use super::{ChannelPath, PatternOps, Role, system};
 use crate::error::Error;
 use crate::fault::fault_point;
-use crate::layout::Geometry;
+use crate::layout::{Discipline, Geometry, control};
 use crate::os::{self, File, FileId, ForkId};
 use crate::records::LogRecords;
+use crate::sync::Ordering;
 use crate::wait::Seated;
 use std::any::Any;
 use std::mem::ManuallyDrop;
@@ -161,7 +162,7 @@ impl Attachment {
 
     /// Leaves the segment as a killed participant does: only the lock is released.
     #[cfg(test)]
-    pub(super) fn abandon(self) {
+    pub(crate) fn abandon(self) {
         let seat = self.seat.clone();
         drop(self);
         let mut seat = ManuallyDrop::new(Arc::into_inner(seat).expect("no message in place owns the seat"));
@@ -200,6 +201,11 @@ impl Seat {
             }
             let alone = !seats::any_seated(&mapping.region, &mapping.geometry, liveness);
             last = alone && (mapping.ops.drained)(&mapping.region, &mapping.geometry);
+            if last && mapping.geometry.discipline == Discipline::Table {
+                // The readers of a table have no seat. Relaxed: it is set once and never cleared.
+                mapping.region.u64(control::STATE).store(control::SUPERSEDED, Ordering::Relaxed);
+                fault_point!("segment.marked");
+            }
             if alone && !last {
                 mapping.leave_behind(liveness, &mut records);
             }

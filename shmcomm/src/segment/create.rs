@@ -12,7 +12,7 @@ use super::{ChannelPath, PatternOps, Role, Spec, name, seats, system};
 use crate::error::{Error, ErrorKind};
 use crate::escape::Shown as _;
 use crate::fault::fault_point;
-use crate::layout::{Geometry, Identity, MAGIC, PAGE, Shape, VERSION, control, seat};
+use crate::layout::{Geometry, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VERSION_TABLE, control, seat};
 use crate::os::{self, CURES, File, FileKind, Stat};
 use crate::plural::count;
 use std::io;
@@ -35,12 +35,12 @@ pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Err
     })
 }
 
-/// Returns a complete segment without a name, with this process on its seat 0.
+/// Returns a complete segment without a name, with this process on seat `index`.
 pub(super) fn unnamed(
     place: &ChannelPath,
     spec: &Spec,
     geometry: Geometry,
-    role: Role,
+    (index, role): (u32, Role),
     ops: PatternOps,
 ) -> Result<Attachment, Error> {
     let mut file = os::create_unnamed(place.dir()).map_err(|error| {
@@ -61,7 +61,7 @@ pub(super) fn unnamed(
     fault_point!("segment.reserved");
     let mut identity = Identity::from_bytes(&[0; Identity::SIZE]);
     identity.magic = MAGIC;
-    identity.version = VERSION;
+    identity.version = if spec.pattern == Pattern::Table { VERSION_TABLE } else { VERSION };
     identity.segment_size = geometry.segment_size;
     identity.fingerprint = spec.fingerprint;
     identity.fingerprint2 = spec.fingerprint2;
@@ -95,14 +95,14 @@ pub(super) fn unnamed(
     let map = map(place, &file, &geometry)?;
     // No other process knows the file, so no other participant has the seat.
     let turn = Turn::sole(&mut file);
-    turn.take_seat(0).map_err(|error| system(place, "lock", error))?;
-    turn.check_seat_shows(place, 0)?;
+    turn.take_seat(index).map_err(|error| system(place, "lock", error))?;
+    turn.check_seat_shows(place, index)?;
     drop(turn);
     fault_point!("segment.locked");
-    seats::write(&region(&map), &geometry, 0, role);
+    seats::write(&region(&map), &geometry, index, role);
     fault_point!("segment.made");
     let held = MappedFile { place: place.clone(), file, map, id: stat.id, geometry, flags: spec.flags };
-    Attachment::new(held, 0, role, ops)
+    Attachment::new(held, index, role, ops)
 }
 
 fn reserve(place: &ChannelPath, file: &File, geometry: &Geometry) -> Result<(), Error> {

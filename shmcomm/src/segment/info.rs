@@ -15,7 +15,7 @@ pub struct SegmentInfo {
     /// Full name of the channel, with its namespace, as `force_unlink` takes it. It has no control
     /// characters: a file whose name has one belongs to no channel and is not listed.
     pub channel: String,
-    /// Version of the format: 2, or 1 for the channels of the Python library shm-comm. For version 1, fields
+    /// Version of the format: 2, 3 for tables, or 1 for the channels of the Python library shm-comm. For version 1, fields
     /// that its header does not have are empty, `stale` means that no process has the segment mapped, and a
     /// service has two segments.
     pub version: u32,
@@ -30,14 +30,14 @@ pub struct SegmentInfo {
     /// `true` if no participant is alive: its processes died, or it is a queue that still has messages.
     /// [`backlog`](Self::backlog) gives their number.
     pub stale: bool,
-    /// `publish/subscribe`, `push/pull` or `request/reply`.
+    /// `publish/subscribe`, `push/pull`, `request/reply` or `table`.
     pub pattern: &'static str,
     /// Format of the messages: `fixed layout`, `msgpack`, `pickle`, `raw bytes`, `header and tail`.
     pub codec: &'static str,
-    /// Number of slots.
+    /// Number of slots; for a table, of its keys.
     pub slots: u64,
     /// Largest size of a message in bytes. For request/reply: the bytes of request, reply and the padding
-    /// between. For version 1: as in `python::Options`, with the 4 bytes of the length.
+    /// between. For a table: the bytes of all keys, with both buffers of each. For version 1: as in `python::Options`, with the 4 bytes of the length.
     pub slot_size: u64,
     /// Largest number of participants at a time.
     pub seats: u32,
@@ -98,16 +98,16 @@ impl SegmentInfo {
         }
     }
 
-    /// Returns the number of live publishers, pushers or requesters. Returns `None` if it is unknown: segments of
+    /// Returns the number of live publishers, pushers, requesters or writers. Returns `None` if it is unknown: segments of
     /// version 1 do not list their participants, and a file with a problem cannot be read.
     pub fn senders(&self) -> Option<u32> {
         self.alive(true)
     }
 
     /// Returns the number of live subscribers, pullers or repliers. Returns `None` if it is unknown, as
-    /// [`senders`](Self::senders) does.
+    /// [`senders`](Self::senders) does, and for tables, whose readers take no seat.
     pub fn receivers(&self) -> Option<u32> {
-        self.alive(false)
+        self.alive(false).filter(|_| self.pattern != Pattern::Table.name())
     }
 
     /// Returns the number of messages that the listed subscribers lost: the sum of [`Participant::lost`]. Returns

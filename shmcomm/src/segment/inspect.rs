@@ -9,7 +9,7 @@ use super::{ChannelPath, Role, Spec, system};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
     FLAG_REDELIVER, FLAG_WAIT, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern,
-    VERSION, VERSION_PYTHON,
+    VERSION, VERSION_PYTHON, VERSION_TABLE,
 };
 use crate::os::{self, CURES, File, FileKind, Stat};
 use crate::plural::count;
@@ -147,6 +147,7 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
     }
     match identity.version {
         VERSION => {}
+        VERSION_TABLE if identity.pattern == Pattern::Table as u32 => {}
         VERSION_PYTHON => {
             return Err(place.error(
                 ErrorKind::Version,
@@ -167,6 +168,10 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
         }
     }
     let damaged = |file, why| Ok(Found::Damaged { file, stat, why });
+    if identity.version == VERSION && identity.pattern == Pattern::Table as u32 {
+        let error = GeometryError::Unknown { field: "pattern", found: identity.pattern.into() };
+        return damaged(file, format!("its header is damaged: {error}"));
+    }
     let geometry = match Geometry::check(&identity) {
         Ok(geometry) => geometry,
         Err(error) => return damaged(file, format!("its header is damaged: {error}")),

@@ -142,6 +142,7 @@ fn describe(place: &ChannelPath, stat: &Stat) -> Option<SegmentInfo> {
 fn fill(info: &mut SegmentInfo, found: &Intact) {
     let geometry = &found.geometry;
     info.size = found.stat.len;
+    info.version = found.identity.version as u32;
     info.pattern = found.pattern.name();
     info.codec = found.format.name();
     info.slots = geometry.slots;
@@ -281,11 +282,11 @@ fn remove_open(place: &ChannelPath, file: &mut File) -> Result<Option<bool>, Err
 /// known place.
 fn is_ours(file: &File, stat: &Stat) -> bool {
     let mut start = [0; 16];
-    let (magic, version) = (layout::MAGIC.to_ne_bytes(), layout::VERSION.to_ne_bytes());
+    let versions = [layout::VERSION, layout::VERSION_TABLE].map(u64::to_ne_bytes);
     stat.kind == FileKind::Regular
         && os::read_at(file, &mut start, 0).is_ok()
-        && start[..8] == magic
-        && start[8..] == version
+        && start[..8] == layout::MAGIC.to_ne_bytes()
+        && versions.iter().any(|version| start[8..] == *version)
 }
 
 fn remove(place: &ChannelPath) -> Result<bool, Error> {

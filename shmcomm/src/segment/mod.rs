@@ -30,7 +30,8 @@
 //!    participant joins a segment that has lost its name. A name also refers to a segment to which the
 //!    forwarding file of this name leads: see [`forward`].
 //! 4. The first seats of a publish/subscribe segment are the publishers': seat 0 alone, unless the segment
-//!    admits several. There are as many publishers as there are locks.
+//!    admits several. There are as many publishers as there are locks. Seat `i` of a table belongs to the writer of
+//!    key `i`. Readers of a table take no seat.
 //! 5. A participant that takes a seat recovers it first, before it writes its entry.
 //! 6. A file that has not passed every check is never written to, except with the mark of rule 7. A file that
 //!    is not this user's segment is never changed.
@@ -78,6 +79,7 @@ mod list;
 mod liveness;
 mod mapping;
 mod name;
+mod observe;
 mod open;
 mod open_error;
 mod participant;
@@ -107,7 +109,8 @@ pub(crate) use name::ChannelPath;
 pub use name::name_matches;
 #[cfg(fuzzing)]
 pub(crate) use name::{decode, encode};
-pub(crate) use open::{follow, join, publish, subscribe};
+pub(crate) use observe::{observe, observe_now};
+pub(crate) use open::{follow, join, publish, subscribe, write_key};
 pub use participant::Participant;
 #[cfg(feature = "python")]
 pub(crate) use refusal::explain;
@@ -141,6 +144,8 @@ pub enum Role {
     Requester = 5,
     /// Answers in request/reply.
     Replier = 6,
+    /// Stores the values of one key of a table. Readers of a table take no seat, so they have no role.
+    Writer = 7,
 }
 
 impl Role {
@@ -152,6 +157,7 @@ impl Role {
             4 => Role::Puller,
             5 => Role::Requester,
             6 => Role::Replier,
+            7 => Role::Writer,
             _ => return None,
         })
     }
@@ -165,12 +171,13 @@ impl Role {
             Role::Puller => "puller",
             Role::Requester => "requester",
             Role::Replier => "replier",
+            Role::Writer => "writer",
         }
     }
 
-    /// Returns `true` for the roles that send: publisher, pusher, requester.
+    /// Returns `true` for the roles that send: publisher, pusher, requester, writer.
     pub const fn sends(self) -> bool {
-        matches!(self, Role::Publisher | Role::Pusher | Role::Requester)
+        matches!(self, Role::Publisher | Role::Pusher | Role::Requester | Role::Writer)
     }
 
     /// Returns `true` for each event that the role may sleep in: `ITEMS`, `ROOM`, `REPLIES`.
@@ -180,6 +187,7 @@ impl Role {
             // A publisher sleeps only if it waits for its subscribers.
             Role::Publisher | Role::Pusher => [false, true, false],
             Role::Requester => [false, true, true],
+            Role::Writer => [false, false, false],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The three ways to open a channel: publish, subscribe, join.
+//! The four ways to open a channel: publish, subscribe, join, and write a key of a table.
 //!
 //! Owns the decisions: wait, create, take over, replace, refuse. Calls `inspect` to check the existing file,
 //! `create` to change it. Blocks for at most the connect timeout, or for seconds if another process keeps a
@@ -7,7 +7,9 @@
 use super::attachment::{Arrival, Attachment, MappedFile};
 use super::forward::{self, Forward};
 use super::inspect::{self, Found, Intact, Mismatch};
-use super::open_error::{already_published, half_made, leads_nowhere, no_seat, not_found, other_sizes};
+use super::open_error::{
+    already_published, already_written, half_made, leads_nowhere, no_seat, not_found, other_sizes,
+};
 use super::registration::Turn;
 use super::retry::{Retry, Search};
 use super::seats;
@@ -29,7 +31,7 @@ pub(crate) fn publish(spec: &Spec, ops: PatternOps) -> Result<Attachment, Error>
 }
 
 pub(super) fn publish_at(place: &ChannelPath, spec: &Spec, ops: PatternOps) -> Result<Attachment, Error> {
-    let opening = Opening { place, spec, role: Role::Publisher, ops };
+    let opening = Opening { place, spec, role: Role::Publisher, key: None, ops };
     let wanted = create::geometry(place, spec)?;
     opening.make_or_enter(wanted, |found| {
         let mismatch = match inspect::same_messages(found, spec) {
@@ -82,7 +84,7 @@ fn attach(
 ) -> Result<Attachment, Error> {
     // A geometry that no segment can have is an error for a subscriber too.
     create::geometry(place, spec)?;
-    let opening = Opening { place, spec, role: Role::Subscriber, ops };
+    let opening = Opening { place, spec, role: Role::Subscriber, key: None, ops };
     let mut retry = Retry::new(spec.connect_timeout);
     loop {
         // The error, and `true` if it is final. If no publisher is alive, a starting publisher may repair it.
@@ -137,7 +139,17 @@ pub(super) fn join_at(
     role: Role,
     ops: PatternOps,
 ) -> Result<Attachment, Error> {
-    let opening = Opening { place, spec, role, ops };
+    make_or_join(Opening { place, spec, role, key: None, ops })
+}
+
+/// Creates or attaches to the segment of a table, as the writer of the key with this index and name.
+pub(crate) fn write_key(spec: &Spec, key: (u32, &str), ops: PatternOps) -> Result<Attachment, Error> {
+    let place = &ChannelPath::new(&spec.name)?;
+    make_or_join(Opening { place, spec, role: Role::Writer, key: Some(key), ops })
+}
+
+fn make_or_join(opening: Opening<'_>) -> Result<Attachment, Error> {
+    let Opening { place, spec, role, ops, .. } = opening;
     let wanted = create::geometry(place, spec)?;
     opening.make_or_enter(wanted, |found| {
         let usable = inspect::usable(found, spec, role);
@@ -182,6 +194,8 @@ struct Opening<'a> {
     place: &'a ChannelPath,
     spec: &'a Spec,
     role: Role,
+    /// Index and name of the key that a writer of a table stores.
+    key: Option<(u32, &'a str)>,
     ops: PatternOps,
 }
 
@@ -237,17 +251,19 @@ impl Opening<'_> {
     }
 
     fn unnamed(&self, wanted: Geometry) -> Result<Attachment, Error> {
-        create::unnamed(self.place, self.spec, wanted, self.role, self.ops)
+        let seat = self.key.map_or(0, |(index, _)| index);
+        create::unnamed(self.place, self.spec, wanted, (seat, self.role), self.ops)
     }
 
     /// Takes the first free seat that the role may have. Returns `None` if the segment has lost its name
     /// meanwhile.
     fn enter(&self, found: Box<Intact>, accepted: Option<Accepted>) -> Result<Option<Attachment>, Error> {
-        let Opening { place, role, ops, .. } = *self;
+        let Opening { place, role, key, ops, .. } = *self;
         let Intact { mut file, stat, geometry, identity, .. } = *found;
-        let seats = match role {
-            Role::Publisher => 0..geometry.publishers,
-            Role::Subscriber => geometry.publishers..geometry.seats,
+        let seats = match (role, key) {
+            (_, Some((index, _))) => index..index + 1,
+            (Role::Publisher, _) => 0..geometry.publishers,
+            (Role::Subscriber, _) => geometry.publishers..geometry.seats,
             _ => 0..geometry.seats,
         };
         let map = mapping::map(place, &file, &geometry)?;
@@ -285,6 +301,13 @@ impl Opening<'_> {
                     break;
                 }
             }
+        }
+        if let (None, Some((index, key))) = (taken, key) {
+            if let Some(writer) = seats::read(&region, &geometry, index) {
+                return Err(already_written(place, key, &writer));
+            }
+            wait_for_stale_lock();
+            return Ok(None);
         }
         match taken {
             Some(index) => {
@@ -409,13 +432,14 @@ fn report_join(attachment: Attachment, spec: &Spec) -> Attachment {
         Arrival::Joined if attachment.role() == Role::Publisher => "took over",
         Arrival::Joined => "opened",
     };
+    let unit = if spec.pattern == Pattern::Table { "key" } else { "slot" };
     log::info!(
         target: "shmcomm",
         "channel `{}`: {what} as {} on seat {} ({} of {})",
         attachment.channel(),
         attachment.role().name(),
         attachment.seat(),
-        count(attachment.geometry().slots, "slot"),
+        count(attachment.geometry().slots, unit),
         count(attachment.geometry().slot_size, "byte"));
     log::debug!(
         target: "shmcomm",
@@ -428,7 +452,7 @@ fn report_join(attachment: Attachment, spec: &Spec) -> Attachment {
 }
 
 /// Fails if the end is stopped while it would wait for its channel.
-fn stopped(place: &ChannelPath, spec: &Spec) -> Result<(), Error> {
+pub(super) fn stopped(place: &ChannelPath, spec: &Spec) -> Result<(), Error> {
     if !spec.stop.as_ref().is_some_and(StopHandle::is_stopped) {
         return Ok(());
     }

@@ -62,6 +62,19 @@ pub(super) fn already_published(place: &ChannelPath, publishers: &[seats::Entry]
     )
 }
 
+/// Returns the error for a key whose writer lives.
+pub(super) fn already_written(place: &ChannelPath, key: &str, writer: &seats::Entry) -> Error {
+    let age = Duration::from_nanos(os::wall_clock().saturating_sub(writer.joined).max(0) as u64);
+    let (pid, name, age) = (writer.pid, &writer.name, age.as_secs_f64());
+    place.error(
+        ErrorKind::AlreadyPublished,
+        format!(
+            "process {pid} (`{name}`) has written key `{key}` for {age:.1} s, and a key has one writer at a time; \
+             end that one first, or write another key"
+        ),
+    )
+}
+
 pub(super) fn not_found(place: &ChannelPath, retry: &Retry) -> Error {
     place.error(
         ErrorKind::NotFound,
@@ -93,6 +106,17 @@ pub(super) fn half_made(place: &ChannelPath, len: u64, retry: &Retry) -> Error {
 }
 
 pub(super) fn other_sizes(theirs: &Geometry, ours: &Geometry) -> String {
+    if theirs.discipline == Discipline::Table {
+        return format!(
+            "it has {} in {} for {}, and this program declares {} in {} for {}",
+            count(theirs.slots, "key"),
+            count(theirs.slot_size, "byte"),
+            count(theirs.seats, "seat"),
+            ours.slots,
+            ours.slot_size,
+            ours.seats
+        );
+    }
     let sizes = format!(
         "it has {} of {} for {}, and this program declares {} of {} for {}",
         count(theirs.slots, "slot"),

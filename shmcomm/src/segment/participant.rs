@@ -23,7 +23,7 @@ pub struct Participant {
     /// `true` if it lives, according to the kernel. Dead participants are listed until another participant
     /// recovers them.
     pub alive: bool,
-    /// Messages that it has sent (publisher, pusher, requester) or received (subscriber, puller, replier)
+    /// Messages that it has sent (publisher, pusher, requester), values that it has stored (writer), or messages received (subscriber, puller, replier)
     /// since it joined. Refused messages do not count. A subscriber counts the messages of all segments that
     /// it followed.
     pub messages: u64,

@@ -95,8 +95,8 @@ pub(crate) struct Sent {
     pub(crate) head: u64,
 }
 
-/// Returns the counts of sent messages, for display. Each of several publishers counts in its own entry, and
-/// the segment counts for publishers that have left.
+/// Returns the counts of sent messages, for display. Each of several publishers counts in its own entry, and so does each
+/// writer of a table. The control words count for participants that have left.
 pub(super) fn sent(region: &Region, geometry: &Geometry) -> Sent {
     // Relaxed, here and below: each word is independent.
     let word = |at| region.u64(at).load(Ordering::Relaxed);
@@ -108,6 +108,13 @@ pub(super) fn sent(region: &Region, geometry: &Geometry) -> Sent {
             return Sent { messages: head.saturating_sub(word(control::HOLES)), bytes, head };
         }
         Discipline::MultiCopied | Discipline::MultiPinned => {}
+        Discipline::Table => {
+            let seats = (0..geometry.publishers).map(|index| geometry.seat(index));
+            let sum = |sum: u64, count| sum.wrapping_add(count);
+            let messages = seats.clone().map(|at| word(at + seat::MESSAGES)).fold(messages, sum);
+            let bytes = seats.map(|at| word(at + seat::BYTES)).fold(bytes, sum);
+            return Sent { messages, bytes, head: 0 };
+        }
     }
     let seats = || (0..geometry.publishers).map(|index| geometry.seat(index));
     let head = seats().map(|at| word(at + seat::POSITION)).fold(head, u64::max);

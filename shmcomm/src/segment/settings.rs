@@ -17,6 +17,7 @@ pub(super) fn report(attachment: &Attachment, spec: &Spec) {
     let differ = differences(attachment.geometry(), attachment.publisher_waits(), spec, attachment.role());
     let cure = match spec.pattern {
         Pattern::PubSub => "the publisher that creates the segment decides",
+        Pattern::Table => "the writer that creates the segment decides",
         Pattern::PushPull | Pattern::ReqRep => {
             "the end that creates the segment decides, or the next one to find it without ends and without jobs"
         }

@@ -3,7 +3,7 @@
 
 use shmcomm::{CallError, RecvError, RequestError};
 use shmcomm_tests::{
-    Jobs, Large, LargeFeed, PatientService, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed,
+    Jobs, Large, LargeFeed, PatientService, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed, State,
 };
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -26,6 +26,8 @@ fn main() -> Result {
         ["publish-shared-large", publisher, count, pause] => {
             publish_shared_large(publisher.parse()?, count.parse()?, pause.parse()?)
         }
+        ["store", "small"] => store_small(),
+        ["store", "large"] => store_large(),
         ["count-small", until] => count_small(until.parse()?),
         ["hold-large"] => hold_large(),
         ["wait-small"] => wait_small(),
@@ -103,6 +105,25 @@ fn publish_shared_large(publisher: u64, count: u64, pause: u64) -> Result {
     }
     println!("sent");
     wait_for_end()
+}
+
+/// Stores rising numbers in the small key of the table, until it is killed.
+fn store_small() -> Result {
+    let mut writer = State::writer(State::SMALL)?;
+    ready();
+    for number in writer.version().. {
+        writer.store(&Small::new(number))?;
+    }
+    Ok(())
+}
+
+fn store_large() -> Result {
+    let mut writer = State::writer(State::LARGE)?;
+    ready();
+    for number in writer.version().. {
+        writer.store(&Large::new(number))?;
+    }
+    Ok(())
 }
 
 /// Receives until message `until`, checking each message. Prints the number of received and lost messages.

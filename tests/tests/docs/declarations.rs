@@ -214,7 +214,7 @@ fn end_of_item(text: &str) -> usize {
     text.len()
 }
 
-/// A declaration, taken apart.
+/// A declaration, taken apart. The first key of a table is in place of its types.
 struct Declared<'t> {
     name: &'t str,
     pattern: &'t str,
@@ -242,6 +242,16 @@ fn declarations(items: &str) -> Vec<Declared<'_>> {
             let body = &body[..body[after..].find('}').map_or(body.len(), |end| after + end)];
             found.push(Declared { name, pattern, types, python: body.contains("wire: Python"), parameters });
         }
+    }
+    for (at, _) in items.match_indices(": Table {") {
+        let name = items[..at].rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let body = &items[at + ": Table {".len()..];
+        let literal = body.split('"').nth(1).unwrap_or_default();
+        let parts = body.split(['\n', ',']).map(str::trim).filter(|part| !part.starts_with("//"));
+        let names = parts.filter_map(|part| Some(part.split_once(':')?.0)).filter(|word| *word != "name");
+        let types = names.take(1).collect();
+        let parameters = literal.matches('{').count();
+        found.push(Declared { name, pattern: "Table", types, python: false, parameters });
     }
     found
 }
@@ -292,6 +302,14 @@ fn both_ends(channel: &Declared<'_>) -> String {
     let instance = format!("{name}::instance({})", vec!["7"; *parameters].join(", "));
     let name = if *parameters > 0 { &*instance } else { name };
     let dot = if *parameters > 0 { "." } else { "::" };
+    if *pattern == "Table" {
+        let key = format!("{}::{}", channel.name, types[0].to_uppercase());
+        return format!(
+            "let (mut tx, mut rx) = ({name}{dot}writer({key})?, {name}{dot}reader()?);
+             if let (Some(found),) = rx.load_set(({key},))? {{ tx.store(&found.value)?; }}
+             if let Some(found) = rx.load({key})? {{ tx.store(&found.value)?; }}"
+        );
+    }
     let messages = if *pattern == "ReqRep" { 2 } else { 1 };
     let (fixed, tail) = (types.len() == messages, types.len() > messages && types[messages].starts_with('['));
     let time = "std::time::Duration::ZERO";

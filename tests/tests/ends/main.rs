@@ -30,5 +30,6 @@ mod stop;
 // Signals stop the processes.
 #[cfg(unix)]
 mod stop_process;
+mod table;
 mod typed;
 mod waitset;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// The layer of each module. Calls go from higher to lower layers, or stay within a module.
-const LAYERS: [(&str, u32); 28] = [
+const LAYERS: [(&str, u32); 29] = [
     ("sync", 0),
     ("os", 0),
     ("error", 0),
@@ -28,6 +28,7 @@ const LAYERS: [(&str, u32); 28] = [
     ("pubsub", 4),
     ("pushpull", 4),
     ("reqrep", 4),
+    ("table", 4),
     ("python", 4),
     ("channel", 5),
     ("debug", 5),

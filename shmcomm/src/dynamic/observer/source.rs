@@ -38,6 +38,10 @@ fn damaged(view: &View, why: impl std::fmt::Display) -> Error {
 
 /// Returns the error for a pattern that cannot be observed.
 fn no_broadcast(channel: &str, pattern: Pattern) -> Error {
+    if pattern == Pattern::Table {
+        let why = "it is a table, which has values and no messages; use `TableObserver`";
+        return Error::new(ErrorKind::ChannelMismatch, channel.to_owned(), why);
+    }
     let pattern = pattern.name();
     let why = format!(
         "a message of {pattern} goes to one receiver, so it cannot be observed; `describe` and `list_segments` give \

@@ -6,12 +6,14 @@
 //! * `sequence_lock`: the stamp and the copied payload (Linux `seqcount`; Boehm 2012).
 //! * `state`: the lock of the writer and the pin bits of the readers.
 //! * `entries`: the two tables of the multi-producer broadcast.
+//! * `cell`: the version word and the buffers of a key of a table.
 //! * `address`: pointers into the region.
 //! * `outcome`: results of the readers.
 //!
 //! This file has the tables of slots and the control words of a writer.
 
 mod address;
+mod cell;
 mod entries;
 mod outcome;
 mod sequence_lock;
@@ -20,6 +22,7 @@ mod state;
 use crate::layout::{Geometry, Region, control, slot};
 use crate::sync::AtomicU64;
 use address::SlotPtr;
+pub(super) use cell::Cell;
 #[cfg(test)]
 use core::mem::MaybeUninit;
 pub(super) use entries::{Entries, OwnSlots};

@@ -1,0 +1,97 @@
+//! [`Copies`]: values that are copied out of a table, and the step from bytes to values.
+//!
+//! Owns both. Calls `ring` for the copies, `message` for the values. Never maps a segment.
+
+use super::{Key, LoadError};
+use crate::message::{self, ShmMessage, Timestamp};
+use crate::ring::table::{KeyReader, Stamped, load_set};
+
+/// A value of a table that was loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Latest<V> {
+    /// Copy of the value.
+    pub value: V,
+    /// Number of stores of the key up to this one, since the segment was created: 1 for the first value.
+    pub version: u64,
+    /// Time of the store, by the clock of the system.
+    pub time: Timestamp,
+}
+
+/// The keys of a mapped table, and the memory that takes their copies.
+pub struct Copies<'r> {
+    keys: &'r [KeyReader],
+    buffer: &'r mut Vec<u8>,
+}
+
+impl<'r> Copies<'r> {
+    pub(super) fn new(keys: &'r [KeyReader], buffer: &'r mut Vec<u8>) -> Self {
+        Copies { keys, buffer }
+    }
+
+    /// Copies the value of one key.
+    #[inline]
+    pub(super) fn one<T: ?Sized, V: ShmMessage>(
+        &mut self,
+        key: Key<T, V>,
+    ) -> Result<Option<Latest<V>>, LoadError> {
+        self.room(size_of::<V>());
+        let bytes = &mut self.buffer[..size_of::<V>()];
+        let stamped = self.keys[key.index() as usize].load(bytes)?;
+        value(key, stamped, bytes)
+    }
+
+    /// Copies values that were current at one instant, one behind the other.
+    pub(super) fn collect<const N: usize>(
+        &mut self,
+        indices: [u32; N],
+        sizes: [usize; N],
+    ) -> Result<[Stamped; N], LoadError> {
+        self.room(sizes.iter().sum());
+        let keys = indices.map(|index| self.keys[index as usize]);
+        let mut rest = self.buffer.as_mut_slice();
+        let mut parts = sizes.map(|size| {
+            let (part, behind) = core::mem::take(&mut rest).split_at_mut(size);
+            rest = behind;
+            part
+        });
+        let mut found = [Stamped::NOTHING; N];
+        load_set(&keys, &mut parts, &mut found)?;
+        Ok(found)
+    }
+
+    /// Returns the value that was copied to `at`, and moves `at` behind it.
+    pub(super) fn collected<T: ?Sized, V: ShmMessage>(
+        &self,
+        key: Key<T, V>,
+        stamped: Stamped,
+        at: &mut usize,
+    ) -> Result<Option<Latest<V>>, LoadError> {
+        let start = *at;
+        *at += size_of::<V>();
+        value(key, stamped, &self.buffer[start..*at])
+    }
+
+    fn room(&mut self, bytes: usize) {
+        if self.buffer.len() < bytes {
+            self.buffer.resize(bytes, 0);
+        }
+    }
+}
+
+/// Returns the value that the bytes are.
+#[inline]
+fn value<T: ?Sized, V: ShmMessage>(
+    key: Key<T, V>,
+    stamped: Stamped,
+    bytes: &[u8],
+) -> Result<Option<Latest<V>>, LoadError> {
+    let Stamped { version, time, len } = stamped;
+    if version == 0 {
+        return Ok(None);
+    }
+    let invalid = |problem| LoadError::Invalid { key: key.name(), problem };
+    // A value of another length is refused like a message of another length.
+    let value = message::read(bytes.get(..len).unwrap_or_default()).map_err(invalid)?;
+    Ok(Some(Latest { value, version, time: Timestamp::from_nanos(time) }))
+}
