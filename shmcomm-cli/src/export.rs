@@ -17,8 +17,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Roles in the order in which participants are counted.
-const ROLES: [Role; 6] =
-    [Role::Publisher, Role::Subscriber, Role::Pusher, Role::Puller, Role::Requester, Role::Replier];
+const ROLES: [Role; 7] = [
+    Role::Publisher,
+    Role::Subscriber,
+    Role::Pusher,
+    Role::Puller,
+    Role::Requester,
+    Role::Replier,
+    Role::Writer,
+];
 
 /// Prints the counters of all channels in the text format of Prometheus.
 #[derive(Args, Debug)]

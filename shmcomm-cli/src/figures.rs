@@ -48,7 +48,7 @@ pub struct Queue {
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
     pub channel: String,
-    /// `pub/sub`, `queue` or `req/rep`; `requests` and `replies` for the two segments of a Python service.
+    /// `pub/sub`, `queue`, `req/rep` or `table`; `requests` and `replies` for the two segments of a Python service.
     pub pattern: &'static str,
     /// `native`, or `python` for the segments of the Python library.
     pub wire: &'static str,
@@ -263,6 +263,7 @@ fn pattern(segment: &SegmentInfo) -> &'static str {
     match segment.pattern {
         "publish/subscribe" => "pub/sub",
         "push/pull" => "queue",
+        "table" => "table",
         "request/reply" if segment.version == 1 && file.starts_with("shmcomm_req") => "requests",
         "request/reply" if segment.version == 1 => "replies",
         "request/reply" => "req/rep",

@@ -1,11 +1,12 @@
 //! `shmcomm info`: all facts about one channel.
 //!
-//! Owns the order of the facts. Calls `channels`, `figures` and `procs`. Never opens an end of a channel.
+//! Owns the order of the facts. Calls `channels`, `figures`, `keys` and `procs`. Never opens an end of a channel.
 
 use crate::channels;
 use crate::common::Common;
 use crate::failure::Outcome;
 use crate::figures::Figures;
+use crate::keys::{self, Key};
 use crate::out::{Form, Out};
 use crate::procs::Procs;
 use crate::table::{Cell, Column, Table};
@@ -26,7 +27,8 @@ Examples:
 
 JSON: one object, as `shmcomm list --json` prints it, with seats (the largest number of participants),
 publishers (the largest number of publishers), waits (true: the publisher waits for its subscribers) and
-schema (the JSON text in the segment).")]
+schema (the JSON text in the segment). Of a table also keys: key, type, version, time (Unix seconds;
+null: never stored), pid and process of the writer (null: none), and alive.")]
 pub struct Arguments {
     /// Name of the channel
     channel: String,
@@ -40,6 +42,8 @@ struct Details {
     publishers: u32,
     waits: bool,
     schema: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<Key>,
 }
 
 pub fn run(common: &Common, args: &Arguments) -> Outcome {
@@ -50,7 +54,8 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
     let mut out = Out::new(common);
     if out.form() == Form::Json {
         let SegmentInfo { seats, publishers, waits, .. } = segment;
-        out.json(&Details { figures, seats, publishers, waits, schema: segment.schema.clone() })?;
+        let keys = if segment.pattern == "table" { keys::of(&segment)? } else { Vec::new() };
+        out.json(&Details { figures, seats, publishers, waits, schema: segment.schema.clone(), keys })?;
     } else {
         show(&mut out, &segment, &figures)?;
     }
@@ -71,20 +76,28 @@ fn show(out: &mut Out, segment: &SegmentInfo, figures: &Figures) -> Outcome {
     if segment.version != 1 {
         fact(out, "messages", &format!("{} ({})", figures.message, figures.codec))?;
     }
+    let is_table = segment.pattern == "table";
     let limit = units::count(figures.slot_size, "byte");
-    fact(out, "slots", &format!("{} of {limit}", units::grouped(figures.slots)))?;
+    if is_table {
+        fact(out, "keys", &format!("{} in {limit}", units::grouped(figures.slots)))?;
+    } else {
+        fact(out, "slots", &format!("{} of {limit}", units::grouped(figures.slots)))?;
+    }
     let overflow = match (segment.pattern, segment.waits) {
         ("publish/subscribe", true) => "the publisher waits for its subscribers",
         ("publish/subscribe", false) => "the oldest message is overwritten",
         _ => "senders wait",
     };
-    fact(out, "when full", overflow)?;
+    if !is_table {
+        fact(out, "when full", overflow)?;
+    }
     let bytes = if segment.version == 1 {
         String::new()
     } else {
         format!(", {}", units::bytes(figures.bytes as f64))
     };
-    fact(out, "sent", &format!("{}{bytes}", units::count(figures.sent, "message")))?;
+    let (sent, one) = if is_table { ("stored", "value") } else { ("sent", "message") };
+    fact(out, sent, &format!("{}{bytes}", units::count(figures.sent, one)))?;
     if figures.holes > 0 {
         fact(out, "holes", &format!("{} without a message", units::count(figures.holes, "position")))?;
     }
@@ -107,6 +120,10 @@ fn show(out: &mut Out, segment: &SegmentInfo, figures: &Figures) -> Outcome {
         fact(out, "fingerprint", figures.fingerprint.as_deref().unwrap_or("–"))?;
         let age = SystemTime::now().duration_since(segment.created).unwrap_or_default();
         fact(out, "created", &format!("{} ago", units::time(age)))?;
+    }
+    if is_table {
+        out.line("")?;
+        return out.table(&keys::table(&keys::of(segment)?));
     }
     if figures.ends.is_empty() {
         return Ok(());

@@ -24,6 +24,7 @@ mod figures;
 mod given;
 mod hz;
 mod info;
+mod keys;
 mod list;
 mod man;
 mod out;

@@ -1,11 +1,12 @@
 //! `shmcomm echo`: the messages of a channel.
 //!
 //! Owns the loop and the forms of a message. Observes without a seat: no participant notices it. Calls
-//! `message`, `text`, `filter` and `csv`. Never takes a message from a queue.
+//! `message`, `text`, `filter` and `csv`; `table` for tables. Never takes a message from a queue.
 
 mod csv;
 mod filter;
 pub mod message;
+mod table;
 pub mod text;
 
 use crate::channels;
@@ -18,14 +19,14 @@ use clap::Args;
 use filter::Filter;
 use message::Message;
 use serde::Serialize;
-use shmcomm::{Description, Observed, ObservedMessage, Observer, Timestamp};
+use shmcomm::{Description, Observed, ObservedMessage, Observer, SegmentInfo, Timestamp};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Longest wait for a message before the end of the command is checked.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Prints the messages of a publish/subscribe channel, from the next one on.
+/// Prints the messages of a publish/subscribe channel, or the values of a table.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -42,9 +43,13 @@ and parentheses.
 
 The exit code is 3 if no message, or fewer than -n, came within --duration.
 
+The command prints the latest value of each key of a table, with its version, then each change that it
+sees.
+
 JSON: an object per message, with channel, position, observed (Unix seconds at which this command saw
 it), missed (messages overwritten since the last object) and message, as serde_json writes the Rust type.
-With --field, the object has fields instead: the path of each field and its value. With --hex: hex.")]
+With --field, the object has fields instead: the path of each field and its value. With --hex: hex.
+Of a table: an object per value, with channel, key, version, time (Unix seconds) and value.")]
 pub struct Arguments {
     /// Name of the channel
     channel: String,
@@ -95,8 +100,12 @@ fn is_zero(number: &u64) -> bool {
 
 pub fn run(common: &Common, args: &Arguments) -> Outcome {
     let pace = Pace::new(common);
-    let mut observer =
-        open(common, &args.channel, args.wait.then(|| pace.at_most(Duration::from_secs(365 * 86_400))))?;
+    let patience = args.wait.then(|| pace.at_most(Duration::from_secs(365 * 86_400)));
+    let segment = find(common, &args.channel, patience)?;
+    if segment.pattern == "table" {
+        return table::run(common, args, &segment.channel);
+    }
+    let mut observer = observe(&segment)?;
     check_fields(observer.description(), args)?;
     if args.oldest {
         observer.seek_oldest()?;
@@ -155,22 +164,35 @@ fn too_few(name: &str, printed: u64, wanted: Option<u64>) -> Failure {
 
 /// Opens an observer of a channel of publish/subscribe, after waiting for it if a time is given.
 pub fn open(common: &Common, channel: &str, wait: Option<Duration>) -> Result<Observer, Failure> {
+    observe(&find(common, channel, wait)?)
+}
+
+/// Finds the segment of a channel, after waiting for it if a time is given.
+fn find(common: &Common, channel: &str, wait: Option<Duration>) -> Result<SegmentInfo, Failure> {
     let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     if deadline.is_some() && matches!(channels::find(common, channel), Err(Failure::NotFound(_))) {
         eprintln!("shmcomm: waiting for channel `{}`", channel.escape_debug());
     }
-    let segment = loop {
+    loop {
         match channels::find(common, channel) {
             Err(Failure::NotFound(_))
                 if deadline.is_some_and(|deadline| Instant::now() < deadline) && !crate::pace::stopped() =>
             {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            other => break channels::intact(other?)?,
+            other => return channels::intact(other?),
         }
-    };
+    }
+}
+
+fn observe(segment: &SegmentInfo) -> Result<Observer, Failure> {
     if segment.pattern != "publish/subscribe" {
         let name = &segment.channel;
+        if segment.pattern == "table" {
+            return Err(Failure::Failed(format!(
+                "channel `{name}` is a table, which has values and no messages; `shmcomm echo {name}` shows them"
+            )));
+        }
         let instead = if segment.pattern == "push/pull" {
             "`shmcomm pull` takes one job"
         } else {

@@ -56,7 +56,7 @@ pub fn part(part: Option<Part<'_>>, full: bool) -> String {
 }
 
 /// Returns a text without control characters.
-fn bare(text: &str) -> String {
+pub fn bare(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 

@@ -17,5 +17,6 @@ mod screen;
 mod send;
 mod snapshots;
 mod support;
+mod table;
 mod view;
 mod world;

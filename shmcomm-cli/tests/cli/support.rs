@@ -25,6 +25,7 @@ fn part() {
         ("stamped", world::stamped),
         ("mirror", world::mirror),
         ("service", world::service),
+        ("table", world::table),
     ]);
 }
 

@@ -71,6 +71,7 @@ channel! {
     pub Old: PubSub<Imu> { name: "old/imu", slots: 16 }
     pub Left: PushPull<Task> { name: "old/jobs", slots: 8 }
     pub Flood: PubSub<u64> { name: "flood", slots: 1024 }
+    pub Values: Table { name: "table", charge: f32, mode: Mode, pose: [f64; 3] }
 }
 
 pub fn imu(number: u64) -> Imu {
@@ -125,6 +126,18 @@ pub fn world() {
     say("ready");
     stage::wait();
     drop((receiver, replier, requester));
+}
+
+/// A table with two writers of three keys.
+pub fn table() {
+    let mut charge = Values::writer(Values::CHARGE).unwrap();
+    let mut mode = Values::writer(Values::MODE).unwrap();
+    for value in [1.0, 0.75, 0.5] {
+        charge.store(&value).unwrap();
+    }
+    mode.store(&Mode::Run).unwrap();
+    say("ready");
+    stage::wait();
 }
 
 /// Ends that the test kills.

@@ -1,0 +1,45 @@
+//! `shmcomm list`, `info` and `echo` of a table.
+
+use crate::support::World;
+
+#[test]
+fn list_and_info_show_keys_and_writers() {
+    let world = World::new();
+    let peer = world.start("table");
+    let list = world.run(&["list", "table", "--json"]).objects().remove(0);
+    assert_eq!((list["pattern"].as_str(), list["slots"].as_u64()), (Some("table"), Some(3)));
+    assert_eq!((list["sent"].as_u64(), list["senders"].as_u64()), (Some(4), Some(2)));
+    assert!(list["receivers"].is_null() && list["lost"].is_null(), "readers of a table take no seat: {list}");
+    let info = world.run(&["info", "table", "--json"]).objects().remove(0);
+    let keys = info["keys"].as_array().unwrap();
+    let shown: Vec<_> = keys.iter().map(|key| (key["key"].as_str(), key["version"].as_u64())).collect();
+    assert_eq!(shown, [(Some("charge"), Some(3)), (Some("mode"), Some(1)), (Some("pose"), Some(0))]);
+    assert!(keys[0]["pid"].as_u64() == Some(peer.pid().into()) && keys[0]["alive"] == true, "{info}");
+    assert!(keys[2]["pid"].is_null() && keys[2]["time"].is_null() && keys[2]["type"] == "[f64; 3]", "{info}");
+    let info = world.run(&["info", "table"]);
+    assert!(info.code == Some(0) && info.out.contains("keys\t3 in "), "{info:?}");
+    assert!(info.out.contains("stored\t4 values") && info.out.contains("charge\tf32\t3\t"), "{info:?}");
+    peer.kill();
+    let info = world.run(&["info", "table"]);
+    assert!(info.out.contains("dead") && !info.out.contains("alive"), "{info:?}");
+}
+
+#[test]
+fn echo_shows_each_key_and_its_changes() {
+    let world = World::new();
+    let _peer = world.start("table");
+    let once = world.run(&["echo", "table", "--once"]);
+    assert_eq!((once.code, once.out.as_str()), (Some(0), "charge  #3  0.5\nmode  #1  Run\n"), "{}", once.err);
+    let json = world.run(&["echo", "table", "--once", "--json"]).objects();
+    assert_eq!((json[0]["key"].as_str(), json[0]["version"].as_u64()), (Some("charge"), Some(3)));
+    assert_eq!((json[0]["value"].as_f64(), json[1]["value"].as_str()), (Some(0.5), Some("Run")));
+    assert!(json[0]["time"].as_f64().unwrap() > 1.7e9, "{json:?}");
+    let hex = world.run(&["echo", "table", "--once", "--hex", "--json"]).objects();
+    assert_eq!(hex[1]["hex"].as_str(), Some("02"));
+    let run = world.run(&["echo", "table", "-n", "50", "--duration", "200ms"]);
+    assert!(run.code == Some(3) && run.err.contains("2 values of 50 came"), "{run:?}");
+    let run = world.run(&["echo", "table", "--field", "charge"]);
+    assert!(run.code == Some(2) && run.err.contains("is a table"), "{run:?}");
+    let run = world.run(&["delay", "table"]);
+    assert!(run.code == Some(1) && run.err.contains("is a table"), "{run:?}");
+}
