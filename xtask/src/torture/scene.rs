@@ -3,7 +3,7 @@
 //! Owns the table. A new role or channel is a line here and a function in `roles`.
 
 use super::life::Work;
-use super::roles::{pubsub, pushpull, python, reqrep};
+use super::roles::{pubsub, pushpull, python, reqrep, table};
 
 /// A channel and its processes.
 pub struct Scene {
@@ -82,6 +82,13 @@ pub const SCENES: &[Scene] = &[
             receiver("subscriber", 2, true, pubsub::subscribe_following),
         ],
         audit: pubsub::audit_copied,
+        keeps: false,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "table",
+        roles: &[sender("writer", 1, false, table::write), receiver("reader", 2, true, table::read)],
+        audit: table::audit,
         keeps: false,
         loses_with_receivers: false,
     },
