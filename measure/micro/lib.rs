@@ -1,1 +1,1 @@
-//! Benchmarks of instructions in one thread: `codec` and `pubsub`.
+//! Benchmarks of instructions in one thread: `codec`, `pubsub` and `table`.
