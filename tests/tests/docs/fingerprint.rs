@@ -26,7 +26,7 @@ impl Hash {
     }
 }
 
-/// The fingerprint of a layout and its alignment, from nothing but its text.
+/// Returns the fingerprint of a layout and its alignment, from its text only.
 fn fingerprint(layout: &Value) -> (u64, u64) {
     let integer = |key: &str| layout[key].as_u64().unwrap_or_else(|| panic!("no {key} in {layout}"));
     let size = integer("size");
