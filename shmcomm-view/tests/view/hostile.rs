@@ -8,7 +8,7 @@ use shmcomm_tests::namespace;
 use shmcomm_view::Event;
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tungstenite::Message;
 
 #[test]
