@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => {}
     }
     let namespace = format!("table-{}", process::id());
-    let _battery = Worker::hire("battery", &namespace)?;
+    let battery = Worker::hire("battery", &namespace)?;
     let mut driver = Some(Worker::hire("drive", &namespace)?);
     let mut robot = Robot::open().namespace(&namespace).reader()?;
     for round in 0..6 {
@@ -40,7 +40,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("started the driver again: it takes the key over");
         }
     }
-    drop(driver);
+    drop((driver, battery));
+    // Killed writers leave the table to the next one, and a reader keeps no segment.
+    shmcomm::remove_stale(&namespace)?;
     Ok(())
 }
 
