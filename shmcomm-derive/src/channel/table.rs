@@ -170,7 +170,7 @@ pub fn items(channel: &Channel, kind: &Kind) -> (TokenStream, TokenStream) {
             pub const #constant: #shm::Key<#this, #ty> = #shm::Key::new(#index, #word);
         }
     });
-    let descriptor = quote!(#shm::declare_table::<#this>(Self::NAME, <Self as #shm::TableKeys>::SCHEMA));
+    let descriptor = quote!(#shm::declare_table::<#this>(Self::NAME, <Self as #shm::TableKeys>::LAYOUT));
     let open = match &channel.template {
         Some(template) => {
             let (parameters, name) = parameters(&shm, template);
@@ -216,7 +216,7 @@ pub fn items(channel: &Channel, kind: &Kind) -> (TokenStream, TokenStream) {
     };
     let table = quote! {
         impl #shm::TableKeys for #this {
-            const SCHEMA: &'static #shm::Schema = &#shm::table_schema(#title, Self::FIELDS);
+            const LAYOUT: &'static #shm::Schema = &#shm::table_schema(#title, Self::FIELDS);
         }
     };
     let checks = checks::native(channel, kind);

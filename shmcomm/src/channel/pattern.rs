@@ -129,7 +129,7 @@ impl<Q: ?Sized, R: ?Sized, F: Carry<Q> + Carry<R> + ?Sized> Pattern for ReqRep<Q
 
 #[diagnostic::do_not_recommend]
 impl<T: TableKeys + ?Sized> Pattern for Table<T> {
-    const CARRIES: MessageInfo = MessageInfo::table(T::SCHEMA);
+    const CARRIES: MessageInfo = MessageInfo::table(T::LAYOUT);
 }
 
 mod sealed {

@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 pub trait TableKeys {
     /// Layout of the table. Its fields are the keys.
     #[doc(hidden)]
-    const SCHEMA: &'static Schema;
+    const LAYOUT: &'static Schema;
 }
 
 /// A key of the table `T`, whose values have the type `V`. [`channel!`](macro@crate::channel) makes one constant for each

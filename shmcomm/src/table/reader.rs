@@ -72,7 +72,7 @@ impl<T: TableKeys + ?Sized> TableReader<T> {
     }
 
     fn keys(view: &View) -> Vec<KeyReader> {
-        let places = places_of(T::SCHEMA).into_iter();
+        let places = places_of(T::LAYOUT).into_iter();
         places.map(|place| KeyReader::new(view.region(), view.geometry(), place)).collect()
     }
 

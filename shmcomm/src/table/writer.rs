@@ -37,7 +37,7 @@ pub struct TableWriter<T: ?Sized, V> {
 impl<T: TableKeys + ?Sized, V: ShmMessage> TableWriter<T, V> {
     /// Creates the segment of the table, or continues in the existing segment.
     pub(crate) fn open(spec: &Spec, key: Key<T, V>) -> Result<Self, Error> {
-        let place = places_of(T::SCHEMA)[key.index() as usize];
+        let place = places_of(T::LAYOUT)[key.index() as usize];
         let attachment = segment::write_key(spec, (key.index(), key.name()), OPS)?;
         let writer = KeyWriter::new(attachment.region(), attachment.geometry(), place);
         Ok(TableWriter { attachment, writer, key, counts: Counts::default(), name_check: NameCheck::new() })
