@@ -19,8 +19,8 @@ const SEARCH: Duration = Duration::from_millis(1);
 /// Reads the values of the table `T`. Any number of readers may be open: a reader takes no seat.
 ///
 /// A load copies the value and then checks the copy. It never blocks and never delays a writer. If writers store new
-/// values during each of its attempts, it returns [`LoadError::Busy`]. For one key this needs two stores during each copy,
-/// which only a large value is slow enough for. For a set of keys one store is enough.
+/// values during each of its attempts, it returns [`LoadError::Busy`]. For one key this needs two stores during each copy:
+/// of a large value, or by a writer that never pauses. For a set of keys one store is enough.
 ///
 /// **If a writer dies**, in the middle of a store too, the reader keeps the last value. **If the last writer is
 /// dropped**, the segment is removed, and the reader keeps the last values. When a writer opens the table again, the next

@@ -106,7 +106,13 @@ fn observer_learns_keys_from_the_segment() {
     while table.version(0) < 2 {
         assert!(start.elapsed() < PATIENCE);
     }
-    let value = table.load(0).unwrap().unwrap();
+    // The peer never pauses between two stores.
+    let value = loop {
+        match table.load(0) {
+            Err(LoadError::Busy { .. }) => assert!(start.elapsed() < PATIENCE),
+            found => break found.unwrap().unwrap(),
+        }
+    };
     let number = value.view().get("number").and_then(|number| number.as_int()).unwrap();
     let small: Small = shmcomm::message::read(value.bytes()).unwrap();
     small.check();
