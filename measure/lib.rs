@@ -1,1 +1,1 @@
-//! Programs that measure: the examples `latency`, `fairness` and `observer`.
+//! Programs that measure: the examples `latency`, `fairness`, `instructions` and `observer`.

@@ -1,0 +1,98 @@
+//! Instructions of a call, a send and a job of 64 bytes, both ends in one thread. Other load on the machine does not
+//! matter: callgrind counts them. Linux on x86-64, and needs valgrind.
+//!
+//! `RUSTFLAGS="--cfg rustix_use_libc" cargo run --release --example instructions`. Without the flag, rustix looks for
+//! system calls in a page of the kernel that valgrind does not show.
+//!
+//! The program runs itself under callgrind, with two numbers of rounds for each work. The difference of the counts
+//! belongs to the additional rounds, so the start and the end of a process do not count.
+
+use shmcomm::{Channel, PubSub, PushPull, ReqRep};
+use std::hint::black_box;
+use std::process::Command;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Words = [u64; 8];
+
+const CALLS: Channel<ReqRep<Words, Words>> = Channel::new("instructions/calls");
+const SENDS: Channel<PubSub<Words>> = Channel::new("instructions/sends");
+const JOBS: Channel<PushPull<Words>> = Channel::new("instructions/jobs");
+
+/// The works, with what one round does.
+const WORKS: [(&str, &str); 4] = [
+    ("call", "call, try_recv, reply and poll"),
+    ("send-1", "send to one subscriber that polls"),
+    ("send-4", "send to four subscribers that poll"),
+    ("job", "push and try_recv"),
+];
+const ROUNDS: [u64; 2] = [20_000, 60_000];
+
+fn main() -> Result {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [work, rounds] = &arguments[..] {
+        return run(work, rounds.parse()?);
+    }
+    for (work, what) in WORKS {
+        let counts = [count(work, ROUNDS[0])?, count(work, ROUNDS[1])?];
+        let each = (counts[1] - counts[0]) as f64 / (ROUNDS[1] - ROUNDS[0]) as f64;
+        println!("{what:36} {each:8.1} instructions");
+    }
+    Ok(())
+}
+
+/// Does the work in this process.
+fn run(work: &str, rounds: u64) -> Result {
+    let ns = format!("instructions-{}", std::process::id());
+    let words = |round| black_box([round; 8]);
+    match work {
+        "call" => {
+            let requester = CALLS.open().namespace(&*ns).requester()?;
+            let mut replier = CALLS.open().namespace(&*ns).replier()?;
+            for round in 0..rounds {
+                let mut call = requester.call(&words(round))?;
+                let request = replier.try_recv()?;
+                let reply = *request;
+                request.reply(&reply)?;
+                black_box(call.poll().ok_or("no reply")??);
+            }
+        }
+        "send-1" | "send-4" => {
+            let mut publisher = SENDS.open().namespace(&*ns).publisher()?;
+            let number = if work == "send-1" { 1 } else { 4 };
+            let _subscribers = (0..number)
+                .map(|_| SENDS.open().namespace(&*ns).subscriber())
+                .collect::<std::result::Result<Vec<_>, _>>()?;
+            for round in 0..rounds {
+                publisher.send(&words(round))?;
+            }
+        }
+        "job" => {
+            let mut puller = JOBS.open().namespace(&*ns).puller()?;
+            let mut pusher = JOBS.open().namespace(&*ns).pusher()?;
+            for round in 0..rounds {
+                pusher.send(&words(round))?;
+                black_box(puller.try_recv()?);
+            }
+        }
+        _ => return Err(format!("no work `{work}`").into()),
+    }
+    Ok(())
+}
+
+/// Returns the number of instructions of a process that does the work.
+fn count(work: &str, rounds: u64) -> Result<u64> {
+    let program = std::env::current_exe()?;
+    let valgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+    let out = Command::new("valgrind")
+        .args(valgrind)
+        .arg(program)
+        .args([work, &rounds.to_string()])
+        .output()
+        .map_err(|error| format!("valgrind does not start: {error}; Debian's package is valgrind"))?;
+    let text = String::from_utf8_lossy(&out.stderr);
+    let found = text.lines().find_map(|line| line.split_once("Collected : "));
+    match found {
+        Some((_, number)) if out.status.success() => Ok(number.trim().parse()?),
+        _ => Err(format!("{work} does not run under valgrind:\n{text}").into()),
+    }
+}
