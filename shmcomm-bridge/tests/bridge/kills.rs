@@ -1,4 +1,5 @@
-//! `kill -9` of either bridge: the connection comes back, and the number of lost messages is exact.
+//! `kill -9` of either bridge: the connection comes back, and the number of lost messages is exact. On loopback, and
+//! between network namespaces.
 
 use crate::support::*;
 use std::time::{Duration, Instant};
@@ -15,12 +16,39 @@ fn settle(
     (next, last)
 }
 
+/// Place of the bridges of two hosts: both on loopback, or each in a network namespace.
+struct Place(Option<Networks>);
+
+impl Place {
+    fn address(&self) -> String {
+        if self.0.is_some() { "tcp/10.9.0.1:7447".into() } else { address() }
+    }
+
+    /// Starts a bridge of host number `at`.
+    fn bridge(&self, at: usize, host: &Host, arguments: &[&str]) -> Bridge {
+        match &self.0 {
+            Some(networks) => host.bridge_in(networks.name(at), arguments),
+            None => host.bridge(arguments),
+        }
+    }
+}
+
 #[test]
 fn killed_exporter_costs_an_exact_number() {
-    let (a, b, at) = (Host::new("kill-out-a"), Host::new("kill-out-b"), address());
+    kill_exporter(&Place(None));
+}
+
+#[test]
+fn killed_exporter_of_another_network_costs_an_exact_number() {
+    let Some(networks) = Networks::chain(2) else { return };
+    kill_exporter(&Place(Some(networks)));
+}
+
+fn kill_exporter(place: &Place) {
+    let (a, b, at) = (Host::new("kill-out-a"), Host::new("kill-out-b"), place.address());
     let arguments = ["--listen", &at, "--export", "*"];
-    let out = a.bridge(&arguments);
-    let to_b = b.bridge(&["--connect", &at, "--import", "*"]);
+    let out = place.bridge(0, &a, &arguments);
+    let to_b = place.bridge(1, &b, &["--connect", &at, "--import", "*"]);
     let mut publisher = a.publisher("x", &numbers());
     let mut subscriber = b.subscriber("x");
     let (next, _) = settle(&mut publisher, &mut subscriber, 0);
@@ -30,20 +58,30 @@ fn killed_exporter_costs_an_exact_number() {
         publisher.send_bytes(&n.to_le_bytes()).unwrap();
     }
     let start = Instant::now();
-    let _out = a.bridge(&arguments);
+    let _out = place.bridge(0, &a, &arguments);
     let (_, first) = until_received(&mut publisher, &mut subscriber, next + 100);
-    eprintln!("back after {:?}", start.elapsed());
+    eprintln!("messages {:?} after the start of another exporter", start.elapsed());
     let missing = first - next;
     wait_until("exact loss", || to_b.metric("lost_total", &["x"]) == lost + missing);
 }
 
 #[test]
 fn killed_importer_costs_an_exact_number() {
-    let (a, b, at) = (Host::new("kill-in-a"), Host::new("kill-in-b"), address());
-    let _out = a.bridge(&["--listen", &at, "--export", "*"]);
+    kill_importer(&Place(None));
+}
+
+#[test]
+fn killed_importer_of_another_network_costs_an_exact_number() {
+    let Some(networks) = Networks::chain(2) else { return };
+    kill_importer(&Place(Some(networks)));
+}
+
+fn kill_importer(place: &Place) {
+    let (a, b, at) = (Host::new("kill-in-a"), Host::new("kill-in-b"), place.address());
+    let _out = place.bridge(0, &a, &["--listen", &at, "--export", "*"]);
     let state = b.file("state");
     let arguments = ["--connect", &at, "--import", "*", "--state", &state];
-    let to_b = b.bridge(&arguments);
+    let to_b = place.bridge(1, &b, &arguments);
     let mut publisher = a.publisher("x", &numbers());
     let mut subscriber = b.subscriber("x");
     let (next, _) = settle(&mut publisher, &mut subscriber, 0);
@@ -52,9 +90,9 @@ fn killed_importer_costs_an_exact_number() {
         publisher.send_bytes(&n.to_le_bytes()).unwrap();
     }
     let start = Instant::now();
-    let to_b = b.bridge(&arguments);
+    let to_b = place.bridge(1, &b, &arguments);
     let (_, first) = until_received(&mut publisher, &mut subscriber, next + 100);
-    eprintln!("back after {:?}", start.elapsed());
+    eprintln!("messages {:?} after the start of another importer", start.elapsed());
     wait_until("exact loss", || to_b.metric("lost_total", &["x"]) == first - next);
 }
 
