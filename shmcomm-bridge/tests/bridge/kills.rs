@@ -39,7 +39,7 @@ fn killed_exporter_costs_an_exact_number() {
 }
 
 #[test]
-fn killed_exporter_of_another_network_costs_an_exact_number() {
+fn killed_far_exporter_costs_an_exact_number() {
     let Some(networks) = Networks::chain(2) else { return };
     kill_exporter(&Place(Some(networks)));
 }
@@ -71,7 +71,7 @@ fn killed_importer_costs_an_exact_number() {
 }
 
 #[test]
-fn killed_importer_of_another_network_costs_an_exact_number() {
+fn killed_far_importer_costs_an_exact_number() {
     let Some(networks) = Networks::chain(2) else { return };
     kill_importer(&Place(Some(networks)));
 }
