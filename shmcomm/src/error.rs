@@ -30,7 +30,8 @@ pub enum ErrorKind {
     AlreadyPublished,
     /// All seats for participants are taken.
     NoSeat,
-    /// The segment belongs to another user, other users may write to it, or the system refused access.
+    /// The segment belongs to another user, other users may write to it, the system refused access, or the channel has a
+    /// group or a mode that cannot be used.
     Permission,
     /// The file system for shared memory does not have enough free space.
     NoSpace,

@@ -89,8 +89,8 @@
 //!
 //! # What is not
 //!
-//! * All processes run on one machine, for one user. Nothing is encrypted or authenticated beyond the
-//!   permissions of a file.
+//! * All processes run on one machine, for one user or for the users of one group ([`Opener::group`]).
+//!   Nothing is encrypted or authenticated beyond the permissions of a file.
 //! * The processes of a channel are trusted not to be *malicious*. A process that may write to the segment
 //!   can falsify messages, and can end other processes by truncating the file (SIGBUS). It cannot make a
 //!   receive that copies touch memory out of bounds. A receive in place also trusts the other processes to
@@ -281,8 +281,8 @@ pub use schema::Resolution;
 #[cfg(not(loom))]
 pub use segment::{
     Backlog, Cleanup, CounterValues, Counters, Participant, Role, SegmentInfo, SegmentState, SpareReason,
-    Spared, find_segment, force_unlink, list_segments, list_segments_in, name_matches, remove_stale,
-    remove_stale_segment,
+    Spared, find_segment, force_unlink, force_unlink_segment, list_segments, list_segments_in, name_matches,
+    remove_stale, remove_stale_segment,
 };
 #[cfg(not(loom))]
 pub use stats::Stats;

@@ -58,6 +58,6 @@ fields!(Stats {
     participants,
 });
 fields!(SegmentInfo {
-    channel, version, size, problem, stale, pattern, codec, slots, slot_size, seats, fingerprint, schema, created,
+    channel, version, group, size, problem, stale, pattern, codec, slots, slot_size, seats, fingerprint, schema, created,
     messages, bytes, holes, publishers, waits, backlog, participants,
 } path: |info: &SegmentInfo| info.path.to_string_lossy().into_owned());

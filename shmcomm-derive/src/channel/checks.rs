@@ -19,6 +19,9 @@ pub fn native(channel: &Channel, kind: &Kind) -> TokenStream {
     if let Some(slots) = values.get("slots") {
         checks.push(check(channel, "slots", slots, quote!(#who, #ident::SLOTS)));
     }
+    if let Some(group) = values.get("group") {
+        checks.push(check(channel, "group", group, quote!(#who, #group)));
+    }
     if let Some(period) = values.get("expect_every") {
         checks.push(check(channel, "expect_every", period, quote!(#who, #ident::EXPECT_EVERY)));
     }

@@ -7,7 +7,7 @@
 use super::keys::{End, Wire};
 use super::kind::{Format, Kind};
 use super::parse::Channel;
-use super::parts::{carries, format, parameters, shm};
+use super::parts::{carries, format, parameters, shared, shm};
 use super::template::Template;
 use super::{attrs, checks, python, table};
 use crate::spans::{generated_ident, show};
@@ -80,7 +80,7 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         },
     );
     let keys = channel.values.keys();
-    let descriptor = quote!(#shm::asked(#descriptor, &[#(#keys),*]));
+    let descriptor = shared(channel, quote!(#shm::asked(#descriptor, &[#(#keys),*])));
     let slot_size = match channel.values.get("slot_size") {
         Some(slot_size) => slot_size.clone(),
         None if max_len.is_some() => quote!(#shm::tail_size(Self::CARRIES, Self::MAX_LEN)),

@@ -113,12 +113,13 @@ pub enum Of {
     Pattern(&'static str),
 }
 
-pub const KEYS: [Key; 11] = [
+pub const KEYS: [Key; 12] = [
     Key { word: "name", example: "\"robot/imu\"", of: Of::All },
     Key { word: "slots", example: "64", of: Of::All },
     Key { word: "slot_size", example: "4096", of: Of::All },
     Key { word: "max_len", example: "4096", of: Of::Tails },
     Key { word: "seats", example: "128", of: Of::Native },
+    Key { word: "group", example: "\"robots\"", of: Of::Native },
     Key { word: "publishers", example: "2", of: Of::Pattern("PubSub") },
     Key { word: "wire", example: "Python", of: Of::All },
     Key { word: "overflow", example: "Wait", of: Of::Pattern("PubSub") },

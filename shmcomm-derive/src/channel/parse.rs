@@ -388,9 +388,10 @@ fn duplicates(channels: &mut Vec<Channel>, errors: &mut Errors) {
         let (Some(kind), Some(tokens)) = (&channel.kind, channel.values.get("name")) else { continue };
         let Some(name) = literal(tokens).map(|name| name.value()) else { continue };
         // With Python each pattern has its own segments.
+        let group = channel.values.get("group").map(TokenStream::to_string);
         let segment = match channel.wire {
-            Wire::Native => ("", name.clone()),
-            Wire::Python => (kind.pattern.word, name.clone()),
+            Wire::Native => ("", group, name.clone()),
+            Wire::Python => (kind.pattern.word, None, name.clone()),
         };
         if let Some((first, first_name)) = seen.get(&segment) {
             let (a, b) = (&first.ident, &channel.ident);

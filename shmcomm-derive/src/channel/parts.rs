@@ -18,6 +18,15 @@ pub fn shm(channel: &Channel) -> TokenStream {
     quote!(#krate::__private::channel)
 }
 
+/// Adds the group of the declaration to a descriptor, if there is one.
+pub fn shared(channel: &Channel, descriptor: TokenStream) -> TokenStream {
+    let shm = shm(channel);
+    match channel.values.get("group") {
+        Some(group) => quote!(#shm::shared(#descriptor, #group)),
+        None => descriptor,
+    }
+}
+
 /// Generates the parameters of a template, and the name that they give.
 pub fn parameters(shm: &TokenStream, template: &Template) -> (TokenStream, TokenStream) {
     let parameters = template.parameters.iter().map(|Parameter { name, ty }| match ty {

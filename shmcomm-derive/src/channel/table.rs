@@ -5,7 +5,7 @@
 use super::checks;
 use super::kind::{Kind, TABLE_SHAPE, TableKey};
 use super::parse::{Channel, Entry, skip_value};
-use super::parts::{carried, parameters, shm};
+use super::parts::{carried, parameters, shared, shm};
 use crate::errors::{Errors, list};
 use crate::message::peel;
 use crate::spans::{generated_ident, show};
@@ -14,10 +14,10 @@ use quote::{format_ident, quote};
 use std::collections::BTreeMap;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{Attribute, Expr, Result, Token, Type};
+use syn::{Attribute, Expr, LitStr, Result, Token, Type};
 
-/// Settings of a table. Every other word is a key.
-const SETTINGS: [&str; 1] = ["name"];
+/// Settings of a table. Every other word is a key. The word `group` is a key too, unless a text follows.
+const SETTINGS: [&str; 2] = ["name", "group"];
 /// Largest number of keys.
 const MAX_KEYS: usize = 1024;
 
@@ -38,7 +38,7 @@ pub fn entries(body: ParseStream, ident: &Ident, kind: &mut Kind, errors: &mut E
         if body.peek(Token![:]) {
             body.parse::<Token![:]>()?;
         } else {
-            let what = if is_setting(&word) { "value" } else { "Type" };
+            let what = if word == "name" { "value" } else { "Type" };
             errors.at_span(body.span(), format_args!("expected `:` after `{word}`: write `{word}: {what}`"));
             skip_value(body)?;
             continue;
@@ -48,7 +48,7 @@ pub fn entries(body: ParseStream, ident: &Ident, kind: &mut Kind, errors: &mut E
             skip_value(body)?;
             continue;
         }
-        if is_setting(&word) {
+        if word == "name" || (word == "group" && body.peek(LitStr)) {
             match body.parse::<Expr>() {
                 Ok(value) => entries.push((name, Some(value))),
                 Err(error) => {
@@ -72,7 +72,7 @@ pub fn entries(body: ParseStream, ident: &Ident, kind: &mut Kind, errors: &mut E
                         error.span(),
                         format_args!(
                             "`{word}` is a key of a table, so it needs the type of its values: `{word}: Battery`\n\
-                             the only setting of a table is {}",
+                             the settings of a table are {}",
                             list(&SETTINGS, "and")
                         ),
                     );
@@ -90,10 +90,6 @@ pub fn entries(body: ParseStream, ident: &Ident, kind: &mut Kind, errors: &mut E
     }
     check(ident, kind, errors, before);
     Ok(entries)
-}
-
-fn is_setting(word: &str) -> bool {
-    SETTINGS.contains(&word)
 }
 
 fn docs(attrs: Vec<Attribute>, errors: &mut Errors) -> Vec<Attribute> {
@@ -170,7 +166,8 @@ pub fn items(channel: &Channel, kind: &Kind) -> (TokenStream, TokenStream) {
             pub const #constant: #shm::Key<#this, #ty> = #shm::Key::new(#index, #word);
         }
     });
-    let descriptor = quote!(#shm::declare_table::<#this>(Self::NAME, <Self as #shm::TableKeys>::LAYOUT));
+    let layout = quote!(<Self as #shm::TableKeys>::LAYOUT);
+    let descriptor = shared(channel, quote!(#shm::declare_table::<#this>(Self::NAME, #layout)));
     let open = match &channel.template {
         Some(template) => {
             let (parameters, name) = parameters(&shm, template);

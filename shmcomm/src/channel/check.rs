@@ -17,6 +17,17 @@ const MAX_SLOT_SIZE: usize = layout::MAX_SLOT_SIZE as usize;
 const MAX_SEATS: usize = layout::MAX_SEATS as usize;
 const MAX_PUBLISHERS: usize = layout::MAX_PUBLISHERS as usize;
 
+/// Checks that the name of a group has a character.
+#[track_caller]
+pub const fn group(who: &str, group: &str) {
+    if group.is_empty() {
+        Text::new()
+            .code(who)
+            .str(": the name of the group is empty; leave `group` out for a private channel")
+            .panic()
+    }
+}
+
 /// Checks that no part of the name is empty, `.` or `..`, and that all characters are allowed.
 #[track_caller]
 pub const fn name(who: &str, name: &str) {

@@ -1,7 +1,7 @@
 //! Items that an expansion of `channel!` uses. Not public API.
 
 pub use super::check::{
-    expect_every, fits, has_max_len, has_slot_size, message, name, one_waits, publishers, seats,
+    expect_every, fits, group, has_max_len, has_slot_size, message, name, one_waits, publishers, seats,
     seats_beside, slots, tail, tail_fits,
 };
 pub use super::message_words::*;
@@ -128,6 +128,12 @@ pub const fn table_schema(name: &'static str, fields: &'static [Field]) -> Schem
 pub const fn declare_table<T: ?Sized>(name: &'static str, schema: &'static Schema) -> Channel<Table<T>> {
     let carries = MessageInfo::table(schema);
     Channel::with(name, Settings::of(&carries), carries)
+}
+
+/// Sets the group of users that share the channel. The macro checks it separately.
+pub const fn shared<P: ?Sized>(mut channel: Channel<P>, group: &'static str) -> Channel<P> {
+    channel.settings.group = Some(group);
+    channel
 }
 
 /// Records in the channel which keys its declaration contains.

@@ -86,6 +86,8 @@ pub(crate) struct Settings {
     patience: Duration,
     /// Expected period between two messages; zero if there is none.
     expect_every: Duration,
+    /// Group of users that share the channel.
+    group: Option<&'static str>,
     /// Settings that the program gave itself.
     asked: Requested,
 }
@@ -126,6 +128,7 @@ impl Settings {
             overflow: Overflow::Overwrite,
             patience: Self::PATIENCE,
             expect_every: Duration::ZERO,
+            group: None,
             asked: Requested::NOTHING,
         }
     }
@@ -226,6 +229,18 @@ impl<P: ?Sized> Channel<P> {
         check::seats(self.name, seats);
         self.settings.seats = seats;
         self.settings.asked = self.settings.asked.and(Requested::SEATS);
+        self
+    }
+
+    /// Shares the channel with the users of this group of the system: see [`Opener::group`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name of the group is empty; in a `const` this is a compile error.
+    #[track_caller]
+    pub const fn group(mut self, group: &'static str) -> Self {
+        check::group(self.name, group);
+        self.settings.group = Some(group);
         self
     }
 

@@ -9,7 +9,7 @@ use crate::layout::{self, Format, Pattern};
 use crate::message::{Schema, json};
 use crate::plural::count;
 use crate::schema::resolve::ChannelTypes;
-use crate::segment::{Requested, Resolve, Spec};
+use crate::segment::{Requested, Resolve, Sharing, Spec};
 use crate::wait::StopHandle;
 use core::fmt;
 use core::marker::PhantomData;
@@ -33,6 +33,9 @@ pub struct Opener<P: ?Sized> {
     namespace: Option<String>,
     /// Namespaces inside of that one, outermost first.
     sub_namespaces: Vec<String>,
+    /// The group and the mode that the program gives; the declaration may have a group too.
+    group: Option<Cow<'static, str>>,
+    mode: Option<u32>,
     settings: Settings,
     carries: MessageInfo,
     connect_timeout: Duration,
@@ -49,6 +52,8 @@ impl<P: ?Sized> Opener<P> {
             name,
             namespace,
             sub_namespaces,
+            group: settings.group.map(Cow::Borrowed),
+            mode: None,
             settings,
             carries,
             connect_timeout,
@@ -115,6 +120,43 @@ impl<P: ?Sized> Opener<P> {
         self
     }
 
+    /// Shares the channel with the users of this group of the system. The segment then has mode 0660 and belongs to the
+    /// group, in a directory of the group: `/dev/shm/shmcomm.robots`. All ends of the channel must name the group, because
+    /// a private channel of the same name is another one. Each program must run as a member of the group. A group without
+    /// a name is given by its number. `""` is no group, also if the declaration has one.
+    ///
+    /// All users of the group can read, falsify and remove what is in the channel. See `docs/security.md`. Linux only.
+    ///
+    /// A group that cannot be used makes the call that opens an end return
+    /// [`Permission`](crate::ErrorKind::Permission).
+    ///
+    /// ```no_run
+    /// # use shmcomm::{Channel, PubSub};
+    /// const IMU: Channel<PubSub<[f32; 6]>> = Channel::new("robot/imu");
+    /// let publisher = IMU.open().group("robots").publisher()?; // as user `driver`, of the group
+    /// let subscriber = IMU.open().group("robots").subscriber()?; // as user `planner`, of the group
+    /// # Ok::<(), shmcomm::Error>(())
+    /// ```
+    pub fn group(mut self, group: impl Into<Cow<'static, str>>) -> Self {
+        self.group = Some(group.into()).filter(|group| !group.is_empty());
+        self
+    }
+
+    /// Sets the mode of the segment. `0o660` shares the channel with the [`group`](Self::group), or, without one, with the
+    /// effective group of this process. `0o600` is that of a private channel. Other modes make the call that opens an end
+    /// return [`Permission`](crate::ErrorKind::Permission).
+    ///
+    /// ```
+    /// # use shmcomm::{Channel, ErrorKind, PubSub};
+    /// const IMU: Channel<PubSub<[f32; 6]>> = Channel::new("robot/imu");
+    /// let error = IMU.open().mode(0o666).publisher().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Permission);
+    /// ```
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
     /// Sets the time for which the end waits for a channel that does not exist yet. The default is five
     /// seconds; [`Duration::ZERO`] checks once.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -177,8 +219,10 @@ impl<P: ?Sized> Opener<P> {
             overflow,
             patience,
             expect_every,
+            group: _,
             asked,
         } = self.settings;
+        let sharing = Sharing::wanted(&name, self.group.as_deref(), self.mode)?;
         let (slots, slot_size, seats) = match (pattern, first.schema) {
             (Pattern::Table, Some(schema)) => table_sizes(schema),
             _ => (slots, slot_size, seats),
@@ -247,6 +291,7 @@ impl<P: ?Sized> Opener<P> {
             expect_every: Some(expect_every).filter(|period| !period.is_zero()),
             stop: self.stop,
             asked,
+            sharing,
             name,
         })
     }
@@ -336,7 +381,7 @@ impl<P: ?Sized> Clone for Opener<P> {
     fn clone(&self) -> Self {
         let (name, stop) = (self.name.clone(), self.stop.clone());
         let (namespace, sub_namespaces) = (self.namespace.clone(), self.sub_namespaces.clone());
-        Opener { name, namespace, sub_namespaces, stop, ..*self }
+        Opener { name, namespace, sub_namespaces, group: self.group.clone(), stop, ..*self }
     }
 }
 
@@ -344,6 +389,8 @@ impl<P: ?Sized> fmt::Debug for Opener<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opener")
             .field("name", &self.full_name())
+            .field("group", &self.group)
+            .field("mode", &self.mode)
             .field("settings", &self.settings)
             .field("connect_timeout", &self.connect_timeout)
             .field("history", &self.history)

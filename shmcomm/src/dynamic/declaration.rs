@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::layout::{Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern};
 use crate::plural::count;
 use crate::schema::Layout;
-use crate::segment::{Requested, Spec};
+use crate::segment::{Requested, Sharing, Spec};
 use std::time::Duration;
 
 /// A channel that a dynamic end creates if it does not exist: its pattern, the layouts of its messages, and its
@@ -55,6 +55,8 @@ pub struct Declaration {
     says_format: bool,
     /// Reason why the layouts of a segment cannot be used.
     unusable: Option<String>,
+    /// Name of the group of users that share the channel.
+    group: Option<String>,
 }
 
 /// Slots and bytes of a slot, if nothing else is set: those of `channel!`.
@@ -115,6 +117,7 @@ impl Declaration {
             exact: false,
             says_format: true,
             unusable: None,
+            group: None,
             layouts,
         }
     }
@@ -164,6 +167,14 @@ impl Declaration {
         self
     }
 
+    /// Shares the channel with the users of this group: see [`Opener::group`](crate::Opener::group). A channel of the
+    /// Python library has no group.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into()).filter(|group| !group.is_empty());
+        self
+    }
+
     /// Makes the channel one of the Python library. Its ends then use `slots` and `slot_size` as
     /// `python::Options` does.
     #[must_use]
@@ -207,7 +218,13 @@ impl Declaration {
     }
 
     /// Returns the declaration of an end of the channel `name`.
-    pub(super) fn spec(&self, name: &str, timeout: Duration, history: u64, patience: Duration) -> Spec {
+    pub(super) fn spec(
+        &self,
+        name: &str,
+        timeout: Duration,
+        history: u64,
+        patience: Duration,
+    ) -> Result<Spec, Error> {
         let (request_size, slot_size) = match (self.pattern, self.layouts.as_slice()) {
             (Pattern::ReqRep, _) if !self.exact => {
                 let reply = self.layouts.get(1).map_or(self.slot_size, |reply| reply.size() as u64);
@@ -218,8 +235,9 @@ impl Declaration {
             (Pattern::ReqRep, _) => (self.request_size, self.slot_size),
             _ => (0, self.slot_size),
         };
-        Spec {
+        Ok(Spec {
             name: name.to_owned(),
+            sharing: Sharing::wanted(name, self.group.as_deref(), None)?,
             pattern: self.pattern,
             format: self.format,
             slots: self.slots,
@@ -240,7 +258,7 @@ impl Declaration {
             expect_every: None,
             stop: None,
             asked: Requested::NOTHING,
-        }
+        })
     }
 
     /// Checks the declaration of a new channel.
@@ -304,6 +322,7 @@ impl From<&Description> for Declaration {
             exact: true,
             says_format: what.codec.is_some(),
             unusable: what.layouts.as_ref().err().map(ToString::to_string),
+            group: what.group.clone(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct Description {
     pub name: String,
     /// Format of the segment.
     pub wire: Wire,
+    /// Name of the group of users that share the channel; `None` if it is private.
+    pub group: Option<String>,
     /// Communication pattern.
     pub pattern: Pattern,
     /// Protection of the messages; `None` for the Python wire, which has one.
@@ -104,6 +106,7 @@ impl Description {
         Description {
             name: view.channel().to_owned(),
             wire: Wire::Native,
+            group: view.group().map(str::to_owned),
             pattern: view.pattern(),
             discipline: Some(geometry.discipline),
             codec: Some(view.format()),
@@ -131,6 +134,7 @@ impl Description {
         Description {
             name: found.name().to_owned(),
             wire: Wire::Python,
+            group: None,
             pattern: found.pattern(),
             discipline: None,
             codec: None,
@@ -155,8 +159,9 @@ impl Description {
 }
 
 /// Returns what the channel with this full name (with its namespace) is and carries; `None` if there is no
-/// such channel. Takes no seat, changes nothing and does not wait. With the feature `python` it also finds
-/// the channels of the Python library.
+/// such channel. A channel that this user shares with a group is described if there is no private one of the name.
+/// Takes no seat, changes nothing and does not wait. With the feature `python` it also finds the channels of the
+/// Python library.
 ///
 /// ```
 /// use shmcomm::{Channel, PubSub, describe};

@@ -122,7 +122,7 @@ macro_rules! on_wire {
 macro_rules! open_on_wire {
     ($found:ident, $wire:ident, $end:ident, $history:expr, $patience:expr) => {
         if $found.declaration.is_native() {
-            let spec = $found.declaration.spec(&$found.name, Duration::ZERO, $history, $patience);
+            let spec = $found.declaration.spec(&$found.name, Duration::ZERO, $history, $patience)?;
             $wire::Native(Box::new($end::open(spec)?))
         } else {
             #[cfg(feature = "python")]

@@ -14,6 +14,7 @@
 //! | [`create_unnamed`], [`reserve`], [`back`], [`link`] | a file that gets its name when it is complete, with memory behind every byte | `O_TMPFILE`, `fallocate`, `linkat` | a temporary name, moved; `F_PREALLOCATE` | a temporary name, moved; `SetEndOfFile` |
 //! | [`open`], [`reopen`] | another [`File`] of the same file, which sees the locks of the first one | `O_NOFOLLOW`, `/proc/self/fd` | `O_NOFOLLOW`, the path of `F_GETPATH` | `ReOpenFile` |
 //! | [`stat`], [`stat_path`], [`id_of_path`], [`is_own`], [`is_mine`], [`is_linked`] | which file it is; whether it is this user's, and another user may write to it | `fstat`, `lstat`; owner and mode | as on Linux | file index; owner and access control list |
+//! | [`group`], [`own_group`], [`is_member`], [`is_unmapped`], [`share`], [`is_group_file`], [`is_group_dir`], [`make_shared_dir`], [`remove_empty_dir`] | groups of users, and the files and directories that they share | `getgrnam_r`, `fchown`, `fchmod` | refused | refused |
 //! | [`read_at`], [`write_at`] | bytes, coherent with mappings | `pread`, `pwrite` | as on Linux | `ReadFile`, `WriteFile` |
 //! | [`take_name`], [`replace_name`], [`unlink`] | what a name stands for, changed while the file is mapped | `unlink`, `rename` | as on Linux | a move aside, a deletion |
 //! | [`map`], [`map_read_only`] → [`Map`] | shared memory that keeps its file, and with it the locks; no child inherits it | `MAP_SHARED`, `MADV_DONTFORK`, `pthread_atfork` | `MAP_SHARED`, `minherit` | a section of the file; no fork |
@@ -57,6 +58,16 @@ pub(crate) use futex::*;
 mod procfs;
 #[cfg(target_os = "linux")]
 pub(crate) use procfs::*;
+
+#[cfg(all(target_os = "linux", not(shmcomm_macos)))]
+#[allow(unsafe_code)]
+mod groups;
+#[cfg(all(target_os = "linux", not(shmcomm_macos)))]
+pub(crate) use groups::*;
+#[cfg(not(all(target_os = "linux", not(shmcomm_macos))))]
+mod no_groups;
+#[cfg(not(all(target_os = "linux", not(shmcomm_macos))))]
+pub(crate) use no_groups::*;
 
 #[cfg(target_os = "linux")]
 mod poll;
@@ -173,10 +184,22 @@ pub(crate) struct Stat {
     /// User id of the owner, or a number that stands for it. For [`is_own`].
     #[cfg_attr(not(any(target_os = "linux", target_os = "macos", windows)), allow(dead_code))]
     owner: u32,
+    /// Group id. For [`is_group_file`].
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    #[cfg_attr(any(not(target_os = "linux"), shmcomm_macos), allow(dead_code))]
+    group: u32,
     /// Permission bits, as in `0o600`. For [`is_mine`].
     #[cfg_attr(not(any(target_os = "linux", target_os = "macos", windows)), allow(dead_code))]
     mode: u32,
     pub(crate) len: u64,
+}
+
+/// A group of users: a name of the system's group database, or a number if it has none, and the id as this process sees
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) id: u32,
 }
 
 /// Reason why the system refused a call.

@@ -76,6 +76,7 @@ pub(super) fn convert(stat: rustix::fs::Stat) -> Stat {
         kind,
         id: (stat.st_dev as u64, stat.st_ino as u64),
         owner: stat.st_uid,
+        group: stat.st_gid,
         mode: u32::from(stat.st_mode) & 0o7777,
         len: u64::try_from(stat.st_size).unwrap_or(0),
     }
@@ -174,8 +175,8 @@ pub(crate) fn is_own(stat: &Stat) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "belongs to user {}, and this process runs as user {}; both ends of a channel run as one user: \
-         start them so, or use another name",
+        "belongs to user {}, and this process runs as user {}; both ends of a channel run as one user, \
+         or share it with a group: start them so, or use another name",
         stat.owner,
         user()
     ))

@@ -61,7 +61,7 @@ impl RawPublisher {
                 attachment.channel()
             );
             drop(attachment);
-            segment::force_unlink(&spec.name)?;
+            segment::remove_by_force(&spec)?;
             attachment = segment::publish(&spec, OPS)?;
             opened = writer(&attachment);
         }

@@ -40,6 +40,7 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     Spec {
         name: format!("unit-{}-{}-{test}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)),
+        sharing: None,
         pattern: Pattern::PubSub,
         format: Format::Fixed,
         slots: 8,

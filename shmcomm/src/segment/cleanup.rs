@@ -11,7 +11,7 @@ use super::mapping::{map, region};
 use super::registration::Turn;
 use super::removal::{Cleanup, Outcome, SpareReason, Spared};
 use super::seats;
-use super::{ChannelPath, SegmentInfo, create, name, system};
+use super::{ChannelPath, SegmentInfo, create, system};
 use crate::error::Error;
 use crate::layout::Pattern;
 use crate::plural::count;
@@ -21,7 +21,7 @@ use crate::plural::count;
 ///
 /// The namespace is the part of the full name before a `/`, as for
 /// [`list_segments_in`](crate::list_segments_in); the empty one contains every channel of this user, also
-/// those of the Python library.
+/// those of the user's groups and of the Python library.
 ///
 /// **No accepted work is lost**: a push/pull queue with unfinished jobs stays, on native channels and on
 /// channels of Python, whatever their sender and age. A file that cannot be read as a segment stays too.
@@ -82,7 +82,7 @@ fn remove_listed(segment: &SegmentInfo) -> Outcome {
     if segment.version == 1 {
         return remove_version1(segment);
     }
-    let place = name::dir().and_then(|dir| ChannelPath::within(&dir, &segment.channel));
+    let place = ChannelPath::listed(&segment.channel, segment.group.as_deref());
     place.and_then(|place| remove(&place)).unwrap_or_else(|error| Outcome::Spared(SpareReason::Failed(error)))
 }
 

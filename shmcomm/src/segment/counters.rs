@@ -5,7 +5,7 @@
 
 use super::info::SegmentInfo;
 use super::inspect::{self, Found, Intact};
-use super::{ChannelPath, Participant, backlog, forward, mapping, name, seats};
+use super::{ChannelPath, Participant, backlog, forward, mapping, seats};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{Discipline, Geometry, Region, control};
 use crate::os::{self, FileId, ForkId, Map};
@@ -77,7 +77,7 @@ impl Counters {
             let (header, id) = super::version1::LiveHeader::open(&segment.channel, &segment.path)?;
             return Ok(Counters { source: Source::Python(header), path: segment.path.clone(), id });
         }
-        let place = ChannelPath::within(&name::dir()?, &segment.channel)?;
+        let place = ChannelPath::listed(&segment.channel, segment.group.as_deref())?;
         let found = match inspect::find(&place)? {
             Found::Intact(found) => found,
             Found::Nothing => return Err(place.error(ErrorKind::NotFound, "its segment has been removed")),

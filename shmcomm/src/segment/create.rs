@@ -16,7 +16,6 @@ use crate::layout::{Geometry, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VE
 use crate::os::{self, CURES, File, FileKind, Stat};
 use crate::plural::count;
 use std::io;
-use std::path::Path;
 
 /// Returns the sizes of the segment that `spec` asks for.
 pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Error> {
@@ -43,7 +42,10 @@ pub(super) fn unnamed(
     (index, role): (u32, Role),
     ops: PatternOps,
 ) -> Result<Attachment, Error> {
-    let mut file = os::create_unnamed(place.dir()).map_err(|error| {
+    if let Some(sharing) = place.sharing() {
+        sharing.make_dir(place.name(), place.dir(), name::temporary_in)?;
+    }
+    let mut file = forward::new_file(place).map_err(|error| {
         let kind = error.kind();
         if os::refusal(&error).is_none()
             && matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::Unsupported)
@@ -243,17 +245,27 @@ fn wake_sleepers(file: &File, stat: &Stat) {
 }
 
 /// Removes segments whose creators died before they had their names.
-pub(super) fn clean_temporaries(dir: &Path) {
+pub(super) fn clean_temporaries(place: &ChannelPath) {
+    let dir = place.dir();
     for file in os::list(dir).unwrap_or_default() {
         if !file.starts_with(name::TEMPORARY) {
             continue;
         }
         let path = dir.join(file);
-        let Ok(file) = os::open(&path) else { continue };
+        let Ok(file) = os::open(&path) else {
+            // The directory of a group that never got its name. If its maker lives, it makes another one.
+            let own = os::stat_path(&path).is_ok_and(|stat| os::is_own(&stat).is_ok());
+            let _ = own.then(|| os::remove_empty_dir(&path));
+            continue;
+        };
         let Ok(stat) = os::stat(&file) else { continue };
+        let ours = match place.sharing() {
+            None => os::is_own(&stat),
+            Some(sharing) => sharing.check(&stat),
+        };
         // The creator holds seat 0 from a time before it links the file.
         if stat.kind == FileKind::Regular
-            && os::is_own(&stat).is_ok()
+            && ours.is_ok()
             && matches!(seats::any_alive(&file), Ok(false))
             && os::unlink(&path).is_ok()
         {

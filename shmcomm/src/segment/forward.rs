@@ -36,6 +36,9 @@ pub(super) const GRACE: Duration = Duration::from_millis(300);
 /// Searches the processes of this user for a live segment whose name is missing, and restores the name.
 /// Returns `true` if it found one. Takes some milliseconds.
 pub(super) fn rediscover(place: &ChannelPath) -> bool {
+    if place.sharing().is_some() {
+        return false;
+    }
     let path = place.path();
     let found = os::holders_of_removed(path).find(|&(pid, fd, id)| {
         let Ok((mut file, stat)) = os::open_of_process(pid, fd, id) else { return false };
@@ -53,7 +56,7 @@ pub(super) fn rediscover(place: &ChannelPath) -> bool {
         }
         let registration = Turn::sole(&mut file).try_register();
         let Ok(Ok(registration)) = registration else { return false };
-        matches!(restore(path, registration.file(), id, (pid, fd)), Ok(true))
+        matches!(restore(place, registration.file(), id, (pid, fd)), Ok(true))
     });
     if let Some((pid, ..)) = found {
         let channel = place.name();
@@ -129,6 +132,11 @@ impl Forward {
             .then(|| Self::from_bytes(&bytes))?
     }
 
+    /// Reads the file of a channel like [`Forward::read`]. The channel of a group has no forwarding files.
+    pub(super) fn at(place: &ChannelPath, file: &File, stat: &Stat) -> Option<Self> {
+        place.sharing().is_none().then(|| Self::read(file, stat))?
+    }
+
     /// Opens the segment. Returns `None` if it cannot be opened at the recorded place.
     pub(super) fn open(&self) -> Option<(File, Stat)> {
         let (file, stat) = os::open_of_process(self.pid, self.fd, self.id).ok()?;
@@ -184,7 +192,8 @@ pub(super) fn stands_for(path: &Path, id: FileId) -> bool {
 /// restored, or if another process restores it.
 ///
 /// `way` is the process and the descriptor through which other processes open the segment.
-pub(super) fn restore(path: &Path, file: &File, id: FileId, way: (u32, u32)) -> io::Result<bool> {
+pub(super) fn restore(place: &ChannelPath, file: &File, id: FileId, way: (u32, u32)) -> io::Result<bool> {
+    let path = place.path();
     if !in_use(file)? {
         return Ok(false);
     }
@@ -198,10 +207,13 @@ pub(super) fn restore(path: &Path, file: &File, id: FileId, way: (u32, u32)) -> 
             if os::link(file, path).is_ok() {
                 return Ok(true);
             }
-            let dir = path.parent().unwrap_or(Path::new("/"));
+            if place.sharing().is_some() {
+                let why = "a user cannot open the files of another user's processes";
+                return Err(io::Error::other(why));
+            }
             // Fails where a process cannot open the files of another one. No file is made then.
             let forward = forward()?;
-            let made = os::create_unnamed(dir)?;
+            let made = os::create_unnamed(place.dir())?;
             os::write_at(&made, &forward.to_bytes(), 0)?;
             os::link(&made, path).map(|()| true)
         }
@@ -257,13 +269,13 @@ fn wait(file: &mut File) -> io::Result<Registration<'_>> {
 
 /// Copies a segment without participants to a new file with the name, so that its queued messages outlive the
 /// last participant. The caller holds the registration lock.
-pub(super) fn rescue(path: &Path, temporary: &Path, file: &File, len: u64) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
+pub(super) fn rescue(place: &ChannelPath, file: &File, len: u64) -> io::Result<()> {
+    let (path, temporary) = (place.path(), &place.temporary());
     // A file that was only moved gets its name back.
     if os::id_of_path(path)?.is_none() && os::link(file, path).is_ok() {
         return Ok(());
     }
-    let mut copy = os::create_unnamed(dir)?;
+    let mut copy = new_file(place)?;
     os::reserve(&copy, len)?;
     let mut buffer = vec![0; 1 << 16];
     let mut at = 0;
@@ -286,6 +298,15 @@ pub(super) fn rescue(path: &Path, temporary: &Path, file: &File, len: u64) -> io
         let _ = os::unlink(temporary);
     }
     renamed?.ok_or_else(|| io::ErrorKind::AlreadyExists.into())
+}
+
+/// Returns a new file without a name, with the owner, group and mode of the channel's segments.
+pub(super) fn new_file(place: &ChannelPath) -> io::Result<File> {
+    let file = os::create_unnamed(place.dir())?;
+    match place.sharing() {
+        None => Ok(file),
+        Some(sharing) => sharing.share(&file).map(|()| file),
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub struct SegmentInfo {
     /// Path of the file. A file of version 1 with `~` in its name is the second name of a segment whose first
     /// name does not refer to it.
     pub path: PathBuf,
+    /// Name of the group of users that share the channel: see [`Opener::group`](crate::Opener::group). `None` if it is
+    /// private, of this user alone.
+    pub group: Option<String>,
     /// Size of the file in bytes.
     pub size: u64,
     /// Reason why the file is not a usable segment, with control characters escaped. All following fields are

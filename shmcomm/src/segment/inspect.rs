@@ -53,6 +53,11 @@ pub(super) struct Intact {
 
 /// Opens and checks the file under the name.
 pub(super) fn find(place: &ChannelPath) -> Result<Found, Error> {
+    if let Some(sharing) = place.sharing()
+        && !sharing.has_dir(place.name(), place.dir())?
+    {
+        return Ok(Found::Nothing);
+    }
     let file = match os::open(place.path()) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -82,7 +87,7 @@ pub(super) fn find(place: &ChannelPath) -> Result<Found, Error> {
     };
     let stat = os::stat(&file).map_err(|error| system(place, "examine", error))?;
     check_owner(place, &stat)?;
-    let Some(forward) = Forward::read(&file, &stat) else { return read(place, file, stat) };
+    let Some(forward) = Forward::at(place, &file, &stat) else { return read(place, file, stat) };
     if let Some((segment, stat)) = forward.open() {
         check_owner(place, &stat)?;
         return read(place, segment, stat);
@@ -105,17 +110,22 @@ pub(super) fn find(place: &ChannelPath) -> Result<Found, Error> {
     Ok(Found::LeadsNowhere { file, stat, why })
 }
 
-/// Checks that the file is a regular file of this user that other users cannot write to.
+/// Checks that the file is a regular file of this user that other users cannot write to; in a channel of a group, of the
+/// group.
 pub(super) fn check_owner(place: &ChannelPath, stat: &Stat) -> Result<(), Error> {
     check_own(place, stat)?;
-    os::is_mine(stat).map_err(|why| foreign(place, &why))
+    match place.sharing() {
+        None => os::is_mine(stat),
+        Some(sharing) => sharing.check(stat),
+    }
+    .map_err(|why| foreign(place, &why))
 }
 
 fn foreign(place: &ChannelPath, why: &str) -> Error {
     place.error(ErrorKind::Permission, format!("{} {why}", place.path().display()))
 }
 
-/// Checks that the file is a regular file of this user.
+/// Checks that the file is a regular file of this user. A member of a group may remove each file in its directory.
 pub(super) fn check_own(place: &ChannelPath, stat: &Stat) -> Result<(), Error> {
     let path = place.path().display();
     if stat.kind != FileKind::Regular {
@@ -123,6 +133,9 @@ pub(super) fn check_own(place: &ChannelPath, stat: &Stat) -> Result<(), Error> {
             ErrorKind::NotASegment,
             format!("{path} is a {}, not a segment; move it out of the way", stat.kind.name()),
         ));
+    }
+    if place.sharing().is_some() {
+        return Ok(());
     }
     os::is_own(stat).map_err(|why| foreign(place, &why))
 }

@@ -10,7 +10,7 @@ use super::mapping::region;
 use super::participant::{Participant, time};
 use super::registration::Turn;
 use super::seats;
-use super::{Backlog, ChannelPath, backlog, create, name, system};
+use super::{Backlog, ChannelPath, Sharing, Spec, backlog, create, name, system};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{self, Discipline, FLAG_WAIT, Region, control};
 use crate::os::{self, File, FileKind, Stat};
@@ -21,7 +21,8 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 /// Returns all segments of this user in `/dev/shm` (on macOS in the user's directory for caches, on
-/// Windows in `%LOCALAPPDATA%\shmcomm`), or in the directory that `SHMCOMM_DIR` names, sorted by channel.
+/// Windows in `%LOCALAPPDATA%\shmcomm`), or in the directory that `SHMCOMM_DIR` names, sorted by channel. It also
+/// returns the segments of the groups of this user, of any owner.
 /// With the feature `python` it also returns the segments of the Python library shm-comm. Does not wait, and changes
 /// nothing.
 ///
@@ -55,17 +56,25 @@ pub fn list_segments_in(namespace: &str) -> Result<Vec<SegmentInfo>, Error> {
     Ok(found)
 }
 
-/// Returns the segment of one native channel, by its full name, like [`list_segments`]. Returns `None` if there is
-/// none. Does not wait, and changes nothing.
+/// Returns the segment of one native channel, by its full name, like [`list_segments`]: the private one, or else that of
+/// a group of this user. Returns `None` if there is none. Does not wait, and changes nothing.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidName`] if no channel can have that name.
 pub fn find_segment(channel: &str) -> Result<Option<SegmentInfo>, Error> {
-    let place = ChannelPath::new(channel)?;
-    let Ok(stat) = os::stat_path(place.path()) else { return Ok(None) };
-    let ours = os::is_own(&stat).is_ok() && stat.kind == FileKind::Regular;
-    Ok(if ours { describe(&place, &stat) } else { None })
+    let private = found_at(&ChannelPath::new(channel)?);
+    if private.is_some() {
+        return Ok(private);
+    }
+    Ok(ChannelPath::in_groups(channel)?.iter().find_map(found_at))
+}
+
+/// Describes the segment at a place. A file that has been removed by now, or belongs to another user, is not described.
+fn found_at(place: &ChannelPath) -> Option<SegmentInfo> {
+    let stat = os::stat_path(place.path()).ok()?;
+    let ours = place.sharing().is_some() || os::is_own(&stat).is_ok();
+    if ours && stat.kind == FileKind::Regular { describe(place, &stat) } else { None }
 }
 
 pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
@@ -87,14 +96,16 @@ pub(super) fn list_within(dir: &Path) -> Result<Vec<SegmentInfo>, Error> {
             found.extend(super::version1::describe(dir, &file, &mapped));
             continue;
         };
-        let place = ChannelPath::within(dir, &channel)?;
-        // A file that has been removed by now, or belongs to another user, is not listed.
-        let Ok(stat) = os::stat_path(place.path()) else { continue };
-        if os::is_own(&stat).is_ok() && stat.kind == FileKind::Regular {
-            found.extend(describe(&place, &stat));
+        found.extend(found_at(&ChannelPath::within(dir, &channel)?));
+    }
+    for sharing in Sharing::all_in(dir) {
+        for file in os::list(&sharing.dir(dir)).unwrap_or_default() {
+            if let Some(channel) = name::decode(&file) {
+                found.extend(found_at(&ChannelPath::shared(dir, &channel, &sharing)?));
+            }
         }
     }
-    found.sort_by(|a, b| a.channel.cmp(&b.channel));
+    found.sort_by(|a, b| (&a.channel, &a.group).cmp(&(&b.channel, &b.group)));
     Ok(found)
 }
 
@@ -103,6 +114,7 @@ fn describe(place: &ChannelPath, stat: &Stat) -> Option<SegmentInfo> {
         channel: place.name().to_owned(),
         version: 2,
         path: place.path().to_owned(),
+        group: place.sharing().map(|sharing| sharing.name().to_owned()),
         size: stat.len,
         problem: None,
         stale: true,
@@ -197,6 +209,7 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
 /// unused segments and spares queues with work; [`SegmentInfo::queued_work`] returns the number of jobs in a
 /// segment.
 ///
+/// If there is no private segment of the name, it removes that of a group of this user, of any owner.
 /// If there is no such segment, it removes the channel of the Python library with that name, with the feature
 /// `python`: all its files, and the lock file of a queue. This loop therefore removes everything that is
 /// listed, with the jobs in it:
@@ -216,13 +229,47 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
 /// [`ErrorKind::NotASegment`] if there is no regular file under the name; [`ErrorKind::Os`] if another
 /// process replaces the segment again and again.
 pub fn force_unlink(channel: &str) -> Result<bool, Error> {
-    let removed = ChannelPath::new(channel).and_then(|place| force_unlink_at(&place));
+    let removed = ChannelPath::new(channel).and_then(|place| remove_first(channel, &place));
     // A name that is invalid for a native channel may be the name of a channel with Python.
     #[cfg(feature = "python")]
     if !matches!(&removed, Ok(true)) && super::version1::remove_named(channel)? {
         return Ok(true);
     }
     removed
+}
+
+/// Removes one listed segment like [`force_unlink`]. Of two channels of one name, a private one and one of a group, it
+/// removes the listed one. Returns `false` if it is no longer there.
+///
+/// # Errors
+///
+/// See [`force_unlink`].
+pub fn force_unlink_segment(segment: &SegmentInfo) -> Result<bool, Error> {
+    #[cfg(feature = "python")]
+    if segment.version == 1 {
+        // The name of its file, because a native channel may have the name of a Python channel.
+        let file = segment.path.file_name().and_then(std::ffi::OsStr::to_str);
+        return super::version1::remove_named(file.unwrap_or_default());
+    }
+    force_unlink_at(&ChannelPath::listed(&segment.channel, segment.group.as_deref())?)
+}
+
+/// Removes the private segment, or else the first one of a group.
+fn remove_first(channel: &str, private: &ChannelPath) -> Result<bool, Error> {
+    if force_unlink_at(private)? {
+        return Ok(true);
+    }
+    for place in ChannelPath::in_groups(channel)? {
+        if force_unlink_at(&place)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Removes the segment that `spec` declares like [`force_unlink`].
+pub(crate) fn remove_by_force(spec: &Spec) -> Result<bool, Error> {
+    force_unlink_at(&spec.place()?)
 }
 
 /// Attempts of [`force_unlink`], each of which fails if another process replaces the segment meanwhile.
@@ -267,7 +314,7 @@ fn remove_open(place: &ChannelPath, file: &mut File) -> Result<Option<bool>, Err
     // Removal by force works without the lock, if another process keeps it.
     let stat = os::stat(file).map_err(|error| system(place, "examine", error))?;
     // A segment whose file was removed is marked too, so that its participants do not restore the name.
-    let behind = Forward::read(file, &stat).and_then(|forward| forward.open());
+    let behind = Forward::at(place, file, &stat).and_then(|forward| forward.open());
     let (mut behind, stat) = behind.map_or((None, stat), |(file, stat)| (Some(file), stat));
     let turn = Turn::sole(behind.as_mut().unwrap_or(file));
     let file = turn.file();

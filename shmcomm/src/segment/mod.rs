@@ -41,6 +41,8 @@
 //! A process that ends without dropping its ends, by `exit` or `abort`, counts as killed. Its seats are free
 //! at once, and the other participants recover them.
 //!
+//! The channels of a group of users are in a directory of their own: see [`sharing`].
+//!
 //! # Fork
 //!
 //! A child does not inherit mappings of segments, and its inherited ends return errors. A copy of an open
@@ -89,6 +91,7 @@ mod removal;
 mod retry;
 mod seats;
 pub(crate) mod settings;
+mod sharing;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -103,7 +106,8 @@ pub use backlog::Backlog;
 pub use cleanup::{remove_stale, remove_stale_segment};
 pub use counters::{CounterValues, Counters};
 pub use info::{SegmentInfo, SegmentState};
-pub use list::{find_segment, force_unlink, list_segments, list_segments_in};
+pub(crate) use list::remove_by_force;
+pub use list::{find_segment, force_unlink, force_unlink_segment, list_segments, list_segments_in};
 pub(crate) use mapping::{NameCheck, ObserverMapping};
 pub(crate) use name::ChannelPath;
 pub use name::name_matches;
@@ -116,6 +120,7 @@ pub use participant::Participant;
 pub(crate) use refusal::explain;
 pub use removal::{Cleanup, SpareReason, Spared};
 pub(crate) use seats::{Entry, Sent};
+pub(crate) use sharing::Sharing;
 pub(crate) use spec::{Accepted, Requested, Resolve, Spec};
 #[cfg(feature = "python")]
 pub(crate) use version1::{lock_file, remove_named};
@@ -123,7 +128,7 @@ pub(crate) use version1::{lock_file, remove_named};
 pub(crate) use view::ReadMap;
 pub(crate) use view::{Publishing, View};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::layout::{Geometry, Region};
 use std::io;
 
@@ -205,6 +210,9 @@ pub(crate) struct PatternOps {
 
 /// Converts an error of the operating system into an error with its cause and cure.
 fn system(place: &ChannelPath, verb: &str, error: io::Error) -> Error {
-    let (kind, cure) = refusal::explain(place.dir(), place.path(), verb, &error);
+    let (kind, mut cure) = refusal::explain(place.dir(), place.path(), verb, &error);
+    if let (Some(sharing), ErrorKind::Permission) = (place.sharing(), kind) {
+        cure = sharing.cure(place.dir());
+    }
     place.error(kind, format!("cannot {verb} {}: {error}{cure}", place.path().display())).with_source(error)
 }

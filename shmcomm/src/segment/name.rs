@@ -12,6 +12,7 @@
 //! a file of the other. No encoded name contains a `~`, so the temporary names of [`ChannelPath::temporary`]
 //! belong to no channel.
 
+use super::sharing::Sharing;
 use crate::error::{Error, ErrorKind};
 use crate::os;
 use crate::plural::count;
@@ -34,17 +35,49 @@ pub(crate) struct ChannelPath {
     name: String,
     dir: PathBuf,
     path: PathBuf,
+    /// The group of users that share the channel; `None` if it is private.
+    sharing: Option<Sharing>,
 }
 
 impl ChannelPath {
-    /// Returns the place of a channel with this full name, in the directory of all segments.
+    /// Returns the place of a private channel with this full name, in the directory of all segments.
     pub(crate) fn new(name: &str) -> Result<Self, Error> {
         Self::within(&dir()?, name)
     }
 
+    /// Returns the place of a channel, private or of a group.
+    pub(crate) fn of(name: &str, sharing: Option<&Sharing>) -> Result<Self, Error> {
+        match sharing {
+            None => Self::new(name),
+            Some(sharing) => Self::shared(&dir()?, name, sharing),
+        }
+    }
+
+    /// Returns the place of a listed channel, private or of the group with this name.
+    pub(super) fn listed(name: &str, group: Option<&str>) -> Result<Self, Error> {
+        let sharing = group.map(|group| Sharing::named(name, group)).transpose()?;
+        Self::of(name, sharing.as_ref())
+    }
+
     pub(crate) fn within(dir: &Path, name: &str) -> Result<Self, Error> {
         let file = encode(name)?;
-        Ok(ChannelPath { name: name.to_owned(), path: dir.join(file), dir: dir.to_owned() })
+        Ok(ChannelPath { name: name.to_owned(), path: dir.join(file), dir: dir.to_owned(), sharing: None })
+    }
+
+    pub(super) fn shared(base: &Path, name: &str, sharing: &Sharing) -> Result<Self, Error> {
+        let place = Self::within(&sharing.dir(base), name)?;
+        Ok(ChannelPath { sharing: Some(sharing.clone()), ..place })
+    }
+
+    /// Returns the places of the channels of this name in all groups that this process may use.
+    pub(super) fn in_groups(name: &str) -> Result<Vec<Self>, Error> {
+        let base = dir()?;
+        Sharing::all_in(&base).iter().map(|sharing| Self::shared(&base, name, sharing)).collect()
+    }
+
+    /// Returns the group of users that share the channel; `None` if it is private.
+    pub(crate) fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_ref()
     }
 
     /// Returns the channel's full name.
@@ -62,12 +95,17 @@ impl ChannelPath {
 
     /// Returns a unique name for a segment that is about to replace this one.
     pub(crate) fn temporary(&self) -> PathBuf {
-        self.dir.join(format!("{TEMPORARY}{}-{}", os::pid(), os::monotonic()))
+        temporary_in(&self.dir)
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
         Error::new(kind, self.name.clone(), message)
     }
+}
+
+/// Returns a unique name in `dir`, for a segment or a directory that is about to get its own name.
+pub(super) fn temporary_in(dir: &Path) -> PathBuf {
+    dir.join(format!("{TEMPORARY}{}-{}", os::pid(), os::monotonic()))
 }
 
 /// Returns the directory of all segments: `SHMCOMM_DIR` if set, else the default of the system.

@@ -13,7 +13,7 @@ use crate::os::CURES;
 
 /// Waits for the segment that `spec` declares, and maps it for loads only.
 pub(crate) fn observe(spec: &Spec) -> Result<View, Error> {
-    let place = ChannelPath::new(&spec.name)?;
+    let place = spec.place()?;
     let mut retry = Retry::new(spec.connect_timeout);
     let mut search = Search::from_start();
     loop {
@@ -54,7 +54,7 @@ pub(crate) fn observe(spec: &Spec) -> Result<View, Error> {
 
 /// Maps the segment that `spec` declares, without waiting. Returns `None` if there is none.
 pub(crate) fn observe_now(spec: &Spec) -> Result<Option<View>, Error> {
-    let place = ChannelPath::new(&spec.name)?;
+    let place = spec.place()?;
     match inspect::find(&place)? {
         Found::Nothing | Found::LeadsNowhere { .. } | Found::HalfMade { .. } => Ok(None),
         Found::Damaged { why, .. } => Err(inspect::damaged(&place, &why)),

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 /// Creates or takes over the segment of a publish/subscribe channel, as one of its publishers.
 pub(crate) fn publish(spec: &Spec, ops: PatternOps) -> Result<Attachment, Error> {
-    publish_at(&ChannelPath::new(&spec.name)?, spec, ops)
+    publish_at(&spec.place()?, spec, ops)
 }
 
 pub(super) fn publish_at(place: &ChannelPath, spec: &Spec, ops: PatternOps) -> Result<Attachment, Error> {
@@ -63,13 +63,13 @@ pub(super) fn publish_at(place: &ChannelPath, spec: &Spec, ops: PatternOps) -> R
 
 /// Waits for the segment of a publish/subscribe channel and attaches to it as a subscriber.
 pub(crate) fn subscribe(spec: &Spec, ops: PatternOps) -> Result<Attachment, Error> {
-    subscribe_at(&ChannelPath::new(&spec.name)?, spec, ops)
+    subscribe_at(&spec.place()?, spec, ops)
 }
 
 /// Attaches to the segment that has the name now, as a subscriber, without waiting and without a search.
 pub(crate) fn follow(spec: &Spec, ops: PatternOps) -> Result<Attachment, Error> {
     let spec = Spec { connect_timeout: Duration::ZERO, ..spec.clone() };
-    attach(&ChannelPath::new(&spec.name)?, &spec, ops, &mut Search::never())
+    attach(&spec.place()?, &spec, ops, &mut Search::never())
 }
 
 pub(super) fn subscribe_at(place: &ChannelPath, spec: &Spec, ops: PatternOps) -> Result<Attachment, Error> {
@@ -130,7 +130,7 @@ fn attach(
 
 /// Creates or attaches to the segment of a push/pull or request/reply channel.
 pub(crate) fn join(spec: &Spec, role: Role, ops: PatternOps) -> Result<Attachment, Error> {
-    join_at(&ChannelPath::new(&spec.name)?, spec, role, ops)
+    join_at(&spec.place()?, spec, role, ops)
 }
 
 pub(super) fn join_at(
@@ -144,7 +144,7 @@ pub(super) fn join_at(
 
 /// Creates or attaches to the segment of a table, as the writer of the key with this index and name.
 pub(crate) fn write_key(spec: &Spec, key: (u32, &str), ops: PatternOps) -> Result<Attachment, Error> {
-    let place = &ChannelPath::new(&spec.name)?;
+    let place = &spec.place()?;
     make_or_join(Opening { place, spec, role: Role::Writer, key: Some(key), ops })
 }
 
@@ -213,7 +213,7 @@ impl Opening<'_> {
             let done = match inspect::find(place)? {
                 Found::Nothing => {
                     let made = create::publish_name(self.unnamed(wanted)?)?;
-                    create::clean_temporaries(place.dir());
+                    create::clean_temporaries(place);
                     made
                 }
                 Found::HalfMade { len } => {
@@ -358,7 +358,7 @@ impl Opening<'_> {
                 "channel `{name}`: replaced its segment, as {why}; the participants of the old segment get a notification"
             ));
             drop(registration);
-            create::clean_temporaries(place.dir());
+            create::clean_temporaries(place);
         } else {
             create::take_name(place, old, &stat)?;
             let len = stat.len;

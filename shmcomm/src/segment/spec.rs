@@ -2,7 +2,8 @@
 //!
 //! Plain data: made by `channel`, read by the patterns and by `segment`. Checks no value itself.
 
-use super::Role;
+use super::{ChannelPath, Role, Sharing};
+use crate::error::Error;
 use crate::layout::{Format, Pattern};
 use crate::wait::StopHandle;
 use std::any::Any;
@@ -16,6 +17,8 @@ use std::time::Duration;
 pub(crate) struct Spec {
     /// Name with the namespace: `sim1/robot/imu`.
     pub(crate) name: String,
+    /// The group of users that share the channel; `None` if it is private.
+    pub(crate) sharing: Option<Sharing>,
     pub(crate) pattern: Pattern,
     pub(crate) format: Format,
     pub(crate) slots: u64,
@@ -53,6 +56,13 @@ pub(crate) struct Spec {
     pub(crate) stop: Option<StopHandle>,
     /// Settings that do not have their default.
     pub(crate) asked: Requested,
+}
+
+impl Spec {
+    /// Returns the place of the segment.
+    pub(super) fn place(&self) -> Result<ChannelPath, Error> {
+        ChannelPath::of(&self.name, self.sharing.as_ref())
+    }
 }
 
 /// The settings that a program specified itself. The other settings have their default, and are not compared.

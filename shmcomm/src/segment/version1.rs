@@ -40,6 +40,7 @@ pub(super) fn describe(dir: &Path, file: &str, mapped: &HashSet<FileId>) -> Opti
         channel: channel.to_owned(),
         version: 1,
         path,
+        group: None,
         size: stat.len,
         problem: None,
         stale: !mapped.contains(&stat.id),

@@ -86,14 +86,37 @@ pub(crate) enum Publishing {
 }
 
 impl View {
-    /// Maps the segment of a channel, by its full name. Returns `None` if there is none.
+    /// Maps the segment of a channel, by its full name: the private one, or else that of a group. Returns `None` if there
+    /// is none.
     pub(crate) fn open(channel: &str) -> Result<Option<View>, Error> {
-        Self::at(ChannelPath::new(channel)?, |geometry| geometry.segment_size)
+        Self::find(channel, |geometry| geometry.segment_size)
     }
 
     /// Maps everything before the slots. The ring of the region must not be used.
     pub(crate) fn of_header(channel: &str) -> Result<Option<View>, Error> {
-        Self::at(ChannelPath::new(channel)?, |geometry| geometry.slots_offset)
+        Self::find(channel, |geometry| geometry.slots_offset)
+    }
+
+    fn find(channel: &str, len: fn(&Geometry) -> u64) -> Result<Option<View>, Error> {
+        let private = Self::at(ChannelPath::new(channel)?, len)?;
+        if private.is_some() {
+            return Ok(private);
+        }
+        // What one group has does not hide the channel of another one.
+        let mut first = Ok(None);
+        for place in ChannelPath::in_groups(channel)? {
+            match Self::at(place, len) {
+                Ok(Some(view)) => return Ok(Some(view)),
+                Ok(None) => {}
+                Err(error) => first = first.and(Err(error)),
+            }
+        }
+        first
+    }
+
+    /// Returns the name of the group that shares the channel; `None` if it is private.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.place.sharing().map(|sharing| sharing.name())
     }
 
     fn at(place: ChannelPath, len: fn(&Geometry) -> u64) -> Result<Option<View>, Error> {

@@ -100,6 +100,15 @@ fn channel_that_does_not_appear() {
 }
 
 #[test]
+fn groups_and_modes_that_cannot_be() {
+    let scene = Scene::new("groups");
+    let error = scene.channel().group("no-such-group").publisher().err().unwrap();
+    scene.shown(ErrorKind::Permission, &error, &[("no-such-group", "robot")]);
+    let error = scene.channel().mode(0o666).publisher().err().unwrap();
+    scene.shown(ErrorKind::Permission, &error, &[]);
+}
+
+#[test]
 fn names_and_numbers_that_cannot_be() {
     let scene = Scene::new("invalid");
     let error = scene.channel().namespace("my robot").publisher().err().unwrap();

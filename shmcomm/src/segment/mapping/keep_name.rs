@@ -89,7 +89,7 @@ impl Mapping {
             return;
         }
         let channel = self.channel();
-        match restore(self.place.path(), file, self.liveness.id(), (os::pid(), os::descriptor(file))) {
+        match restore(&self.place, file, self.liveness.id(), (os::pid(), os::descriptor(file))) {
             Ok(false) => {}
             Ok(true) => records.warn(format!(
                 "channel `{channel}`: its file was removed while it is in use (by {}); new participants find it again \
@@ -128,7 +128,7 @@ impl Mapping {
             return;
         }
         let channel = self.channel();
-        match rescue(path, &self.place.temporary(), file, self.geometry.segment_size) {
+        match rescue(&self.place, file, self.geometry.segment_size) {
             Ok(()) => records.warn(format!(
                 "channel `{channel}`: its file was removed while it was in use; its queued messages are in a new file under \
                  its name"

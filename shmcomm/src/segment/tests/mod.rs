@@ -31,6 +31,7 @@ impl Channel {
     fn new(test: &str) -> Self {
         let spec = Spec {
             name: format!("test/segment-{test}-{}", os::pid()),
+            sharing: None,
             pattern: Pattern::PubSub,
             format: Format::Fixed,
             slots: 8,
