@@ -61,7 +61,7 @@ impl<'r, R, F: IncomingOwned<R> + ?Sized> Call<'r, R, F> {
     ///
     /// The reply is returned by value: a large one takes its size of stack, in a debug build several times.
     /// [`poll_ref`](Call::poll_ref) takes none.
-    #[inline]
+    #[inline(always)]
     pub fn poll(&mut self) -> Option<Result<R, RequestError>> {
         let answer = self.poll_answer()?;
         Some(self.fetch(answer))
@@ -112,7 +112,7 @@ impl<'r, R, F: IncomingOwned<R> + ?Sized> Call<'r, R, F> {
     }
 
     /// Takes the reply by value, if `answer` reports one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fetch(&mut self, answer: Result<usize, RequestError>) -> Result<R, RequestError> {
         self.watched.take();
         match self.end.read_fixed::<R, F>(&mut self.ticket, &answer) {
@@ -128,7 +128,7 @@ impl<'r, R, F: IncomingOwned<R> + ?Sized> Call<'r, R, F> {
 
 impl<'r, R, F: ?Sized> Call<'r, R, F> {
     /// Polls the answer, which the caller then takes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll_answer(&mut self) -> Option<Result<usize, RequestError>> {
         // Acquire: pairs with the Release of a wait set that has seen the answer, so that this poll loads it
         // too.

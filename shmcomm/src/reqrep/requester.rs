@@ -117,7 +117,7 @@ impl<Q: ?Sized, R: ?Sized, F: Outgoing<Q> + Incoming<R>> Requester<Q, R, F> {
     /// # Errors
     /// [`CallError::Full`] if no slot is free. With a codec, [`CallError::Unencodable`] with the exact size if
     /// the encoded request does not fit into a slot. For the other errors see [`CallError`].
-    #[inline]
+    #[inline(always)]
     pub fn call(&self, request: &Q) -> Result<Call<'_, F::Owned, F>, CallError> {
         let ticket = self.end.send(|room| F::write(request, room))?;
         Ok(Call::new(&self.end, ticket, read::<R, F>))

@@ -27,7 +27,7 @@ pub(in crate::segment) struct Keeping {
 pub(crate) struct NameCheck {
     /// Call or position at which the next check is due.
     at: u64,
-    /// Calls between two checks: 1 for an end that is used rarely, at most 32.
+    /// Calls between two checks: 1 for an end that is used rarely, at most 64.
     step: u64,
     /// Time of the last check, in nanoseconds of the coarse clock.
     last: u64,
@@ -53,9 +53,9 @@ impl NameCheck {
     fn check(&mut self, count: u64, mapping: &Mapping) {
         let now = os::monotonic_coarse();
         let rarely = now.saturating_sub(self.last) >= Self::RARELY;
-        self.step = if rarely { 1 } else { (self.step * 2).min(32) };
+        self.step = if rarely { 1 } else { (self.step * 2).min(64) };
         (self.at, self.last) = (count.saturating_add(self.step), now);
-        mapping.keep_name();
+        mapping.keep_name_at(now);
     }
 }
 
@@ -64,7 +64,12 @@ impl Mapping {
     /// Makes the check at most every 40 ms; a call in between takes about 5 ns.
     #[inline]
     pub(crate) fn keep_name(&self) {
-        let now = os::monotonic_coarse();
+        self.keep_name_at(os::monotonic_coarse());
+    }
+
+    /// Checks the name like [`keep_name`](Self::keep_name), at the time `now` of the coarse clock.
+    #[inline]
+    fn keep_name_at(&self, now: u64) {
         // Relaxed: it orders no other access. Two threads may both check.
         if now.saturating_sub(self.name.checked.load(Ordering::Relaxed)) >= PERIOD {
             self.name.checked.store(now, Ordering::Relaxed);
