@@ -14,6 +14,7 @@ use crate::local::{self, Local};
 use crate::losses::Losses;
 use crate::metrics::Metrics;
 use crate::offers::Offers;
+use crate::routes::{self, Route, Routes};
 use crate::session;
 use crate::wire::Facts;
 use shmcomm::{Pattern, Role};
@@ -48,7 +49,9 @@ pub struct Bridge {
     wake: (SyncSender<()>, Receiver<()>),
     own: OwnPublishers,
     losses: Losses,
-    exports: BTreeMap<String, Out>,
+    routes: Routes,
+    /// Exports, each with the bridges that its channel has passed.
+    exports: BTreeMap<String, (Out, Route)>,
     resumes: HashMap<String, Resume>,
     imports: BTreeMap<Offer, Stage>,
     /// Times at which channels had a local publisher or replier.
@@ -63,7 +66,8 @@ enum Stage {
     Asked(Instant, Answer),
     /// It was refused, and is tried again later.
     Refused(Instant, Option<Facts>),
-    Open(In),
+    /// It is open, with the bridges that its messages have passed.
+    Open(In, Route),
 }
 
 /// The description, when it comes.
@@ -86,6 +90,7 @@ impl Bridge {
         let session = session::open(&config)?;
         let keys = Keys::new(&config.realm);
         let wake = sync_channel(1);
+        let routes = Routes::open(&config, session.zid().to_string())?;
         let offers = Offers::watch(&session, &keys, &registry, wake.0.clone())?;
         Ok(Bridge {
             // Also another one than those of earlier bridges, whose messages importers remember.
@@ -101,6 +106,7 @@ impl Bridge {
             wake,
             own: OwnPublishers::default(),
             losses,
+            routes,
             exports: BTreeMap::new(),
             resumes: HashMap::new(),
             imports: BTreeMap::new(),
@@ -127,7 +133,7 @@ impl Bridge {
             self.metrics.update(&self.registry)?;
             let _ = self.wake.1.recv_timeout(PERIOD);
         }
-        for export in std::mem::take(&mut self.exports).into_values() {
+        for (export, _) in std::mem::take(&mut self.exports).into_values() {
             export.close();
         }
         let all: Vec<Offer> = self.imports.keys().cloned().collect();
@@ -154,8 +160,11 @@ impl Bridge {
         let info = self.session.info();
         let peers = info.peers_zid().wait().count() + info.routers_zid().wait().count();
         self.registry.peers.store(peers as u64, Relaxed);
+        self.routes.read(&locals);
         self.step_exports(&locals);
         self.step_imports();
+        // The imports that have ended since are removed. What is told gets shorter, so it fits.
+        let _ = self.routes.set(self.routes_of_imports(None));
     }
 
     fn step_exports(&mut self, locals: &[Local]) {
@@ -168,6 +177,9 @@ impl Bridge {
                 self.yield_to_local_repliers(local);
             }
             let Some(rule) = chosen(&self.config.export, &local.channel) else { continue };
+            if routes::is_between_bridges(&local.channel) {
+                continue;
+            }
             if local.pattern() == Some(Pattern::PushPull)
                 && chosen(&self.config.import, &local.channel).is_some()
             {
@@ -183,14 +195,17 @@ impl Bridge {
                 self.registry.accept(way, &channel);
             }
         }
-        let ended = |(channel, export): (&String, &Out)| {
-            let same = wanted.get(channel).is_some_and(|(local, _)| local.segment() == export.segment());
+        let ended = |(channel, (export, route)): (&String, &(Out, Route))| {
+            let same = wanted.get(channel).is_some_and(|(local, _)| local.segment() == export.segment())
+                && self.context().route(channel) == *route;
             (export.is_finished() || !same).then(|| channel.clone())
         };
         let ended: Vec<String> = self.exports.iter().filter_map(ended).collect();
         for channel in ended {
-            if let Some(export) = self.exports.remove(&channel) {
-                note(&format!("does not export `{channel}` any more: it has ended on this host"));
+            if let Some((export, _)) = self.exports.remove(&channel) {
+                note(&format!(
+                    "does not export `{channel}` any more: it has ended on this host, or comes on another route"
+                ));
                 if let Some(resume) = export.close() {
                     self.resumes.insert(channel, resume);
                 }
@@ -205,7 +220,8 @@ impl Bridge {
             match Out::open(&self.context(), local, &rule, self.incarnation, resume) {
                 Ok(export) => {
                     self.registry.accept(Direction::Export, &channel);
-                    self.exports.insert(channel, export);
+                    let route = self.context().route(&channel);
+                    self.exports.insert(channel, (export, route));
                 }
                 Err(why) => self.registry.refuse(Direction::Export, &channel, &why),
             }
@@ -218,7 +234,7 @@ impl Bridge {
             return;
         }
         let called = |(offer, stage): (&Offer, &Stage)| {
-            let here = offer.channel == local.channel && matches!(stage, Stage::Open(In::Service(_)));
+            let here = offer.channel == local.channel && matches!(stage, Stage::Open(In::Service(_), _));
             here.then(|| offer.clone())
         };
         for offer in self.imports.iter().filter_map(called).collect::<Vec<_>>() {
@@ -228,7 +244,7 @@ impl Bridge {
 
     /// Returns `true` if this process is the one publisher of the channel.
     fn imports_alone(&self, channel: &str) -> bool {
-        let alone = |stage: &Stage| matches!(stage, Stage::Open(import) if import.is_alone());
+        let alone = |stage: &Stage| matches!(stage, Stage::Open(import, _) if import.is_alone());
         self.imports.iter().any(|(offer, stage)| offer.channel == channel && alone(stage))
     }
 
@@ -238,7 +254,9 @@ impl Bridge {
         gone.iter().for_each(|offer| self.close_import(offer));
         self.forget_refusals(&offers);
         for offer in offers {
-            if chosen(&self.config.import, &offer.channel).is_some() {
+            if chosen(&self.config.import, &offer.channel).is_some()
+                && !routes::is_between_bridges(&offer.channel)
+            {
                 self.step_import(offer);
             }
         }
@@ -254,7 +272,7 @@ impl Bridge {
     }
 
     fn close_import(&mut self, offer: &Offer) {
-        if let Some(Stage::Open(import)) = self.imports.remove(offer) {
+        if let Some(Stage::Open(import, _)) = self.imports.remove(offer) {
             import.close(&offer.channel, &mut self.losses, &self.own);
             note(&format!(
                 "does not import {offer} any more: its export has ended, its bridge is unreachable, or this host has its own"
@@ -264,7 +282,7 @@ impl Bridge {
 
     fn step_import(&mut self, offer: Offer) {
         let facts = match self.imports.get(&offer) {
-            Some(Stage::Open(_)) => return,
+            Some(Stage::Open(..)) => return,
             None if self.imports.len() >= self.config.max_channels => {
                 let why = format!("{} channels are imported; raise max_channels", self.config.max_channels);
                 return self.registry.refuse(Direction::Import, &offer.channel, &why);
@@ -296,7 +314,8 @@ impl Bridge {
             match self.open_import(&offer, &facts) {
                 Ok(import) => {
                     self.registry.accept(Direction::Import, &offer.channel);
-                    self.imports.insert(offer, Stage::Open(import));
+                    let route = passed(&offer, &facts);
+                    self.imports.insert(offer, Stage::Open(import, route));
                 }
                 Err(why) => self.refused(offer, Some(facts), &why),
             }
@@ -351,7 +370,7 @@ impl Bridge {
                     .into());
             }
             let open = |(other, stage): (&Offer, &Stage)| {
-                (other.channel == offer.channel && matches!(stage, Stage::Open(_)))
+                (other.channel == offer.channel && matches!(stage, Stage::Open(..)))
                     .then(|| other.origin.clone())
             };
             if let Some(other) = self.imports.iter().find_map(open) {
@@ -361,14 +380,42 @@ impl Bridge {
                 ));
             }
         }
+        let passed = passed(offer, facts);
+        if let Some(here) = self.routes.returns(passed.iter()) {
+            return Err(format!(
+                "it comes back: it has passed bridge {here:.8} of this host; let the relays of the realms form no circle"
+            ));
+        }
+        self.routes.set(self.routes_of_imports(Some((offer, passed))))?;
         let full = self.config.full(&offer.channel);
-        let Bridge { session, keys, registry, own, losses, config, .. } = self;
-        let context = Context { session, keys, registry, own, relay: config.relay };
+        let Bridge { session, keys, registry, own, losses, config, routes, .. } = self;
+        let context = Context { session, keys, registry, own, routes, relay: config.relay };
         In::open(&context, offer, facts, &full, &rule, (losses, config.max_segment))
     }
 
     fn context(&self) -> Context<'_> {
-        let Bridge { session, keys, registry, own, .. } = self;
-        Context { session, keys, registry, own, relay: self.config.relay }
+        let Bridge { session, keys, registry, own, routes, .. } = self;
+        Context { session, keys, registry, own, routes, relay: self.config.relay }
     }
+
+    /// Returns the routes of the channels that are imported, and of `next`, which will be.
+    fn routes_of_imports(&self, next: Option<(&Offer, Route)>) -> BTreeMap<String, Route> {
+        let mut all = BTreeMap::<String, Route>::new();
+        for (offer, stage) in &self.imports {
+            if let Stage::Open(_, route) = stage {
+                all.entry(offer.channel.clone()).or_default().extend(route.iter().cloned());
+            }
+        }
+        if let Some((offer, route)) = next {
+            all.entry(offer.channel.clone()).or_default().extend(route);
+        }
+        all
+    }
+}
+
+/// Returns the bridges that the messages of an offer have passed.
+fn passed(offer: &Offer, facts: &Facts) -> Route {
+    let mut route = facts.route.clone();
+    route.insert(offer.origin.clone());
+    route
 }

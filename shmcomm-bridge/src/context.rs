@@ -4,6 +4,7 @@
 
 use crate::counts::Registry;
 use crate::keys::Keys;
+use crate::routes::{Route, Routes};
 use shmcomm::PublisherId;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,15 @@ pub struct Context<'a> {
     pub keys: &'a Keys,
     pub registry: &'a Arc<Registry>,
     pub own: &'a OwnPublishers,
+    pub routes: &'a Routes,
     pub relay: bool,
+}
+
+impl Context<'_> {
+    /// Returns the bridges that a channel of this host has passed, if this bridge exports what others import.
+    pub fn route(&self, channel: &str) -> Route {
+        if self.relay { self.routes.of(channel) } else { Route::new() }
+    }
 }
 
 /// The publishers of this process, whose messages it does not export.

@@ -47,7 +47,7 @@ impl Drained {
     pub fn open(context: &Context<'_>, local: &Local, incarnation: u64) -> Result<Drained, String> {
         let full = &local.info.channel;
         let what = describe(full).map_err(|error| error.to_string())?.ok_or("the channel has gone")?;
-        let facts = Facts::of(&what, true)?;
+        let facts = Facts::of(&what, true, context.route(&local.channel))?;
         let puller = DynPuller::open(full).map_err(|error| error.to_string())?;
         let offer =
             Offer { channel: local.channel.clone(), origin: context.session.zid().to_string(), incarnation };

@@ -54,7 +54,7 @@ impl Export {
         let Context { session, keys, registry, .. } = context;
         let full = &local.info.channel;
         let what = describe(full).map_err(|error| error.to_string())?.ok_or("the channel has gone")?;
-        let facts = Facts::of(&what, rule.reliable)?;
+        let facts = Facts::of(&what, rule.reliable, context.route(&local.channel))?;
         let resume = resume.filter(|resume| resume.segment == facts.segment);
         let history = if resume.is_some() { what.slots as usize } else { rule.history };
         let holes = local.info.holes;

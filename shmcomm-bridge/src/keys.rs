@@ -110,7 +110,7 @@ impl Keys {
 }
 
 /// Returns `true` if the text can be the id of a zenoh node.
-fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 

@@ -12,6 +12,7 @@
 //! | `wire` | the description of a channel and the head of a message, as bytes that may be hostile |
 //! | `losses` | the last message of each channel, and how many are missing before the next |
 //! | `local`, `export` | channels of this host, and the way out of their messages |
+//! | `routes` | the bridges that channels have passed, as bridges of a host tell each other |
 //! | `offers`, `import` | channels of other hosts, and the way in of their messages |
 //! | `serve`, `call` | request/reply: the way out and in |
 //! | `drain`, `feed` | push/pull: the way out and in |
@@ -36,6 +37,7 @@ mod losses;
 mod metrics;
 mod offers;
 mod resolve;
+mod routes;
 mod serve;
 mod session;
 mod wire;

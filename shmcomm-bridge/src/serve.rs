@@ -42,7 +42,7 @@ impl Served {
     ) -> Result<Served, String> {
         let full = &local.info.channel;
         let what = describe(full).map_err(|error| error.to_string())?.ok_or("the channel has gone")?;
-        let facts = Facts::of(&what, true)?;
+        let facts = Facts::of(&what, true, context.route(&local.channel))?;
         let offer =
             Offer { channel: local.channel.clone(), origin: context.session.zid().to_string(), incarnation };
         let counts = context.registry.counts(Direction::Export, &local.channel);

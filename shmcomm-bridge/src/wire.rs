@@ -3,6 +3,7 @@
 //! Owns their format and the checks of bytes from the network, which may be hostile: every error is a sentence for the
 //! user, and nothing panics. Calls the library to parse layouts. Never touches a segment.
 
+use crate::routes::{self, Route};
 use serde::{Deserialize, Serialize};
 use shmcomm::schema::Layout;
 use shmcomm::{Content, Declaration, Description, MessageFormat, Pattern, Wire};
@@ -33,6 +34,8 @@ pub struct Facts {
     pub segment: u64,
     /// `true` if the exporter waits for the network.
     pub reliable: bool,
+    /// Bridges that the channel has passed before this export: empty unless a relay exports it.
+    pub route: Route,
 }
 
 /// Patterns by their names on the network.
@@ -54,7 +57,7 @@ pub fn segment_number(what: &Description) -> u64 {
 
 impl Facts {
     /// Returns the facts of a channel of this host. An error is the reason why it cannot leave the host.
-    pub fn of(what: &Description, reliable: bool) -> Result<Facts, String> {
+    pub fn of(what: &Description, reliable: bool, route: Route) -> Result<Facts, String> {
         let python =
             "it is a channel of the Python library, whose segment does not state the form of its messages";
         let (Wire::Native, Some(codec)) = (what.wire, what.codec) else { return Err(python.into()) };
@@ -82,6 +85,7 @@ impl Facts {
             schema: what.schema.clone(),
             segment: segment_number(what),
             reliable,
+            route,
         })
     }
 
@@ -101,6 +105,12 @@ impl Facts {
             let other = facts.version;
             return Err(format!(
                 "its bridge has version {other} of the protocol, this one has {VERSION}; update the older"
+            ));
+        }
+        if !routes::is_valid(&facts.route) {
+            let (passed, longest) = (facts.route.len(), routes::LONGEST);
+            return Err(format!(
+                "it has passed {passed} bridges, and {longest} valid ids are the most; let fewer relays follow each other"
             ));
         }
         Ok(facts)
@@ -266,6 +276,7 @@ mod tests {
             schema: layout.into(),
             segment: 5,
             reliable: true,
+            route: Route::new(),
         }
     }
 
@@ -305,6 +316,8 @@ mod tests {
             assert!(why.contains(reason), "{why}");
         };
         refused(|f| f.version = 9, "version 9");
+        refused(|f| f.route = (0..65).map(|n| format!("{n:x}")).collect(), "passed 65 bridges");
+        refused(|f| f.route = ["no id".to_owned()].into(), "valid ids");
         refused(|f| f.slots = u64::MAX, "max_segment");
         refused(|f| f.slot_size = 1 << 40, "max_segment");
         refused(|f| f.schema = "[".repeat(100_000), "layout");

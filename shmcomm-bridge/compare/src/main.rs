@@ -1,17 +1,20 @@
-//! The bridge beside plain TCP, in one run: latency, messages a second and processor time, as ratios.
+//! The bridge beside plain TCP and the tunnel of iceoryx2, in one run: latency, messages a second and processor time, as
+//! ratios.
 //!
-//! `cargo run --release --example compare`; with `SHMCOMM_QUICK=1` a short run that says nothing about speed.
+//! `cargo run --release -p shmcomm-bridge-compare`; with `SHMCOMM_QUICK=1` a short run that says nothing about speed.
 //!
-//! Three ways lead from the publisher of a channel to the subscriber of another one, both in this process. *Direct* is
-//! one channel. *TCP* is two processes that copy a channel to a socket and back, with the simplest code. *Bridge* is two
-//! bridges. All run on loopback, in turns.
+//! Four ways lead from a publisher to a subscriber, both in this process. *Direct* is one channel. *TCP* is two processes
+//! that copy a channel to a socket and back, with the simplest code. *Bridge* is two bridges. *Tunnel* is two tunnels of
+//! iceoryx2 between two of its domains, on zenoh. All run on loopback, in turns.
+
+mod tunnel;
 
 use shmcomm::{Content, Declaration, DynError, DynPublisher, DynSubscriber};
 use shmcomm_bridge::{Bridge, Config, Rule};
 use std::error::Error;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -35,6 +38,39 @@ enum Way {
     Direct,
     Tcp,
     Bridge,
+    Tunnel,
+}
+
+impl Way {
+    const ALL: [Way; 4] = [Way::Direct, Way::Tcp, Way::Bridge, Way::Tunnel];
+}
+
+/// The end that sends on a way.
+trait Sender {
+    /// Sends one message, waiting for room.
+    fn send(&mut self, message: &[u8; SIZE]) -> Result<()>;
+}
+
+/// The end that receives on a way.
+trait Receiver: Send {
+    /// Returns the first word of the next message, or `None` if none arrives in time.
+    fn receive(&mut self, timeout: Duration) -> Option<u64>;
+}
+
+impl Sender for DynPublisher {
+    fn send(&mut self, message: &[u8; SIZE]) -> Result<()> {
+        Ok(self.send_bytes(message)?)
+    }
+}
+
+impl Receiver for DynSubscriber {
+    fn receive(&mut self, timeout: Duration) -> Option<u64> {
+        Some(first_word(self.recv_timeout(timeout).ok()?.bytes()))
+    }
+}
+
+fn first_word(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
 }
 
 /// Results of one round.
@@ -52,7 +88,11 @@ struct Between(Vec<Child>);
 impl Drop for Between {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            let _ = child.kill();
+            // A tunnel ends with its standard input, and removes its files. The others are killed.
+            match child.stdin.take() {
+                Some(input) => drop(input),
+                None => drop(child.kill()),
+            }
             let _ = child.wait();
         }
     }
@@ -65,12 +105,15 @@ impl Between {
             Way::Direct => &[],
             Way::Tcp => &["tcp-out", "tcp-in"],
             Way::Bridge => &["bridge-out", "bridge-in"],
+            Way::Tunnel => &["tunnel-out", "tunnel-in"],
         };
         let mut between = Between(Vec::new());
         for role in roles {
-            between
-                .0
-                .push(Command::new(std::env::current_exe()?).args([*role, port.as_str(), from, to]).spawn()?);
+            let mut command = Command::new(std::env::current_exe()?);
+            if way == Way::Tunnel {
+                command.stdin(Stdio::piped());
+            }
+            between.0.push(command.args([*role, port.as_str(), from, to]).spawn()?);
         }
         Ok(between)
     }
@@ -147,44 +190,73 @@ fn payload(word: u64) -> [u8; SIZE] {
 }
 
 /// Receives `count` messages and hands each word to `each`.
-fn receive(subscriber: &mut DynSubscriber, count: u64, mut each: impl FnMut(u64)) {
-    for _ in 0..count {
-        match subscriber.recv_timeout(PATIENCE) {
-            Ok(message) => each(u64::from_le_bytes(message.bytes()[..8].try_into().unwrap_or_default())),
-            Err(error) => panic!("no message: {error}"),
+fn receive(
+    receiver: &mut dyn Receiver,
+    count: u64,
+    mut each: impl FnMut(u64),
+) -> std::result::Result<(), String> {
+    for n in 0..count {
+        match receiver.receive(PATIENCE) {
+            Some(word) => each(word),
+            None => return Err(format!("message {n} of {count} did not arrive within {PATIENCE:?}")),
         }
     }
+    Ok(())
 }
 
+/// Opens both ends of a way, and measures it.
 fn measure(way: Way, plan: &Plan, round: usize) -> Result<Figures> {
     let name = format!("compare-{}-{round}-{way:?}", std::process::id());
-    let (from, to) =
-        (format!("{name}-a"), if way == Way::Direct { format!("{name}-a") } else { format!("{name}-b") });
-    let mut publisher = DynPublisher::create(&format!("{from}/{CHANNEL}"), &declaration())?;
+    let from = format!("{name}-a");
+    let to = if way == Way::Direct { from.clone() } else { format!("{name}-b") };
+    if way == Way::Tunnel {
+        let sender = tunnel::publisher(&from)?;
+        let between = Between::start(way, &from, &to)?;
+        let figures = measure_ends(sender, tunnel::subscriber(&to)?, between, plan);
+        tunnel::clean(&from)?;
+        tunnel::clean(&to)?;
+        return figures;
+    }
+    let sender = DynPublisher::create(&format!("{from}/{CHANNEL}"), &declaration())?;
     let between = Between::start(way, &from, &to)?;
-    let mut subscriber = DynSubscriber::open_timeout(&format!("{to}/{CHANNEL}"), PATIENCE, 0)?;
+    let receiver = DynSubscriber::open_timeout(&format!("{to}/{CHANNEL}"), PATIENCE, 0)?;
+    let figures = measure_ends(sender, receiver, between, plan);
+    for namespace in [&from, &to] {
+        shmcomm::remove_stale(namespace)?;
+    }
+    figures
+}
+
+fn measure_ends(
+    mut sender: impl Sender,
+    mut receiver: impl Receiver,
+    between: Between,
+    plan: &Plan,
+) -> Result<Figures> {
     // The way is complete when a message has come; later ones of these are received before the measurement.
+    let end = Instant::now() + PATIENCE;
     loop {
-        publisher.send_bytes(&payload(0))?;
-        if subscriber.recv_timeout(Duration::from_millis(20)).is_ok() {
+        sender.send(&payload(0))?;
+        if receiver.receive(Duration::from_millis(20)).is_some() {
             break;
         }
+        if Instant::now() >= end {
+            return Err(format!("no message arrived within {PATIENCE:?}").into());
+        }
     }
-    while subscriber.recv_timeout(Duration::from_millis(300)).is_ok() {}
+    while receiver.receive(Duration::from_millis(300)).is_some() {}
 
     let start = Instant::now();
     let mut latencies = Vec::new();
     std::thread::scope(|scope| {
         let received = scope.spawn(|| {
-            receive(&mut subscriber, plan.slow, |sent| {
-                latencies.push(start.elapsed().as_nanos() as u64 - sent)
-            });
+            receive(&mut receiver, plan.slow, |sent| latencies.push(start.elapsed().as_nanos() as u64 - sent))
         });
         for _ in 0..plan.slow {
             std::thread::sleep(Duration::from_micros(500));
-            publisher.send_bytes(&payload(start.elapsed().as_nanos() as u64))?;
+            sender.send(&payload(start.elapsed().as_nanos() as u64))?;
         }
-        received.join().map_err(|_| "the receiver failed")?;
+        received.join().map_err(|_| "the receiver panicked")??;
         Ok::<(), Box<dyn Error>>(())
     })?;
     latencies.sort_unstable();
@@ -192,22 +264,16 @@ fn measure(way: Way, plan: &Plan, round: usize) -> Result<Figures> {
 
     let (start, cpu) = (Instant::now(), between.cpu());
     std::thread::scope(|scope| {
-        let received = scope.spawn(|| receive(&mut subscriber, plan.fast, |_| ()));
+        let received = scope.spawn(|| receive(&mut receiver, plan.fast, |_| ()));
         for n in 0..plan.fast {
-            publisher.send_bytes(&payload(n))?;
+            sender.send(&payload(n))?;
         }
-        received.join().map_err(|_| "the receiver failed")?;
+        received.join().map_err(|_| "the receiver panicked")??;
         Ok::<(), Box<dyn Error>>(())
     })?;
     let (time, cpu) = (start.elapsed().as_secs_f64(), between.cpu() - cpu);
     let fast = plan.fast as f64;
-    drop(between);
-    let figures = Figures { p50: at(0.5), p99: at(0.99), per_second: fast / time, cpu: cpu * 1e6 / fast };
-    drop((publisher, subscriber));
-    for namespace in [&from, &to] {
-        shmcomm::remove_stale(namespace)?;
-    }
-    Ok(figures)
+    Ok(Figures { p50: at(0.5), p99: at(0.99), per_second: fast / time, cpu: cpu * 1e6 / fast })
 }
 
 fn median(figures: &[Figures], of: fn(&Figures) -> f64) -> f64 {
@@ -217,16 +283,16 @@ fn median(figures: &[Figures], of: fn(&Figures) -> f64) -> f64 {
 }
 
 fn compare() -> Result<()> {
+    tunnel::quieten();
     let quick = std::env::var_os("SHMCOMM_QUICK").is_some();
     let plan = match quick {
         true => Plan { rounds: 1, slow: 100, fast: 2_000 },
         false => Plan { rounds: 7, slow: 2_000, fast: 500_000 },
     };
-    let ways = [Way::Direct, Way::Tcp, Way::Bridge];
-    let mut all: [Vec<Figures>; 3] = Default::default();
+    let mut all: [Vec<Figures>; 4] = Default::default();
     for round in 0..plan.rounds {
-        for (way, figures) in ways.iter().zip(&mut all) {
-            figures.push(measure(*way, &plan, round)?);
+        for (way, figures) in Way::ALL.iter().zip(&mut all) {
+            figures.push(measure(*way, &plan, round).map_err(|error| format!("{way:?}: {error}"))?);
         }
     }
     println!("messages of {SIZE} bytes, medians of {} rounds, on loopback", plan.rounds);
@@ -234,23 +300,25 @@ fn compare() -> Result<()> {
         "{:8} {:>10} {:>10} {:>14} {:>16}",
         "way", "p50, µs", "p99, µs", "messages/s", "CPU, µs/message"
     );
-    for (way, figures) in ways.iter().zip(&all) {
+    for (way, figures) in Way::ALL.iter().zip(&all) {
         let of = |value| median(figures, value);
         let (p50, p99) = (of(|f| f.p50), of(|f| f.p99));
         let way = format!("{way:?}");
         println!("{way:8} {p50:>10.1} {p99:>10.1} {:>14.0} {:>16.2}", of(|f| f.per_second), of(|f| f.cpu));
     }
-    let [direct, tcp, bridge] = &all;
+    let [direct, tcp, bridge, tunnel] = &all;
     let added =
         |figures: &[Figures], value: fn(&Figures) -> f64| median(figures, value) - median(direct, value);
-    let ratio = |value: fn(&Figures) -> f64| median(bridge, value) / median(tcp, value);
-    println!(
-        "bridge to TCP: added latency p50 ×{:.2}, p99 ×{:.2}; messages/s ×{:.2}; CPU ×{:.2}",
-        added(bridge, |f| f.p50) / added(tcp, |f| f.p50),
-        added(bridge, |f| f.p99) / added(tcp, |f| f.p99),
-        ratio(|f| f.per_second),
-        ratio(|f| f.cpu)
-    );
+    for (other, figures) in [("TCP", tcp), ("the tunnel of iceoryx2", tunnel)] {
+        let ratio = |value: fn(&Figures) -> f64| median(bridge, value) / median(figures, value);
+        println!(
+            "bridge to {other}: added latency p50 ×{:.2}, p99 ×{:.2}; messages/s ×{:.2}; CPU ×{:.2}",
+            added(bridge, |f| f.p50) / added(figures, |f| f.p50),
+            added(bridge, |f| f.p99) / added(figures, |f| f.p99),
+            ratio(|f| f.per_second),
+            ratio(|f| f.cpu)
+        );
+    }
     Ok(())
 }
 
@@ -263,6 +331,8 @@ fn main() -> Result<()> {
         ["tcp-in", port, _, to] => tcp_in(port, to),
         ["bridge-out", port, from, _] => bridge(true, port, from),
         ["bridge-in", port, _, to] => bridge(false, port, to),
+        ["tunnel-out", port, from, _] => tunnel::run(true, port, from),
+        ["tunnel-in", port, _, to] => tunnel::run(false, port, to),
         _ => Err("no arguments are expected".into()),
     }
 }

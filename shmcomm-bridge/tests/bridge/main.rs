@@ -5,5 +5,6 @@ mod kills;
 mod loopback;
 mod networks;
 mod queues;
+mod relays;
 mod support;
 mod tls;
