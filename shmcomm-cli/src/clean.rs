@@ -1,7 +1,7 @@
 //! `shmcomm clean`: removes the segments that no process uses.
 //!
 //! Owns the dry run and the report. Calls the library's `remove_stale`, which checks again under locks, and
-//! `force_unlink` only for what the user names. Never removes a queue with work unless `--with-work` is given.
+//! `force_unlink_segment` only for what the user names. Never removes a queue with work unless `--with-work` is given.
 
 use crate::channels;
 use crate::common::Common;
@@ -23,9 +23,10 @@ Examples:
 
 A queue with unfinished jobs stays, because the next worker receives them. --with-work removes such a queue
 if it is named. A file that cannot be read as a segment may be such a queue: it stays too, unless it is
-named together with --with-work. A channel that a process uses is never removed.
+named together with --with-work. A channel that a process uses is never removed. The channels of the user's
+groups are cleaned up too, whichever member made them.
 
-JSON: an object per segment, with channel, path, size, action (removed, would remove, kept) and reason
+JSON: an object per segment, with channel, group, path, size, action (removed, would remove, kept) and reason
 (null for removed segments).")]
 pub struct Arguments {
     /// Names of channels; `*` stands for any characters [default: all]
@@ -42,6 +43,7 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Step {
     channel: String,
+    group: Option<String>,
     path: String,
     size: u64,
     action: &'static str,
@@ -51,7 +53,8 @@ struct Step {
 impl Step {
     fn new(segment: &SegmentInfo, action: &'static str, reason: Option<String>) -> Self {
         let path = segment.path.display().to_string();
-        Step { channel: segment.channel.clone(), path, size: segment.size, action, reason }
+        let (channel, group) = (segment.channel.clone(), segment.group.clone());
+        Step { channel, group, path, size: segment.size, action, reason }
     }
 }
 
@@ -97,10 +100,7 @@ fn remove(segment: &SegmentInfo, with_work: bool) -> (Option<Step>, bool) {
     }
     let by_force = with_work && (segment.problem.is_some() || segment.queued_work() > 0);
     let outcome = if by_force {
-        // The name of its file, because a native channel may have the name of a Python channel.
-        let file = segment.path.file_name().unwrap_or_default().to_string_lossy();
-        let name = if segment.version == 1 { &file } else { segment.channel.as_str() };
-        shmcomm::force_unlink(name).map(|_| None).map_err(|error| error.to_string())
+        shmcomm::force_unlink_segment(segment).map(|_| None).map_err(|error| error.to_string())
     } else {
         match shmcomm::remove_stale_segment(segment) {
             Ok(_) => Ok(None),
@@ -134,7 +134,8 @@ fn show(common: &Common, args: &Arguments, steps: &[Step], most: usize) -> Outco
             ))?;
         } else {
             let action = out.paint(tone, step.action);
-            out.line(format!("{action} {} ({}){why}", step.channel, units::bytes(step.size as f64)))?;
+            let group = step.group.as_ref().map_or_else(String::new, |group| format!(" of group {group}"));
+            out.line(format!("{action} {}{group} ({}){why}", step.channel, units::bytes(step.size as f64)))?;
         }
     }
     out.flush()?;

@@ -101,6 +101,17 @@ impl<'t> Family<'t> {
         Family { text, name, empty: true, head }
     }
 
+    /// Adds a metric of a channel, whose group is a label too.
+    fn push_of(&mut self, one: &Figures, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let group = one.group.iter().map(|group| ("group", group.as_str()));
+        let labels: Vec<_> = [("channel", one.channel.as_str())]
+            .into_iter()
+            .chain(group)
+            .chain(labels.iter().copied())
+            .collect();
+        self.push(&labels, value);
+    }
+
     fn push(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) {
         if std::mem::take(&mut self.empty) {
             self.text.push_str(&self.head);
@@ -156,9 +167,7 @@ fn text(figures: &[Figures]) -> String {
         let mut family = Family::new(&mut text, name, kind, help);
         for one in figures.iter().filter(fine) {
             if let Some(value) = value(one) {
-                let labels =
-                    [("channel", one.channel.as_str()), ("pattern", one.pattern), ("wire", one.wire)];
-                family.push(&labels, value);
+                family.push_of(one, &[("pattern", one.pattern), ("wire", one.wire)], value);
             }
         }
     }
@@ -170,8 +179,7 @@ fn text(figures: &[Figures]) -> String {
                 let number =
                     one.ends.iter().filter(|end| end.kind == Some(role) && end.alive == alive).count();
                 if number > 0 {
-                    family
-                        .push(&[("channel", &one.channel), ("role", role.name()), ("state", state)], number);
+                    family.push_of(one, &[("role", role.name()), ("state", state)], number);
                 }
             }
         }
@@ -201,13 +209,8 @@ fn text(figures: &[Figures]) -> String {
             let subscribers = one.ends.iter().filter(|end| end.kind == Some(Role::Subscriber) && end.alive);
             for (index, end) in subscribers.enumerate() {
                 let (pid, index) = (end.pid.to_string(), index.to_string());
-                let labels = [
-                    ("channel", one.channel.as_str()),
-                    ("process", &end.process),
-                    ("pid", &pid),
-                    ("index", &index),
-                ];
-                family.push(&labels, value(end));
+                let labels = [("process", end.process.as_str()), ("pid", &pid), ("index", &index)];
+                family.push_of(one, &labels, value(end));
             }
         }
     }
@@ -215,7 +218,7 @@ fn text(figures: &[Figures]) -> String {
         Family::new(&mut text, "shmcomm_unusable", "gauge", "1 for a file that is not a usable segment.");
     for one in figures {
         if let Some(problem) = &one.problem {
-            family.push(&[("channel", &one.channel), ("problem", problem)], 1);
+            family.push_of(one, &[("problem", problem)], 1);
         }
     }
     text

@@ -52,6 +52,8 @@ pub struct Figures {
     pub pattern: &'static str,
     /// `native`, or `python` for the segments of the Python library.
     pub wire: &'static str,
+    /// Group of users that share the channel; `None` if it is private.
+    pub group: Option<String>,
     pub message: String,
     pub codec: &'static str,
     /// `live`, `stale`, or `problem`.
@@ -106,6 +108,7 @@ impl Figures {
             channel: segment.channel.clone(),
             pattern: pattern(segment),
             wire: if python { "python" } else { "native" },
+            group: segment.group.clone(),
             message: segment.message_name(),
             codec: segment.codec,
             state: segment.state().name(),

@@ -68,6 +68,9 @@ fn show(out: &mut Out, segment: &SegmentInfo, figures: &Figures) -> Outcome {
     let state = out.paint(tone, &state);
     fact(out, "state", &state)?;
     fact(out, "file", &format!("{}, {}", figures.path, units::bytes(figures.size as f64)))?;
+    if let Some(group) = &figures.group {
+        fact(out, "group", &format!("{group}, whose members share the channel"))?;
+    }
     if figures.problem.is_some() {
         return Ok(());
     }

@@ -29,7 +29,10 @@ Examples:
 RATE is the average since the senders joined. With --watch, or with --duration TIME, it is measured.
 A damaged or foreign file is listed with its problem. -n limits the lines, or the pictures of --watch.
 
-JSON: an object per channel, with channel, pattern, wire, message, codec, state (live, stale, problem),
+GROUP is the group of users that share the channel; the column is there if there is such a channel.
+
+JSON: an object per channel, with channel, pattern, wire, group (null: of this user alone), message, codec,
+state (live, stale, problem),
 problem, slots, slot_size, size, sent, bytes, holes, rate (messages a second), rate_window_s (null: since
 the senders joined), senders, receivers, lost, queue (null, or waiting, claimed, writing, answered,
 oldest_s, redelivered, acknowledged), ends (role, process, pid, alive, joined, messages, bytes, lag,
@@ -127,8 +130,10 @@ fn show(out: &mut Out, figures: &[Figures]) -> Outcome {
 /// Returns the table of channels.
 pub fn table(figures: &[Figures]) -> Table {
     let column = |heading, right, expendable| Column { heading, right, expendable };
-    let mut table = Table::new([
-        column("CHANNEL", false, 0),
+    let shared = figures.iter().any(|one| one.group.is_some());
+    let group = shared.then(|| column("GROUP", false, 1));
+    let first = [Some(column("CHANNEL", false, 0)), group].into_iter().flatten();
+    let rest = [
         column("PATTERN", false, 6),
         column("MESSAGE", false, 5),
         column("SLOTS", true, 9),
@@ -138,7 +143,8 @@ pub fn table(figures: &[Figures]) -> Table {
         column("SUBS", true, 7),
         column("LOST", true, 8),
         column("STATE", false, 0),
-    ]);
+    ];
+    let mut table = Table::new(first.chain(rest).collect::<Vec<_>>());
     for one in figures {
         let broken = one.problem.is_some();
         let number = |number: Option<u64>| match number.filter(|_| !broken) {
@@ -151,8 +157,9 @@ pub fn table(figures: &[Figures]) -> Table {
         };
         let text = |text: String| if text.is_empty() { Cell::none() } else { Cell::new(text) };
         let (state, tone) = one.shown_state();
-        table.push(vec![
-            Cell::new(one.channel.clone()),
+        let group = shared.then(|| text(one.group.clone().unwrap_or_default()));
+        let first = [Some(Cell::new(one.channel.clone())), group].into_iter().flatten();
+        let rest = [
             text(one.pattern.to_owned()),
             text(one.message.clone()),
             number(Some(one.slots)),
@@ -162,7 +169,8 @@ pub fn table(figures: &[Figures]) -> Table {
             number(one.receivers.map(u64::from)),
             number(one.lost),
             Cell::new(state).tone(tone),
-        ]);
+        ];
+        table.push(first.chain(rest).collect());
     }
     table
 }

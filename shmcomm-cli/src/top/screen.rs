@@ -123,9 +123,9 @@ impl Screen {
 
     /// Takes new facts.
     fn update(&mut self, figures: Vec<Figures>) {
-        self.history.retain(|name, _| figures.iter().any(|one| one.channel == *name));
+        self.history.retain(|path, _| figures.iter().any(|one| one.path == *path));
         for one in &figures {
-            let rates = self.history.entry(one.channel.clone()).or_default();
+            let rates = self.history.entry(one.path.clone()).or_default();
             // The average since the senders joined is no reading.
             if let (Some(rate), Some(_)) = (one.rate, one.rate_window_s) {
                 rates.push_back(rate as u64);
@@ -192,7 +192,7 @@ impl Screen {
             keys,
         );
         if let (Some(one), true) = (self.figures.get(self.row()), curve > 0) {
-            let rates = self.history.get(&one.channel);
+            let rates = self.history.get(&one.path);
             let newest = rates.into_iter().flatten().rev().take(width).copied().collect::<Vec<_>>();
             let most = newest.iter().max().copied().unwrap_or(0);
             let title = format!("{}   at most {}", one.channel, units::rate(most as f64));
@@ -256,6 +256,7 @@ mod tests {
             channel: String::new(),
             pattern: "pub/sub",
             wire: "native",
+            group: None,
             message: "Imu".into(),
             codec: "fixed layout",
             state: "live",
@@ -283,6 +284,7 @@ mod tests {
     fn figures(names: &[&str]) -> Vec<Figures> {
         let one = |(at, name): (usize, &&str)| Figures {
             channel: (*name).to_owned(),
+            path: (*name).to_owned(),
             rate: Some(10.0 * at as f64),
             rate_window_s: Some(1.0),
             ..example()

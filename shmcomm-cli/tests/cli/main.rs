@@ -7,6 +7,7 @@ mod bad_input;
 mod clean;
 mod doctor;
 mod echo;
+mod group;
 mod help;
 mod measure;
 mod python;

@@ -1,6 +1,6 @@
 //! [`World`]: a directory for segments, the processes at its channels, and the command line in it.
 
-use crate::{doctor, world};
+use crate::{doctor, group, world};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use shmcomm_tests::{Peer, namespace, stage};
@@ -26,6 +26,7 @@ fn part() {
         ("mirror", world::mirror),
         ("service", world::service),
         ("table", world::table),
+        ("shared", group::shared),
     ]);
 }
 
