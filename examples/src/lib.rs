@@ -107,6 +107,8 @@ pub struct Way {
 }
 
 channel! {
+    /// The points of a way, one after the other.
+    pub Tracker: ReqRep<Trip, Waypoint> { name: "robot/tracker", replies: Stream, window: 8 }
     /// Plans ways. To plan a way twice does no harm, so another planner does it if one dies.
     pub Planner: ReqRep<Trip, Way> { name: "examples/planner", slots: 16, redeliver: true }
 

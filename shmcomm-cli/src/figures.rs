@@ -48,7 +48,7 @@ pub struct Queue {
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
     pub channel: String,
-    /// `pub/sub`, `queue`, `req/rep` or `table`; `requests` and `replies` for the two segments of a Python service.
+    /// `pub/sub`, `queue`, `req/rep`, `stream` or `table`; `requests` and `replies` for the two segments of a Python service.
     pub pattern: &'static str,
     /// `native`, or `python` for the segments of the Python library.
     pub wire: &'static str,
@@ -267,6 +267,7 @@ fn pattern(segment: &SegmentInfo) -> &'static str {
         "publish/subscribe" => "pub/sub",
         "push/pull" => "queue",
         "table" => "table",
+        "request/stream" => "stream",
         "request/reply" if segment.version == 1 && file.starts_with("shmcomm_req") => "requests",
         "request/reply" if segment.version == 1 => "replies",
         "request/reply" => "req/rep",

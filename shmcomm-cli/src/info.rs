@@ -86,6 +86,10 @@ fn show(out: &mut Out, segment: &SegmentInfo, figures: &Figures) -> Outcome {
     } else {
         fact(out, "slots", &format!("{} of {limit}", units::grouped(figures.slots)))?;
     }
+    if segment.window != 0 {
+        let noun = if segment.window == 1 { "reply" } else { "replies" };
+        fact(out, "window", &format!("{} unread {noun}", units::grouped(segment.window)))?;
+    }
     let overflow = match (segment.pattern, segment.waits) {
         ("publish/subscribe", true) => "the publisher waits for its subscribers",
         ("publish/subscribe", false) => "the oldest message is overwritten",

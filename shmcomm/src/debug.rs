@@ -6,7 +6,7 @@
 use crate::layout::Pattern;
 use crate::pubsub::{Publisher, Subscriber};
 use crate::pushpull::{Puller, Pusher};
-use crate::reqrep::{Replier, Requester};
+use crate::reqrep::{Replier, Requester, StreamReplier, StreamRequester};
 use crate::stats::Stats;
 use core::fmt::{Debug, DebugStruct, Formatter, Result};
 
@@ -46,3 +46,5 @@ debug!(Pusher<M, F>, PushPull);
 debug!(Puller<M, F>, PushPull);
 debug!(Requester<Q, R, F>, ReqRep);
 debug!(Replier<Q, R, F>, ReqRep);
+debug!(StreamRequester<Q, R, F>, ReqRep);
+debug!(StreamReplier<Q, R, F>, ReqRep);

@@ -241,7 +241,7 @@ mod wait;
 mod waitset;
 
 #[cfg(not(loom))]
-pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep, Table};
+pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep, ReqStream, Table};
 #[cfg(not(loom))]
 pub use dynamic::{
     Content, Declaration, Description, DynError, DynJob, DynLoan, DynMessage, DynPublisher, DynPuller,
@@ -273,8 +273,9 @@ pub use pushpull::{JobStream, OwnedJobStream};
 pub use reqrep::Answer;
 #[cfg(not(loom))]
 pub use reqrep::{
-    Call, CallError, Replier, Reply, ReplyError, Request, RequestError, RequestLoan, RequestTimeoutError,
-    Requester, ServeError, ServeTimeoutError, TryServeError,
+    Call, CallError, Replier, Replies, Reply, ReplyError, Request, RequestError, RequestLoan,
+    RequestTimeoutError, Requester, SendReplyError, SendReplyTimeoutError, ServeError, ServeTimeoutError,
+    StreamReplier, StreamRequest, StreamRequester, TryReplyError, TrySendReplyError, TryServeError,
 };
 #[cfg(not(loom))]
 pub use schema::Resolution;

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::layout::{Geometry, Region, control};
 use crate::message::Invalid;
 use crate::os::{self, ForkId};
-use crate::ring::queue::{Queue, ReplyState, Ticket};
+use crate::ring::queue::{Queue, ReplyState, StreamTicket, Ticket};
 use crate::schema::Resolution;
 use crate::schema::resolve::Resolved;
 use crate::segment::{self, Attachment, NameCheck, PatternOps, Role, Spec};
@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Number of sends or receives of a pusher or puller between two liveness scans.
 const CALLS: u64 = 1024;
 /// Nanoseconds between two liveness scans by a requester or replier that works or polls.
-const PERIOD: u64 = 20_000_000;
+pub(crate) const PERIOD: u64 = 20_000_000;
 /// Number of calls of a requester or replier between two reads of the clock.
 const CLOCK_CALLS: u64 = 8;
 
@@ -50,7 +50,7 @@ pub(crate) struct QueueEnd<S> {
 pub(crate) struct State {
     pub(crate) queue: Queue,
     pub(crate) counts: Counts,
-    backoff: SleepBackoff,
+    pub(crate) backoff: SleepBackoff,
     calls: u64,
     name_check: NameCheck,
     /// Value of the coarse clock at the last liveness scan.
@@ -106,6 +106,8 @@ pub(crate) enum WaitTarget<'w> {
     Acknowledgement,
     /// An answer to this request.
     Reply(&'w Ticket),
+    /// The next reply of this stream, or its end.
+    Stream(&'w StreamTicket),
 }
 
 impl<S> QueueEnd<S> {
@@ -286,6 +288,7 @@ impl<S: Access> WaitFor for QueueWait<'_, '_, S> {
                 WaitTarget::Room => queue.has_capacity(),
                 WaitTarget::Acknowledgement => queue.outstanding() == 0,
                 WaitTarget::Reply(ticket) => queue.poll_reply(ticket) != ReplyState::Pending,
+                WaitTarget::Stream(ticket) => queue.has_next(ticket),
             })
             .then_some(())
     }
@@ -309,7 +312,7 @@ impl<S: Access> WaitFor for QueueWait<'_, '_, S> {
         match self.what {
             WaitTarget::Items => self.wake.items,
             WaitTarget::Room | WaitTarget::Acknowledgement => self.wake.room,
-            WaitTarget::Reply(_) => self.wake.replies,
+            WaitTarget::Reply(_) | WaitTarget::Stream(_) => self.wake.replies,
         }
     }
 

@@ -59,5 +59,5 @@ fields!(Stats {
 });
 fields!(SegmentInfo {
     channel, version, group, size, problem, stale, pattern, codec, slots, slot_size, seats, fingerprint, schema, created,
-    messages, bytes, holes, publishers, waits, backlog, participants,
+    messages, bytes, holes, publishers, waits, window, backlog, participants,
 } path: |info: &SegmentInfo| info.path.to_string_lossy().into_owned());

@@ -59,6 +59,8 @@ channel! {
     pub Service: ReqRep<Small, Small> { name: "service", slots: 16 }
     /// The same service, with redelivery of a dead replier's request.
     pub PatientService: ReqRep<Small, Small> { name: "patient-service", slots: 16, redeliver: true }
+    /// Requests for streams of messages: the numbers from that of the request on.
+    pub Plan: ReqRep<Small, Small> { name: "plan", slots: 8, replies: Stream, window: 4 }
     /// Latest values, one copied by words and one by a string operation.
     pub State: Table { name: "state", small: Small, large: Large }
     /// A header and words behind it.

@@ -110,7 +110,7 @@ pub(super) fn code(segment: &SegmentInfo, types: &Types<'_>) -> String {
 /// Returns the names of the messages of a channel.
 pub(super) fn parts(segment: &SegmentInfo) -> [&'static str; 2] {
     match (segment.pattern, segment.codec) {
-        ("request/reply", _) => ["request", "reply"],
+        ("request/reply" | "request/stream", _) => ["request", "reply"],
         (_, "header and tail") => ["header", "item"],
         _ => ["message", "more"],
     }

@@ -28,6 +28,9 @@ pub fn native(channel: &Channel, kind: &Kind) -> TokenStream {
     if let Some(seats) = values.get("seats") {
         checks.push(check(channel, "seats", seats, quote!(#who, #ident::SEATS)));
     }
+    if let Some(window) = values.get("window").filter(|_| channel.streams) {
+        checks.push(check(channel, "window", window, quote!(#who, #ident::WINDOW)));
+    }
     if let Some(publishers) = values.get("publishers") {
         let count = quote!(#ident::PUBLISHERS);
         checks.push(check(channel, "publishers", publishers, quote!(#who, #count)));

@@ -59,7 +59,7 @@ pub fn channel(channel: &Channel) -> TokenStream {
 /// Constructors are `#[inline]`: the compiler makes code only for the called ones.
 fn native(channel: &Channel, kind: &Kind) -> TokenStream {
     let shm = shm(channel);
-    let carries = carries(&shm, kind);
+    let carries = carries(&shm, kind, channel.streams);
     let value = |key: &str, default: TokenStream| channel.values.get(key).cloned().unwrap_or(default);
     let slots = if kind.messages.len() == 2 { quote!(#shm::REQUESTS) } else { quote!(#shm::SLOTS) };
     let (name, slots) = (channel.name(), value("slots", slots));
@@ -80,17 +80,28 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         },
     );
     let keys = channel.values.keys();
+    let window = channel.streams.then(|| value("window", quote!(#shm::WINDOW)));
+    let descriptor = match &window {
+        Some(_) => quote!(#shm::windowed(#descriptor, Self::WINDOW)),
+        None => descriptor,
+    };
+    let window = window.map(|window| {
+        quote! {
+            /// Number of replies of one request that may be unread.
+            pub const WINDOW: #shm::primitive::usize = #window;
+        }
+    });
     let descriptor = shared(channel, quote!(#shm::asked(#descriptor, &[#(#keys),*])));
     let slot_size = match channel.values.get("slot_size") {
         Some(slot_size) => slot_size.clone(),
         None if max_len.is_some() => quote!(#shm::tail_size(Self::CARRIES, Self::MAX_LEN)),
         None => quote!(#shm::slot_size(Self::CARRIES)),
     };
-    let pattern = pattern(&shm, kind);
+    let pattern = pattern(&shm, kind, channel.streams);
     let open = match &channel.template {
         Some(template) => instance(&shm, template, &pattern, &descriptor),
         None => {
-            let ends = ends(&shm, kind);
+            let ends = ends(&shm, kind, channel.streams);
             quote! {
                 /// Channel as a value.
                 pub const CHANNEL: #shm::Channel<#pattern> = #descriptor;
@@ -110,6 +121,7 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         #max_len
         /// Maximum size of a message in bytes.
         pub const SLOT_SIZE: #shm::primitive::usize = #slot_size;
+        #window
         const SEATS: #shm::primitive::usize = #seats;
         const PUBLISHERS: #shm::primitive::usize = #publishers;
         #terms
@@ -119,10 +131,11 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
 }
 
 /// Generates the constructors of both ends.
-fn ends(shm: &TokenStream, kind: &Kind) -> TokenStream {
+fn ends(shm: &TokenStream, kind: &Kind, streams: bool) -> TokenStream {
     let (messages, format) = (&kind.messages, format(shm, kind));
     let end = |End { constructor, ty, doc, .. }: &End| {
-        let (make, end) = (format_ident!("{constructor}"), format_ident!("{ty}"));
+        let prefix = if streams { "Stream" } else { "" };
+        let (make, end) = (format_ident!("{constructor}"), format_ident!("{prefix}{ty}"));
         quote! {
             #[doc = #doc]
             #[inline]
@@ -200,10 +213,11 @@ fn terms(channel: &Channel, descriptor: TokenStream) -> (TokenStream, TokenStrea
 }
 
 /// Generates `PubSub<Imu>` with full paths.
-pub fn pattern(shm: &TokenStream, kind: &Kind) -> TokenStream {
+pub fn pattern(shm: &TokenStream, kind: &Kind, streams: bool) -> TokenStream {
     let Kind { ident, messages, .. } = kind;
     let format = format(shm, kind);
-    let ident: &Ident = ident;
+    let streamed = streams.then(|| Ident::new("ReqStream", ident.span()));
+    let ident = streamed.as_ref().unwrap_or(ident);
     quote!(#shm::#ident<#(#messages,)* #format>)
 }
 
@@ -228,7 +242,8 @@ fn docs(channel: &Channel) -> Vec<String> {
     };
     let documented = channel.attrs.iter().any(|a| a.path().is_ident("doc"));
     let gap = documented.then(String::new);
+    let stream = if channel.streams { " (stream)" } else { "" };
     let (title, name) = (kind.pattern.title, channel.shown_name());
     let with = if channel.wire == Wire::Python { " with Python" } else { "" };
-    gap.into_iter().chain([format!(" {title} channel `{name}`{with}: {messages}{format}.")]).collect()
+    gap.into_iter().chain([format!(" {title} channel `{name}`{with}: {messages}{stream}{format}.")]).collect()
 }

@@ -98,6 +98,9 @@ pub const WIRES: [(&str, Wire); 2] = [("Native", Wire::Native), ("Python", Wire:
 /// Behaviour of a publisher at a slot that was not read: the variants of `shmcomm::Overflow`.
 pub const OVERFLOWS: [&str; 2] = ["Overwrite", "Wait"];
 
+/// Numbers of replies to a request.
+pub const REPLIES: [&str; 2] = ["One", "Stream"];
+
 pub struct Key {
     pub word: &'static str,
     /// Value that an author could write.
@@ -113,7 +116,7 @@ pub enum Of {
     Pattern(&'static str),
 }
 
-pub const KEYS: [Key; 12] = [
+pub const KEYS: [Key; 14] = [
     Key { word: "name", example: "\"robot/imu\"", of: Of::All },
     Key { word: "slots", example: "64", of: Of::All },
     Key { word: "slot_size", example: "4096", of: Of::All },
@@ -126,6 +129,8 @@ pub const KEYS: [Key; 12] = [
     Key { word: "patience", example: "2s", of: Of::Pattern("PubSub") },
     Key { word: "expect_every", example: "10ms", of: Of::Pattern("PubSub") },
     Key { word: "redeliver", example: "true", of: Of::Pattern("ReqRep") },
+    Key { word: "replies", example: "Stream", of: Of::Pattern("ReqRep") },
+    Key { word: "window", example: "16", of: Of::Pattern("ReqRep") },
 ];
 
 impl Key {

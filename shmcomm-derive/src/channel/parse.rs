@@ -33,6 +33,8 @@ pub struct Channel {
     pub wire: Wire,
     /// Values by key.
     pub values: BTreeMap<&'static str, TokenStream>,
+    /// `true` if a request has a stream of replies.
+    pub streams: bool,
     pub template: Option<Template>,
     /// `true` if the struct itself cannot exist.
     pub omitted: bool,
@@ -77,6 +79,7 @@ fn channel(krate: &TokenStream, input: ParseStream, errors: &mut Errors) -> Resu
         kind: None,
         wire: Wire::Native,
         values: BTreeMap::new(),
+        streams: false,
         template: None,
         omitted: false,
         complete: false,
@@ -296,8 +299,32 @@ fn fill(channel: &mut Channel, entries: Vec<Entry>, errors: &mut Errors) {
             None => return,
         }
     }
+    let keys: Vec<_> = entries.iter().map(|(key, _)| key.clone()).collect();
     for (key, value) in entries {
         insert(&key, value, channel, errors);
+    }
+    check_replies(channel, &keys, errors);
+}
+
+/// Checks the keys that depend on the number of replies to a request.
+fn check_replies(channel: &mut Channel, keys: &[Ident], errors: &mut Errors) {
+    let streams = channel.values.remove("replies").is_some_and(|value| value.to_string() == "Stream");
+    channel.streams = streams;
+    let given = |word: &str| keys.iter().find(|key| key.unraw() == word && channel.values.contains_key(word));
+    if let Some(key) = given("redeliver").filter(|_| streams) {
+        errors.at(
+            key,
+            "`redeliver` cannot be combined with `replies: Stream`: another replier would begin the stream again, \
+             behind replies that the requester has already received\n\
+             leave out `redeliver`; a requester that gets `PeerDied` can ask again",
+        );
+    }
+    if let Some(key) = given("window").filter(|_| !streams) {
+        errors.at(
+            key,
+            "`window` is the number of unread replies of a stream, and a request of this channel has one reply\n\
+             add `replies: Stream`, or leave out `window`",
+        );
     }
 }
 

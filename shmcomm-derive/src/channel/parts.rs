@@ -38,11 +38,12 @@ pub fn parameters(shm: &TokenStream, template: &Template) -> (TokenStream, Token
 }
 
 /// Generates constants that describe the types of the messages, one by one and together.
-pub fn carries(shm: &TokenStream, kind: &Kind) -> TokenStream {
+pub fn carries(shm: &TokenStream, kind: &Kind, streams: bool) -> TokenStream {
     let consts = (0..).map(|i: usize| format_ident!("CARRIES{i}"));
     let carried = carried(shm, kind);
     let all = match &kind.format {
         Format::Tail(_) => quote!(#shm::with_tail(Self::CARRIES0, Self::CARRIES1)),
+        _ if streams => quote!(#shm::streamed(#shm::exchange(Self::CARRIES0, Self::CARRIES1))),
         _ if kind.messages.len() == 2 => quote!(#shm::exchange(Self::CARRIES0, Self::CARRIES1)),
         _ => quote!(Self::CARRIES0),
     };

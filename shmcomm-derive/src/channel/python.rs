@@ -16,7 +16,7 @@ pub fn items(channel: &Channel, kind: &Kind) -> TokenStream {
     let value = |key: &str, default: TokenStream| channel.values.get(key).cloned().unwrap_or(default);
     let (name, slots) = (channel.name(), value("slots", slots.to_token_stream()));
     let slot_size = value("slot_size", quote!(#shm::wire::slot_size(Self::CARRIES, #slot_size)));
-    let carries = carries(&shm, kind);
+    let carries = carries(&shm, kind, false);
     let open = match &channel.template {
         Some(template) => {
             let (parameters, name) = parameters(&shm, template);

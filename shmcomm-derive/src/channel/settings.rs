@@ -1,6 +1,6 @@
 //! Values that are not plain expressions: words of a list, and durations like `10ms`.
 
-use super::keys::OVERFLOWS;
+use super::keys::{OVERFLOWS, REPLIES};
 use crate::errors::{Errors, did_you_mean, list};
 use crate::spans::located;
 use proc_macro2::{Ident, TokenStream};
@@ -15,6 +15,7 @@ const UNITS: [(&str, &str); 4] =
 pub fn value(key: &str, value: Expr, krate: &TokenStream, errors: &mut Errors) -> Option<TokenStream> {
     match key {
         "overflow" => overflow(&value, krate, errors),
+        "replies" => replies(&value, errors),
         "patience" | "expect_every" => duration(&value, krate, errors),
         _ => Some(value.into_token_stream()),
     }
@@ -63,6 +64,18 @@ fn overflow(value: &Expr, krate: &TokenStream, errors: &mut Errors) -> Option<To
             "`{shown}` is not what a publisher can do{hint}\nuse {words}, or an expression of type `Overflow`"
         ),
     );
+    None
+}
+
+/// Takes one of the words. The ends have other types with streams, so an expression cannot decide.
+fn replies(value: &Expr, errors: &mut Errors) -> Option<TokenStream> {
+    let shown = word(value).map_or_else(|| value.to_token_stream().to_string(), Ident::to_string);
+    if REPLIES.contains(&shown.as_str()) {
+        return Some(word(value)?.to_token_stream());
+    }
+    let hint = did_you_mean(&shown, &REPLIES).map_or(String::new(), |w| format!("; did you mean `{w}`?"));
+    let words = list(&REPLIES, "or");
+    errors.at(value, format_args!("`{shown}` is no number of replies{hint}\nuse {words}"));
     None
 }
 

@@ -16,6 +16,7 @@ const MAX_SLOTS: usize = layout::MAX_SLOTS as usize;
 const MAX_SLOT_SIZE: usize = layout::MAX_SLOT_SIZE as usize;
 const MAX_SEATS: usize = layout::MAX_SEATS as usize;
 const MAX_PUBLISHERS: usize = layout::MAX_PUBLISHERS as usize;
+const MAX_WINDOW: usize = layout::MAX_WINDOW as usize;
 
 /// Checks that the name of a group has a character.
 #[track_caller]
@@ -172,6 +173,21 @@ pub const fn publishers(who: &str, publishers: usize) {
             .str(", not ")
             .num(publishers)
             .str("\nit is how many publishers can be open at one time")
+            .panic();
+    }
+}
+
+#[track_caller]
+pub const fn window(who: &str, window: usize) {
+    if window < 1 || window > MAX_WINDOW {
+        Text::new()
+            .str("`window` of channel ")
+            .code(who)
+            .str(" must be from 1 to ")
+            .num(MAX_WINDOW)
+            .str(", not ")
+            .num(window)
+            .str("\nit is how many replies of one request can be unread")
             .panic();
     }
 }

@@ -2,11 +2,13 @@
 
 pub use super::check::{
     expect_every, fits, group, has_max_len, has_slot_size, message, name, one_waits, publishers, seats,
-    seats_beside, slots, tail, tail_fits,
+    seats_beside, slots, tail, tail_fits, window,
 };
 pub use super::message_words::*;
 pub use super::pattern::MessageInfo;
-pub use super::{Carry, Channel, FixedMessage, Opener, Overflow, PubSub, PushPull, ReqRep, Table, TailItem};
+pub use super::{
+    Carry, Channel, FixedMessage, Opener, Overflow, PubSub, PushPull, ReqRep, ReqStream, Table, TailItem,
+};
 pub use crate::codec::Bytes;
 #[cfg(feature = "msgpack")]
 pub use crate::codec::Msgpack;
@@ -15,7 +17,9 @@ pub use crate::codec::Pickle;
 pub use crate::message::schema::Field;
 pub use crate::message::{Fixed, Schema, ShmMessage};
 pub use crate::table::{Key, TableKeys, TableReader, TableWriter};
-pub use crate::{Error, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
+pub use crate::{
+    Error, Publisher, Puller, Pusher, Replier, Requester, StreamReplier, StreamRequester, Subscriber,
+};
 pub use core::clone::Clone;
 pub use core::fmt::{Debug, Display};
 pub use core::marker::Copy;
@@ -76,6 +80,17 @@ pub const fn with_tail(header: MessageInfo, item: MessageInfo) -> MessageInfo {
 /// Returns the message description of a request with its reply.
 pub const fn exchange(request: MessageInfo, reply: MessageInfo) -> MessageInfo {
     request.and(reply)
+}
+
+/// Returns the message description of a request with a stream of replies.
+pub const fn streamed(exchange: MessageInfo) -> MessageInfo {
+    exchange.streamed()
+}
+
+/// Sets the window of a channel with streams. The caller has checked the value.
+pub const fn windowed<P: ?Sized>(mut channel: Channel<P>, window: usize) -> Channel<P> {
+    channel.settings.window = window;
+    channel
 }
 
 /// Returns the default slot size in bytes.
@@ -147,6 +162,7 @@ pub const fn asked<P: ?Sized>(mut channel: Channel<P>, keys: &[&str]) -> Channel
             b"publishers" => Requested::PUBLISHERS,
             b"overflow" => Requested::OVERFLOW,
             b"patience" => Requested::PATIENCE,
+            b"window" => Requested::WINDOW,
             _ => Requested::NOTHING,
         };
         channel.settings.asked = channel.settings.asked.and(key);
@@ -202,6 +218,9 @@ pub const SLOTS: usize = Settings::SLOTS;
 
 /// Default number of slots of a request/reply channel.
 pub const REQUESTS: usize = Settings::REQUESTS;
+
+/// Default number of unread replies of a request.
+pub const WINDOW: usize = Settings::WINDOW;
 
 /// Default number of ends that may be open at one time.
 pub const SEATS: usize = Settings::SEATS;

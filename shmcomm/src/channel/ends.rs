@@ -1,10 +1,12 @@
 //! Constructors of the ends of a channel.
 
-use super::{Channel, Opener, PubSub, PushPull, ReqRep, Table};
+use super::{Channel, Opener, PubSub, PushPull, ReqRep, ReqStream, Table};
 use crate::layout::Pattern;
 use crate::message::ShmMessage;
 use crate::table::{Key, TableKeys, TableReader, TableWriter};
-use crate::{Error, Publisher, Puller, Pusher, Replier, Requester, Subscriber};
+use crate::{
+    Error, Publisher, Puller, Pusher, Replier, Requester, StreamReplier, StreamRequester, Subscriber,
+};
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     /// Opens the sending end: creates the channel, or continues where a publisher that ended or died left it.
@@ -108,6 +110,40 @@ impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
 impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
     /// Opens a replier: see [`Opener::replier`].
     pub fn replier(&self) -> Result<Replier<Q, R, F>, Error> {
+        self.open().replier()
+    }
+}
+
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Opener<ReqStream<Q, R, F>> {
+    /// Opens a requester; creates the channel if this is its first end. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TypeMismatch`](crate::ErrorKind::TypeMismatch) if the messages of the channel have another layout, and
+    /// [`ChannelMismatch`](crate::ErrorKind::ChannelMismatch) if its requests have one reply. Also fails on wrong
+    /// settings and on errors of the system: see [`ErrorKind`](crate::ErrorKind).
+    pub fn requester(self) -> Result<StreamRequester<Q, R, F>, Error> {
+        StreamRequester::open(self.spec(Pattern::ReqRep)?)
+    }
+
+    /// Opens a replier; creates the channel if this is its first end. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`requester`](Self::requester).
+    pub fn replier(self) -> Result<StreamReplier<Q, R, F>, Error> {
+        StreamReplier::open(self.spec(Pattern::ReqRep)?)
+    }
+}
+
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqStream<Q, R, F>> {
+    /// Opens a requester: see [`Opener::requester`].
+    pub fn requester(&self) -> Result<StreamRequester<Q, R, F>, Error> {
+        self.open().requester()
+    }
+
+    /// Opens a replier: see [`Opener::replier`].
+    pub fn replier(&self) -> Result<StreamReplier<Q, R, F>, Error> {
         self.open().replier()
     }
 }

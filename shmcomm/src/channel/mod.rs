@@ -43,12 +43,13 @@ mod ends;
 pub mod message_words;
 mod opener;
 mod pattern;
+mod stream;
 #[cfg(feature = "python")]
 #[doc(hidden)]
 pub mod wire;
 
 pub use opener::Opener;
-pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, Table, TailItem};
+pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, ReqStream, Table, TailItem};
 
 use crate::segment::Requested;
 use core::fmt;
@@ -81,6 +82,8 @@ pub(crate) struct Settings {
     slot_size: usize,
     seats: usize,
     publishers: usize,
+    /// Number of unread replies of a request, if its replies are a stream.
+    window: usize,
     redeliver: bool,
     overflow: Overflow,
     patience: Duration,
@@ -111,6 +114,8 @@ impl Settings {
     pub(crate) const REQUESTS: usize = 16;
     pub(crate) const SEATS: usize = 128;
     pub(crate) const PUBLISHERS: usize = 1;
+    /// Unread replies of a stream: enough to keep both ends busy, and few enough to stay in the L1 cache.
+    pub(crate) const WINDOW: usize = 16;
     pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
     const fn of(carries: &MessageInfo) -> Self {
@@ -124,6 +129,7 @@ impl Settings {
             slot_size,
             seats: Self::SEATS,
             publishers: Self::PUBLISHERS,
+            window: Self::WINDOW,
             redeliver: false,
             overflow: Overflow::Overwrite,
             patience: Self::PATIENCE,
@@ -356,7 +362,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// |---|---|
 /// | `PubSub<Message>`, `PubSub<Header, [Item]>` | `publisher()`, `subscriber()` |
 /// | `PushPull<Message>` | `pusher()`, `puller()` |
-/// | `ReqRep<Request, Reply>` | `requester()`, `replier()` |
+/// | `ReqRep<Request, Reply>` | `requester()`, `replier()`; with `replies: Stream` those of [`ReqStream`] |
 /// | `Table`, see [below](#tables-of-latest-values) | `writer(key)`, `reader()` |
 ///
 /// | key | of | meaning |
@@ -371,7 +377,9 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | `overflow` | `PubSub` | `Wait` if the publisher waits for its subscribers, or any `Overflow`; default `Overwrite` |
 /// | `patience` | `PubSub` | stall timeout, after which a publisher that waits evicts a subscriber that receives nothing: `2s`, `500ms` or any `Duration`; default `5s` |
 /// | `expect_every` | `PubSub` | period within which subscribers expect a message: `10ms` or any `Duration`; they are told when none came |
-/// | `redeliver` | `ReqRep` | `true` if a request whose replier died goes to another replier; default `false` |
+/// | `redeliver` | `ReqRep` | `true` if a request whose replier died goes to another replier; default `false`; not with `replies: Stream` |
+/// | `replies` | `ReqRep` | `Stream` if a request has any number of replies: see [`StreamRequester`](crate::StreamRequester); default `One` |
+/// | `window` | `ReqRep` with `replies: Stream` | number of replies of one request that may be unread, 1 to 65,536; default 16 |
 ///
 /// ```
 /// use shmcomm::{ShmMessage, Timestamp, channel};

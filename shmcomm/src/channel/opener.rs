@@ -3,7 +3,7 @@
 //! Owns those settings and the step to a [`Spec`]. Checks nothing before an end is opened.
 
 use super::pattern::{MessageInfo, TypeInfo};
-use super::{Overflow, PubSub, ReqRep, Settings};
+use super::{Overflow, PubSub, ReqRep, ReqStream, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{self, Format, Pattern};
 use crate::message::{Schema, json};
@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Environment variable with the namespace of channels that set none themselves.
 const NAMESPACE_VARIABLE: &str = "SHMCOMM_NAMESPACE";
+/// Largest `window` of a stream.
+const MAX_WINDOW: usize = layout::MAX_WINDOW as usize;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A channel about to be opened, with the settings that differ from its declaration in this run of the
@@ -209,12 +211,13 @@ impl<P: ?Sized> Opener<P> {
     }
 
     pub(super) fn spec(self, pattern: Pattern) -> Result<Spec, Error> {
-        let (name, MessageInfo { format, first, second }) = (self.full_name(), self.carries);
+        let (name, MessageInfo { format, first, second, streams }) = (self.full_name(), self.carries);
         let Settings {
             slots,
             slot_size,
             seats,
             publishers,
+            window,
             redeliver,
             overflow,
             patience,
@@ -234,6 +237,9 @@ impl<P: ?Sized> Opener<P> {
                  take `publishers` 1, or `overflow: Overwrite`",
                 publishers = count(publishers, "publisher")
             ));
+        }
+        if streams && !(1..=MAX_WINDOW).contains(&window) {
+            return invalid(format!("a `window` of {window}; it takes 1 to {MAX_WINDOW} replies"));
         }
         if slot_size == 0 {
             return invalid(match format {
@@ -255,13 +261,17 @@ impl<P: ?Sized> Opener<P> {
         }
         let parts = [Some(first), second].into_iter().flatten();
         let parts: Vec<_> = parts.filter_map(|part| part.schema).map(json::text).collect();
-        let (request_size, slot_size) = match pattern {
-            Pattern::ReqRep => self.carries.exchange(slot_size),
-            Pattern::PubSub | Pattern::PushPull | Pattern::Table => (0, slot_size),
+        let (request_size, slot_size, reply_size) = match pattern {
+            Pattern::ReqRep if streams => self.carries.stream(slot_size, window),
+            Pattern::ReqRep => {
+                let (request, slot) = self.carries.exchange(slot_size);
+                (request, slot, 0)
+            }
+            Pattern::PubSub | Pattern::PushPull | Pattern::Table => (0, slot_size, 0),
         };
         let schema = format!("[{}]", parts.join(","));
-        // The ends of a table have one layout.
-        let resolve = first.schema.filter(|_| pattern != Pattern::Table).map(|first| {
+        // The ends of a table have one layout, and those of a stream.
+        let resolve = first.schema.filter(|_| pattern != Pattern::Table && !streams).map(|first| {
             let second = second.and_then(|part| part.schema);
             Arc::new(ChannelTypes { pattern, format, first, second, texts: schema.clone() })
                 as Arc<dyn Resolve>
@@ -272,6 +282,8 @@ impl<P: ?Sized> Opener<P> {
             slots: slots as u64,
             slot_size: slot_size as u64,
             request_size: request_size as u64,
+            window: if streams { window as u64 } else { 0 },
+            reply_size: reply_size as u64,
             align: self.carries.align() as u64,
             seats: u32::try_from(seats).unwrap_or(u32::MAX),
             publishers: u32::try_from(publishers).unwrap_or(u32::MAX),
@@ -373,6 +385,16 @@ impl<Q: ?Sized, R: ?Sized, F: ?Sized> Opener<ReqRep<Q, R, F>> {
     /// [`Channel::redeliver`](super::Channel::redeliver).
     pub fn redeliver(mut self, redeliver: bool) -> Self {
         self.settings.redeliver = redeliver;
+        self
+    }
+}
+
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Opener<ReqStream<Q, R, F>> {
+    /// Sets the number of replies of one request that may be unread: see [`Channel::window`](super::Channel::window). The
+    /// end that creates the channel decides; another end takes the segment as it is, with a warning.
+    pub fn window(mut self, replies: usize) -> Self {
+        self.settings.window = replies;
+        self.settings.asked = self.settings.asked.and(Requested::WINDOW);
         self
     }
 }

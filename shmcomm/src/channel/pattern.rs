@@ -3,7 +3,7 @@
 //! Owns the types and [`MessageInfo`] (message information), which remains of them when a channel is opened.
 
 use crate::codec::{self, Codec, Decode, Encode};
-use crate::layout::{Discipline, Exchange, Format};
+use crate::layout::{Discipline, Exchange, Format, StreamPlaces};
 use crate::message::{Fixed, Schema, ShmMessage};
 use crate::table::TableKeys;
 use core::marker::PhantomData;
@@ -19,6 +19,10 @@ pub struct PushPull<M: ?Sized, F: ?Sized = Fixed>(PhantomData<M>, PhantomData<F>
 
 /// Request/reply: every request `Q` gets one reply `R`.
 pub struct ReqRep<Q: ?Sized, R: ?Sized, F: ?Sized = Fixed>(PhantomData<Q>, PhantomData<R>, PhantomData<F>);
+
+/// Request/reply with streams: every request `Q` gets any number of replies `R`. It is the pattern of a channel that
+/// [`channel!`](macro@crate::channel) declares as `ReqRep<Q, R> { replies: Stream }`.
+pub struct ReqStream<Q: ?Sized, R: ?Sized, F: ?Sized = Fixed>(PhantomData<Q>, PhantomData<R>, PhantomData<F>);
 
 /// A table: the latest value of each of several keys. `T` is the struct that [`channel!`](macro@crate::channel) declares,
 /// which has a constant for each key.
@@ -128,6 +132,11 @@ impl<Q: ?Sized, R: ?Sized, F: Carry<Q> + Carry<R> + ?Sized> Pattern for ReqRep<Q
 }
 
 #[diagnostic::do_not_recommend]
+impl<Q: ?Sized, R: ?Sized, F: Carry<Q> + Carry<R> + ?Sized> Pattern for ReqStream<Q, R, F> {
+    const CARRIES: MessageInfo = <F as Carry<Q>>::CARRIES.and(<F as Carry<R>>::CARRIES).streamed();
+}
+
+#[diagnostic::do_not_recommend]
 impl<T: TableKeys + ?Sized> Pattern for Table<T> {
     const CARRIES: MessageInfo = MessageInfo::table(T::LAYOUT);
 }
@@ -137,6 +146,7 @@ mod sealed {
     impl<M: ?Sized, F: ?Sized> Sealed for super::PubSub<M, F> {}
     impl<M: ?Sized, F: ?Sized> Sealed for super::PushPull<M, F> {}
     impl<Q: ?Sized, R: ?Sized, F: ?Sized> Sealed for super::ReqRep<Q, R, F> {}
+    impl<Q: ?Sized, R: ?Sized, F: ?Sized> Sealed for super::ReqStream<Q, R, F> {}
     impl<T: ?Sized> Sealed for super::Table<T> {}
 }
 
@@ -148,6 +158,8 @@ pub struct MessageInfo {
     pub(super) first: TypeInfo,
     /// The reply, or an item of the tail.
     pub(super) second: Option<TypeInfo>,
+    /// `true` if the reply is one of a stream.
+    pub(super) streams: bool,
 }
 
 /// Description of one message type. It is empty if a codec encodes the type.
@@ -161,20 +173,21 @@ pub(super) struct TypeInfo {
 impl MessageInfo {
     pub(super) const fn fixed<M: ShmMessage>() -> Self {
         let first = TypeInfo { schema: Some(M::SCHEMA), longest: None };
-        MessageInfo { format: Format::Fixed, first, second: None }
+        MessageInfo { format: Format::Fixed, first, second: None, streams: false }
     }
 
     /// Returns the description of the table with this schema.
     pub(super) const fn table(schema: &'static Schema) -> Self {
         let first = TypeInfo { schema: Some(schema), longest: None };
-        MessageInfo { format: Format::Fixed, first, second: None }
+        MessageInfo { format: Format::Fixed, first, second: None, streams: false }
     }
 
     const fn encoded<C: Codec>() -> Self {
         let Some(format) = Format::from_u32(C::ID) else {
             panic!("each codec is a format");
         };
-        MessageInfo { format, first: TypeInfo { schema: None, longest: None }, second: None }
+        let first = TypeInfo { schema: None, longest: None };
+        MessageInfo { format, first, second: None, streams: false }
     }
 
     /// Returns the description with the maximum encoded size in bytes.
@@ -188,6 +201,11 @@ impl MessageInfo {
 
     pub(super) const fn and(self, reply: MessageInfo) -> Self {
         MessageInfo { second: Some(reply.first), ..self }
+    }
+
+    /// Returns the description with replies that are streams.
+    pub(super) const fn streamed(self) -> Self {
+        MessageInfo { streams: true, ..self }
     }
 
     /// Returns the size of the longest message in bytes; `None` for a tail or an unknown encoded size.
@@ -213,14 +231,29 @@ impl MessageInfo {
     /// Returns the maximum size of a request, and the slot size for a request with its reply, both in bytes.
     /// A message takes `slot_size` bytes unless its layout is fixed.
     pub(super) fn exchange(&self, slot_size: usize) -> (usize, usize) {
-        let sizes = (self.first.schema, self.second.and_then(|second| second.schema));
-        let (request, reply) = match sizes {
-            (Some(request), Some(reply)) => (request.size, reply.size),
-            _ => (slot_size, slot_size),
-        };
+        let (request, reply) = self.exchanged(slot_size);
         let payload = Discipline::Queue.head().max(self.align());
         let slot = Exchange::behind(request, payload, self.align()).reply.saturating_add(reply);
         (request, slot.max(slot_size))
+    }
+
+    /// Returns the maximum size of a request and of a reply in bytes. A message takes `slot_size` bytes unless its
+    /// layout is fixed.
+    fn exchanged(&self, slot_size: usize) -> (usize, usize) {
+        match (self.first.schema, self.second.and_then(|second| second.schema)) {
+            (Some(request), Some(reply)) => (request.size, reply.size),
+            _ => (slot_size, slot_size),
+        }
+    }
+
+    /// Returns the maximum size of a request, the slot size for a request with a window of replies, and the maximum size
+    /// of a reply, all in bytes: see [`exchange`](Self::exchange).
+    pub(super) fn stream(&self, slot_size: usize, window: usize) -> (usize, usize, usize) {
+        let (request, reply) = self.exchanged(slot_size);
+        let payload = Discipline::Queue.head().max(self.align());
+        let exchange = Exchange::behind(request, payload, self.align());
+        let slot = StreamPlaces::slot_size(exchange, payload, self.align(), (window, reply));
+        (request, slot, reply)
     }
 
     /// Returns the alignment of the messages in bytes.

@@ -243,6 +243,8 @@ impl Declaration {
             slots: self.slots,
             slot_size,
             request_size,
+            window: 0,
+            reply_size: 0,
             align: self.align,
             seats: self.seats,
             publishers: self.publishers,

@@ -51,6 +51,8 @@ pub struct Description {
     pub waits: bool,
     /// `true` if a request whose replier died goes to another replier.
     pub redelivers: bool,
+    /// Number of replies of one request that may be unread, if the replies are streams; otherwise 0.
+    pub window: u64,
     /// Fingerprint of the message, the request, or the header; 0 if a codec defines the messages.
     pub fingerprint: u64,
     /// Fingerprint of the reply, or of the items of the tail; otherwise 0.
@@ -118,6 +120,7 @@ impl Description {
             publishers: geometry.publishers,
             waits: identity.flags & FLAG_WAIT != 0,
             redelivers: identity.flags & FLAG_REDELIVER != 0,
+            window: geometry.stream.window,
             fingerprint: identity.fingerprint,
             fingerprint2: identity.fingerprint2,
             schema: view.schema().to_owned(),
@@ -146,6 +149,7 @@ impl Description {
             publishers: 1,
             waits: false,
             redelivers: false,
+            window: 0,
             fingerprint: 0,
             fingerprint2: 0,
             schema: "[]".into(),

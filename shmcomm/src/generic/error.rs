@@ -171,6 +171,25 @@ conditions! {
     reqrep::ReplyError {
         is_forked: Self::Forked,
     }
+    reqrep::TryReplyError {
+        is_empty: Self::Empty,
+        is_disconnected: Self::PeerDied,
+        is_stopped: Self::Stopped,
+        is_forked: Self::Forked,
+    }
+    reqrep::SendReplyError {
+        is_stopped: Self::Stopped,
+        is_forked: Self::Forked,
+    }
+    reqrep::TrySendReplyError {
+        is_full: Self::Full,
+        is_forked: Self::Forked,
+    }
+    reqrep::SendReplyTimeoutError {
+        is_timeout: Self::Timeout,
+        is_stopped: Self::Stopped,
+        is_forked: Self::Forked,
+    }
     reqrep::ServeError {
         is_stopped: Self::Stopped,
         is_forked: Self::Forked,

@@ -3,7 +3,8 @@
 //! Owns the arithmetic; every sum and product of numbers that come from a file is checked. Calls
 //! `exchange`. Never reads a file or a mapping: it takes an [`Identity`] that was copied out.
 
-use super::{Discipline, Exchange, Identity, LINE_PAIR, PAGE, Pattern, control, seat};
+use super::exchange::MAX_WINDOW;
+use super::{Discipline, Exchange, Identity, LINE_PAIR, PAGE, Pattern, StreamPlaces, control, seat};
 use crate::plural::count;
 
 /// Smallest number of slots: one to read while the other is written.
@@ -72,6 +73,8 @@ pub(crate) struct Geometry {
     pub(crate) request_size: u64,
     /// Offsets of the reply and of its status word.
     pub(crate) exchange: Exchange,
+    /// Offsets of the stream of replies, of a channel with streams.
+    pub(crate) stream: StreamPlaces,
     pub(crate) stride: u64,
     pub(crate) payload_offset: u64,
     /// Offset in bytes of the first state word in a slot; the stride if there is none.
@@ -103,6 +106,9 @@ pub(crate) enum GeometryError {
     #[error(
         "slots of {slot_size} for requests of {request_size}; with its reply a request takes {needed} or more", slot_size = count(*.slot_size, "byte"))]
     Exchange { request_size: u64, slot_size: u64, needed: u64 },
+    #[error(
+        "a `window` of {window} in slots of {size}; it takes 1 to {MAX_WINDOW} replies of equal size behind a request", size = count(*.slot_size, "byte"))]
+    Window { window: u64, slot_size: u64 },
     #[error("payload alignment {0}; it takes a power of two up to {PAGE}")]
     Align(u64),
     #[error("{seats}; it takes 2 to {MAX_SEATS}", seats = count(*.0, "seat"))]
@@ -212,6 +218,7 @@ impl Geometry {
             slot_size,
             request_size,
             exchange,
+            stream: StreamPlaces::NONE,
             stride,
             payload_offset,
             state_offset,
@@ -226,6 +233,22 @@ impl Geometry {
             schema_len,
             segment_size,
         })
+    }
+
+    /// Returns the same layout for replies that are streams of at most `window` unread replies. A window of 0 changes
+    /// nothing.
+    pub(crate) fn streaming(self, window: u64) -> Result<Self, GeometryError> {
+        if window == 0 {
+            return Ok(self);
+        }
+        if self.exchange == Exchange::NONE {
+            return Err(GeometryError::Unknown { field: "window", found: window });
+        }
+        let (payload, align) = (self.payload_offset as usize, self.align as usize);
+        let slot_size = self.slot_size;
+        let stream = StreamPlaces::within(self.exchange, payload, align, (window, slot_size))
+            .ok_or(GeometryError::Window { window, slot_size })?;
+        Ok(Geometry { stream, ..self })
     }
 
     /// Computes the layout of a table.
@@ -255,6 +278,7 @@ impl Geometry {
             slot_size,
             request_size: 0,
             exchange: Exchange::NONE,
+            stream: StreamPlaces::NONE,
             stride: 0,
             payload_offset: 0,
             state_offset: 0,
@@ -294,7 +318,7 @@ impl Geometry {
             publishers: if discipline.shared() { identity.publishers } else { identity.publishers.max(1) },
             schema_len: identity.schema_len,
         };
-        let computed = Self::with(discipline, shape)?;
+        let computed = Self::with(discipline, shape)?.streaming(identity.window)?;
         for (field, found, expected) in [
             ("publishers", identity.publishers.into(), computed.publishers_field().into()),
             ("seats", identity.seats.into(), computed.seats.into()),

@@ -26,7 +26,7 @@ mod table;
 #[cfg(all(feature = "python", not(loom)))]
 pub(crate) mod v1;
 
-pub(crate) use exchange::Exchange;
+pub(crate) use exchange::{Exchange, MAX_WINDOW, StreamPlaces};
 pub(crate) use geometry::{
     Geometry, GeometryError, MAX_PUBLISHERS, MAX_SCHEMA, MAX_SEATS, MAX_SLOT_SIZE, MAX_SLOTS, PINNED_READERS,
     Shape,
@@ -40,9 +40,9 @@ pub(crate) use table::{BUFFERS, KeyPlace, places};
 pub(crate) const MAGIC: u64 = 0x5348_4D43_4F4D_4D31;
 /// The version of this format.
 pub(crate) const VERSION: u64 = 2;
-/// The version in the header of a table: releases that know no tables refuse it by name, instead of taking it for a
-/// damaged segment. Its parts are those of [`VERSION`].
-pub(crate) const VERSION_TABLE: u64 = 3;
+/// The version in the header of a table, and of a channel whose replies are streams. Releases that know neither refuse it
+/// by name, instead of taking it for a damaged segment. Its parts are those of [`VERSION`].
+pub(crate) const VERSION_EXTENDED: u64 = 3;
 /// The version of the format of PyPI's `shm-comm` 1.0.0.
 pub(crate) const VERSION_PYTHON: u64 = 1;
 
@@ -194,7 +194,9 @@ pub(crate) struct Identity {
     pub(crate) publishers: u32,
     /// Size in bytes of the longest request, for `ReqRep`; otherwise 0.
     pub(crate) request_size: u64,
-    pub(crate) reserved: [u64; 12],
+    /// Number of unread replies that a request may have, if its replies are a stream; otherwise 0.
+    pub(crate) window: u64,
+    pub(crate) reserved: [u64; 11],
 }
 
 impl Identity {
@@ -213,6 +215,7 @@ const _: () = {
     assert!(offset_of!(Identity, seats) == 104);
     assert!(offset_of!(Identity, created) == 136);
     assert!(offset_of!(Identity, request_size) == 152);
+    assert!(offset_of!(Identity, window) == 160);
     assert!(control::STATE == Identity::SIZE);
     assert!(control::JOINS + LINE_PAIR <= control::END);
     assert!(seat::EVICTIONS + 8 <= seat::SIZE);

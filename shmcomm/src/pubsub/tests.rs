@@ -46,6 +46,8 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         slots: 8,
         slot_size: size_of::<M>() as u64,
         request_size: 0,
+        window: 0,
+        reply_size: 0,
         align: 8,
         seats: 8,
         publishers: 1,

@@ -66,6 +66,74 @@ operation_errors! {
         Timeout,
     }
     <- RequestError {}
+
+    /// Reason why [`Replies::try_recv`](crate::Replies::try_recv) returned no reply.
+    TryReplyError {
+        /// No reply has arrived yet.
+        #[error("no reply has come yet")]
+        Empty,
+    }
+    <- RequestError {}
+}
+
+operation_errors! {
+    common {
+        /// The requester has cancelled the request: it dropped the replies, or died. The reply was not sent.
+        #[error("the requester does not want further replies")]
+        Cancelled,
+        /// The codec of the channel cannot hold this reply, or it does not fit into the window. The reply was not sent.
+        /// The stream is not over: another reply can be sent.
+        #[error("{0}")]
+        Unencodable(why: EncodeError),
+        /// See [`CallError::Forked`]. The parent still has the request.
+        #[error("{FORKED}")]
+        Forked,
+    }
+
+    /// Reason why [`StreamRequest::send`](crate::StreamRequest::send) did not send a reply.
+    SendReplyError {
+        /// The [`StopHandle`](crate::StopHandle) of the end was stopped before there was room for the reply.
+        #[error("the end was stopped by its `StopHandle` before there was room for the reply")]
+        Stopped,
+    }
+
+    /// Reason why [`StreamRequest::try_send`](crate::StreamRequest::try_send) did not send a reply.
+    TrySendReplyError {
+        /// The requester has not received the replies in the window.
+        #[error("the requester has as many unread replies as the window holds; send later, or raise `window`")]
+        Full,
+    }
+
+    /// Reason why [`StreamRequest::send_timeout`](crate::StreamRequest::send_timeout) or
+    /// [`StreamRequest::send_deadline`](crate::StreamRequest::send_deadline) did not send a reply.
+    SendReplyTimeoutError {
+        /// The requester received no reply in time, so that there was no room.
+        #[error("the requester received no reply in time, and as many are unread as the window holds")]
+        Timeout,
+        /// See [`SendReplyError::Stopped`].
+        #[error("the end was stopped by its `StopHandle` before there was room for the reply")]
+        Stopped,
+    }
+    <- SendReplyError { Stopped => Stopped }
+}
+
+impl SendReplyError {
+    /// Converts the error of a send that does not wait, except that there was no room.
+    pub(super) fn of(error: TrySendReplyError) -> Self {
+        match error {
+            // The caller waits instead.
+            TrySendReplyError::Full => SendReplyError::Stopped,
+            TrySendReplyError::Cancelled => SendReplyError::Cancelled,
+            TrySendReplyError::Unencodable(why) => SendReplyError::Unencodable(why),
+            TrySendReplyError::Forked => SendReplyError::Forked,
+        }
+    }
+}
+
+impl From<Stopped> for SendReplyError {
+    fn from(_: Stopped) -> Self {
+        SendReplyError::Stopped
+    }
 }
 
 /// Reason why a reply did not reach its requester.

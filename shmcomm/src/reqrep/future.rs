@@ -6,7 +6,7 @@
 use super::form::read;
 use super::raw_requester::{Polls, RawRequester};
 use super::reply::Reply;
-use super::{Call, CallError, Replier, Request, RequestError, Requester, ServeError};
+use super::{Call, CallError, Replier, Replies, Request, RequestError, Requester, ServeError};
 use crate::codec::{EncodeError, Incoming, IncomingOwned, Outgoing};
 use crate::message::{Fixed, ShmMessage};
 use crate::queue_end::{QueueWait, WaitTarget};
@@ -218,6 +218,26 @@ impl<Q: ?Sized, R: ?Sized, F: Incoming<Q>> Replier<Q, R, F> {
                 Err(ServeError::Invalid(_)) => {}
                 Err(ServeError::Forked) => return Err(ServeError::Forked),
             }
+        }
+    }
+}
+
+impl<R, F: IncomingOwned<R> + ?Sized> Replies<'_, R, F> {
+    /// Returns the next reply like [`recv`](Replies::recv); the task sleeps until there is one, not the thread. If the
+    /// future is dropped before it is ready, no reply was taken.
+    ///
+    /// # Errors
+    /// See [`recv`](Replies::recv).
+    pub async fn recv_async(&mut self) -> Result<Option<R>, RequestError> {
+        task::coop().await;
+        loop {
+            if let Some(next) = self.poll() {
+                return next;
+            }
+            let Ok(ticket) = &self.stream else { continue };
+            let RawRequester { attachment, wake, stop, state, .. } = self.end;
+            task::ready(&mut QueueWait::new(attachment, wake, stop, state, WaitTarget::Stream(ticket)))
+                .await?;
         }
     }
 }

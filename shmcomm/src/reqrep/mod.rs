@@ -6,6 +6,9 @@
 //! A request and its reply share a slot, so replies need no correlation: a reply is where its request was.
 //! The other participants recover a dead participant (Agrona `unblock`): a waiting end scans at least every
 //! 50 ms.
+//!
+//! On a channel with `replies: Stream` a request has any number of replies: `stream_requester`, `replies`,
+//! `stream_replier` and `stream_request`.
 
 mod call;
 mod error;
@@ -14,22 +17,31 @@ mod form;
 mod future;
 mod raw_requester;
 mod replier;
+mod replies;
 mod reply;
 mod request;
 mod request_loan;
 mod requester;
+mod stream_replier;
+mod stream_request;
+mod stream_requester;
 
 pub use call::Call;
 pub use error::{
-    CallError, ReplyError, RequestError, RequestTimeoutError, ServeError, ServeTimeoutError, TryServeError,
+    CallError, ReplyError, RequestError, RequestTimeoutError, SendReplyError, SendReplyTimeoutError,
+    ServeError, ServeTimeoutError, TryReplyError, TrySendReplyError, TryServeError,
 };
 #[cfg(feature = "async")]
 pub use future::Answer;
 pub use replier::Replier;
+pub use replies::Replies;
 pub use reply::Reply;
 pub use request::Request;
 pub use request_loan::RequestLoan;
 pub use requester::Requester;
+pub use stream_replier::StreamReplier;
+pub use stream_request::StreamRequest;
+pub use stream_requester::StreamRequester;
 
 use crate::layout::{FLAG_REDELIVER, Geometry, Region};
 use crate::queue_end::recover;

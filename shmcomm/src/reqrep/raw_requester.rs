@@ -10,7 +10,7 @@ use crate::fault::fault_point;
 use crate::message::Invalid;
 use crate::os;
 use crate::queue_end::{QueueEnd, QueueEvents, State};
-use crate::ring::queue::{CloseOutcome, Loan, RawLoan, ReplyState, Ticket};
+use crate::ring::queue::{CloseOutcome, Loan, RawLoan, ReplyState, StreamState, StreamTicket, Ticket};
 use crate::ring::{ReplyGuard, RequestEnd, RequestSlot, StableBytesMut, reply_bytes};
 use core::cell::RefCell;
 
@@ -83,24 +83,80 @@ impl RawRequester {
     /// Sends the first `len` bytes of the claimed slot. In a forked child the slot belongs to the parent alone.
     #[inline]
     pub(super) fn publish(&self, unsent: RawLoan, len: usize) -> Result<Ticket, CallError> {
+        self.publish_as(unsent, len, |loan, len, nanos| loan.request(len, nanos), |ticket| ticket)
+    }
+
+    /// Sends the first `len` bytes of the claimed slot with `send`. `ticket` returns the ticket of what was sent.
+    #[inline(always)]
+    fn publish_as<T>(
+        &self,
+        unsent: RawLoan,
+        len: usize,
+        send: impl FnOnce(Loan<'_>, usize, u64) -> Option<T>,
+        ticket: impl FnOnce(&T) -> &Ticket,
+    ) -> Result<T, CallError> {
         if self.attachment.forked() {
             return Err(CallError::Forked);
         }
         let mut state = self.state.borrow_mut();
         let State { queue, counts, now, .. } = &mut *state;
-        let ticket = Loan::from_raw(queue, unsent).request(len, *now).ok_or(CallError::Damaged)?;
+        let asked = send(Loan::from_raw(queue, unsent), len, *now).ok_or(CallError::Damaged)?;
         counts.message(len, false, &self.attachment);
         self.wake.items.notify();
         // The clock ticks every few milliseconds. It is read while the replier works.
         let read = os::monotonic_coarse();
         if read != *now {
             *now = read;
-            queue.date(&ticket, read);
+            queue.date(ticket(&asked), read);
             let is_due = state.is_due(read);
             drop(state);
             self.recover_if(is_due, &self.state);
         }
-        Ok(ticket)
+        Ok(asked)
+    }
+
+    /// Sends the request for a stream that `write` writes, if a slot is free.
+    pub(super) fn send_stream(
+        &self,
+        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
+    ) -> Result<StreamTicket, CallError> {
+        let mut unsent = self.claim()?;
+        let len = write(unsent.bytes_mut()).map_err(CallError::Unencodable)?;
+        fault_point!("push.written");
+        let send = |loan: Loan<'_>, len, nanos| loan.request_stream(len, nanos);
+        self.publish_as(unsent.into_raw(), len, send, StreamTicket::ticket)
+    }
+
+    /// Polls for the next reply of a stream, or its end.
+    #[inline]
+    pub(super) fn stream_state(&self, ticket: &mut StreamTicket) -> Result<StreamState, RequestError> {
+        if self.attachment.forked() {
+            return Err(RequestError::Forked);
+        }
+        let mut state = self.state.borrow_mut();
+        let found = state.queue.poll_stream(ticket);
+        if found == StreamState::Pending {
+            let is_due = state.called();
+            drop(state);
+            self.recover_if(is_due, &self.state);
+        }
+        Ok(found)
+    }
+
+    /// Gives the place of a reply that was read back to its replier, and wakes the replier if it waits for that.
+    #[inline]
+    pub(super) fn take_reply(&self, ticket: &mut StreamTicket) {
+        self.state.borrow().queue.take_reply(ticket);
+        self.wake.room.notify();
+    }
+
+    /// Ends a stream, except in a forked child: there it belongs to the parent alone.
+    pub(super) fn close_stream(&self, ticket: StreamTicket) {
+        if !self.attachment.forked() {
+            self.state.borrow().queue.close_stream(ticket);
+            // A requester that waits for a slot, or the replier, which waits for room in this stream.
+            self.wake.room.notify();
+        }
     }
 
     /// Polls the answer to `ticket`. Returns the length of the reply, or the reason why there is none.

@@ -32,15 +32,20 @@ pub struct Request<'q, Q: ?Sized, R: ?Sized, F: ?Sized = Fixed> {
 }
 
 /// Notifies the other ends when a request is over.
-struct NotifyOnDrop<'q> {
-    wake: &'q QueueEvents,
+pub(super) struct NotifyOnDrop<'q> {
+    pub(super) wake: &'q QueueEvents,
     /// `true` if its slot is free, because no requester waited for the answer.
-    freed: bool,
+    pub(super) freed: bool,
 }
 
-impl NotifyOnDrop<'_> {
+impl<'q> NotifyOnDrop<'q> {
+    #[inline]
+    pub(super) fn new(wake: &'q QueueEvents) -> Self {
+        NotifyOnDrop { wake, freed: false }
+    }
+
     /// Leaves the request unanswered.
-    fn decline(&mut self, request: Option<queue::Request<'_>>) {
+    pub(super) fn decline(&mut self, request: Option<queue::Request<'_>>) {
         self.freed = request.is_some_and(|request| request.decline() == queue::Delivery::Cancelled);
     }
 }
@@ -62,7 +67,7 @@ impl Drop for NotifyOnDrop<'_> {
 impl<'q, Q: ?Sized, R: ?Sized, F: ?Sized> Request<'q, Q, R, F> {
     #[inline]
     pub(super) fn new(held: RequestView<'q, Q>, wake: &'q QueueEvents) -> Self {
-        Request { held, notify: NotifyOnDrop { wake, freed: false }, _reply: PhantomData }
+        Request { held, notify: NotifyOnDrop::new(wake), _reply: PhantomData }
     }
 
     /// Tells the requester that there will be no reply, like dropping the request.
@@ -159,7 +164,7 @@ impl Refusal<'_> {
     pub(super) fn refuse(self, why: Invalid, request: ForkGuard<queue::Request<'_>>) -> ServeError {
         self.counts.refused(&why, self.attachment);
         // Declined, because another replier could not answer it either.
-        NotifyOnDrop { wake: self.wake, freed: false }.decline(request.into_inner());
+        NotifyOnDrop::new(self.wake).decline(request.into_inner());
         ServeError::Invalid(why)
     }
 }

@@ -5,7 +5,7 @@
 //! forked child inherits. Calls the rings. Never reads the bytes itself.
 
 use super::lent::LentPin;
-use super::queue::{Job, Loan, Queue, RawLoan, Request, Ticket};
+use super::queue::{Job, Loan, Queue, RawLoan, Request, StreamTicket, StreamWriter, Ticket};
 use super::{Claim, Pinned};
 use crate::os::ForkId;
 use core::marker::PhantomData;
@@ -294,6 +294,26 @@ pub(crate) fn reply_bytes<'t>(queue: &Queue, ticket: &'t Ticket, len: usize) -> 
     // SAFETY: `reply_ptr` has at least the number of bytes that `replied` returns, initialised at least by the file
     // system. No participant writes to them until the ticket is closed, which moves the ticket.
     unsafe { core::slice::from_raw_parts(queue.reply_ptr(ticket).as_ptr(), len) }
+}
+
+/// Returns the `len` bytes of the next reply of a stream that [`Ready`](super::queue::StreamState::Ready) reported for
+/// `ticket`. They may be used while the end exists that sent the request.
+#[inline(always)]
+pub(crate) fn stream_bytes<'t>(queue: &Queue, ticket: &'t StreamTicket, len: usize) -> &'t [u8] {
+    // SAFETY: `stream_ptr` has at least the number of bytes that `Ready` reports, initialised at least by the file
+    // system. The replier does not write to them until the reply is taken or the ticket closed (invariant 3 of the
+    // stream), and both need the ticket exclusively.
+    unsafe { core::slice::from_raw_parts(queue.stream_ptr(ticket).as_ptr(), len) }
+}
+
+/// Returns the place of the next reply of a stream that has credit. It may be used while the request of the stream is
+/// ours.
+#[inline(always)]
+pub(crate) fn stream_room(stream: &mut StreamWriter) -> &mut [u8] {
+    let capacity = stream.capacity();
+    // SAFETY: `ptr` has `capacity` bytes, initialised at least by the file system. They are exclusively ours until the
+    // reply is committed (invariant 3 of the stream), which needs the stream exclusively.
+    unsafe { core::slice::from_raw_parts_mut(stream.ptr().as_ptr(), capacity) }
 }
 
 /// The reply to a request, until its ticket is closed. Dropping this closes the ticket.

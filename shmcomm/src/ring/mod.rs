@@ -19,6 +19,7 @@
 //! | multi-producer broadcast | the same for several writers, in one order | one compare-exchange per position (Vyukov) and a sequence lock | [`multi`] |
 //! | queue | every message goes to one receiver, and is redelivered if that receiver dies | bounded MPMC queue (Vyukov); recovery (Agrona `unblock`) | [`queue`] |
 //! | request and reply | every request gets one reply, or its requester learns the reason | reply status word in the slot of the request | [`queue`] |
+//! | stream of replies | every reply that was sent arrives once, in order, in its own call | SPSC ring (Lamport 1977) in the slot of the request, credits | `queue/stream.rs` |
 //! | table | the latest value of each key: one writer for each key, readers that store nothing | two copies with a version (Linux `seqcount_latch`), double collect (Afek et al.) | [`table`] |
 //! | flow control | a writer takes no position that a subscriber still reads | credits (Firedancer tango `fctl`; Disruptor gating sequences) | [`flow_control`] |
 //!
@@ -60,7 +61,7 @@ pub(crate) use flavor::{Claim, Corrupt, Pinned, Reader, ReadyCheck, Writer, recl
 #[cfg(not(loom))]
 pub(crate) use guard::{
     ForkGuard, ReplyBuffer, ReplyGuard, RequestEnd, RequestSlot, StableBytes, StableBytesMut, StagingBuffer,
-    Storage, reply_bytes,
+    Storage, reply_bytes, stream_bytes, stream_room,
 };
 #[cfg(not(loom))]
 pub(crate) use lent::LentPin;

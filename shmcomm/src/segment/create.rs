@@ -12,7 +12,9 @@ use super::{ChannelPath, PatternOps, Role, Spec, name, seats, system};
 use crate::error::{Error, ErrorKind};
 use crate::escape::Shown as _;
 use crate::fault::fault_point;
-use crate::layout::{Geometry, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VERSION_TABLE, control, seat};
+use crate::layout::{
+    Geometry, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VERSION_EXTENDED, control, seat,
+};
 use crate::os::{self, CURES, File, FileKind, Stat};
 use crate::plural::count;
 use std::io;
@@ -29,7 +31,7 @@ pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Err
         publishers: spec.publishers,
         schema_len: spec.schema.len() as u64,
     };
-    Geometry::new(shape).map_err(|error| {
+    Geometry::new(shape).and_then(|geometry| geometry.streaming(spec.window)).map_err(|error| {
         place.error(ErrorKind::InvalidGeometry, format!("a segment cannot be made with {error}"))
     })
 }
@@ -63,7 +65,8 @@ pub(super) fn unnamed(
     fault_point!("segment.reserved");
     let mut identity = Identity::from_bytes(&[0; Identity::SIZE]);
     identity.magic = MAGIC;
-    identity.version = if spec.pattern == Pattern::Table { VERSION_TABLE } else { VERSION };
+    let extended = spec.pattern == Pattern::Table || spec.window != 0;
+    identity.version = if extended { VERSION_EXTENDED } else { VERSION };
     identity.segment_size = geometry.segment_size;
     identity.fingerprint = spec.fingerprint;
     identity.fingerprint2 = spec.fingerprint2;
@@ -86,6 +89,7 @@ pub(super) fn unnamed(
     identity.creator = os::pid();
     identity.publishers = geometry.publishers_field();
     identity.request_size = geometry.request_size;
+    identity.window = geometry.stream.window;
     os::write_at(&file, &identity.to_bytes(), 0).map_err(|error| system(place, "write", error))?;
     os::write_at(&file, place.name().as_bytes(), control::CHANNEL as u64)
         .map_err(|error| system(place, "write", error))?;

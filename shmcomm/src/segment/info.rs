@@ -15,7 +15,7 @@ pub struct SegmentInfo {
     /// Full name of the channel, with its namespace, as `force_unlink` takes it. It has no control
     /// characters: a file whose name has one belongs to no channel and is not listed.
     pub channel: String,
-    /// Version of the format: 2, 3 for tables, or 1 for the channels of the Python library shm-comm. For version 1, fields
+    /// Version of the format: 2, 3 for tables and streams, or 1 for the channels of the Python library shm-comm. For version 1, fields
     /// that its header does not have are empty, `stale` means that no process has the segment mapped, and a
     /// service has two segments.
     pub version: u32,
@@ -33,7 +33,8 @@ pub struct SegmentInfo {
     /// `true` if no participant is alive: its processes died, or it is a queue that still has messages.
     /// [`backlog`](Self::backlog) gives their number.
     pub stale: bool,
-    /// `publish/subscribe`, `push/pull`, `request/reply` or `table`.
+    /// `publish/subscribe`, `push/pull`, `request/reply`, `table`, or `request/stream` for a channel whose replies are
+    /// streams.
     pub pattern: &'static str,
     /// Format of the messages: `fixed layout`, `msgpack`, `pickle`, `raw bytes`, `header and tail`.
     pub codec: &'static str,
@@ -61,6 +62,8 @@ pub struct SegmentInfo {
     pub publishers: u32,
     /// `true` if the publisher waits for its subscribers: `overflow: Wait`.
     pub waits: bool,
+    /// Number of replies of one request that may be unread, if the replies are streams; otherwise 0.
+    pub window: u64,
     /// Jobs or requests in a queue; `None` for publish/subscribe. Version 1 reports only the `waiting` and
     /// `acknowledged` jobs of push/pull, and no counts of request/reply.
     pub backlog: Option<Backlog>,

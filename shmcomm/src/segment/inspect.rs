@@ -9,7 +9,7 @@ use super::{ChannelPath, Role, Spec, system};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
     FLAG_REDELIVER, FLAG_WAIT, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern,
-    VERSION, VERSION_PYTHON, VERSION_TABLE,
+    VERSION, VERSION_EXTENDED, VERSION_PYTHON,
 };
 use crate::os::{self, CURES, File, FileKind, Stat};
 use crate::plural::count;
@@ -160,7 +160,7 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
     }
     match identity.version {
         VERSION => {}
-        VERSION_TABLE if identity.pattern == Pattern::Table as u32 => {}
+        VERSION_EXTENDED if is_extended(&identity) => {}
         VERSION_PYTHON => {
             return Err(place.error(
                 ErrorKind::Version,
@@ -181,8 +181,12 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
         }
     }
     let damaged = |file, why| Ok(Found::Damaged { file, stat, why });
-    if identity.version == VERSION && identity.pattern == Pattern::Table as u32 {
-        let error = GeometryError::Unknown { field: "pattern", found: identity.pattern.into() };
+    if identity.version == VERSION && is_extended(&identity) {
+        let error = if identity.window == 0 {
+            GeometryError::Unknown { field: "pattern", found: identity.pattern.into() }
+        } else {
+            GeometryError::Unknown { field: "window", found: identity.window }
+        };
         return damaged(file, format!("its header is damaged: {error}"));
     }
     let geometry = match Geometry::check(&identity) {
@@ -209,6 +213,11 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
         Err(error) => return damaged(file, format!("its schema is damaged: {}", error.utf8_error())),
     };
     Ok(Found::Intact(Box::new(Intact { file, stat, identity, geometry, pattern, format, schema })))
+}
+
+/// Returns `true` if the header describes a table or streams, which have a version of their own.
+fn is_extended(identity: &Identity) -> bool {
+    identity.pattern == Pattern::Table as u32 || identity.window != 0
 }
 
 /// Returns the error for an end that cannot repair the damage.
@@ -304,6 +313,13 @@ fn same_declaration(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
         let (theirs, ours) = (found.format.name(), spec.format.name());
         return channel(format!("the segment carries {theirs}, and this program declares {ours}"));
     }
+    if (found.identity.window != 0) != (spec.window != 0) {
+        let replies = |window| if window != 0 { "a stream of replies" } else { "one reply" };
+        let (theirs, ours) = (replies(found.identity.window), replies(spec.window));
+        return channel(format!(
+            "a request has {theirs} in the segment, and {ours} as this program declares it"
+        ));
+    }
     // Each publisher chooses whether it waits: subscribers follow the segment.
     if (found.identity.flags ^ spec.flags) & !FLAG_WAIT != 0 {
         let redelivers =
@@ -324,7 +340,18 @@ fn same_declaration(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
 fn fits(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
     // An encoded message takes the room it needs and is refused if that is too much. A fixed message always
     // takes the same room.
-    if spec.format == Format::Fixed && found.geometry.slot_size < spec.slot_size {
+    if spec.window != 0 {
+        let (theirs, ours) = (found.geometry.stream.reply_size() as u64, spec.reply_size);
+        if theirs < ours {
+            return too_small(
+                format!(
+                    "the replies of the segment hold {theirs}, and this program needs {ours}",
+                    theirs = count(theirs, "byte")
+                ),
+                "set the same `slot_size` in both programs",
+            );
+        }
+    } else if spec.format == Format::Fixed && found.geometry.slot_size < spec.slot_size {
         let (theirs, ours) = (found.geometry.slot_size, spec.slot_size);
         return too_small(
             format!(
@@ -374,6 +401,7 @@ pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
     (theirs.discipline, theirs.slots, theirs.slot_size, theirs.align, theirs.publishers)
         == (wanted.discipline, wanted.slots, wanted.slot_size, wanted.align, wanted.publishers)
         && theirs.request_size == wanted.request_size
+        && theirs.stream == wanted.stream
         && theirs.seats >= wanted.seats
 }
 

@@ -131,6 +131,7 @@ fn describe(place: &ChannelPath, stat: &Stat) -> Option<SegmentInfo> {
         holes: 0,
         publishers: 0,
         waits: false,
+        window: 0,
         backlog: None,
         participants: Vec::new(),
     };
@@ -151,11 +152,15 @@ fn describe(place: &ChannelPath, stat: &Stat) -> Option<SegmentInfo> {
     Some(info)
 }
 
+/// Name of the pattern of a channel whose replies are streams.
+const STREAMS: &str = "request/stream";
+
 fn fill(info: &mut SegmentInfo, found: &Intact) {
     let geometry = &found.geometry;
     info.size = found.stat.len;
     info.version = found.identity.version as u32;
-    info.pattern = found.pattern.name();
+    info.window = geometry.stream.window;
+    info.pattern = if info.window == 0 { found.pattern.name() } else { STREAMS };
     info.codec = found.format.name();
     info.slots = geometry.slots;
     info.slot_size = geometry.slot_size;
@@ -329,7 +334,7 @@ fn remove_open(place: &ChannelPath, file: &mut File) -> Result<Option<bool>, Err
 /// known place.
 fn is_ours(file: &File, stat: &Stat) -> bool {
     let mut start = [0; 16];
-    let versions = [layout::VERSION, layout::VERSION_TABLE].map(u64::to_ne_bytes);
+    let versions = [layout::VERSION, layout::VERSION_EXTENDED].map(u64::to_ne_bytes);
     stat.kind == FileKind::Regular
         && os::read_at(file, &mut start, 0).is_ok()
         && start[..8] == layout::MAGIC.to_ne_bytes()

@@ -64,7 +64,11 @@ fn differences(there: &Geometry, waits: bool, spec: &Spec, role: Role) -> Vec<St
     } else {
         (there.request_size, spec.request_size)
     };
-    compare(Requested::SLOT_SIZE, "slot_size", sizes.0, sizes.1);
+    // The slots of a stream follow its window.
+    if spec.window == 0 {
+        compare(Requested::SLOT_SIZE, "slot_size", sizes.0, sizes.1);
+    }
+    compare(Requested::WINDOW, "window", there.stream.window, spec.window);
     compare(Requested::SEATS, "seats", there.seats.into(), seats(there, spec).into());
     compare(Requested::PUBLISHERS, "publishers", there.publishers.into(), spec.publishers.into());
     let wanted = spec.flags & FLAG_WAIT != 0;

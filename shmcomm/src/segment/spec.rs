@@ -26,6 +26,10 @@ pub(crate) struct Spec {
     pub(crate) slot_size: u64,
     /// Bytes of the longest request, for request/reply; otherwise 0.
     pub(crate) request_size: u64,
+    /// Number of unread replies that a request may have, if its replies are a stream; otherwise 0.
+    pub(crate) window: u64,
+    /// Bytes of the longest reply of a stream; otherwise 0.
+    pub(crate) reply_size: u64,
     /// Alignment of the payload, a power of two.
     pub(crate) align: u64,
     pub(crate) seats: u32,
@@ -78,6 +82,7 @@ impl Requested {
     pub(crate) const PUBLISHERS: Requested = Requested(8);
     pub(crate) const OVERFLOW: Requested = Requested(16);
     pub(crate) const PATIENCE: Requested = Requested(32);
+    pub(crate) const WINDOW: Requested = Requested(64);
 
     pub(crate) const fn and(self, other: Requested) -> Self {
         Requested(self.0 | other.0)

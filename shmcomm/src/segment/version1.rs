@@ -57,6 +57,7 @@ pub(super) fn describe(dir: &Path, file: &str, mapped: &HashSet<FileId>) -> Opti
         holes: 0,
         publishers: 0,
         waits: false,
+        window: 0,
         backlog: None,
         participants: Vec::new(),
     };

@@ -4,7 +4,7 @@
 //! `wait`. Never takes a message, but recovers the slots of dead participants.
 
 use crate::layout::control;
-use crate::ring::queue::{Queue, Ticket};
+use crate::ring::queue::{Queue, StreamTicket, Ticket};
 use crate::segment::ObserverMapping;
 use crate::sync::{AtomicBool, Ordering};
 use crate::wait::{EventCount, Watch, Word};
@@ -20,6 +20,8 @@ pub(crate) enum Awaited {
     /// The answer to this request. The wait lasts while the owner of the weak reference exists; the watch
     /// sets the flag when the answer is there.
     Reply(Ticket, Weak<AtomicBool>),
+    /// The next reply of this stream, or its end. The wait lasts while the owner of the weak reference exists.
+    Stream(StreamTicket, Weak<()>),
 }
 
 /// The watch of an end of a queue.
@@ -54,6 +56,7 @@ impl Watch for QueueWatch {
                 }
                 answered
             }
+            Awaited::Stream(ticket, _) => queue.has_stream_news(ticket),
         }
     }
 
@@ -69,7 +72,7 @@ impl Watch for QueueWatch {
         let at = match self.awaited {
             Awaited::Item => control::ITEMS,
             Awaited::Room => control::ROOM,
-            Awaited::Reply(..) => control::REPLIES,
+            Awaited::Reply(..) | Awaited::Stream(..) => control::REPLIES,
         };
         (!self.observer.forked()).then(|| EventCount::new(self.observer.region(), at).prepare_wait())
     }
@@ -79,7 +82,11 @@ impl Watch for QueueWatch {
     }
 
     fn is_over(&self) -> bool {
-        let answered = || matches!(&self.awaited, Awaited::Reply(_, call) if call.strong_count() == 0);
+        let answered = || match &self.awaited {
+            Awaited::Reply(_, call) => call.strong_count() == 0,
+            Awaited::Stream(_, replies) => replies.strong_count() == 0,
+            Awaited::Item | Awaited::Room => false,
+        };
         self.observer.has_ended() || answered()
     }
 }

@@ -3,7 +3,8 @@
 
 use shmcomm::{CallError, RecvError, RequestError};
 use shmcomm_tests::{
-    Jobs, Large, LargeFeed, PatientService, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed, State,
+    Jobs, Large, LargeFeed, PatientService, Plan, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed,
+    State,
 };
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -38,6 +39,8 @@ fn main() -> Result {
         ["pull"] => pull(),
         ["claim"] => claim(),
         ["serve"] => serve(),
+        ["stream", count] => stream(count.parse()?),
+        ["ask-stream", count] => ask_stream(count.parse()?),
         ["take"] => take(),
         ["take-patiently"] => take_patiently(),
         ["ask", requester, count] => ask(requester.parse()?, count.parse()?),
@@ -124,6 +127,35 @@ fn store_large() -> Result {
         writer.store(&Large::new(number))?;
     }
     Ok(())
+}
+
+/// Answers each request with `count` messages from its number on, and ends the stream; for 0 it sends until it is killed.
+fn stream(count: u64) -> Result {
+    let mut replier = Plan::replier()?;
+    ready();
+    loop {
+        let mut request = replier.recv()?;
+        let first = request.number;
+        let until = if count == 0 { u64::MAX } else { first + count };
+        let sent = (first..until).try_for_each(|number| request.send(&Small::new(number)));
+        match sent {
+            Ok(()) => drop(request.end()),
+            Err(error) => println!("{error}"),
+        }
+    }
+}
+
+/// Asks for a stream, receives `count` messages of it and checks them. Then stays until its input ends.
+fn ask_stream(count: u64) -> Result {
+    let requester = Plan::requester()?;
+    let mut replies = requester.request(&Small::new(0))?;
+    for number in 0..count {
+        let reply = replies.recv()?.ok_or("the stream has ended")?;
+        reply.check();
+        assert_eq!(reply.number, number);
+    }
+    ready();
+    wait_for_end()
 }
 
 /// Receives until message `until`, checking each message. Prints the number of received and lost messages.

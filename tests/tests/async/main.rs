@@ -3,3 +3,4 @@
 mod ends;
 mod evolution;
 mod process;
+mod streams;

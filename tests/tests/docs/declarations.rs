@@ -34,6 +34,9 @@ const TABLES: &str = "
     pub TextCalls: ReqRep<str, Vec<u8>, Bytes> { name: \"t/text-calls\", slot_size: 64 }
     pub PackedCalls: ReqRep<Job, [Job], Msgpack> { name: \"t/packed-calls\", slot_size: 64 }
     pub PickledCalls: ReqRep<str, Job, Pickle> { name: \"t/pickled-calls\", slot_size: 64 }
+    pub Rows: ReqRep<u32, [f32; 2]> { name: \"t/rows\", replies: Stream, window: 4 }
+    pub TextRows: ReqRep<str, str, Bytes> { name: \"t/text-rows\", slot_size: 64, replies: Stream }
+    pub PackedRows: ReqRep<Job, [Job], Msgpack> { name: \"t/packed-rows\", slot_size: 64, replies: Stream }
     pub WireFixed: PubSub<[f32; 3]> { name: \"t-fixed\", wire: Python }
     pub WireRaw: PubSub<[u8], Bytes> { name: \"t-raw\", wire: Python }
     pub WireText: PubSub<str, Pickle> { name: \"t-text\", wire: Python }
@@ -220,6 +223,8 @@ struct Declared<'t> {
     pattern: &'t str,
     types: Vec<&'t str>,
     python: bool,
+    /// `true` if the replies are streams.
+    streams: bool,
     /// Number of parameters in the name.
     parameters: usize,
 }
@@ -240,7 +245,8 @@ fn declarations(items: &str) -> Vec<Declared<'_>> {
             let parameters = literal.matches('{').count();
             let after = body.rfind(literal).map_or(0, |at| at + literal.len());
             let body = &body[..body[after..].find('}').map_or(body.len(), |end| after + end)];
-            found.push(Declared { name, pattern, types, python: body.contains("wire: Python"), parameters });
+            let (python, streams) = (body.contains("wire: Python"), body.contains("replies: Stream"));
+            found.push(Declared { name, pattern, types, python, streams, parameters });
         }
     }
     for (at, _) in items.match_indices(": Table {") {
@@ -251,7 +257,7 @@ fn declarations(items: &str) -> Vec<Declared<'_>> {
         let names = parts.filter_map(|part| Some(part.split_once(':')?.0)).filter(|word| *word != "name");
         let types = names.take(1).collect();
         let parameters = literal.matches('{').count();
-        found.push(Declared { name, pattern: "Table", types, python: false, parameters });
+        found.push(Declared { name, pattern: "Table", types, python: false, streams: false, parameters });
     }
     found
 }
@@ -298,7 +304,7 @@ fn module(program: &mut String, place: &str, items: &str, declared: &mut Vec<Str
 
 /// Returns code that sends and receives on a channel.
 fn both_ends(channel: &Declared<'_>) -> String {
-    let Declared { name, pattern, types, python, parameters } = channel;
+    let Declared { name, pattern, types, python, streams, parameters } = channel;
     let instance = format!("{name}::instance({})", vec!["7"; *parameters].join(", "));
     let name = if *parameters > 0 { &*instance } else { name };
     let dot = if *parameters > 0 { "." } else { "::" };
@@ -340,6 +346,14 @@ fn both_ends(channel: &Declared<'_>) -> String {
             "tx.send(&rx.recv()?)?; tx.send_timeout(&rx.recv_timeout({time})?, {time})?; tx.try_send(&rx.try_recv()?)?;
              let _ = async {{ tx.send_async(&rx.recv_async().await.unwrap()).await }};
              fn is_stream<S: futures_core::Stream>(_: S) {{}} is_stream(rx.stream());"
+        ),
+        ("ReqRep", false) if *streams => format!(
+            "let mut request = rx.recv()?; let mut replies = tx.call(&request)?;
+             request.send(&replies.recv()?.unwrap())?; request.try_send(&replies.try_recv()?.unwrap())?;
+             for reply in tx.request(&request)? {{ request.send_timeout(&reply?, {time})?; }} request.end()?;
+             let mut request = rx.try_recv()?; let mut replies = tx.request_timeout(&request, {time})?;
+             let _ = async {{ let reply = replies.recv_async().await.unwrap().unwrap();
+             request.send_async(&reply).await }};"
         ),
         ("ReqRep", false) => format!(
             "let request = rx.recv()?; let reply = tx.call(&request)?.wait()?; request.reply(&reply)?;

@@ -30,6 +30,7 @@ mod stop;
 // Signals stop the processes.
 #[cfg(unix)]
 mod stop_process;
+mod streams;
 mod table;
 mod typed;
 mod waitset;

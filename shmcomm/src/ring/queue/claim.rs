@@ -212,6 +212,14 @@ impl<'a> Request<'a> {
         Request(claim)
     }
 
+    pub(super) fn slots(&self) -> &QueueSlots {
+        self.0.slots()
+    }
+
+    pub(super) fn slot(&self) -> QueueSlot {
+        self.0.held().slot
+    }
+
     /// Returns the request: [`len`](Self::len) bytes, ours to read until the request ends.
     #[cfg(not(loom))]
     #[inline]

@@ -65,6 +65,14 @@ impl<'a> Loan<'a> {
         Loan { queue, position, slot, word }
     }
 
+    pub(super) fn slots(&self) -> &super::slots::QueueSlots {
+        &self.queue.slots
+    }
+
+    pub(super) fn slot(&self) -> QueueSlot {
+        self.slot
+    }
+
     /// Returns the capacity of the slot, in bytes.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {

@@ -143,6 +143,8 @@
 //! step fails, the status may have been about another request, and its value is not used. A requester
 //! therefore learns of DIED from the word. It loads the word between two sleeps, after it was woken or
 //! notified, and at every 64th poll.
+//!
+//! On a channel with streams the slot has a window of replies instead of one reply: see `stream`.
 
 mod claim;
 mod loan;
@@ -151,6 +153,7 @@ mod push;
 mod recover;
 mod reply_status;
 mod slots;
+mod stream;
 mod ticket;
 mod trace;
 mod word;
@@ -170,6 +173,8 @@ pub(crate) use loan::RawLoan;
 use recover::RecoveredSlots;
 #[cfg_attr(loom, allow(unused_imports))]
 pub(crate) use recover::SlotCounts;
+#[cfg_attr(loom, allow(unused_imports))]
+pub(crate) use stream::{StreamState, StreamTicket, StreamWriter};
 pub(crate) use ticket::{CloseOutcome, ReplyState, Ticket};
 
 use crate::layout::{Discipline, Geometry, Region};

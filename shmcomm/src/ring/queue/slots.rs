@@ -7,7 +7,9 @@
 use super::reply_status::ReplyArea;
 use super::word::{State, Word};
 use crate::fault::{fault_point, mutant, weak};
-use crate::layout::{CACHE_LINE, Discipline, Exchange, Geometry, Region, Words, control, slot as words};
+use crate::layout::{
+    CACHE_LINE, Discipline, Exchange, Geometry, Region, StreamPlaces, Words, control, slot as words,
+};
 use crate::sync::{Ordering, spin_loop};
 
 /// Transitions of a word, by name: the subject of a fault point and of a known-wrong variant.
@@ -83,6 +85,8 @@ pub(super) struct QueueSlots {
     /// Size of the longest request, in bytes.
     pub(super) request_size: usize,
     exchange: Exchange,
+    /// Offsets of the stream of replies, of a channel with streams.
+    pub(super) stream: StreamPlaces,
     pub(super) seat: u32,
 }
 
@@ -99,6 +103,7 @@ impl QueueSlots {
             size: geometry.slot_size as usize,
             request_size: geometry.request_size as usize,
             exchange: geometry.exchange,
+            stream: geometry.stream,
             seat,
         }
     }
@@ -274,6 +279,17 @@ impl QueueSlots {
         // The payload of a model has no atomic words.
         let at = if cfg!(loom) { words::EXTRA } else { self.payload + status };
         ReplyArea { status: self.region.words(slot.at + at), from: reply, room: self.size - reply }
+    }
+
+    /// Returns the same slot as this view maps it, for a slot that another view of the segment made.
+    pub(super) fn same(&self, slot: QueueSlot) -> QueueSlot {
+        QueueSlot { at: slot.at, head: self.region.words(slot.at) }
+    }
+
+    /// Returns the word at byte `at` of the payload of `slot`, one of the words of a stream.
+    #[inline]
+    pub(super) fn stream_word(&self, slot: QueueSlot, at: usize) -> Words<8> {
+        self.region.words(slot.at + self.payload + at)
     }
 
     /// Overwrites a word of each line of the first `len` bytes of payload with its present value. Skips the

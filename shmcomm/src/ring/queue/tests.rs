@@ -2,6 +2,7 @@
 //! no protocol step wrote.
 
 mod damage;
+mod streams;
 mod threads;
 
 use super::word::{State, Word};

@@ -50,6 +50,10 @@ impl Ticket {
         Ticket { slot, reply_area, word }
     }
 
+    pub(super) fn slot(&self) -> QueueSlot {
+        self.slot
+    }
+
     /// Returns a copy that only polls for the answer, without fetching it.
     pub(crate) fn poll_copy(&self) -> Self {
         Ticket { ..*self }

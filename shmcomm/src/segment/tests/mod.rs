@@ -37,6 +37,8 @@ impl Channel {
             slots: 8,
             slot_size: 64,
             request_size: 0,
+            window: 0,
+            reply_size: 0,
             align: 8,
             seats: 8,
             publishers: 1,

@@ -7,10 +7,11 @@
 
 mod push_pull;
 mod req_rep;
+mod streams;
 
 use super::*;
 use crate::fault::crash_at;
-use crate::layout::{Geometry, Heap, Pattern, Shape};
+use crate::layout::{Discipline, Exchange, Geometry, Heap, Pattern, Shape, StreamPlaces};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -34,6 +35,27 @@ impl Ring {
         };
         let geometry = Geometry::new(shape).unwrap();
         Arc::new(Ring { heap: Heap::new(&geometry), geometry })
+    }
+
+    /// Creates a ring whose requests of 8 bytes have a window of replies of 8 bytes. The counts of a stream are words
+    /// of the payload.
+    fn streaming(slots: u64, window: u64) -> Arc<Self> {
+        let (request_size, align) = (8, 8);
+        let exchange = Exchange::behind(request_size, Discipline::Queue.head(), align);
+        let sizes = (window as usize, 8);
+        let slot_size = StreamPlaces::slot_size(exchange, Discipline::Queue.head(), align, sizes) as u64;
+        let shape = Shape {
+            pattern: Pattern::ReqRep,
+            slots,
+            slot_size,
+            request_size: request_size as u64,
+            align: align as u64,
+            seats: 8,
+            publishers: 1,
+            schema_len: 0,
+        };
+        let geometry = Geometry::new(shape).unwrap().streaming(window).unwrap();
+        Arc::new(Ring { heap: Heap::observed(&geometry), geometry })
     }
 
     fn seat(&self, seat: u32) -> Queue {
