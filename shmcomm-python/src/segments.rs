@@ -49,6 +49,7 @@ fn described<'py>(py: Python<'py>, segment: &SegmentInfo) -> PyResult<Bound<'py,
     facts.set_item("channel", &segment.channel)?;
     facts.set_item("version", segment.version)?;
     facts.set_item("path", segment.path.to_string_lossy())?;
+    facts.set_item("group", segment.group.as_deref())?;
     facts.set_item("size", segment.size)?;
     facts.set_item("problem", segment.problem.as_deref())?;
     facts.set_item("stale", segment.stale)?;

@@ -246,7 +246,7 @@ pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep, ReqStream
 pub use dynamic::{
     Content, Declaration, Description, DynError, DynJob, DynLoan, DynMessage, DynPublisher, DynPuller,
     DynPusher, DynReplier, DynRequest, DynRequester, DynSample, DynSubscriber, Observed, ObservedMessage,
-    ObservedValue, Observer, TableObserver, ValueError, Wire, describe,
+    ObservedValue, Observer, TableObserver, ValueError, Wire, describe, describe_in_group,
 };
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};

@@ -11,7 +11,7 @@ from . import _logging, _native
 from ._channels import Publisher, Puller, Pusher, Replier, Requester, Subscriber
 from ._resolve import agreed, stated
 from ._schema import Schema
-from .exceptions import InvalidGeometryError, TypeMismatchError
+from .exceptions import AccessError, InvalidGeometryError, TypeMismatchError
 
 def _full_name(name: str, namespace: str | None) -> str:
     if not isinstance(name, str):
@@ -40,6 +40,28 @@ def _settings(
         # Too large for the library's type.
         seats = (1 << 32) - 1
     return _number(channel, "slots", slots), _number(channel, "slot_size", slot_size), _number(channel, "seats", seats)
+
+
+def _group(channel: str, group: str | None, mode: int | None) -> str | None:
+    """Returns the group that shares the channel; ``None`` if it is private."""
+    if mode is None or (mode == 0o600 and not group):
+        return group or None
+    if mode != 0o660:
+        error = AccessError(
+            f"channel `{channel}`: the mode {mode:#o} cannot be used: take 0o660, for the own user and a group, or 0o600"
+            " without a group"
+        )
+        error.channel = channel
+        raise error
+    if group:
+        return group
+    number = os.getegid()
+    try:
+        import grp
+
+        return grp.getgrgid(number).gr_name
+    except (ImportError, KeyError):
+        return str(number)
 
 
 def _schema(of: Any, channel: str) -> Schema:
@@ -77,6 +99,8 @@ def publisher(
     publishers: int = 1,
     waits: bool = False,
     namespace: str | None = None,
+    group: str | None = None,
+    mode: int | None = None,
 ) -> Publisher:
     """Opens the publisher of a channel, and creates the channel if it does not exist.
 
@@ -90,6 +114,8 @@ def publisher(
         publishers: Number of publishers that may be open at a time, 1 to 32.
         waits:      ``True`` makes the publisher wait for its subscribers, so that no message is lost.
         namespace:  Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
+        group:      Group of the system whose users share the channel. Only members can open it. Linux only.
+        mode:       ``0o660`` shares with *group*, or with the effective group of this process.
 
     Raises:
         SetUpError: For example :class:`AlreadyPublishedError`.
@@ -104,15 +130,23 @@ def publisher(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
+    group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
     wanted = None if schema is None else _schema(schema, channel)
     text = None if wanted is None else wanted.text
-    native = _native.NativePublisher(channel, text, settings, publishers, waits)
+    native = _native.NativePublisher(channel, text, settings, publishers, waits, group)
     return Publisher(channel, wanted or _stated(channel, native), native)
 
 
 def subscriber(
-    name: str, schema: Any = None, *, timeout: float | None = 5.0, history: int = 0, namespace: str | None = None
+    name: str,
+    schema: Any = None,
+    *,
+    timeout: float | None = 5.0,
+    history: int = 0,
+    namespace: str | None = None,
+    group: str | None = None,
+    mode: int | None = None,
 ) -> Subscriber:
     """Opens a subscriber of a channel. The layout comes from the segment.
 
@@ -124,6 +158,8 @@ def subscriber(
         timeout:   Seconds to wait for the channel; ``None`` waits forever.
         history:   Number of messages from before to receive first, if the segment still has them.
         namespace: Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
+        group:     Group whose channel it is; without it a private channel comes first. See :func:`publisher`.
+        mode:      See :func:`publisher`.
 
     Raises:
         NotFoundError: There is no such channel within *timeout*.
@@ -133,7 +169,8 @@ def subscriber(
         raise ValueError(f"`history` is {history}; give the number of messages")
     _logging.follow()
     channel = _full_name(name, namespace)
-    native = _native.NativeSubscriber(channel, _seconds(timeout), history)
+    group = _group(channel, group, mode)
+    native = _native.NativeSubscriber(channel, _seconds(timeout), history, group)
     return Subscriber(channel, _agreed(channel, schema, native), native)
 
 
@@ -155,6 +192,8 @@ def pusher(
     slot_size: int | None = None,
     seats: int | None = None,
     namespace: str | None = None,
+    group: str | None = None,
+    mode: int | None = None,
 ) -> Pusher:
     """Opens a pusher of a queue, and creates the queue if it does not exist. See :func:`publisher`.
 
@@ -169,9 +208,10 @@ def pusher(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
+    group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
     wanted = None if schema is None else _schema(schema, channel)
-    native = _native.NativePusher(channel, None if wanted is None else wanted.text, settings)
+    native = _native.NativePusher(channel, None if wanted is None else wanted.text, settings, group)
     return Pusher(channel, wanted or _stated(channel, native), native)
 
 
@@ -184,6 +224,8 @@ def puller(
     slot_size: int | None = None,
     seats: int | None = None,
     namespace: str | None = None,
+    group: str | None = None,
+    mode: int | None = None,
 ) -> Puller:
     """Opens a puller of a queue. With *schema* it creates the queue if it does not exist; without, it waits for it.
 
@@ -193,11 +235,12 @@ def puller(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
+    group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
     wanted = None if schema is None else _schema(schema, channel)
 
     def opened(text: str | None) -> _native.NativePuller:
-        return _native.NativePuller(channel, text, settings, _seconds(timeout))
+        return _native.NativePuller(channel, text, settings, _seconds(timeout), group)
 
     try:
         native = opened(None if wanted is None else wanted.text)
@@ -217,6 +260,8 @@ def requester(
     slot_size: int | None = None,
     seats: int | None = None,
     namespace: str | None = None,
+    group: str | None = None,
+    mode: int | None = None,
 ) -> Requester:
     """Opens a requester of a service. With *request* and *reply* it creates the service if it does not exist.
 
@@ -226,11 +271,12 @@ def requester(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
+    group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
     wanted = _pair(request, reply, channel)
 
     def opened(texts: tuple[str, str] | None) -> _native.NativeRequester:
-        return _native.NativeRequester(channel, texts, settings, _seconds(timeout))
+        return _native.NativeRequester(channel, texts, settings, _seconds(timeout), group)
 
     native = _exchange(opened, channel, wanted, exact=0)
     first, second = wanted or (None, None)
@@ -246,6 +292,8 @@ def replier(
     slot_size: int | None = None,
     seats: int | None = None,
     namespace: str | None = None,
+    group: str | None = None,
+    mode: int | None = None,
 ) -> Replier:
     """Opens a replier of a service. With *request* and *reply* it creates the service if it does not exist.
 
@@ -263,11 +311,12 @@ def replier(
     """
     _logging.follow()
     channel = _full_name(name, namespace)
+    group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
     wanted = _pair(request, reply, channel)
 
     def opened(texts: tuple[str, str] | None) -> _native.NativeReplier:
-        return _native.NativeReplier(channel, texts, settings)
+        return _native.NativeReplier(channel, texts, settings, group)
 
     native = _exchange(opened, channel, wanted, exact=1)
     first, second = wanted or (None, None)

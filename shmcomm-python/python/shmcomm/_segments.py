@@ -32,6 +32,8 @@ class SegmentInfo:
     version: int
     #: Path of the file.
     path: str
+    #: Group of users that share the channel; ``None`` if it is private.
+    group: str | None
     #: Size of the file in bytes.
     size: int
     #: Reason why the file is not a usable segment. All following fields are empty then.

@@ -68,7 +68,20 @@ pub(super) fn stated(py: Python<'_>, content: Result<Content, ValueError>) -> Py
     })
 }
 
-pub(super) fn declared(mut declaration: Declaration, (slots, slot_size, seats): Settings) -> Declaration {
+/// Returns the declaration of the channel of a group; `None` if there is no group.
+pub(super) fn found(channel: &str, group: Option<&str>) -> Result<Option<Declaration>, shmcomm::Error> {
+    let described = group.map(|group| shmcomm::describe_in_group(channel, group)).transpose()?;
+    Ok(described.as_ref().map(Declaration::from))
+}
+
+pub(super) fn declared(
+    mut declaration: Declaration,
+    (slots, slot_size, seats): Settings,
+    group: Option<String>,
+) -> Declaration {
+    if let Some(group) = group {
+        declaration = declaration.group(group);
+    }
     if let Some(slots) = slots {
         declaration = declaration.slots(slots);
     }

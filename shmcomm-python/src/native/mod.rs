@@ -26,7 +26,7 @@ pub use waitset::NativeWaitSet;
 use crate::error::{exception, set_up, with_details};
 use crate::held::{Held, Unusable, forked, invalid};
 use crate::wait::{SLICE, Until, wait};
-use layouts::{content, declared, stated};
+use layouts::{content, declared, found, stated};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

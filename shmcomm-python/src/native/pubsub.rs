@@ -3,8 +3,8 @@
 //! Owns the two classes. Calls the dynamic ends of the library.
 
 use super::{
-    NativeLoan, NativeSample, Received, Settings, Source, close, content, declared, failed, find, receive,
-    receive_with, sent, stated,
+    NativeLoan, NativeSample, Received, Settings, Source, close, content, declared, failed, find, found,
+    receive, receive_with, sent, stated,
 };
 use crate::error::set_up;
 use crate::held::Held;
@@ -34,7 +34,7 @@ impl NativePublisher {
 #[pymethods]
 impl NativePublisher {
     #[new]
-    #[pyo3(signature = (channel, schema, settings, publishers, waits))]
+    #[pyo3(signature = (channel, schema, settings, publishers, waits, group))]
     fn new(
         py: Python<'_>,
         channel: String,
@@ -42,15 +42,19 @@ impl NativePublisher {
         settings: Settings,
         publishers: u32,
         waits: bool,
+        group: Option<String>,
     ) -> PyResult<Self> {
         let end = match schema {
             Some(schema) => {
                 let declaration =
                     Declaration::pub_sub(content(py, schema)?).publishers(publishers).waits(waits);
-                let declaration = declared(declaration, settings);
+                let declaration = declared(declaration, settings, group);
                 py.detach(|| DynPublisher::create(&channel, &declaration))
             }
-            None => py.detach(|| DynPublisher::open(&channel)),
+            None => py.detach(|| match found(&channel, group.as_deref())? {
+                Some(declaration) => DynPublisher::create(&channel, &declaration),
+                None => DynPublisher::open(&channel),
+            }),
         };
         let end = end.map_err(|error| set_up(py, &error))?;
         let stop = end.stop_handle();
@@ -140,8 +144,18 @@ pub struct NativeSubscriber {
 #[pymethods]
 impl NativeSubscriber {
     #[new]
-    fn new(py: Python<'_>, channel: String, timeout: f64, history: usize) -> PyResult<Self> {
-        let end = find(py, timeout, || DynSubscriber::open_timeout(&channel, Duration::ZERO, history))?;
+    #[pyo3(signature = (channel, timeout, history, group))]
+    fn new(
+        py: Python<'_>,
+        channel: String,
+        timeout: f64,
+        history: usize,
+        group: Option<String>,
+    ) -> PyResult<Self> {
+        let end = find(py, timeout, || match &group {
+            Some(group) => DynSubscriber::described(&shmcomm::describe_in_group(&channel, group)?, history),
+            None => DynSubscriber::open_timeout(&channel, Duration::ZERO, history),
+        })?;
         let stop = end.stop_handle();
         let large = !matches!(end.content(), Ok(Content::Fixed(layout)) if layout.size() < LARGE);
         Ok(NativeSubscriber { held: Held::new("Subscriber", channel, end), large, stop })

@@ -3,7 +3,8 @@
 //! Owns the two classes. Calls the dynamic ends of the library.
 
 use super::{
-    NativeJob, Settings, Source, bytes_of, close, content, declared, failed, find, receive, sent, stated,
+    NativeJob, Settings, Source, bytes_of, close, content, declared, failed, find, found, receive, sent,
+    stated,
 };
 use crate::error::set_up;
 use crate::held::Held;
@@ -33,13 +34,23 @@ pub struct NativePusher {
 #[pymethods]
 impl NativePusher {
     #[new]
-    fn new(py: Python<'_>, channel: String, schema: Option<&str>, settings: Settings) -> PyResult<Self> {
+    #[pyo3(signature = (channel, schema, settings, group))]
+    fn new(
+        py: Python<'_>,
+        channel: String,
+        schema: Option<&str>,
+        settings: Settings,
+        group: Option<String>,
+    ) -> PyResult<Self> {
         let end = match schema {
             Some(schema) => {
-                let declaration = declared(Declaration::push_pull(content(py, schema)?), settings);
+                let declaration = declared(Declaration::push_pull(content(py, schema)?), settings, group);
                 py.detach(|| DynPusher::create(&channel, &declaration))
             }
-            None => py.detach(|| DynPusher::open(&channel)),
+            None => py.detach(|| match found(&channel, group.as_deref())? {
+                Some(declaration) => DynPusher::create(&channel, &declaration),
+                None => DynPusher::open(&channel),
+            }),
         };
         let end = end.map_err(|error| set_up(py, &error))?;
         let stop = end.stop_handle();
@@ -79,19 +90,24 @@ pub struct NativePuller {
 #[pymethods]
 impl NativePuller {
     #[new]
+    #[pyo3(signature = (channel, schema, settings, timeout, group))]
     fn new(
         py: Python<'_>,
         channel: String,
         schema: Option<&str>,
         settings: Settings,
         timeout: f64,
+        group: Option<String>,
     ) -> PyResult<Self> {
         let end = match schema {
             Some(schema) => {
-                let declaration = declared(Declaration::push_pull(content(py, schema)?), settings);
+                let declaration = declared(Declaration::push_pull(content(py, schema)?), settings, group);
                 py.detach(|| DynPuller::create(&channel, &declaration)).map_err(|error| set_up(py, &error))?
             }
-            None => find(py, timeout, || DynPuller::open(&channel))?,
+            None => find(py, timeout, || match found(&channel, group.as_deref())? {
+                Some(declaration) => DynPuller::create(&channel, &declaration),
+                None => DynPuller::open(&channel),
+            })?,
         };
         let stop = end.stop_handle();
         Ok(NativePuller { held: Held::new("Puller", channel, end), stop })

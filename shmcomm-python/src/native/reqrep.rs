@@ -2,7 +2,7 @@
 //!
 //! Owns the two classes, and the threads in which a request and a handler run. Calls the dynamic ends of the library.
 
-use super::{Settings, bytes_of, close, content, declared, failed, find, stated};
+use super::{Settings, bytes_of, close, content, declared, failed, find, found, stated};
 use crate::error::set_up;
 use crate::held::{Held, Unusable};
 use crate::wait::{SLICE, Until, wait};
@@ -26,21 +26,26 @@ pub struct NativeRequester {
 #[pymethods]
 impl NativeRequester {
     #[new]
+    #[pyo3(signature = (channel, schemas, settings, timeout, group))]
     fn new(
         py: Python<'_>,
         channel: String,
         schemas: Option<(String, String)>,
         settings: Settings,
         timeout: f64,
+        group: Option<String>,
     ) -> PyResult<Self> {
         let end = match schemas {
             Some((request, reply)) => {
                 let declaration = Declaration::req_rep(content(py, &request)?, content(py, &reply)?);
-                let declaration = declared(declaration, settings);
+                let declaration = declared(declaration, settings, group);
                 py.detach(|| DynRequester::create(&channel, &declaration))
                     .map_err(|error| set_up(py, &error))?
             }
-            None => find(py, timeout, || DynRequester::open(&channel))?,
+            None => find(py, timeout, || match found(&channel, group.as_deref())? {
+                Some(declaration) => DynRequester::create(&channel, &declaration),
+                None => DynRequester::open(&channel),
+            })?,
         };
         let stop = end.stop_handle();
         Ok(NativeRequester { held: Held::new("Requester", channel, end), stop })
@@ -124,19 +129,24 @@ pub struct NativeReplier {
 #[pymethods]
 impl NativeReplier {
     #[new]
+    #[pyo3(signature = (channel, schemas, settings, group))]
     fn new(
         py: Python<'_>,
         channel: String,
         schemas: Option<(String, String)>,
         settings: Settings,
+        group: Option<String>,
     ) -> PyResult<Self> {
         let end = match schemas {
             Some((request, reply)) => {
                 let declaration = Declaration::req_rep(content(py, &request)?, content(py, &reply)?);
-                let declaration = declared(declaration, settings);
+                let declaration = declared(declaration, settings, group);
                 py.detach(|| DynReplier::create(&channel, &declaration))
             }
-            None => py.detach(|| DynReplier::open(&channel)),
+            None => py.detach(|| match found(&channel, group.as_deref())? {
+                Some(declaration) => DynReplier::create(&channel, &declaration),
+                None => DynReplier::open(&channel),
+            }),
         };
         let end = end.map_err(|error| set_up(py, &error))?;
         let stop = end.stop_handle();

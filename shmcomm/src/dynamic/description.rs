@@ -196,6 +196,25 @@ pub fn describe(channel: &str) -> Result<Option<Description>, Error> {
     native
 }
 
+/// Returns what the channel of a group is and carries: the one with this full name that the users of `group` share. Never
+/// takes a private channel. An end of it is opened with a [`Declaration`](crate::Declaration) of the description, or with
+/// [`DynSubscriber::described`](crate::DynSubscriber::described).
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] if there is no such channel; [`ErrorKind::Permission`] if the group cannot be used; the errors of
+/// [`describe`].
+pub fn describe_in_group(channel: &str, group: &str) -> Result<Description, Error> {
+    match View::of_header_in(channel, group)? {
+        Some(view) => Ok(Description::of(&view)),
+        None => {
+            let why = format!(
+                "group `{group}` has no such channel; `list_segments` returns all, with their groups and namespaces"
+            );
+            Err(Error::new(ErrorKind::NotFound, channel.to_owned(), why))
+        }
+    }
+}
+
 /// Returns `true` if the name belongs to no native channel, so that it may belong to one of Python.
 pub(super) fn no_native<T>(native: &Result<Option<T>, Error>) -> bool {
     match native {

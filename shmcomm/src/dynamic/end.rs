@@ -42,7 +42,7 @@ impl Found {
         }
     }
 
-    fn described(what: &Description, pattern: Pattern) -> Result<Found, Error> {
+    pub(super) fn described(what: &Description, pattern: Pattern) -> Result<Found, Error> {
         let declaration = Declaration::from(what);
         declaration.check(&what.name, pattern)?;
         let (first, second) = (Payload::of(what, 0), Payload::of(what, 1));

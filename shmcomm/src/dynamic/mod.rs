@@ -21,7 +21,7 @@ mod table;
 
 pub use content::Content;
 pub use declaration::Declaration;
-pub use description::{Description, Wire, describe};
+pub use description::{Description, Wire, describe, describe_in_group};
 pub use error::{DynError, ValueError};
 pub use job::DynJob;
 pub use loan::DynLoan;

@@ -7,7 +7,7 @@ use super::declaration::Declaration;
 use super::end::{Bytes, Found, checked, dynamic_end, encoded, on_wire, open_on_wire};
 use super::payload::Payload;
 use super::sample::HeldSample;
-use super::{DynError, DynMessage, DynSample, ValueError};
+use super::{Description, DynError, DynMessage, DynSample, ValueError};
 use crate::error::Error;
 use crate::layout::Pattern;
 use crate::pubsub::{Publisher, PublisherId, Subscriber};
@@ -211,6 +211,15 @@ impl DynSubscriber {
     /// See [`open`](DynSubscriber::open).
     pub fn open_timeout(channel: &str, timeout: Duration, history: usize) -> Result<Self, Error> {
         Self::on(Found::within(channel, Pattern::PubSub, timeout)?, history)
+    }
+
+    /// Opens a subscriber of a channel that was described, private or of a group, without waiting. It receives at most
+    /// `history` messages from before.
+    ///
+    /// # Errors
+    /// See [`open`](DynSubscriber::open).
+    pub fn described(what: &Description, history: usize) -> Result<Self, Error> {
+        Self::on(Found::described(what, Pattern::PubSub)?, history)
     }
 
     fn on(found: Found, history: usize) -> Result<Self, Error> {

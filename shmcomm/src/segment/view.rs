@@ -97,6 +97,11 @@ impl View {
         Self::find(channel, |geometry| geometry.slots_offset)
     }
 
+    /// Maps what [`View::of_header`] maps, of the channel of a group.
+    pub(crate) fn of_header_in(channel: &str, group: &str) -> Result<Option<View>, Error> {
+        Self::at(ChannelPath::listed(channel, Some(group))?, |geometry| geometry.slots_offset)
+    }
+
     fn find(channel: &str, len: fn(&Geometry) -> u64) -> Result<Option<View>, Error> {
         let private = Self::at(ChannelPath::new(channel)?, len)?;
         if private.is_some() {

@@ -230,6 +230,10 @@ fn run(ends: &mut Ends, command: &str, argument: &str) -> Result<String, String>
         "reader" => return ok(&mut ends.reader, State::open().group(group).reader()),
         "observe" => return ok(&mut ends.observer, Observer::open(&format!("{ns}/small"))),
         "dynamic" => return ok(&mut ends.dynamic, DynSubscriber::open(&format!("{ns}/small"))),
+        "described" => {
+            let found = describe_in_group(&format!("{ns}/small"), GROUP);
+            return ok(&mut ends.dynamic, found.and_then(|what| DynSubscriber::described(&what, 0)));
+        }
         "send" => ends.publisher.as_mut().unwrap().send(&Small::new(number())).map_err(shown)?,
         "recv" => {
             let message = ends.subscriber.as_mut().unwrap().recv_timeout(PATIENCE).map_err(shown)?;

@@ -80,6 +80,12 @@ fn tools_and_dynamic_ends_find_the_groups_channel() {
     bob.all(&["drop", "private", "publish"]);
     assert_eq!(bob.tell("list"), format!("small@-:live small@{GROUP}:live"));
     assert_eq!(bob.tell("find small"), "None");
+    // Only an end that names the group meets the group's channel.
+    bob.all(&["dynamic", "send 3"]);
+    assert_eq!(bob.tell("received"), r#"{"number":3,"#);
+    bob.all(&["described"]);
+    alice.all(&["send 10"]);
+    assert_eq!(bob.tell("received"), r#"{"number":10"#);
     assert_eq!(alice.tell("find small"), format!("{:?}", Some(GROUP)), "the private one is of another user");
 }
 
