@@ -5,8 +5,8 @@
 //! Calls the library. Never reads the network.
 //!
 //! The rule is the path vector of the Border Gateway Protocol (RFC 4271, section 9.1.2), with bridges in the place of
-//! autonomous systems. A bridge tells the route of a channel before it imports it, so whoever sees the channel knows the
-//! route. If it learns of a change later, it exports the channel anew.
+//! autonomous systems. A bridge tells the route of a channel before it imports it, so a bridge that sees the channel
+//! knows the route. If it learns of a change later, it exports the channel anew.
 
 use crate::BridgeError;
 use crate::config::Config;

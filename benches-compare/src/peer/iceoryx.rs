@@ -39,7 +39,7 @@ impl Settings {
     }
 }
 
-fn node() -> Result<Node<ipc::Service>> {
+pub fn node() -> Result<Node<ipc::Service>> {
     set_log_level(LogLevel::Error);
     Ok(NodeBuilder::new().create::<ipc::Service>()?)
 }

@@ -11,6 +11,7 @@ pub mod pipe;
 pub mod python;
 pub mod shm;
 pub mod shmem;
+pub mod table;
 pub mod threads;
 pub mod unix;
 #[cfg(feature = "zeromq")]

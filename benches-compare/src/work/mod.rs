@@ -9,6 +9,7 @@ pub mod memory;
 pub mod python;
 pub mod queue;
 pub mod scale;
+pub mod table;
 pub mod throughput;
 
 use crate::case::Case;
@@ -31,6 +32,7 @@ pub const WORKS: &[Work] = &[
     ("load", load::cases),
     ("memory", memory::cases),
     ("scale", scale::cases),
+    ("table", table::cases),
     ("python", python::cases),
 ];
 

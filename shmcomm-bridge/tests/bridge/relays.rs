@@ -1,7 +1,7 @@
 //! Hosts that pass on what they import, in a line and in a circle of realms.
 
 use crate::support::*;
-use shmcomm::{Content, Declaration, DynPublisher, DynPusher, list_segments_in};
+use shmcomm::{Content, Declaration, DynPublisher, DynPuller, DynPusher, list_segments_in};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -38,6 +38,10 @@ fn job_does_not_go_round_a_circle_of_realms() {
     assert!(back.refusal("jobs").contains("it comes back: it has passed bridge"));
     wait_until("last host with all jobs", || queued(c) == 10);
     assert_eq!([queued(a), queued(b)], [0, 0]);
+    let mut puller = DynPuller::open(&c.full("jobs")).unwrap();
+    for n in 0..10_u8 {
+        assert_eq!(puller.recv_timeout(DEADLINE).unwrap().bytes(), [n]);
+    }
 }
 
 /// Counts the messages of each host that the others receive, when all have joined.

@@ -40,7 +40,6 @@
 
 #[cfg(unix)]
 pub(crate) use std::os::fd::OwnedFd;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
@@ -256,7 +255,18 @@ pub(crate) struct Ready {
 }
 
 /// Returns nanoseconds since the Unix epoch, or 0 if the clock is before it.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[inline]
 pub(crate) fn wall_clock() -> i64 {
+    // A third less time than `SystemTime`: a store of a table reads this clock.
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec).max(0)
+}
+
+/// Returns nanoseconds since the Unix epoch, or 0 if the clock is before it.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub(crate) fn wall_clock() -> i64 {
+    use std::time::{SystemTime, UNIX_EPOCH};
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))

@@ -72,6 +72,7 @@ impl<'r> Copies<'r> {
         value(key, stamped, &self.buffer[start..*at])
     }
 
+    #[inline]
     fn room(&mut self, bytes: usize) {
         if self.buffer.len() < bytes {
             self.buffer.resize(bytes, 0);
