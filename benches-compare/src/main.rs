@@ -76,7 +76,7 @@ fn run(args: Vec<String>) -> Result<()> {
     if let [follow, case, run] = &args[..]
         && follow == rig::FOLLOW
     {
-        return rig::follow(work::find(case).ok_or("no such case")?, run);
+        return rig::follow(work::find(case).ok_or("no such case")?, &work::latency::line(), run);
     }
     let options = Options::parse(args)?;
     let named = |case: &case::Case| options.names.iter().any(|name| case.belongs_to(name));
@@ -95,9 +95,9 @@ fn run(args: Vec<String>) -> Result<()> {
         // The other cases share the time that a case did not need.
         let time = until.saturating_duration_since(Instant::now()) / left;
         let budget = if options.quick { Budget::Quick } else { Budget::Time(time) };
-        let ways = rig::lead(&case, budget, &mut log)?;
-        let done = Done { case, ways };
-        println!("\n### {} (`{}`)\n\n{}", done.case.title, done.case.id, done.table()?);
+        let (ways, state) = rig::lead(&case, &work::latency::line(), budget, &mut log)?;
+        let done = Done { case, ways, state };
+        println!("\n### {} (`{}`), {}\n\n{}", done.case.title, done.case.id, done.state, done.table()?);
         all.push(done);
         left -= 1;
     }

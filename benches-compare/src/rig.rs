@@ -8,8 +8,8 @@
 //! Never waits for a process that is gone: if either fails, both end.
 
 use crate::Result;
-use crate::case::{Burst, Case, Ended, Outcome, Place, Way};
-use crate::report::{Log, Measured};
+use crate::case::{Burst, Case, Ended, Entry, Outcome, Place, Way};
+use crate::report::{Log, Measured, State};
 use hdrhistogram::Histogram;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
@@ -50,8 +50,9 @@ impl Budget {
     }
 }
 
-/// Runs `case` with a following process, and returns the figures.
-pub fn lead(case: &Case, budget: Budget, log: &mut Log) -> Result<Vec<Measured>> {
+/// Runs `case` with a following process, and returns the figures. `line` is one cache line between the processors: it
+/// runs before each round, and its figures tell the [state](State) of the machine.
+pub fn lead(case: &Case, line: &Entry, budget: Budget, log: &mut Log) -> Result<(Vec<Measured>, State)> {
     let run = std::process::id().to_string();
     let folder = Folder::create(&run)?;
     let mut child = Command::new(std::env::current_exe()?)
@@ -78,13 +79,25 @@ pub fn lead(case: &Case, budget: Budget, log: &mut Log) -> Result<Vec<Measured>>
     });
 
     let patience = Patience::start(case);
-    let mut ways = open(case, &run, true)?;
+    let mut ways = open(case, line, &run, true)?;
     hear()?;
     pin(0);
     let mut measured: Vec<Measured> = case.ways.iter().map(|way| Measured::new(&way.name, way.x)).collect();
     let (mut from, mut round, began) = (1, 0, Instant::now());
+    let mut state = State::default();
     while budget.goes_on(round, began) {
-        for (index, way) in ways.iter_mut().enumerate() {
+        let (index, burst) = (case.ways.len(), Burst { from, count: line.burst });
+        from += burst.count;
+        writeln!(tell, "{index} {} {}", burst.from, burst.count)?;
+        hear()?;
+        let outcome = ways[index].lead(burst)?;
+        hear()?;
+        if let Outcome::Samples(samples) = outcome
+            && round > 0
+        {
+            log.line(case, round, state.add(samples.value_at_quantile(0.5) as f64))?;
+        }
+        for (index, way) in ways[..case.ways.len()].iter_mut().enumerate() {
             patience.renew(index);
             let burst = Burst { from, count: budget.messages(case.ways[index].burst) };
             from += burst.count;
@@ -107,13 +120,13 @@ pub fn lead(case: &Case, budget: Budget, log: &mut Log) -> Result<Vec<Measured>>
     drop(tell);
     watch.join().map_err(|_| "the watch panicked")?;
     unpin();
-    Ok(measured)
+    Ok((measured, state))
 }
 
 /// Runs the following process.
-pub fn follow(case: Case, run: &str) -> Result<()> {
+pub fn follow(case: Case, line: &Entry, run: &str) -> Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    let mut ways = open(&case, run, false)?;
+    let mut ways = open(&case, line, run, false)?;
     println!("open");
     pin(1);
     for line in std::io::stdin().lock().lines() {
@@ -155,10 +168,11 @@ fn decode(line: &str) -> Result<Ended> {
     Ok(Ended { at, lost, value: (!value.is_nan()).then_some(value), samples })
 }
 
-/// Opens all ways, in the same order in both processes: some wait for their other end.
-fn open(case: &Case, run: &str, leads: bool) -> Result<Vec<Box<dyn Way>>> {
+/// Opens all ways and the line, in the same order in both processes: some wait for their other end.
+fn open(case: &Case, line: &Entry, run: &str, leads: bool) -> Result<Vec<Box<dyn Way>>> {
     case.ways
         .iter()
+        .chain([line])
         .enumerate()
         .map(|(index, way)| {
             let place = Place { leads, name: format!("{run}-{}-{index}", case.id) };

@@ -113,6 +113,7 @@ pub struct Ring<const N: usize> {
     /// Number of receivers that a message wakes.
     wakes: u32,
     touch: Touch,
+    stride: usize,
 }
 
 impl<const N: usize> Ring<N> {
@@ -121,7 +122,21 @@ impl<const N: usize> Ring<N> {
     pub fn open(name: &str, slots: usize, wait: Wait, touch: Touch) -> Result<Self> {
         assert!(slots.is_power_of_two());
         let shared = Shared::open(name, SLOTS + slots * Self::STRIDE)?;
-        Ok(Ring { shared, slots: slots as u64, next: 0, tail: 0, wait, wakes: 1, touch })
+        Ok(Ring {
+            shared,
+            slots: slots as u64,
+            next: 0,
+            tail: 0,
+            wait,
+            wakes: 1,
+            touch,
+            stride: Self::STRIDE,
+        })
+    }
+
+    /// Puts the slots side by side: several share a line.
+    pub fn packed(self) -> Self {
+        Ring { stride: PAYLOAD + 8 * N, ..self }
     }
 
     /// Sets the number of sleeping receivers that a message wakes.
@@ -131,7 +146,7 @@ impl<const N: usize> Ring<N> {
 
     #[inline(always)]
     fn slot(&self) -> usize {
-        SLOTS + (self.next & (self.slots - 1)) as usize * Self::STRIDE
+        SLOTS + (self.next & (self.slots - 1)) as usize * self.stride
     }
 
     /// Writes a message without a check for room; the caller may overwrite.

@@ -7,8 +7,12 @@ use shmcomm::{
 };
 use std::hint::spin_loop;
 
-/// Number of words from which messages are written and read in place.
-pub const LARGE: usize = 512;
+/// Number of words from which messages are written and read in place: more than 512 bytes.
+const LARGE: usize = 65;
+/// Number of words from which jobs are written and read in place.
+pub const LARGE_JOB: usize = 512;
+/// Name of a way with the default number of slots for its message.
+pub const BY_DEFAULT: &str = "shmcomm, default slots";
 /// Maximum number of words that fit on the stack; larger messages are never passed by value.
 pub const HUGE: usize = 8192;
 
@@ -34,6 +38,12 @@ impl<const N: usize> Publisher<N> {
     /// Opens a publisher that waits for its subscribers instead of overwriting.
     pub fn waiting(name: &str, slots: usize) -> Result<Self> {
         let publisher = pubsub(name)?.slots(slots).overflow(Overflow::Wait).publisher()?;
+        Ok(Publisher { publisher, touch: Touch::All })
+    }
+
+    /// Opens a publisher that waits, with default settings otherwise.
+    pub fn waiting_by_default(name: &str) -> Result<Self> {
+        let publisher = pubsub(name)?.overflow(Overflow::Wait).publisher()?;
         Ok(Publisher { publisher, touch: Touch::All })
     }
 

@@ -75,7 +75,7 @@ fn summary(all: &[Done]) -> Result<String> {
 fn tables(all: &[Done]) -> Result<String> {
     let mut out = String::new();
     for done in all {
-        writeln!(out, "**{}** (`{}`)\n\n{}", done.case.title, done.case.id, done.table()?)?;
+        writeln!(out, "**{}** (`{}`), {}\n\n{}", done.case.title, done.case.id, done.state, done.table()?)?;
     }
     Ok(out)
 }

@@ -10,7 +10,7 @@ pub mod reach;
 use crate::Result;
 use crate::case::{Case, Ended, Figure, Outcome};
 use hdrhistogram::Histogram;
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -88,10 +88,42 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// Distance of the two processors during a case: nanoseconds of 8 bytes one way, before each round.
+#[derive(Default)]
+pub struct State(Vec<f64>);
+
+impl State {
+    /// Time in nanoseconds from which on a line counts as far.
+    const FAR: f64 = 150.0;
+
+    /// Adds the figure of a round, and returns it.
+    pub fn add(&mut self, ns: f64) -> f64 {
+        self.0.push(ns);
+        ns
+    }
+
+    /// Returns *near* or *far*; *mixed* if fewer than nine of ten rounds were in one state.
+    pub fn name(&self) -> &'static str {
+        let far = self.0.iter().filter(|ns| **ns >= Self::FAR).count();
+        match 10 * far {
+            tenths if tenths <= self.0.len() => "near",
+            tenths if tenths >= 9 * self.0.len() => "far",
+            _ => "mixed",
+        }
+    }
+}
+
+impl Display for State {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: 8 bytes one way in {:.0} ns", self.name(), median(self.0.clone()))
+    }
+}
+
 /// A case that has run.
 pub struct Done {
     pub case: Case,
     pub ways: Vec<Measured>,
+    pub state: State,
 }
 
 impl Done {
@@ -211,6 +243,13 @@ impl Log {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes the line of a round to the log, in nanoseconds.
+    pub fn line(&mut self, case: &Case, round: usize, ns: f64) -> Result<()> {
+        let id = &case.id;
+        writeln!(self.file, r#"{{"case":"{id}","line":true,"round":{round},"value":{ns:.2}}}"#)?;
+        Ok(())
     }
 
     /// Writes the last burst of `way` to the log. Names are our own: they need no escapes.

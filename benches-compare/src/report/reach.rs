@@ -36,14 +36,16 @@ fn judge(target: &Target, done: &Done) -> Option<(String, String, String, bool)>
         Limit::Figure(..) => return None,
     })
 }
+
 /// Returns all bounds of the cases that ran, as a Markdown table.
 pub fn table(all: &[Done]) -> Result<String> {
-    let mut out = String::from("| work | | bound | measured | |\n|---|---|--:|--:|---|\n");
+    let mut out = String::from("| work | | bound | measured | state | |\n|---|---|--:|--:|---|---|\n");
     let head = out.len();
     for done in all {
         for (way, bound, measured, reached) in done.case.targets.iter().filter_map(|t| judge(t, done)) {
             let verdict = if reached { "reached" } else { "**not reached**" };
-            writeln!(out, "| {} | {way} | {bound} | {measured} | {verdict} |", done.case.title)?;
+            let state = done.state.name();
+            writeln!(out, "| {} | {way} | {bound} | {measured} | {state} | {verdict} |", done.case.title)?;
         }
     }
     if out.len() == head {

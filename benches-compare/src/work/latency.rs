@@ -8,6 +8,14 @@ use crate::peer::{Receiver, Sender, Touch, Wait, bare, ipc, pipe, shm, shmem, th
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
+/// Slots of the cases in which a ring walks over more memory than the cache has: the default of a channel.
+const WALK: usize = 64;
+
+/// Makes the entry that tells how far apart the processors are: 8 bytes one way, without a ring.
+pub fn line() -> Entry {
+    Entry::new("bare line", 400, |place| bare::Line::open(place).map(pair))
+}
+
 /// Returns the number of slots of the rings. Large messages get the minimum, to stay in the cache.
 const fn slots(words: usize) -> usize {
     if words < 8192 { 8 } else { 2 }
@@ -21,10 +29,14 @@ pub fn busy() -> Vec<Case> {
     vec![
         polling::<1>(10_000),
         polling::<8>(10_000),
+        polling::<32>(10_000),
         polling::<128>(5_000),
+        polling::<512>(2_000),
         polling::<8192>(300),
         polling::<131_072>(30),
         polling::<524_288>(8),
+        walking::<131_072>(WALK, 40),
+        walking::<524_288>(8, 10),
     ]
 }
 
@@ -42,7 +54,13 @@ pub fn asleep() -> Vec<Case> {
 
 /// Makes the cases of large messages in place, of which eight bytes are accessed.
 pub fn touched() -> Vec<Case> {
-    vec![in_place::<8192>(), in_place::<131_072>(), in_place::<524_288>()]
+    vec![
+        in_place::<128>(),
+        in_place::<512>(),
+        in_place::<8192>(),
+        in_place::<131_072>(),
+        in_place::<524_288>(),
+    ]
 }
 
 fn polling<const N: usize>(burst: u64) -> Case {
@@ -54,7 +72,7 @@ fn polling<const N: usize>(burst: u64) -> Case {
             targets.push(Target::at_most("shmcomm", 1.1, "slot ring"));
             targets.push(Target::at_most_at(0.999, "shmcomm", 1.3, "slot ring"));
         }
-        128 => {}
+        32 | 128 | 512 => targets.push(Target::at_most("shmcomm", 1.15, "slot ring")),
         _ => {
             ways.push(Entry::new("memcpy", burst, |_| Ok(Box::new(threads::Memcpy::<N>::new()))));
             targets.push(Target::at_most("shmcomm", 1.0, "slot ring"));
@@ -67,6 +85,34 @@ fn polling<const N: usize>(burst: u64) -> Case {
         figure: Figure::Latency,
         ways,
         targets,
+    }
+}
+
+/// Makes a case of large messages over more slots than the receiver needs, against a peer that reuses its memory.
+fn walking<const N: usize>(slots: usize, burst: u64) -> Case {
+    let ring = move |place: &Place| {
+        let open = |name: &str| bare::Ring::<N>::open(name, slots, Wait::Polling, Touch::All);
+        Ok(echo(Wait::Polling, place.both(open, open)?))
+    };
+    let receiver = |name: &str| shm::Subscriber::<N>::open(name, Wait::Polling, Touch::All);
+    let pubsub = move |place: &Place| {
+        let sender = |name: &str| shm::Publisher::<N>::open(name, slots, Touch::All);
+        Ok(echo(Wait::Polling, place.both(sender, receiver)?))
+    };
+    let by_default =
+        move |place: &Place| Ok(echo(Wait::Polling, place.both(shm::Publisher::<N>::by_default, receiver)?));
+    let mut ways = vec![
+        Entry::new("slot ring", burst, ring),
+        Entry::new("shmcomm", burst, pubsub),
+        Entry::new(shm::BY_DEFAULT, burst, by_default),
+    ];
+    ways.extend(iceoryx::<N>(burst, Wait::Polling, Touch::All));
+    Case {
+        id: format!("latency-{}-slots{slots}", size(8 * N)),
+        title: format!("One way, {}, {slots} slots, every byte touched, polling", spelled(8 * N)),
+        figure: Figure::Latency,
+        ways,
+        targets: ["shmcomm", shm::BY_DEFAULT].map(|way| Target::at_most(way, 0.95, "iceoryx2")).into(),
     }
 }
 
