@@ -115,7 +115,7 @@
 //! * Messages have positions 0, 1, 2 and so on; position `p` is in slot `p mod n`. A subscriber polls the
 //!   stamp of the position that it expects. A later stamp there means that the publisher has overtaken the
 //!   subscriber.
-//! * Messages up to 4096 bytes are copied in and out between two loads of the stamp (a sequence lock). Reader
+//! * Messages up to 512 bytes are copied in and out between two loads of the stamp (a sequence lock). Reader
 //!   and writer need no lock and no locked instruction. A small message moves one cache line.
 //! * Larger messages are written and read in place: each reader sets a bit that pins the slot, and the
 //!   publisher skips a pinned slot.

@@ -61,7 +61,14 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
     let shm = shm(channel);
     let carries = carries(&shm, kind, channel.streams);
     let value = |key: &str, default: TokenStream| channel.values.get(key).cloned().unwrap_or(default);
-    let slots = if kind.messages.len() == 2 { quote!(#shm::REQUESTS) } else { quote!(#shm::SLOTS) };
+    let slots = match kind.pattern.word {
+        "ReqRep" => quote!(#shm::REQUESTS),
+        "PubSub" => {
+            let seats = channel.values.get("seats").map_or(quote!(0), |_| quote!(Self::SEATS));
+            quote!(#shm::pubsub_slots(Self::SLOT_SIZE, #seats))
+        }
+        _ => quote!(#shm::SLOTS),
+    };
     let (name, slots) = (channel.name(), value("slots", slots));
     let (seats, redeliver) = (value("seats", quote!(#shm::SEATS)), value("redeliver", quote!(false)));
     let publishers = value("publishers", quote!(#shm::PUBLISHERS));

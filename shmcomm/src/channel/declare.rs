@@ -213,7 +213,12 @@ pub const fn between<M: ?Sized, F: ?Sized>(
     channel
 }
 
-/// Default number of slots of a publish/subscribe or push/pull channel.
+/// Returns the default number of slots of a publish/subscribe channel. `seats` is 0 if the declaration names none.
+pub const fn pubsub_slots(slot_size: usize, seats: usize) -> usize {
+    crate::layout::default_slots(slot_size as u64, seats as u64) as usize
+}
+
+/// Default number of slots of a push/pull channel.
 pub const SLOTS: usize = Settings::SLOTS;
 
 /// Default number of slots of a request/reply channel.

@@ -51,6 +51,7 @@ pub mod wire;
 pub use opener::Opener;
 pub use pattern::{Carry, FixedMessage, Pattern, PubSub, PushPull, ReqRep, ReqStream, Table, TailItem};
 
+use crate::layout::DEFAULT_SLOTS;
 use crate::segment::Requested;
 use core::fmt;
 use core::marker::PhantomData;
@@ -108,7 +109,7 @@ pub enum Overflow {
 }
 
 impl Settings {
-    pub(crate) const SLOTS: usize = 64;
+    pub(crate) const SLOTS: usize = DEFAULT_SLOTS as usize;
     /// Slots of a request/reply channel: enough for the outstanding requests, and few enough to stay in the
     /// L1 cache.
     pub(crate) const REQUESTS: usize = 16;
@@ -141,7 +142,8 @@ impl Settings {
 }
 
 impl<P: Pattern + ?Sized> Channel<P> {
-    /// Makes a channel of 64 slots, or 16 for request/reply, each as large as its message, with 128 seats.
+    /// Makes a channel of 64 slots, or 16 for request/reply, each as large as its message, with 128 seats. A
+    /// publish/subscribe channel of messages above 128 KiB has fewer: as many as 8 MiB hold, at least 8, or 4 above 4 MiB.
     ///
     /// # Panics
     ///
@@ -368,7 +370,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | key | of | meaning |
 /// |---|---|---|
 /// | `name` | all | 1 to 200 bytes: parts of letters, digits, `_`, `-`, `.`, joined by `/`; `{id}` in a literal is a parameter |
-/// | `slots` | all | number of messages that the channel holds: a power of two from 2 to 1,048,576; default 64, or 16 for `ReqRep` |
+/// | `slots` | all | number of messages that the channel holds: a power of two from 2 to 1,048,576; default 64, or 16 for `ReqRep`; `PubSub` above 128 KiB: what 8 MiB hold, at least 8, above 4 MiB 4 |
 /// | `slot_size` | all | maximum size of a message in bytes; default the size of the message |
 /// | `max_len` | `PubSub<Header, [Item]>` | maximum number of items in a tail; `slot_size` follows |
 /// | `seats` | all | number of ends that may be open at one time, 2 to 4096; default 128 |

@@ -228,6 +228,7 @@ impl<P: ?Sized> Opener<P> {
         let sharing = Sharing::wanted(&name, self.group.as_deref(), self.mode)?;
         let (slots, slot_size, seats) = match (pattern, first.schema) {
             (Pattern::Table, Some(schema)) => table_sizes(schema),
+            (Pattern::PubSub, _) => (pubsub_slots(&self.settings), slot_size, seats),
             _ => (slots, slot_size, seats),
         };
         let invalid = |message| Err(Error::new(ErrorKind::InvalidGeometry, name.clone(), message));
@@ -307,6 +308,13 @@ impl<P: ?Sized> Opener<P> {
             name,
         })
     }
+}
+
+/// Returns the number of slots of a publish/subscribe channel: the requested one, or the default for its sizes.
+fn pubsub_slots(settings: &Settings) -> usize {
+    let seats = if settings.asked.has(Requested::SEATS) { settings.seats } else { 0 };
+    let default = layout::default_slots(settings.slot_size as u64, seats as u64) as usize;
+    if settings.asked.has(Requested::SLOTS) { settings.slots } else { default }
 }
 
 /// Number of seats of a table beside those of its writers.

@@ -6,7 +6,9 @@ use super::content::Content;
 use super::payload::Payload;
 use super::{Description, Wire};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern};
+use crate::layout::{
+    DEFAULT_SLOTS, Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern, default_slots,
+};
 use crate::plural::count;
 use crate::schema::Layout;
 use crate::segment::{Requested, Sharing, Spec};
@@ -42,10 +44,14 @@ pub struct Declaration {
     schema: String,
     fingerprints: (u64, u64),
     slots: u64,
+    /// `false` if the number of slots is the default.
+    slots_given: bool,
     slot_size: u64,
     request_size: u64,
     align: u64,
     seats: u32,
+    /// `false` if the number of seats is the default.
+    seats_given: bool,
     publishers: u32,
     flags: u32,
     wire: Wire,
@@ -60,14 +66,14 @@ pub struct Declaration {
 }
 
 /// Slots and bytes of a slot, if nothing else is set: those of `channel!`.
-const SLOTS: u64 = 64;
+const SLOTS: u64 = DEFAULT_SLOTS;
 const EXCHANGE_SLOTS: u64 = 16;
 const SLOT_SIZE: u64 = 4096;
 const SEATS: u32 = 128;
 
 impl Declaration {
-    /// Declares a publish/subscribe channel, with 64 slots. Slots hold 4096 bytes if the content has no fixed
-    /// size.
+    /// Declares a publish/subscribe channel, with 64 slots, or fewer for messages above 128 KiB, as in `channel!`. Slots
+    /// hold 4096 bytes if the content has no fixed size.
     pub fn pub_sub(content: Content) -> Self {
         Self::of(Pattern::PubSub, content, None, SLOTS)
     }
@@ -107,10 +113,12 @@ impl Declaration {
             schema: format!("[{}]", texts.join(",")),
             fingerprints: (print(0), print(1)),
             slots,
+            slots_given: false,
             slot_size: size.max(1),
             request_size: size,
             align,
             seats: SEATS,
+            seats_given: false,
             publishers: 1,
             flags: 0,
             wire: Wire::Native,
@@ -125,7 +133,7 @@ impl Declaration {
     /// Sets the number of slots, a power of two.
     #[must_use]
     pub fn slots(mut self, slots: u64) -> Self {
-        self.slots = slots;
+        (self.slots, self.slots_given) = (slots, true);
         self
     }
 
@@ -142,7 +150,7 @@ impl Declaration {
     /// Sets the largest number of participants at a time.
     #[must_use]
     pub fn seats(mut self, seats: u32) -> Self {
-        self.seats = seats;
+        (self.seats, self.seats_given) = (seats, true);
         self
     }
 
@@ -235,12 +243,17 @@ impl Declaration {
             (Pattern::ReqRep, _) => (self.request_size, self.slot_size),
             _ => (0, self.slot_size),
         };
+        let slots = if self.pattern == Pattern::PubSub && !self.slots_given {
+            default_slots(self.slot_size, if self.seats_given { self.seats.into() } else { 0 })
+        } else {
+            self.slots
+        };
         Ok(Spec {
             name: name.to_owned(),
             sharing: Sharing::wanted(name, self.group.as_deref(), None)?,
             pattern: self.pattern,
             format: self.format,
-            slots: self.slots,
+            slots,
             slot_size,
             request_size,
             window: 0,
@@ -259,7 +272,7 @@ impl Declaration {
             patience,
             expect_every: None,
             stop: None,
-            asked: Requested::NOTHING,
+            asked: if self.seats_given { Requested::SEATS } else { Requested::NOTHING },
         })
     }
 
@@ -314,10 +327,12 @@ impl From<&Description> for Declaration {
             schema: what.schema.clone(),
             fingerprints: (what.fingerprint, what.fingerprint2),
             slots: what.slots,
+            slots_given: true,
             slot_size: what.slot_size,
             request_size: what.request_size,
             align: what.align,
             seats: what.seats,
+            seats_given: true,
             publishers: what.publishers,
             flags: (u32::from(what.waits) * FLAG_WAIT) | (u32::from(what.redelivers) * FLAG_REDELIVER),
             wire: what.wire,

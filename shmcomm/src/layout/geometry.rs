@@ -17,6 +17,8 @@ pub(crate) const MAX_SLOT_SIZE: u64 = 1 << 31;
 pub(crate) const MAX_SEATS: u32 = 4096;
 /// Largest number of readers of a pinned ring: the number of reader bits in a slot's state word.
 pub(crate) const PINNED_READERS: u32 = 56;
+/// Fewest slots of a channel without declared seats that pins messages of middle size: it has 6 subscribers.
+pub(crate) const PINNED_SLOTS: u64 = 8;
 /// Distance in bytes from one state word of a slot to the next, and from the payload to the first. It keeps
 /// apart words that different processes write at the same time.
 pub(crate) const STATE: u64 = LINE_PAIR as u64;
@@ -28,6 +30,26 @@ pub(crate) const MAX_PUBLISHERS: u32 = 32;
 pub(crate) const MAX_KEYS: u64 = 1024;
 /// Largest size of the schema text, in bytes.
 pub(crate) const MAX_SCHEMA: u64 = 1 << 20;
+
+/// Default number of slots of a channel.
+pub(crate) const DEFAULT_SLOTS: u64 = 64;
+/// Bytes that the slots of a publish/subscribe channel with default settings take at most, if that leaves it 8 slots.
+/// Large messages then stay in the cache that the processors share.
+pub(crate) const DEFAULT_BYTES: u64 = 8 << 20;
+/// Largest message, in bytes, of a publish/subscribe channel that has 8 slots by default. Above it there are 4.
+pub(crate) const EIGHT_SLOTS_MAX: u64 = 4 << 20;
+
+/// Returns the default number of slots of a publish/subscribe channel. With declared `seats` there are enough slots for
+/// as many subscribers, as far as [`DEFAULT_SLOTS`] go; 0 seats means that none are declared.
+pub(crate) const fn default_slots(slot_size: u64, seats: u64) -> u64 {
+    let fewest = if slot_size > EIGHT_SLOTS_MAX { 4 } else { 8 };
+    let mut slots = DEFAULT_SLOTS;
+    // A ring has two slots more than subscribers, and a seat for its publisher.
+    while slots > fewest && slot_size > DEFAULT_BYTES / slots && slots / 2 > seats {
+        slots /= 2;
+    }
+    slots
+}
 
 /// The parameters of a new segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +66,40 @@ pub(crate) struct Shape {
     /// Number of publishers at a time; 1 for the patterns that have none. `Table` ignores it.
     pub(crate) publishers: u32,
     pub(crate) schema_len: u64,
+}
+
+impl Shape {
+    /// Returns the shape of a channel whose declaration names no number of seats. Messages of middle size are pinned if
+    /// there are slots for some subscribers, and the channel then has the seats of a pinned ring.
+    pub(crate) fn with_default_seats(self) -> Self {
+        if self.is_middle() && self.slots >= PINNED_SLOTS {
+            return Shape { seats: self.seats.min(pinned_seats(self.slots, self.publishers)), ..self };
+        }
+        self
+    }
+
+    /// Returns `true` if the messages may be copied or pinned: the number of seats decides.
+    fn is_middle(&self) -> bool {
+        self.pattern == Pattern::PubSub
+            && self.publishers == 1
+            && (super::SMALL_MAX + 1..=super::COPIED_MAX).contains(&self.slot_size)
+    }
+
+    /// Returns `true` if readers pin the messages in their slots.
+    fn pins(&self) -> bool {
+        if self.is_middle() {
+            self.seats <= pinned_seats(self.slots, self.publishers)
+        } else {
+            self.slot_size > super::COPIED_MAX
+        }
+    }
+}
+
+/// Returns the largest number of seats of a pinned ring. It has no bit for more readers, and each reader may pin a slot.
+/// Two slots must stay free, one to write and one to read. (In a ring of two slots one reader leaves one slot free,
+/// which is enough.)
+fn pinned_seats(slots: u64, publishers: u32) -> u32 {
+    PINNED_READERS.min((slots as u32).saturating_sub(2)).max(1).saturating_add(publishers)
 }
 
 /// The sizes and offsets of a segment.
@@ -127,12 +183,17 @@ pub(crate) enum GeometryError {
 
 impl Geometry {
     /// Computes the layout of a segment.
+    ///
+    /// Messages of up to [`SMALL_MAX`](super::SMALL_MAX) bytes are copied, and messages above
+    /// [`COPIED_MAX`](super::COPIED_MAX) pinned. Between the two, the ring of one publisher pins if that leaves a seat for
+    /// every declared one, and otherwise copies: no channel loses a subscriber by it. Several publishers copy, because
+    /// pinned slots would double the memory of each of them.
     pub(crate) fn new(shape: Shape) -> Result<Self, GeometryError> {
-        let large = shape.slot_size > super::COPIED_MAX;
+        let pins = shape.pins();
         let discipline = match shape.pattern {
-            Pattern::PubSub if shape.publishers == 1 && large => Discipline::Pinned,
+            Pattern::PubSub if shape.publishers == 1 && pins => Discipline::Pinned,
             Pattern::PubSub if shape.publishers == 1 => Discipline::Copied,
-            Pattern::PubSub if large => Discipline::MultiPinned,
+            Pattern::PubSub if pins => Discipline::MultiPinned,
             Pattern::PubSub => Discipline::MultiCopied,
             Pattern::PushPull | Pattern::ReqRep => Discipline::Queue,
             Pattern::Table => Discipline::Table,
@@ -168,15 +229,7 @@ impl Geometry {
         if publishers >= seats {
             return Err(GeometryError::Crowded { publishers, seats });
         }
-        // A pinned ring has no bit for more readers, and each reader may pin a slot. Two slots must stay
-        // free, one to write and one to read. (In a ring of two slots one reader leaves one slot free,
-        // which is enough.)
-        let seats = if discipline.pins() {
-            let readers = PINNED_READERS.min((slots as u32).saturating_sub(2)).max(1);
-            seats.min(readers + publishers)
-        } else {
-            seats
-        };
+        let seats = if discipline.pins() { seats.min(pinned_seats(slots, publishers)) } else { seats };
         // All slots that entries name, the slot that is written, and the further slots that readers may
         // pin.
         let own_slots = match discipline {

@@ -28,8 +28,8 @@ pub(crate) mod v1;
 
 pub(crate) use exchange::{Exchange, MAX_WINDOW, StreamPlaces};
 pub(crate) use geometry::{
-    Geometry, GeometryError, MAX_PUBLISHERS, MAX_SCHEMA, MAX_SEATS, MAX_SLOT_SIZE, MAX_SLOTS, PINNED_READERS,
-    Shape,
+    DEFAULT_SLOTS, Geometry, GeometryError, MAX_PUBLISHERS, MAX_SCHEMA, MAX_SEATS, MAX_SLOT_SIZE, MAX_SLOTS,
+    PINNED_READERS, Shape, default_slots,
 };
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
@@ -382,3 +382,6 @@ pub(crate) const FLAG_WAIT: u32 = 2;
 /// Largest message, in bytes, that a broadcast ring copies instead of pinning. The group "send and
 /// receive" of `cargo bench -p shmcomm-measure-micro --bench pubsub` has sizes on both sides of it.
 pub(crate) const COPIED_MAX: u64 = 4096;
+/// Largest message, in bytes, that a ring of one publisher copies although pinned slots would serve all of its seats.
+/// `benches-compare latency touched` has sizes on both sides of it.
+pub(crate) const SMALL_MAX: u64 = 512;

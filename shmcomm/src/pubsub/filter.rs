@@ -21,7 +21,7 @@ pub struct Filter<'s, M: ?Sized, P, F: ?Sized = Fixed> {
 impl<M: ?Sized, F: Incoming<M>> Subscriber<M, F> {
     /// Receives only messages that `accept` accepts. The other messages count as received.
     ///
-    /// The condition reads a message of a fixed layout in its slot; messages of up to 4 KiB are copied first,
+    /// The condition reads a message of a fixed layout in its slot; messages of up to 512 bytes are copied first,
     /// because that is faster. A codec decodes each message before the condition reads it.
     /// Accepted messages are returned by value: a large message of a fixed layout takes its size of stack, in
     /// contrast to [`recv_ref`](Subscriber::recv_ref).

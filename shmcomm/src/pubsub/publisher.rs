@@ -183,7 +183,7 @@ impl<M: ShmMessage> Publisher<M> {
     /// loan never blocks. ([`wait_for_room`](Publisher::wait_for_room) waits with a timeout.)
     ///
     /// If all bytes are valid in an `M`, the loan starts with the previous contents of the slot; otherwise
-    /// its bytes are zero. On a channel of messages of up to 4 KiB, the loan is a private buffer that `send`
+    /// its bytes are zero. On a channel of messages of up to 512 bytes, the loan is a private buffer that `send`
     /// copies, because that is faster.
     ///
     /// A type without an all-zero value does not compile here; use [`Publisher::loan_with`].

@@ -8,7 +8,7 @@ use super::attachment::{Arrival, Attachment, MappedFile};
 use super::forward;
 use super::mapping::{map, region};
 use super::registration::Turn;
-use super::{ChannelPath, PatternOps, Role, Spec, name, seats, system};
+use super::{ChannelPath, PatternOps, Requested, Role, Spec, name, seats, system};
 use crate::error::{Error, ErrorKind};
 use crate::escape::Shown as _;
 use crate::fault::fault_point;
@@ -31,6 +31,7 @@ pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Err
         publishers: spec.publishers,
         schema_len: spec.schema.len() as u64,
     };
+    let shape = if spec.asked.has(Requested::SEATS) { shape } else { shape.with_default_seats() };
     Geometry::new(shape).and_then(|geometry| geometry.streaming(spec.window)).map_err(|error| {
         place.error(ErrorKind::InvalidGeometry, format!("a segment cannot be made with {error}"))
     })

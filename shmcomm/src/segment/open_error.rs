@@ -5,7 +5,7 @@
 use super::retry::Retry;
 use super::{ChannelPath, name, seats};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{Discipline, Geometry, PINNED_READERS};
+use crate::layout::{COPIED_MAX, Discipline, Geometry, PINNED_READERS};
 use crate::os::{self, CURES};
 use crate::plural::count;
 use std::time::Duration;
@@ -18,6 +18,12 @@ pub(super) fn no_seat(place: &ChannelPath, geometry: &Geometry, seats: usize) ->
                          in their slots, so a channel seats two subscribers fewer than it has slots, \
                          {PINNED_READERS} at most. Close some of them, or raise `slots` (and `seats`) where the \
                          segment is made",
+            count(seats, "seat")
+        ),
+        Discipline::Pinned if geometry.slot_size <= COPIED_MAX => format!(
+            "no seat is free: {} for subscribers, each taken by a live one. Messages of this size are read in their slots \
+             as long as the channel declares no more seats than that. Close some of them, or declare more `seats` where the \
+             segment is made: its messages are then copied",
             count(seats, "seat")
         ),
         Discipline::Pinned => format!(

@@ -88,7 +88,7 @@ impl Requested {
         Requested(self.0 | other.0)
     }
 
-    pub(super) const fn has(self, other: Requested) -> bool {
+    pub(crate) const fn has(self, other: Requested) -> bool {
         self.0 & other.0 != 0
     }
 }

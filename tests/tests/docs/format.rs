@@ -123,7 +123,9 @@ fn limits_and_names_are_those_of_the_sources() {
             value(&geometry, "PINNED_READERS")
         ),
         format!("| `schema_len` | 0 to {} |", value(&geometry, "MAX_SCHEMA")),
-        format!("if `slot_size` is at most {}", value(&layout, "COPIED_MAX")),
+        format!("if `slot_size` is at most {}, and as\n`MultiPinned`", value(&layout, "COPIED_MAX")),
+        format!("`Copied` if `slot_size` is at most {}", value(&layout, "SMALL_MAX")),
+        format!("from {} slots on", value(&geometry, "PINNED_SLOTS")),
         format!("1 to {} bytes", value(&name, "MAX_NAME")),
         format!("have {} bytes", value(&name, "MAX_FILE_NAME")),
         format!("The file is `{}`", constant(&name, "PREFIX")),

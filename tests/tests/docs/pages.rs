@@ -10,14 +10,18 @@ fn numbers_on_other_pages_are_those_of_the_sources() {
     let channel = source("shmcomm/src/channel/mod.rs");
     let opener = source("shmcomm/src/channel/opener.rs");
     let wait = source("shmcomm/src/wait/mod.rs");
-    let copied = value(&layout, "COPIED_MAX");
+    let geometry = source("shmcomm/src/layout/geometry.rs");
+    let (small, copied) = (value(&layout, "SMALL_MAX"), value(&layout, "COPIED_MAX"));
     let populated = value(&source("shmcomm/src/segment/mapping.rs"), "POPULATE_MAX") >> 20;
     let timeout = constant(&opener, "CONNECT_TIMEOUT").replace(|c: char| !c.is_ascii_digit(), "");
     let says = |page: &str, said: String| {
         let words = source(page).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains(&said), "{page} does not say: {said}");
     };
-    says("docs/channels.md", format!("| {} | how many messages the channel holds", value(&channel, "SLOTS")));
+    says(
+        "docs/channels.md",
+        format!("| {} | how many messages the channel holds", value(&geometry, "DEFAULT_SLOTS")),
+    );
     says("docs/channels.md", format!("| {} | how many ends may be open", value(&channel, "SEATS")));
     says("docs/settings.md", format!("| {timeout} s | how long to wait for the channel"));
     let patience = constant(&channel, "PATIENCE").replace(|c: char| !c.is_ascii_digit(), "");
@@ -27,7 +31,9 @@ fn numbers_on_other_pages_are_those_of_the_sources() {
         "docs/operation.md",
         format!("{} calls later", value(&source("shmcomm/src/pubsub/raw_subscriber/disconnect.rs"), "PROBE")),
     );
-    says("docs/performance.md", format!("up to {copied} bytes copied"));
+    says("docs/performance.md", format!("up to {small} bytes copied, above {copied} bytes pinned"));
+    says("docs/in-place.md", format!("| {} to {copied} bytes | in place, if", small + 1));
+    says("docs/in-place.md", format!("if there are {} slots or more", value(&geometry, "PINNED_SLOTS")));
     let block = value(&source("shmcomm/src/ring/slot/address.rs"), "MIN");
     says("docs/performance.md", format!("from {block} bytes on x86-64 one `rep movsb`"));
     says("docs/performance.md", format!("{} polls with a pause instruction", value(&wait, "SPINS")));

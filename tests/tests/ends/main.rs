@@ -26,6 +26,7 @@ mod removed_name;
 mod reqrep;
 mod samples;
 mod settings;
+mod sizes;
 mod stop;
 // Signals stop the processes.
 #[cfg(unix)]

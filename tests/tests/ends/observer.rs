@@ -18,7 +18,8 @@ const PEER: &str = env!("CARGO_BIN_EXE_peer");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SMALL: Channel<PubSub<[u64; 8]>> = Channel::new("small");
-const PAGE: Channel<PubSub<[u64; 512]>> = Channel::new("page");
+const PAGE: Channel<PubSub<[u64; 512]>> = Channel::new("page").seats(128);
+const MIDDLE: Channel<PubSub<[u64; 512]>> = Channel::new("middle");
 const LARGE: Channel<PubSub<[u64; 2048]>> = Channel::new("large").slots(8);
 const SHARED: Channel<PubSub<[u64; 8]>> = Channel::new("shared").publishers(2);
 const SHARED_LARGE: Channel<PubSub<[u64; 2048]>> = Channel::new("shared-large").slots(8).publishers(2);
@@ -122,6 +123,7 @@ fn copied_messages_are_never_torn() {
 #[test]
 fn pinned_messages_are_never_torn() {
     stress("torn-pinned", LARGE, 1, Discipline::Pinned);
+    stress("torn-middle", MIDDLE, 1, Discipline::Pinned);
 }
 
 #[test]
