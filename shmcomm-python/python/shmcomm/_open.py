@@ -108,7 +108,7 @@ def publisher(
         name:       Name of the channel.
         schema:     Layout of the messages: a numpy dtype, a dataclass, a :class:`Schema`, a :class:`Tail`, ``bytes``,
                     :data:`MSGPACK` or :data:`PICKLE`. ``None`` takes the layout of a channel that exists.
-        slots:      Number of slots, a power of two; 64 by default.
+        slots:      Number of slots, a power of two; 64 by default, fewer above 128 KiB.
         slot_size:  Largest message in bytes, if the schema does not say it; 4096 by default.
         seats:      Largest number of participants at a time.
         publishers: Number of publishers that may be open at a time, 1 to 32.
