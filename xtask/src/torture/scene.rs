@@ -3,7 +3,7 @@
 //! Owns the table. A new role or channel is a line here and a function in `roles`.
 
 use super::life::Work;
-use super::roles::{pubsub, pushpull, python, reqrep, table};
+use super::roles::{pubsub, pushpull, python, reqrep, streams, table};
 
 /// A channel and its processes.
 pub struct Scene {
@@ -110,6 +110,16 @@ pub const SCENES: &[Scene] = &[
         name: "patient",
         roles: &[sender("requester", 2, true, reqrep::request), receiver("replier", 2, true, reqrep::reply)],
         audit: reqrep::audit,
+        keeps: false,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "streams",
+        roles: &[
+            sender("requester", 2, true, streams::request),
+            receiver("replier", 2, true, streams::reply),
+        ],
+        audit: streams::audit,
         keeps: false,
         loses_with_receivers: false,
     },

@@ -11,6 +11,7 @@ pub mod pushpull;
 pub mod python;
 pub mod reqrep;
 mod sets;
+pub mod streams;
 pub mod table;
 mod tasks;
 mod threads;
