@@ -7,6 +7,7 @@ use super::raw_requester::RawRequester;
 use super::{RequestError, RequestTimeoutError, TryReplyError};
 use crate::codec::IncomingOwned;
 use crate::error::Error;
+use crate::fault::fault_point;
 use crate::message::{Fixed, Invalid};
 use crate::queue_end::WaitTarget;
 use crate::ring::queue::{StreamState, StreamTicket};
@@ -111,6 +112,7 @@ impl<'r, R, F: IncomingOwned<R> + ?Sized> Replies<'r, R, F> {
     #[inline]
     fn take(&mut self, len: usize) -> Result<R, RequestError> {
         let Ok(ticket) = &mut self.stream else { return Err(RequestError::Damaged) };
+        fault_point!("stream.reading");
         let bytes = stream_bytes(&self.end.state.borrow().queue, ticket, len);
         let mut copy = Vec::new();
         let fixed = F::read_fixed(|| bytes);

@@ -7,6 +7,7 @@ use super::form::RequestView;
 use super::request::NotifyOnDrop;
 use super::{ReplyError, SendReplyError, SendReplyTimeoutError, TrySendReplyError};
 use crate::codec::Outgoing;
+use crate::fault::fault_point;
 use crate::message::Fixed;
 use crate::os;
 use crate::queue_end::{PERIOD, QueueEvents};
@@ -140,6 +141,7 @@ impl<Q: ?Sized, R: ?Sized, F: Outgoing<R>> StreamRequest<'_, Q, R, F> {
             return Err(TrySendReplyError::Full);
         }
         let len = F::write(reply, stream_room(&mut self.stream)).map_err(TrySendReplyError::Unencodable)?;
+        fault_point!("stream.written");
         self.stream.commit(len);
         self.notify.wake.replies.notify();
         Ok(())
