@@ -29,7 +29,7 @@ const SIZE: u64 = 1 << 20;
 /// Ids of bridges.
 pub type Route = BTreeSet<String>;
 
-/// What a bridge tells the others of its host.
+/// A bridge's id and the routes of its imports, as it tells them to the other bridges of its host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Told {
     bridge: String,

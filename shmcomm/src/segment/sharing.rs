@@ -13,8 +13,8 @@
 //!
 //! # Rules
 //!
-//! 1. A channel is private, or of one group. The end says which, before it looks for a file: an end without a group never
-//!    looks into the directory of a group, and an end with one never looks anywhere else. So no member can block or
+//! 1. A channel is private, or of one group. The end says which, before it searches for a file: an end without a group
+//!    never searches the directory of a group, and an end with one searches no other place. So no member can block or
 //!    divert an end of a private channel. Only tools and dynamic ends, which are told no group, take the channel of a
 //!    group if there is no private one of the name.
 //! 2. A member of the group makes its directory: under a temporary name, with group and mode, then renamed. A name never

@@ -1,4 +1,4 @@
-//! What the size of the messages decides: whether they are copied or in place, and the default number of slots.
+//! The size of the messages decides whether they are copied or in place, and the default number of slots.
 
 use shmcomm::{Channel, Declaration, Discipline, DynPublisher, ErrorKind, Opener, PubSub, channel, describe};
 use shmcomm_tests::namespace;

@@ -1,8 +1,8 @@
 //! [`Member`]: a process of another user, which opens ends as a test tells it.
 //!
-//! The tests need the superuser, who can start processes of any user. They share a directory of their own, sticky and
-//! open to all users like `/dev/shm`. The group is one that every system has; its members are the processes that a test
-//! puts into it.
+//! Only the superuser can start processes of any user, so the tests run as root. They share a directory of their own,
+//! sticky and open to all users like `/dev/shm`. Every system has the group of these tests. Its members are the processes
+//! that a test puts into it.
 
 use shmcomm::*;
 use shmcomm_tests::{Jobs, Namespace, Peer, Service, Small, SmallFeed, State, namespace, say, stage};

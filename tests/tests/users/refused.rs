@@ -1,4 +1,4 @@
-//! What is refused: users outside of the group, directories and files that are not the group's.
+//! The library refuses users outside of the group, and directories and files that are not the group's.
 
 use crate::member::{ALICE, BOB, GROUP, MALLORY, World, gid};
 use std::fs::{self, Permissions};

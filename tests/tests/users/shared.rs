@@ -1,4 +1,4 @@
-//! What members of a group do together: every pattern, tools, cleaning up; and the modes of what they make.
+//! Members of a group use every pattern and the tools together, and clean up. The tests check the modes of new files.
 
 use crate::member::{ALICE, BOB, GROUP, MALLORY, Member, World, gid};
 use std::os::unix::fs::MetadataExt as _;
