@@ -1,5 +1,5 @@
 //! The lower bound: shared memory and nothing else. This is not a library: it trusts both ends, recovers from
-//! nothing, and supports one sender and one receiver.
+//! nothing, and supports one sender.
 
 use super::{Answerer, Caller, Receiver, Sender, Touch, Wait, path};
 use crate::Result;
@@ -94,21 +94,25 @@ impl Answerer for Line {
     }
 }
 
-/// Offset of the position that the receiver has reached, on its own cache line.
+/// Offset of the position that the first receiver has reached, on its own cache line. Further receivers have theirs
+/// from [`MORE_TAILS`] on, two lines apart.
 const TAIL: usize = 0;
+const MORE_TAILS: usize = 1024;
 /// Offset of the word on which a receiver sleeps.
 const FUTEX: usize = 128;
 const SLOTS: usize = 4096;
 /// Offset of the payload in a slot, behind its stamp.
 const PAYLOAD: usize = 8;
 
-/// A minimal ring, one to one, lossless: a slot is a stamp and the message behind it.
+/// A minimal ring, lossless: a slot is a stamp and the message behind it.
 pub struct Ring<const N: usize> {
     shared: Shared,
     slots: u64,
     next: u64,
-    /// Tail at the last load.
+    /// Least tail at the last load.
     tail: u64,
+    /// Number of receivers that the sender waits for, or the number of this receiver among them.
+    receivers: usize,
     wait: Wait,
     /// Number of receivers that a message wakes.
     wakes: u32,
@@ -127,6 +131,7 @@ impl<const N: usize> Ring<N> {
             slots: slots as u64,
             next: 0,
             tail: 0,
+            receivers: 0,
             wait,
             wakes: 1,
             touch,
@@ -137,6 +142,17 @@ impl<const N: usize> Ring<N> {
     /// Puts the slots side by side: several share a line.
     pub fn packed(self) -> Self {
         Ring { stride: PAYLOAD + 8 * N, ..self }
+    }
+
+    /// Makes the sender of a ring with `receivers` further receivers, or the further receiver of this number.
+    pub fn spread(self, receivers: usize) -> Self {
+        assert!(Self::tail_of(receivers) < SLOTS);
+        Ring { receivers, ..self }
+    }
+
+    /// Returns the offset of the tail of a receiver.
+    const fn tail_of(receiver: usize) -> usize {
+        if receiver == 0 { TAIL } else { MORE_TAILS + 128 * receiver }
     }
 
     /// Sets the number of sleeping receivers that a message wakes.
@@ -184,7 +200,8 @@ impl<const N: usize> Sender for Ring<N> {
     #[inline]
     fn send(&mut self, number: u64) -> Result<()> {
         while self.next - self.tail >= self.slots {
-            self.tail = self.shared.word(TAIL).load(Ordering::Acquire);
+            let tails = (0..=self.receivers).map(|receiver| self.shared.word(Self::tail_of(receiver)));
+            self.tail = tails.map(|tail| tail.load(Ordering::Acquire)).min().expect("there is one at least");
             std::hint::spin_loop();
         }
         self.put(number);
@@ -207,7 +224,7 @@ impl<const N: usize> Receiver for Ring<N> {
         let words = unsafe { &*self.shared.at(slot + PAYLOAD, 8 * N).cast::<[u64; N]>() };
         let number = self.touch.read(words);
         self.next += 1;
-        self.shared.word(TAIL).store(self.next, Ordering::Release);
+        self.shared.word(Self::tail_of(self.receivers)).store(self.next, Ordering::Release);
         Ok(number)
     }
 }

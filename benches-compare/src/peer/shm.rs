@@ -30,6 +30,12 @@ impl<const N: usize> Publisher<N> {
         Ok(Publisher { publisher: pubsub(name)?.slots(slots).publisher()?, touch })
     }
 
+    /// Opens one of the publishers of a channel that may have several.
+    pub fn one_of(name: &str, slots: usize, publishers: usize) -> Result<Self> {
+        let publisher = pubsub(name)?.slots(slots).publishers(publishers).publisher()?;
+        Ok(Publisher { publisher, touch: Touch::All })
+    }
+
     /// Opens a publisher with default settings.
     pub fn by_default(name: &str) -> Result<Self> {
         Ok(Publisher { publisher: pubsub(name)?.publisher()?, touch: Touch::All })

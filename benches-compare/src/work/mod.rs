@@ -1,5 +1,6 @@
 //! Workloads: each is a list of cases. Owns what is sent and how; calls the ends in `peer`; never prints.
 
+pub mod alone;
 pub mod call;
 pub mod deliver;
 pub mod fanout;
@@ -9,6 +10,7 @@ pub mod memory;
 pub mod python;
 pub mod queue;
 pub mod scale;
+pub mod spread;
 pub mod table;
 pub mod throughput;
 
@@ -27,6 +29,8 @@ pub const WORKS: &[Work] = &[
     ("queue", queue::cases),
     ("call", call::cases),
     ("fanout", fanout::cases),
+    ("spread", spread::cases),
+    ("alone", alone::cases),
     ("deliver", deliver::last),
     ("wake", deliver::wake),
     ("load", load::cases),

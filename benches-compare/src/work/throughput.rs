@@ -151,7 +151,36 @@ pub fn lossy() -> Vec<Case> {
         lossy_of::<8192>(500, 16),
         lossy_of::<131_072>(40, 8),
         lossy_of::<524_288>(12, 4),
+        overtaking(16),
+        overtaking(64),
+        overtaking(256),
     ]
+}
+
+/// Makes the case of a sender that is faster than its receiver, beside a sender that waits.
+fn overtaking(slots: usize) -> Case {
+    let (burst, lossless) = (100_000, "shmcomm, lossless");
+    let mut case = lossy_of::<8>(burst, slots);
+    case.ways.insert(
+        1,
+        Entry::new(lossless, burst, move |place| {
+            stream(
+                place,
+                |name| shm::Publisher::<8>::waiting(name, slots),
+                |name| shm::Subscriber::<8>::open(name, Wait::Polling, Touch::All),
+            )
+        }),
+    );
+    let target = match slots {
+        ..64 => Target::figure("shmcomm", 200.0, 1.0, "ns a message received"),
+        _ => Target::at_least("shmcomm", 0.8, lossless),
+    };
+    Case {
+        id: format!("{}-slots{slots}", case.id),
+        title: format!("{}, {slots} slots", case.title),
+        targets: vec![target],
+        ..case
+    }
 }
 
 fn lossy_of<const N: usize>(burst: u64, slots: usize) -> Case {
