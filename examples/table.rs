@@ -17,6 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let battery = Worker::hire("battery", &namespace)?;
     let mut driver = Some(Worker::hire("drive", &namespace)?);
     let mut robot = Robot::open().namespace(&namespace).reader()?;
+    // Sleeps until the driver stores its first pose.
+    robot.wait(Robot::POSE)?;
     for round in 0..6 {
         std::thread::sleep(Duration::from_millis(100));
         // Both values were current at one instant.

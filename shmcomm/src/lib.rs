@@ -288,7 +288,10 @@ pub use segment::{
 #[cfg(not(loom))]
 pub use stats::Stats;
 #[cfg(not(loom))]
-pub use table::{Key, KeySet, Latest, LoadError, StoreError, TableKeys, TableReader, TableWriter};
+pub use table::{
+    AnyKey, ChangedKeys, Key, KeyChanges, KeySet, Latest, LoadError, StoreError, TableKeys, TableReader,
+    TableWaitError, TableWaitTimeoutError, TableWriter,
+};
 #[cfg(not(loom))]
 pub use wait::StopHandle;
 #[cfg(not(loom))]

@@ -1,6 +1,7 @@
 //! `shmcomm echo` for a table: the latest value of each key, then each change.
 //!
-//! Owns the loop over the keys and the forms of a value. Observes without a seat. Calls `text`.
+//! Owns the loop over the keys and the forms of a value. Observes without a seat, and sleeps until a writer wakes it. Calls
+//! `text`.
 
 use super::message::Message;
 use super::{Arguments, SLICE, text};
@@ -12,13 +13,11 @@ use crate::tone::Tone;
 use crate::units;
 use serde::Serialize;
 use shmcomm::schema::ValueRef;
-use shmcomm::{LoadError, ObservedValue, TableObserver};
+use shmcomm::{LoadError, ObservedValue, TableObserver, TableWaitTimeoutError};
 use std::time::Duration;
 
-/// First time between two polls of the versions; each later one is twice as long, up to [`LONGEST`].
-const FIRST: Duration = Duration::from_millis(1);
-/// Longest time between two polls of the versions.
-const LONGEST: Duration = Duration::from_millis(20);
+/// Time after which a value that was overwritten during each attempt to copy it is loaded again.
+const RETRY: Duration = Duration::from_millis(1);
 
 #[derive(Serialize)]
 struct Record<'v> {
@@ -39,14 +38,14 @@ pub fn run(common: &Common, args: &Arguments, channel: &str) -> Outcome {
     let mut table = TableObserver::open(channel)?;
     let mut out = Out::new(common);
     let mut seen = vec![0; table.keys().len()];
-    let (mut printed, mut wait) = (0, FIRST);
+    let mut printed = 0;
     let wanted = common.count.filter(|_| !args.once);
     while wanted.is_none_or(|wanted| printed < wanted) && !pace.is_over() {
         if table.follow()? {
             eprintln!("shmcomm: table `{channel}` has a new segment");
             seen = vec![0; table.keys().len()];
         }
-        let before = printed;
+        let (before, mut busy) = (printed, false);
         for (key, seen) in seen.iter_mut().enumerate() {
             if table.version(key) == *seen || wanted.is_some_and(|wanted| printed >= wanted) {
                 continue;
@@ -58,21 +57,27 @@ pub fn run(common: &Common, args: &Arguments, channel: &str) -> Outcome {
                     show(&mut out, args, (channel, &name), &value)?;
                     printed += 1;
                 }
+                Ok(None) => {}
                 // The next round tries again.
-                Ok(None) | Err(LoadError::Busy { .. }) => {}
+                Err(LoadError::Busy { .. }) => busy = true,
                 Err(error) => return Err(Failure::Failed(error.to_string())),
             }
         }
         if printed > before {
-            wait = FIRST;
             out.flush()?;
             if args.once {
                 return Ok(());
             }
             continue;
         }
-        std::thread::sleep(pace.at_most(wait.min(SLICE)));
-        wait = (wait * 2).min(LONGEST);
+        if busy {
+            pace.sleep(RETRY);
+            continue;
+        }
+        match table.wait_timeout(pace.at_most(SLICE)) {
+            Ok(()) | Err(TableWaitTimeoutError::Timeout) => {}
+            Err(error) => return Err(Failure::Failed(error.to_string())),
+        }
     }
     match wanted {
         _ if crate::pace::stopped() => Ok(()),

@@ -1,22 +1,24 @@
 //! [`TableObserver`]: the values of a table whose keys the program learns from the segment.
 //!
-//! Owns the step from the text of the segment to keys. Calls `ring` for the copies, `schema` for the values. Never writes
-//! to shared memory: the mapping is for loads only.
+//! Owns the step from the text of the segment to keys, and the wait for a change. Calls `ring` for the copies, `schema` for
+//! the values, `wait` for the sleep. Never writes to a key: the mapping of the keys is for loads only.
 
 use super::Description;
 use crate::error::{Error, ErrorKind};
 use crate::layout::{Pattern, places};
 use crate::message::Timestamp;
 use crate::plural::count;
-use crate::ring::table::KeyReader;
 use crate::schema::{Layout, LayoutField, LayoutKind, SchemaError, ValueRef};
 use crate::segment::{Participant, View};
-use crate::table::LoadError;
+use crate::table::{LoadError, Mapped, TableWaitError, TableWaitTimeoutError};
+use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, StopHandle, WaitFor};
 use core::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Reads every key of a table, without a seat and without its Rust types. The keys come from the segment.
 ///
-/// No participant notices an observer. A writer that dies leaves the last value of its key. When the last writer leaves,
+/// No participant notices an observer that does not [wait](Self::wait_timeout). A writer that dies leaves the last value of its key. When the last writer leaves,
 /// the segment is removed, and the observer keeps the last values until [`follow`](Self::follow) finds a new segment.
 ///
 /// ```
@@ -39,11 +41,14 @@ use core::fmt;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct TableObserver {
-    view: View,
+    mapped: Arc<Mapped>,
     what: Description,
     fields: Vec<LayoutField>,
-    keys: Vec<KeyReader>,
+    /// Version of each key that was loaded last.
+    seen: Vec<u64>,
     buffer: Vec<u8>,
+    backoff: SleepBackoff,
+    stop: Stop,
 }
 
 /// A value that a [`TableObserver`] copied.
@@ -96,13 +101,20 @@ impl TableObserver {
             );
             return Err(Error::new(ErrorKind::NotASegment, channel, why));
         }
-        let keys = places.into_iter().map(|place| KeyReader::new(view.region(), geometry, place)).collect();
-        Ok(TableObserver { view, what, fields, keys, buffer: Vec::new() })
+        Ok(TableObserver {
+            seen: vec![0; fields.len()],
+            mapped: Mapped::new(view, places),
+            what,
+            fields,
+            buffer: Vec::new(),
+            backoff: SleepBackoff::new(),
+            stop: Stop::default(),
+        })
     }
 
     /// Returns the full name of the table.
     pub fn name(&self) -> &str {
-        self.view.channel()
+        self.mapped.view.channel()
     }
 
     /// Returns the description of the segment, from the time when it was opened.
@@ -118,8 +130,8 @@ impl TableObserver {
     /// Returns the number of stores of the key with this index, since the segment was created. Returns 0 for an index that
     /// no key has, and in a forked child.
     pub fn version(&self, key: usize) -> u64 {
-        match self.keys.get(key) {
-            Some(key) if !self.view.forked() => key.version(),
+        match self.mapped.keys.get(key) {
+            Some(key) if !self.mapped.view.forked() => key.version(),
             _ => 0,
         }
     }
@@ -131,16 +143,19 @@ impl TableObserver {
     ///
     /// Returns [`LoadError::Busy`], [`LoadError::Damaged`] and [`LoadError::Forked`].
     pub fn load(&mut self, key: usize) -> Result<Option<ObservedValue<'_>>, LoadError> {
-        if self.view.forked() {
+        if self.mapped.view.forked() {
             return Err(LoadError::Forked);
         }
-        let (Some(reader), Some(field)) = (self.keys.get(key), self.fields.get(key)) else { return Ok(None) };
+        let (Some(reader), Some(field)) = (self.mapped.keys.get(key), self.fields.get(key)) else {
+            return Ok(None);
+        };
         let size = field.layout.size();
         if self.buffer.len() < size {
             self.buffer.resize(size, 0);
         }
         let bytes = &mut self.buffer[..size];
         let found = reader.load(bytes)?;
+        self.seen[key] = found.version;
         let time = Timestamp::from_nanos(found.time);
         let value = ObservedValue { bytes, layout: &field.layout, version: found.version, time };
         Ok((found.version > 0).then_some(value))
@@ -150,10 +165,37 @@ impl TableObserver {
     /// 200 to 500 ns.
     pub fn writer(&self, key: usize) -> Option<Participant> {
         let key = u32::try_from(key).ok()?;
-        if self.view.forked() {
+        if self.mapped.view.forked() {
             return None;
         }
-        self.view.participant(key)
+        self.mapped.view.participant(key)
+    }
+
+    /// Waits for at most `timeout` until a key was stored that this observer has not loaded since, or until the table has a
+    /// new segment, to which [`follow`](Self::follow) goes over. A timeout of zero polls once.
+    ///
+    /// Waits also while no writer is alive. The first wait maps one page of the segment for stores, to announce the sleep.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TableWaitTimeoutError::Timeout`] if no value was stored in time. For the other errors see
+    /// [`TableWaitTimeoutError`].
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<(), TableWaitTimeoutError> {
+        if self.mapped.view.forked() {
+            return Err(TableWaitTimeoutError::Forked);
+        }
+        self.mapped.map_events().map_err(|error| TableWaitTimeoutError::Unavailable(error.to_string()))?;
+        let changed = wait::wait(self, Deadline::after(timeout)).map_err(TableWaitError::from)?;
+        match changed {
+            _ if self.mapped.view.forked() => Err(TableWaitTimeoutError::Forked),
+            Some(()) => Ok(()),
+            None => Err(TableWaitTimeoutError::Timeout),
+        }
+    }
+
+    /// Returns the handle that stops the waits of this observer from another thread or from a signal handler.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.handle()
     }
 
     /// Goes over to the new segment, if the old one was removed or replaced and there is a new one. Returns `true` if it
@@ -163,14 +205,52 @@ impl TableObserver {
     ///
     /// Returns the errors of [`open`](Self::open) about the new segment. The observer keeps the old one.
     pub fn follow(&mut self) -> Result<bool, Error> {
-        if self.view.forked() || !self.view.is_superseded() {
+        if self.mapped.view.forked() || !self.mapped.view.is_superseded() {
             return Ok(false);
         }
-        match self.view.successor()?.filter(|view| !view.is_superseded()) {
-            Some(view) => *self = Self::on(view)?,
+        match self.mapped.view.successor()?.filter(|view| !view.is_superseded()) {
+            Some(view) => *self = TableObserver { stop: std::mem::take(&mut self.stop), ..Self::on(view)? },
             None => return Ok(false),
         }
         Ok(true)
+    }
+}
+
+/// The condition of a wait. The events are mapped.
+impl WaitFor for TableObserver {
+    type Output = ();
+
+    fn poll_once(&mut self) -> Option<()> {
+        let mut keys = self.mapped.keys.iter().zip(&self.seen);
+        keys.any(|(key, seen)| key.version() != *seen).then_some(())
+    }
+
+    fn housekeeping(&mut self) -> Option<()> {
+        let view = &self.mapped.view;
+        // The caller reports a fork.
+        if view.forked() || (view.is_superseded() && view.is_replaced()) {
+            return Some(());
+        }
+        if self.event().renew_lease() {
+            self.backoff.restart();
+        }
+        self.poll_once()
+    }
+
+    fn event(&self) -> EventCount {
+        self.mapped.event().expect("an observer that waits has mapped the events")
+    }
+
+    fn backoff(&mut self) -> &mut SleepBackoff {
+        &mut self.backoff
+    }
+
+    fn seat(&self) -> &impl Seated {
+        &*self.mapped
+    }
+
+    fn stop(&self) -> &Stop {
+        &self.stop
     }
 }
 
@@ -188,7 +268,7 @@ fn fields(layouts: &Result<Vec<Layout>, SchemaError>) -> Result<Vec<LayoutField>
 
 impl fmt::Debug for TableObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, keys) = (self.name(), self.keys.len());
+        let (name, keys) = (self.name(), self.fields.len());
         f.debug_struct("TableObserver").field("name", &name).field("keys", &keys).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the table of conditions, and [`OperationError`]. Calls the errors of the patterns. Never makes an error.
 
-use crate::{pubsub, pushpull, reqrep};
+use crate::{pubsub, pushpull, reqrep, table};
 
 /// The error of a send, a receive or a request, with the conditions that a program reacts to.
 ///
@@ -199,6 +199,15 @@ conditions! {
         is_forked: Self::Forked,
     }
     reqrep::ServeTimeoutError {
+        is_timeout: Self::Timeout,
+        is_stopped: Self::Stopped,
+        is_forked: Self::Forked,
+    }
+    table::TableWaitError {
+        is_stopped: Self::Stopped,
+        is_forked: Self::Forked,
+    }
+    table::TableWaitTimeoutError {
         is_timeout: Self::Timeout,
         is_stopped: Self::Stopped,
         is_forked: Self::Forked,

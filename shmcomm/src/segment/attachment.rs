@@ -205,6 +205,8 @@ impl Seat {
                 // The readers of a table have no seat. Relaxed: it is set once and never cleared.
                 mapping.region.u64(control::STATE).store(control::SUPERSEDED, Ordering::Relaxed);
                 fault_point!("segment.marked");
+                // They wake and wait for another segment.
+                seats::wake_all(&mapping.region, None);
             }
             if alone && !last {
                 mapping.leave_behind(liveness, &mut records);

@@ -157,8 +157,11 @@ pub(super) fn clear(region: &Region, geometry: &Geometry, index: u32) {
 
 /// Sets the MODE word of each event: not 0 if a live participant may sleep in it, else 0. The caller holds
 /// the registration lock. `liveness` is a file without locks on seats, and `myself` a seat that counts as live
-/// or as left.
+/// or as left. The sleepers of a table have no seat, and keep its MODE word themselves: see `wait::lease`.
 pub(super) fn update_modes(region: &Region, geometry: &Geometry, liveness: &File, myself: (u32, bool)) {
+    if geometry.discipline == Discipline::Table {
+        return;
+    }
     let mut sleepers = [false; 3];
     for index in 0..geometry.seats {
         let at = geometry.seat(index);

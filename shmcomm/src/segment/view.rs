@@ -5,7 +5,7 @@
 
 use super::forward::{self, Standing};
 use super::inspect::{self, Found, Intact};
-use super::{ChannelPath, Participant, Sent, mapping, registration, seats, system};
+use super::{ChannelPath, EventPage, Participant, Sent, mapping, registration, seats, system};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{Format, Geometry, Identity, Pattern, Region, control, seat};
 use crate::os::{self, File, FileId, ForkId};
@@ -180,10 +180,20 @@ impl View {
         self.place.name()
     }
 
+    /// Maps the events of the segment, for an observer that sleeps in one.
+    pub(crate) fn event_page(&self) -> Result<EventPage, Error> {
+        EventPage::new(&self.place, &self.file)
+    }
+
     /// Returns `true` in a forked child of the process that made the view.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.map.forked()
+    }
+
+    /// Returns the fork id of the process that made the view.
+    pub(crate) fn fork_id(&self) -> ForkId {
+        self.map.fork_id
     }
 
     /// Returns `true` if the segment was replaced or removed. Takes one load.

@@ -2,6 +2,7 @@
 //!
 //! Owns both. Calls `ring` for the copies, `message` for the values. Never maps a segment.
 
+use super::seen::Seen;
 use super::{Key, LoadError};
 use crate::message::{self, ShmMessage, Timestamp};
 use crate::ring::table::{KeyReader, Stamped, load_set};
@@ -21,12 +22,13 @@ pub struct Latest<V> {
 /// The keys of a mapped table, and the memory that takes their copies.
 pub struct Copies<'r> {
     keys: &'r [KeyReader],
+    seen: &'r Seen,
     buffer: &'r mut Vec<u8>,
 }
 
 impl<'r> Copies<'r> {
-    pub(super) fn new(keys: &'r [KeyReader], buffer: &'r mut Vec<u8>) -> Self {
-        Copies { keys, buffer }
+    pub(super) fn new(keys: &'r [KeyReader], seen: &'r Seen, buffer: &'r mut Vec<u8>) -> Self {
+        Copies { keys, seen, buffer }
     }
 
     /// Copies the value of one key.
@@ -38,6 +40,7 @@ impl<'r> Copies<'r> {
         self.room(size_of::<V>());
         let bytes = &mut self.buffer[..size_of::<V>()];
         let stamped = self.keys[key.index() as usize].load(bytes)?;
+        self.seen.loaded(key.index() as usize, stamped.version);
         value(key, stamped, bytes)
     }
 
@@ -57,6 +60,9 @@ impl<'r> Copies<'r> {
         });
         let mut found = [Stamped::NOTHING; N];
         load_set(&keys, &mut parts, &mut found)?;
+        for (index, found) in indices.into_iter().zip(found) {
+            self.seen.loaded(index as usize, found.version);
+        }
         Ok(found)
     }
 

@@ -1,9 +1,11 @@
-//! Errors of loads and stores of a table.
+//! Errors of loads, stores and waits of a table.
 //!
 //! Owns the errors and their texts. Calls `ring` for the reasons.
 
+use crate::error::operation_errors;
 use crate::message::Invalid;
 use crate::ring::table::{ATTEMPTS, NotLoaded};
+use crate::wait::Stopped;
 
 /// Reason why [`TableReader::load`](crate::TableReader::load) returned no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +46,42 @@ pub enum StoreError {
     /// This process was forked from the process that opened the table.
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
+}
+
+operation_errors! {
+    common {
+        /// This process was forked from the process that opened the table.
+        #[error("this end was opened before `fork`; open the channel again in the child")]
+        Forked,
+        /// The system has not mapped the page of the table that waiting readers write to.
+        #[error("this reader cannot wait, and can still load: {0}")]
+        Unavailable(why: String),
+    }
+
+    /// Reason why [`TableReader::wait`](crate::TableReader::wait) ended without a change.
+    TableWaitError {
+        /// The [`StopHandle`](crate::StopHandle) of the reader was stopped.
+        #[error("the reader was stopped by its `StopHandle`")]
+        Stopped,
+    }
+
+    /// Reason why [`TableReader::wait_timeout`](crate::TableReader::wait_timeout) or
+    /// [`TableReader::wait_deadline`](crate::TableReader::wait_deadline) ended without a change.
+    TableWaitTimeoutError {
+        /// None of the keys was stored in time.
+        #[error("no value was stored in time")]
+        Timeout,
+        /// See [`TableWaitError::Stopped`].
+        #[error("the reader was stopped by its `StopHandle`")]
+        Stopped,
+    }
+    <- TableWaitError { Stopped => Stopped }
+}
+
+impl From<Stopped> for TableWaitError {
+    fn from(_: Stopped) -> Self {
+        TableWaitError::Stopped
+    }
 }
 
 impl From<NotLoaded> for LoadError {

@@ -4,22 +4,32 @@
 //! slot itself. The protocol is in [`ring::table`].
 //!
 //! A writer takes the seat of its key, so the kernel lock of that seat is the ownership of the key. A reader maps the
-//! segment for loads only, as an observer does, and takes no seat.
+//! segment for loads only, as an observer does, and takes no seat. A reader that waits also maps the page of the events.
 
+mod changes;
 mod copies;
 mod error;
+#[cfg(feature = "async")]
+mod future;
 mod key;
+mod mapped;
+mod raw;
 mod reader;
+mod seen;
 mod set;
 #[cfg(all(test, feature = "derive"))]
 mod tests;
+#[cfg(all(test, feature = "derive"))]
+mod wait_tests;
 mod writer;
 
+pub use changes::KeyChanges;
 pub use copies::Latest;
-pub use error::{LoadError, StoreError};
+pub use error::{LoadError, StoreError, TableWaitError, TableWaitTimeoutError};
 pub use key::{Key, TableKeys};
+pub(crate) use mapped::Mapped;
 pub use reader::TableReader;
-pub use set::KeySet;
+pub use set::{AnyKey, ChangedKeys, KeySet};
 pub use writer::TableWriter;
 
 use crate::layout::{KeyPlace, places};

@@ -1,20 +1,18 @@
-//! [`TableReader`]: reads the values of a table, and takes no part in it.
+//! [`TableReader`]: reads the values of a table, and takes no seat in it.
 //!
-//! Owns the move to a new segment. Calls `segment` for the mapping, `copies` for the values. Never writes to shared
-//! memory: the mapping is for loads only.
+//! Owns the loads by type. Calls `raw` for the mapping and the waits, `copies` for the values. Never writes to a key: the
+//! mapping of the keys is for loads only.
 
 use super::copies::{Copies, Latest};
-use super::{Key, KeySet, LoadError, TableKeys, places_of};
+use super::raw::RawReader;
+use super::{ChangedKeys, Key, KeySet, LoadError, TableKeys, TableWaitError, TableWaitTimeoutError};
 use crate::error::Error;
 use crate::message::ShmMessage;
-use crate::ring::table::KeyReader;
-use crate::segment::{self, Spec, View};
+use crate::segment::{self, Spec};
+use crate::wait::{Deadline, StopHandle};
 use core::fmt;
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
-
-/// Time between two searches for a new segment, after the old one was removed.
-const SEARCH: Duration = Duration::from_millis(1);
 
 /// Reads the values of the table `T`. Any number of readers may be open: a reader takes no seat.
 ///
@@ -25,6 +23,9 @@ const SEARCH: Duration = Duration::from_millis(1);
 /// **If a writer dies**, in the middle of a store too, the reader keeps the last value. **If the last writer is
 /// dropped**, the segment is removed, and the reader keeps the last values. When a writer opens the table again, the next
 /// load is from its new segment, whose versions start at 0. A load checks that with one load of a word.
+///
+/// [`wait`](Self::wait) blocks until a key is stored. It is woken by the store; no sleep is longer than 50 ms. With the
+/// first wait the reader maps one page of the segment for stores, to announce its sleeps.
 ///
 /// ```
 /// use shmcomm::channel;
@@ -45,13 +46,8 @@ const SEARCH: Duration = Duration::from_millis(1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct TableReader<T: ?Sized> {
-    view: View,
-    keys: Vec<KeyReader>,
-    spec: Spec,
+    pub(super) raw: RawReader,
     buffer: Vec<u8>,
-    /// Time of the last search for a new segment.
-    searched: Option<Instant>,
-    refused: Option<Error>,
     marker: PhantomData<fn(&T)>,
 }
 
@@ -59,21 +55,8 @@ impl<T: TableKeys + ?Sized> TableReader<T> {
     /// Waits for the segment of the table, and maps it.
     pub(crate) fn open(spec: Spec) -> Result<Self, Error> {
         let view = segment::observe(&spec)?;
-        let keys = Self::keys(&view);
-        Ok(TableReader {
-            view,
-            keys,
-            spec,
-            buffer: Vec::new(),
-            searched: None,
-            refused: None,
-            marker: PhantomData,
-        })
-    }
-
-    fn keys(view: &View) -> Vec<KeyReader> {
-        let places = places_of(T::LAYOUT).into_iter();
-        places.map(|place| KeyReader::new(view.region(), view.geometry(), place)).collect()
+        let raw = RawReader::new(view, spec, T::LAYOUT);
+        Ok(TableReader { raw, buffer: Vec::new(), marker: PhantomData })
     }
 
     /// Returns the latest value of a key; `None` if no value was ever stored. Never blocks.
@@ -83,7 +66,7 @@ impl<T: TableKeys + ?Sized> TableReader<T> {
     /// See [`LoadError`].
     #[inline]
     pub fn load<V: ShmMessage>(&mut self, key: Key<T, V>) -> Result<Option<Latest<V>>, LoadError> {
-        self.check()?;
+        self.raw.check()?;
         self.copies().one(key)
     }
 
@@ -95,71 +78,127 @@ impl<T: TableKeys + ?Sized> TableReader<T> {
     /// Returns [`LoadError::Busy`] also if one of the keys was stored during each attempt.
     #[inline]
     pub fn load_set<S: KeySet<T>>(&mut self, keys: S) -> Result<S::Values, LoadError> {
-        self.check()?;
+        self.raw.check()?;
         keys.load_from(&mut self.copies())
     }
 
     /// Returns the version of a key: the number of its stores since the segment was created, without a copy of the value.
     /// Returns 0 in a forked child of the process that opened the reader.
     pub fn version<V>(&mut self, key: Key<T, V>) -> u64 {
-        if self.check().is_err() {
+        if self.raw.check().is_err() {
             return 0;
         }
-        self.keys[key.index() as usize].version()
+        self.raw.mapped.keys[key.index() as usize].version()
+    }
+
+    /// Returns `true` if one of the keys was stored since this reader loaded it last: `has_changed(Robot::POSE)`,
+    /// `has_changed((Robot::POSE, Robot::MODE))`, `has_changed(AnyKey)`. Returns `true` also for a value that was there
+    /// when the reader was opened, until the reader loads it. Never blocks. Returns `false` in a forked child.
+    pub fn has_changed(&mut self, keys: impl ChangedKeys<T>) -> bool {
+        self.raw.check().is_ok() && self.raw.has_changed(&keys.indices())
+    }
+
+    /// Waits until one of the keys was stored since this reader loaded it last, and returns at once if it was. A `load`
+    /// then returns the value. Stores in between are not counted: the value is the latest one.
+    ///
+    /// Waits also while no writer is alive: the next writer may store at any time. A new segment of the table is followed
+    /// within 50 ms. A value in it counts as a change.
+    ///
+    /// ```
+    /// use shmcomm::{AnyKey, channel};
+    ///
+    /// channel! {
+    ///     pub Robot: Table { name: "doc/robot/wait", battery: f32, pose: [f64; 3] }
+    /// }
+    /// # let ns = format!("doc-table-wait-{}", std::process::id());
+    ///
+    /// let mut battery = Robot::open().namespace(&ns).writer(Robot::BATTERY)?;
+    /// let mut robot = Robot::open().namespace(&ns).reader()?;
+    /// let writer = std::thread::spawn(move || battery.store(&0.75));
+    /// robot.wait(Robot::BATTERY)?;
+    /// assert_eq!(robot.load(Robot::BATTERY)?.unwrap().value, 0.75);
+    /// assert!(!robot.has_changed(AnyKey));
+    /// # writer.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TableWaitError::Stopped`] once the reader's [`StopHandle`] is stopped. For the other errors see
+    /// [`TableWaitError`].
+    pub fn wait(&mut self, keys: impl ChangedKeys<T>) -> Result<(), TableWaitError> {
+        let keys = keys.indices();
+        while !self.raw.wait(keys, Deadline::Never)? {}
+        Ok(())
+    }
+
+    /// Waits like [`wait`](Self::wait), for at most `timeout`. A timeout of zero polls once.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TableWaitTimeoutError::Timeout`] if none of the keys was stored in time. For the other errors see
+    /// [`TableWaitTimeoutError`].
+    pub fn wait_timeout(
+        &mut self,
+        keys: impl ChangedKeys<T>,
+        timeout: Duration,
+    ) -> Result<(), TableWaitTimeoutError> {
+        self.wait_until(keys, Deadline::after(timeout))
+    }
+
+    /// Waits like [`wait`](Self::wait), until `deadline` at the latest.
+    ///
+    /// # Errors
+    ///
+    /// See [`wait_timeout`](Self::wait_timeout).
+    pub fn wait_deadline(
+        &mut self,
+        keys: impl ChangedKeys<T>,
+        deadline: Instant,
+    ) -> Result<(), TableWaitTimeoutError> {
+        self.wait_until(keys, Deadline::At(deadline))
+    }
+
+    fn wait_until(
+        &mut self,
+        keys: impl ChangedKeys<T>,
+        deadline: Deadline,
+    ) -> Result<(), TableWaitTimeoutError> {
+        if self.raw.wait(keys.indices(), deadline)? { Ok(()) } else { Err(TableWaitTimeoutError::Timeout) }
     }
 
     /// Returns `true` if the writer of a key is alive. Takes a system call of 200 to 500 ns if a writer has the key.
     pub fn is_written<V>(&mut self, key: Key<T, V>) -> bool {
-        self.check().is_ok() && self.view.is_alive(key.index())
+        self.raw.check().is_ok() && self.raw.mapped.view.is_alive(key.index())
     }
 
+    fn copies(&mut self) -> Copies<'_> {
+        Copies::new(&self.raw.mapped.keys, &self.raw.seen, &mut self.buffer)
+    }
+}
+
+impl<T: ?Sized> TableReader<T> {
     /// Returns the full name of the table, with its namespace.
     pub fn name(&self) -> &str {
-        self.view.channel()
+        self.raw.mapped.view.channel()
     }
 
     /// Returns the reason why the segment that has the table's name now cannot be read.
     pub fn follow_error(&self) -> Option<&Error> {
-        self.refused.as_ref()
+        self.raw.refused.as_ref()
     }
 
-    fn copies(&mut self) -> Copies<'_> {
-        Copies::new(&self.keys, &mut self.buffer)
-    }
-
-    /// Checks that the mapping may be used, and goes over to a new segment if the old one was removed or replaced.
-    #[inline]
-    fn check(&mut self) -> Result<(), LoadError> {
-        if self.view.forked() {
-            return Err(LoadError::Forked);
-        }
-        if self.view.is_superseded() {
-            self.follow();
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn follow(&mut self) {
-        if self.searched.is_some_and(|searched| searched.elapsed() < SEARCH) {
-            return;
-        }
-        self.searched = Some(Instant::now());
-        match segment::observe_now(&self.spec) {
-            Ok(Some(view)) => {
-                self.keys = Self::keys(&view);
-                self.view = view;
-                self.refused = None;
-            }
-            Ok(None) => {}
-            Err(error) => self.refused = Some(error),
-        }
+    /// Returns the handle that stops the waits of this reader from another thread or from a signal handler.
+    ///
+    /// If the reader was [opened with](crate::Opener::stop) a handle, this is that handle.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.raw.stop.handle()
     }
 }
 
 impl<T: ?Sized> fmt::Debug for TableReader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, keys) = (self.view.channel(), self.keys.len());
+        let (name, keys) = (self.name(), self.raw.mapped.keys.len());
         f.debug_struct("TableReader").field("name", &name).field("keys", &keys).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
-//! [`KeySet`]: keys that are loaded together.
+//! [`KeySet`]: keys that are loaded together; [`ChangedKeys`]: keys that are waited for together.
 //!
 //! Owns the tuples. Calls `copies`.
 
 use super::copies::{Copies, Latest};
+use super::seen::KeyIndices;
 use super::{Key, LoadError, TableKeys};
 use crate::message::ShmMessage;
 
@@ -18,6 +19,37 @@ pub trait KeySet<T: ?Sized>: sealed::Sealed<T> {
 
     #[doc(hidden)]
     fn load_from(self, copies: &mut Copies<'_>) -> Result<Self::Values, LoadError>;
+}
+
+/// The keys that a wait is for: a [`Key`], a tuple of one to eight keys, or [`AnyKey`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name keys of `{T}`",
+    label = "expected a key of `{T}`, a tuple of one to eight keys, or `AnyKey`",
+    note = "write `wait(Robot::BATTERY)`, `wait((Robot::BATTERY, Robot::MODE))` or `wait(AnyKey)`"
+)]
+pub trait ChangedKeys<T: ?Sized>: sealed::Sealed<T> {
+    #[doc(hidden)]
+    fn indices(self) -> KeyIndices;
+}
+
+/// Every key of a table, for [`TableReader::wait`](crate::TableReader::wait).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnyKey;
+
+impl<T: TableKeys + ?Sized> sealed::Sealed<T> for AnyKey {}
+
+impl<T: TableKeys + ?Sized> ChangedKeys<T> for AnyKey {
+    fn indices(self) -> KeyIndices {
+        KeyIndices::ALL
+    }
+}
+
+impl<T: TableKeys + ?Sized, V: ShmMessage> sealed::Sealed<T> for Key<T, V> {}
+
+impl<T: TableKeys + ?Sized, V: ShmMessage> ChangedKeys<T> for Key<T, V> {
+    fn indices(self) -> KeyIndices {
+        KeyIndices::of([self.index()])
+    }
 }
 
 mod sealed {
@@ -40,6 +72,13 @@ macro_rules! sets {
                     let stamped = found.next().expect("one for each key");
                     copies.collected($key, stamped, &mut at)?
                 },)*))
+            }
+        }
+
+        impl<T: TableKeys + ?Sized, $($V: ShmMessage),*> ChangedKeys<T> for ($(Key<T, $V>,)*) {
+            fn indices(self) -> KeyIndices {
+                let ($($key,)*) = self;
+                KeyIndices::of([$($key.index()),*])
             }
         }
     )*};

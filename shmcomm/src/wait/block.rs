@@ -6,6 +6,7 @@
 //! for the order of steps. Never reads a ring.
 
 use super::eventcount::{self, Words};
+use super::lease::{self, SeenLease};
 use super::many::Word;
 use super::{Deadline, FIRST_SLEEP, MAX_SLEEP, SPINS, Stop, StopHandle, Stopped, YIELDS};
 use crate::fault::fault_point;
@@ -83,6 +84,31 @@ impl EventCount {
         }
     }
 
+    /// Wakes all sleepers like [`EventCount::notify`], of an event whose sleepers have a lease. Ends a lease that no
+    /// sleeper renews.
+    #[inline]
+    pub(crate) fn notify_leased(&self, seen: &mut SeenLease) {
+        fault_point!("wake.stored");
+        // Relaxed: the short first sleeps cover a stale 0 (rule 2).
+        let mode = self.mode().load(Ordering::Relaxed);
+        if mode != 0 {
+            self.wake_leased(mode, seen);
+        }
+    }
+
+    #[cold]
+    fn wake_leased(&self, mode: u32, seen: &mut SeenLease) {
+        self.wake();
+        if seen.is_over(mode, os::monotonic_coarse()) {
+            lease::end(self.mode(), mode);
+        }
+    }
+
+    /// Renews the lease of the sleepers of this event. Returns `true` if no sleeper had one: the next sleeps must be short.
+    pub(crate) fn renew_lease(&self) -> bool {
+        lease::renew(self.mode())
+    }
+
     /// Wakes all sleepers, whatever the flags say: for set-up and tear-down.
     #[cold]
     pub(crate) fn wake_all(&self) {
@@ -109,6 +135,11 @@ const CHECK_EVERY: u32 = 64;
 impl SleepBackoff {
     pub(crate) const fn new() -> Self {
         SleepBackoff { announced: false, next: FIRST_SLEEP, found: 0, late: None }
+    }
+
+    /// Makes the next sleeps short, as after an announcement.
+    pub(crate) fn restart(&mut self) {
+        self.next = FIRST_SLEEP;
     }
 
     /// Counts a wait that has found something. Returns `true` if a check is due.

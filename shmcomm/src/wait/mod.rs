@@ -3,7 +3,7 @@
 //! Owns the one store-load handshake of the project (`eventcount`), the deadline, and the order of the
 //! phases. `block` waits for one end in its thread, `many` for many things at once. `task` does for tasks
 //! what [`wait`] does for threads. It uses `reactor`, which also sleeps for sets. `stop` ends any of these
-//! waits. Calls `os` for the clock and the futex. Never reads a ring: the caller passes the awaited
+//! waits. `lease` announces sleepers that have no seat. Calls `os` for the clock and the futex. Never reads a ring: the caller passes the awaited
 //! condition and the housekeeping between two sleeps as a trait.
 //!
 //! # Rules for every sleep
@@ -12,7 +12,8 @@
 //!    after that.
 //! 2. While `MODE` is 0, notifiers skip the fence, the only expensive instruction. It is 0 as long as no
 //!    participant has registered as a possible sleeper. The first sleep of a participant sets it under the
-//!    registration lock, and the exit of the last such participant clears it. A notifier may load the old
+//!    registration lock, and the exit of the last such participant clears it. For the
+//!    readers of a table, which have no seat, it is a lease: see `lease`. A notifier may load the old
 //!    value for as long as a store takes to become visible, nanoseconds to microseconds. So the sleeps
 //!    right after the announcement are short and grow ([`SleepBackoff`], [`max_sleep_since`]).
 //! 3. No sleep is longer than [`MAX_SLEEP`]: a notifier may be killed between publishing and waking.
@@ -20,6 +21,7 @@
 #[cfg(not(loom))]
 mod block;
 mod eventcount;
+mod lease;
 #[cfg(not(loom))]
 mod many;
 #[cfg(all(test, loom))]
@@ -32,6 +34,8 @@ pub(crate) mod task;
 
 #[cfg(not(loom))]
 pub(crate) use block::{EventCount, Seated, SleepBackoff, WaitFor, spin, wait};
+#[cfg(not(loom))]
+pub(crate) use lease::SeenLease;
 #[cfg(not(loom))]
 pub(crate) use many::{Ticks, Watch, Word, can_sleep, next_tick, prepare_wait, sleep};
 #[cfg(not(loom))]

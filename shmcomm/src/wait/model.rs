@@ -5,8 +5,10 @@
 //! run in all interleavings, three threads in the interleavings with at most three preemptions.
 
 use super::eventcount::{self, Words};
+use super::lease;
 use super::stop;
-use crate::sync::{AtomicU32, Ordering};
+use crate::fault::crash_at;
+use crate::sync::{AtomicU32, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::sync::Arc;
@@ -25,10 +27,15 @@ impl EventCount {
     }
 }
 
+/// The lease of a sleeper that died.
+const LEFT: u32 = 7;
+
 /// Two events, and the kernel's queue of sleepers.
 struct World {
     events: [EventCount; 2],
     stop: AtomicU32,
+    /// The word `MODE` of the first event. A sleeper that died has left this lease.
+    lease: AtomicU32,
     asleep: Mutex<()>,
     woken: Condvar,
 }
@@ -38,6 +45,7 @@ impl World {
         World {
             events: Default::default(),
             stop: AtomicU32::new(stop::RUNNING),
+            lease: AtomicU32::new(LEFT),
             asleep: Mutex::new(()),
             woken: Condvar::new(),
         }
@@ -52,6 +60,37 @@ impl World {
             // The kernel searches for sleepers under its own lock.
             drop(self.asleep.lock().unwrap());
             self.woken.notify_all();
+        }
+    }
+
+    /// Publishes in the first event, for sleepers that have a lease.
+    fn publish_leased(&self) {
+        // Relaxed: the fences order it.
+        self.events[0].published.fetch_add(1, Ordering::Relaxed);
+        // Stands for the short first sleeps, which cover a store that is not visible yet: sleeps are endless here.
+        fence(Ordering::SeqCst);
+        if self.lease.load(Ordering::Relaxed) != 0 && self.events[0].words().has_waiters() {
+            self.events[0].words().notify();
+            drop(self.asleep.lock().unwrap());
+            self.woken.notify_all();
+        }
+    }
+
+    /// Renews the lease before each sleep, and waits for a message in the first event.
+    fn wait_leased(&self) {
+        loop {
+            lease::renew(&self.lease);
+            let event = &self.events[0];
+            // Relaxed: the fences order it.
+            let look = || event.published.load(Ordering::Relaxed);
+            let ([value], found) = eventcount::prepare_wait([event.words()], look);
+            if found > 0 {
+                return;
+            }
+            let asleep = self.asleep.lock().unwrap();
+            if event.futex.load(Ordering::Acquire) == value {
+                drop(self.woken.wait(asleep).unwrap());
+            }
         }
     }
 
@@ -172,4 +211,25 @@ fn a_stop_and_a_message_end_a_wait() {
         world.wait_or_stop();
     };
     together(Some(3), first, others);
+}
+
+/// A notifier ends the lease of a dead sleeper while another sleeper renews it, and a third process publishes.
+#[test]
+fn a_renewed_lease_is_not_ended() {
+    let others: [fn(&World); 2] = [|world| lease::end(&world.lease, LEFT), World::publish_leased];
+    together(Some(3), World::wait_leased, others);
+}
+
+/// One of two sleepers dies at any step of its wait. The other one is woken.
+#[test]
+fn a_dead_sleeper_takes_no_wake_away() {
+    let dies = |world: &World| {
+        for point in 0..2 {
+            crash_at(point, || {
+                lease::renew(&world.lease);
+                world.events[0].words().prepare_wait();
+            });
+        }
+    };
+    together(Some(3), World::wait_leased, [dies, World::publish_leased]);
 }

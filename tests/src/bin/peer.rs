@@ -29,6 +29,7 @@ fn main() -> Result {
         }
         ["store", "small"] => store_small(),
         ["store", "large"] => store_large(),
+        ["wait-table"] => wait_table(),
         ["count-small", until] => count_small(until.parse()?),
         ["hold-large"] => hold_large(),
         ["wait-small"] => wait_small(),
@@ -127,6 +128,18 @@ fn store_large() -> Result {
         writer.store(&Large::new(number))?;
     }
     Ok(())
+}
+
+/// Waits for the small key of the table again and again, and loads it, until it is killed.
+fn wait_table() -> Result {
+    let mut reader = State::reader()?;
+    ready();
+    loop {
+        reader.wait(State::SMALL)?;
+        if let Some(found) = reader.load(State::SMALL)? {
+            found.value.check();
+        }
+    }
 }
 
 /// Answers each request with `count` messages from its number on, and ends the stream; for 0 it sends until it is killed.

@@ -4,3 +4,4 @@ mod ends;
 mod evolution;
 mod process;
 mod streams;
+mod tables;

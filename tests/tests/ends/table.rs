@@ -123,3 +123,48 @@ fn observer_learns_keys_from_the_segment() {
     let error = shmcomm::Observer::open(&channel(&ns)).unwrap_err();
     assert!(error.to_string().contains("TableObserver"), "{error}");
 }
+
+/// A reader that is killed while it sleeps takes no wake-up away, and holds up no store.
+#[test]
+fn killed_waiters_disturb_no_other_process() {
+    let ns = namespace("table-waiters");
+    let mut writer = State::open().namespace(&*ns).writer(State::SMALL).unwrap();
+    let mut reader = State::open().namespace(&*ns).reader().unwrap();
+    let rounds = 10;
+    for number in 0..rounds {
+        let mut peer = Peer::start(PEER, &ns, &["wait-table"]);
+        peer.expect("ready");
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| reader.wait_timeout(State::SMALL, PATIENCE));
+            peer.kill();
+            writer.store(&Small::new(number)).unwrap();
+            waits.join().unwrap().unwrap();
+        });
+        assert_eq!(reader.load(State::SMALL).unwrap().unwrap().value.number, number);
+    }
+}
+
+/// A writer that is killed between the store and the wake-up delays a reader by one sleep.
+#[test]
+fn reader_finds_what_killed_writers_stored() {
+    let ns = namespace("table-killed-waker");
+    let mut last = 0;
+    let mut reader = None;
+    for _ in 0..10 {
+        let mut peer = Peer::start(PEER, &ns, &["store", "small"]);
+        peer.expect("ready");
+        let reader = reader.get_or_insert_with(|| State::open().namespace(&*ns).reader().unwrap());
+        reader.wait_timeout(State::SMALL, PATIENCE).unwrap();
+        peer.kill();
+        let since = Instant::now();
+        let found = loop {
+            match reader.load(State::SMALL) {
+                Err(LoadError::Busy { .. }) => assert!(since.elapsed() < PATIENCE),
+                found => break found.unwrap().expect("a value was stored"),
+            }
+        };
+        found.value.check();
+        assert!(found.version > last, "version {} after {last}", found.version);
+        last = found.version;
+    }
+}

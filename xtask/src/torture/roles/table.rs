@@ -3,9 +3,14 @@
 //! The writer stores number `n` in the first key, then in the second, then a large value of `n` in the third. So a set of
 //! one instant has falling numbers. Numbers rise over all writers of the round.
 
+use super::sets::Set;
+use super::tasks::within;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
-use shmcomm::{Channel, Latest, LoadError, Opener, StoreError, Table, channel};
+use shmcomm::{
+    AnyKey, Channel, Latest, LoadError, Opener, StoreError, Table, TableReader, TableWaitTimeoutError,
+    channel,
+};
 use shmcomm_tests::{Large, Proof, Small};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -43,11 +48,12 @@ pub fn write(life: &mut Life) -> Result<(), Wrong> {
     })
 }
 
-/// Loads each key and sets of keys, and checks the values.
+/// Waits for a change, loads each key and sets of keys, and checks the values.
 pub fn read(life: &mut Life) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
         let table = table(life)?;
         let Some(mut reader) = open(life, || table.clone().reader())? else { return Ok(()) };
+        let mut set = Set::of(life, &reader)?;
         let mut last = 0;
         while !life.is_over() {
             let number = match reader.load(State::LARGE) {
@@ -73,10 +79,27 @@ pub fn read(life: &mut Life) -> Result<(), Wrong> {
                 Err(LoadError::Busy { .. }) => {}
                 Err(error) => return Err(wrong("load a set", error)),
             }
-            life.rest(20);
+            wait(life, &mut reader, &mut set)?;
         }
         Ok(())
     })
+}
+
+/// Waits for one turn until a key was stored: in a task, in a set, or in this thread.
+fn wait(life: &mut Life, reader: &mut TableReader<State>, set: &mut Set) -> Result<(), Wrong> {
+    let wrong = |error| wrong("wait for a change", error);
+    if life.tasks {
+        within(reader.wait_async(AnyKey), TURN).transpose().map_err(wrong)?;
+    } else if life.sets {
+        set.wait()?;
+    } else {
+        match reader.wait_timeout((State::FIRST, State::LARGE), TURN) {
+            Ok(()) | Err(TableWaitTimeoutError::Timeout) => {}
+            Err(error) => return Err(format!("wait for a change: {error}").into()),
+        }
+    }
+    life.rest(20);
+    Ok(())
 }
 
 /// Returns the number of a value, counted from 1; 0 if there is none.
