@@ -48,8 +48,8 @@ pub(crate) struct Reader {
     /// Number of slots next to the writer that the reader skips after it was lapped: they would be
     /// overwritten before they are read. 0 if the writer waits for the reader. See [`Reader::widen_margin`].
     margin: u64,
-    /// Position at which the reader continued after it was lapped the last time.
-    resumed: u64,
+    /// The head when the reader was lapped the last time: where it has caught up.
+    lapped_at: u64,
     /// The position whose slot has this reader's bit between two calls. Below `position`: the acquired
     /// message, until it is unpinned. At `position`: the next message, pre-pinned before it is
     /// there.
@@ -105,7 +105,7 @@ impl Reader {
             lost: 0,
             skipped: 0,
             margin: slots.count() / 4 + 1,
-            resumed: 0,
+            lapped_at: 0,
             pinned: None,
             observes: false,
             empty_polls: 0,
@@ -320,21 +320,21 @@ impl Reader {
             let resume = head.saturating_sub(self.slots.count() - self.margin);
             // The head may be older than the stamp.
             self.pass(resume.saturating_sub(position).max(1));
-            self.resumed = self.position;
+            self.lapped_at = head;
             fault_point!("sub.lapped");
         }
         Err(NoMessage::Empty)
     }
 
-    /// Doubles the margin of a reader that was lapped again within half a lap, and halves it for one that read
-    /// more. A reader that is slower than the writer by a factor `f` reads `margin / (f - 1)` messages until it is
-    /// lapped, so a wider margin makes it lose time for fewer laps.
+    /// Doubles the margin of a reader that is lapped again before it has caught up, and halves it for another. A
+    /// reader that is slower than the writer by a factor `f` reads `margin / (f - 1)` messages until it is lapped, so
+    /// with a wider margin it loses less time for laps.
     fn widen_margin(&mut self) {
         if self.margin == 0 {
             return;
         }
         let count = self.slots.count();
-        self.margin = if self.position - self.resumed < count / 2 {
+        self.margin = if self.position < self.lapped_at {
             (self.margin * 2).min((count - 1).max(1))
         } else {
             (self.margin / 2).max(count / 4 + 1)
