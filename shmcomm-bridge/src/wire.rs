@@ -74,7 +74,8 @@ impl Facts {
             pattern: pattern.into(),
             codec: codec.into(),
             slots: what.slots,
-            slot_size: what.slot_size,
+            // The channel on the other host has slots for the longest message, and does not grow.
+            slot_size: what.slot_size.max(what.grow),
             request_size: what.request_size,
             seats: what.seats,
             publishers: what.publishers,

@@ -86,6 +86,10 @@ fn show(out: &mut Out, segment: &SegmentInfo, figures: &Figures) -> Outcome {
     } else {
         fact(out, "slots", &format!("{} of {limit}", units::grouped(figures.slots)))?;
     }
+    if segment.grow != 0 {
+        let growths = units::count(segment.growths, "growth");
+        fact(out, "grow", &format!("up to {}; {growths} so far", units::count(segment.grow, "byte")))?;
+    }
     if segment.window != 0 {
         let noun = if segment.window == 1 { "reply" } else { "replies" };
         fact(out, "window", &format!("{} unread {noun}", units::grouped(segment.window)))?;

@@ -33,7 +33,7 @@ GROUP is the group of users that share the channel; the column is there if there
 
 JSON: an object per channel, with channel, pattern, wire, group (null: of this user alone), message, codec,
 state (live, stale, problem),
-problem, slots, slot_size, size, sent, bytes, holes, rate (messages a second), rate_window_s (null: since
+problem, slots, slot_size, grow (largest slot_size; 0: the slots do not grow), growths, size, sent, bytes, holes, rate (messages a second), rate_window_s (null: since
 the senders joined), senders, receivers, lost, queue (null, or waiting, claimed, writing, answered,
 oldest_s, redelivered, acknowledged), ends (role, process, pid, alive, joined, messages, bytes, lag,
 lost, skipped, invalid, evictions, redelivered), created (Unix seconds), stale_at_most_s, fingerprint

@@ -57,6 +57,8 @@ fn described<'py>(py: Python<'py>, segment: &SegmentInfo) -> PyResult<Bound<'py,
     facts.set_item("codec", segment.codec)?;
     facts.set_item("slots", segment.slots)?;
     facts.set_item("slot_size", segment.slot_size)?;
+    facts.set_item("grow", segment.grow)?;
+    facts.set_item("growths", segment.growths)?;
     facts.set_item("seats", segment.seats)?;
     facts.set_item("fingerprint", segment.fingerprint)?;
     facts.set_item("schema", &segment.schema)?;

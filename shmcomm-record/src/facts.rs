@@ -55,6 +55,8 @@ pub struct ChannelFacts {
     pub slots: u64,
     /// Largest size of a message in bytes.
     pub slot_size: u64,
+    /// Largest size in bytes to which the slots may grow; 0 if they do not grow.
+    pub grow: u64,
     /// Largest number of participants at a time.
     pub seats: u32,
     /// Largest number of publishers at a time.
@@ -74,6 +76,7 @@ impl ChannelFacts {
             wire: description.wire,
             slots: description.slots,
             slot_size: description.slot_size,
+            grow: description.grow,
             seats: description.seats,
             publishers: description.publishers,
             waits: description.waits,
@@ -102,6 +105,7 @@ impl ChannelFacts {
             "python": self.wire == Wire::Python,
             "slots": self.slots,
             "slot_size": self.slot_size,
+            "grow": self.grow,
             "seats": self.seats,
             "publishers": self.publishers,
             "waits": self.waits,
@@ -145,6 +149,8 @@ impl ChannelFacts {
             wire: if json["python"].as_bool() == Some(true) { Wire::Python } else { Wire::Native },
             slots: number("slots")?,
             slot_size: number("slot_size")?,
+            // Absent in recordings of earlier releases.
+            grow: json["grow"].as_u64().unwrap_or(0),
             seats: small("seats")?,
             publishers: small("publishers")?,
             waits: json["waits"].as_bool().unwrap_or(false),
@@ -171,6 +177,7 @@ impl ChannelFacts {
             Wire::Python => declaration.slot_size(self.slot_size.saturating_sub(4)).wire(Wire::Python),
             _ => declaration
                 .slot_size(self.slot_size)
+                .grow(if self.grow > self.slot_size { self.grow } else { 0 })
                 .seats(self.seats)
                 .publishers(self.publishers)
                 .waits(self.waits),

@@ -257,7 +257,7 @@ pub use layout::{Discipline, Format as MessageFormat, Pattern};
 pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
 #[cfg(not(loom))]
 pub use pubsub::{
-    Filter, Iter, Loan, Publisher, PublisherId, RecvError, RecvTimeoutError, Sample, SendError,
+    Filter, Iter, Loan, NotGrown, Publisher, PublisherId, RecvError, RecvTimeoutError, Sample, SendError,
     SendTimeoutError, Subscriber, TailLoan, TailSample, TryIter, TryRecvError, TrySendError,
 };
 #[cfg(all(feature = "async", not(loom)))]

@@ -25,6 +25,10 @@ pub struct Stats {
     pub slots: u64,
     /// Payload bytes that a slot holds.
     pub slot_size: u64,
+    /// Largest payload bytes to which the slots may grow; 0 if they do not grow. See [`Opener::grow`](crate::Opener::grow).
+    pub grow: u64,
+    /// Number of times that the slots have grown.
+    pub growths: u64,
     /// Bytes of the whole segment.
     pub segment_size: u64,
     /// Position that is written next.
@@ -75,6 +79,8 @@ pub(crate) fn read(attachment: &Attachment) -> Stats {
         backlog: None,
         slots: geometry.slots,
         slot_size: geometry.slot_size,
+        grow: geometry.growth.limit,
+        growths: geometry.growth.steps,
         segment_size: geometry.segment_size,
         position: sent.head,
         named: attachment.name_refers_here(),

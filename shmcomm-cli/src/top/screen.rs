@@ -263,6 +263,8 @@ mod tests {
             problem: None,
             slots: 64,
             slot_size: 40,
+            grow: 0,
+            growths: 0,
             size: 8192,
             sent: 7,
             bytes: 280,

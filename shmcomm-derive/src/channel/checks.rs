@@ -1,5 +1,6 @@
 //! Generates the checks of a channel that need the compiler: sizes, names and counts, under the tokens concerned.
 
+use super::keys::GROW;
 use super::kind::{Format, Kind};
 use super::parse::Channel;
 use super::parts::shm;
@@ -37,6 +38,14 @@ pub fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         checks.push(check(channel, "seats_beside", publishers, quote!(#who, #count, #ident::SEATS)));
         if let Some(overflow) = values.get("overflow") {
             checks.push(check(channel, "one_waits", overflow, quote!(#who, #count, #ident::OVERFLOW)));
+        }
+    }
+    if let Some(grow) = values.get(GROW) {
+        let arguments = quote!(#who, #ident::CARRIES, #ident::SLOT_SIZE, #ident::GROW);
+        checks.push(check(channel, "grow", grow, arguments));
+        checks.push(check(channel, "grows_alone", grow, quote!(#who, #ident::PUBLISHERS)));
+        if values.contains_key("overflow") {
+            checks.push(check(channel, "grows_freely", grow, quote!(#who, #ident::OVERFLOW)));
         }
     }
     let items = match &kind.format {

@@ -4,7 +4,7 @@
 //! The generated code declares no item with a name beside the struct, so it captures no name of the author. What it
 //! imports begins with `__shmcomm`.
 
-use super::keys::{End, Wire};
+use super::keys::{End, GROW, Wire};
 use super::kind::{Format, Kind};
 use super::parse::Channel;
 use super::parts::{carries, format, parameters, shared, shm};
@@ -98,6 +98,16 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
             pub const WINDOW: #shm::primitive::usize = #window;
         }
     });
+    let grow = channel.values.get(GROW).map(|grow| {
+        quote! {
+            /// Largest size in bytes to which the slots grow.
+            pub const GROW: #shm::primitive::usize = #grow;
+        }
+    });
+    let descriptor = match &grow {
+        Some(_) => quote!(#shm::growing(#descriptor, Self::GROW)),
+        None => descriptor,
+    };
     let descriptor = shared(channel, quote!(#shm::asked(#descriptor, &[#(#keys),*])));
     let slot_size = match channel.values.get("slot_size") {
         Some(slot_size) => slot_size.clone(),
@@ -129,6 +139,7 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         /// Maximum size of a message in bytes.
         pub const SLOT_SIZE: #shm::primitive::usize = #slot_size;
         #window
+        #grow
         const SEATS: #shm::primitive::usize = #seats;
         const PUBLISHERS: #shm::primitive::usize = #publishers;
         #terms

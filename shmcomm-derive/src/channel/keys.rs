@@ -81,6 +81,12 @@ pub const PATTERNS: [Pattern; 4] = [
 /// The pattern whose keys stand between the settings.
 pub const TABLE: &str = "Table";
 
+/// The key whose value is a size with a unit: `1 MiB`.
+pub const GROW: &str = "grow";
+
+/// Units of a size, and their bytes.
+pub const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
 /// Formats that need no import.
 pub const FORMATS: [&str; 4] = ["Fixed", "Msgpack", "Pickle", "Bytes"];
 
@@ -116,10 +122,11 @@ pub enum Of {
     Pattern(&'static str),
 }
 
-pub const KEYS: [Key; 14] = [
+pub const KEYS: [Key; 15] = [
     Key { word: "name", example: "\"robot/imu\"", of: Of::All },
     Key { word: "slots", example: "64", of: Of::All },
     Key { word: "slot_size", example: "4096", of: Of::All },
+    Key { word: GROW, example: "1 MiB", of: Of::Pattern("PubSub") },
     Key { word: "max_len", example: "4096", of: Of::Tails },
     Key { word: "seats", example: "128", of: Of::Native },
     Key { word: "group", example: "\"robots\"", of: Of::Native },

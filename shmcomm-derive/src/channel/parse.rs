@@ -9,7 +9,7 @@
 //! that an editor can complete the rest.
 
 use super::attrs;
-use super::keys::{KEYS, Key, PATTERNS, WIRES, Wire};
+use super::keys::{GROW, KEYS, Key, PATTERNS, WIRES, Wire};
 use super::kind::{self, Format, Kind};
 use super::settings;
 use super::table;
@@ -244,6 +244,10 @@ fn entry(body: ParseStream, separators: &mut bool, errors: &mut Errors) -> Resul
         return Ok(Some((key, None)));
     }
     let value = match body.parse::<Expr>() {
+        Ok(value) if key == GROW && body.peek(syn::Ident) && !body.peek2(Token![:]) => {
+            // The unit of a size is a word of its own: `1 MiB`.
+            settings::with_size_unit(value, &body.parse()?)
+        }
         Ok(value) => value,
         Err(error) => {
             errors.at_span(
@@ -350,7 +354,14 @@ fn insert(key: &Ident, value: Option<Expr>, channel: &mut Channel, errors: &mut 
     if let Some(kind) = kind.filter(|kind| !known.fits(kind.pattern, kind.format.is_tail(), wire)) {
         let (whose, this) = (known.whose(), kind.pattern.shape);
         let with = if wire == Wire::Python { " with `wire: Python`" } else { "" };
-        errors.at(key, format_args!("`{word}` is a key of {whose}, not of `{this}`{with}"));
+        let why = if known.word == GROW {
+            "\nslots grow for one sender, whose receivers follow it; a queue has any number of senders, and its messages \
+             must stay where they are: set `slot_size` to the longest message"
+        } else {
+            ""
+        };
+        let why = if kind.is_table() || wire == Wire::Python { "" } else { why };
+        errors.at(key, format_args!("`{word}` is a key of {whose}, not of `{this}`{with}{why}"));
         return;
     }
     let Some(value) = value else {

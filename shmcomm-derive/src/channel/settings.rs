@@ -1,6 +1,6 @@
-//! Values that are not plain expressions: words of a list, and durations like `10ms`.
+//! Values that are not plain expressions: words of a list, durations like `10ms`, and sizes like `1 MiB`.
 
-use super::keys::{OVERFLOWS, REPLIES};
+use super::keys::{GROW, OVERFLOWS, REPLIES, UNITS};
 use crate::errors::{Errors, did_you_mean, list};
 use crate::spans::located;
 use proc_macro2::{Ident, TokenStream};
@@ -8,7 +8,7 @@ use quote::{ToTokens, quote};
 use syn::{Expr, ExprLit, Lit, UnOp};
 
 /// Units of a duration, and the constructors of `Duration` that take them.
-const UNITS: [(&str, &str); 4] =
+const TIMES: [(&str, &str); 4] =
     [("ns", "from_nanos"), ("us", "from_micros"), ("ms", "from_millis"), ("s", "from_secs")];
 
 /// Returns the expression that the value of `key` stands for, or nothing if it stands for none.
@@ -17,6 +17,7 @@ pub fn value(key: &str, value: Expr, krate: &TokenStream, errors: &mut Errors) -
         "overflow" => overflow(&value, krate, errors),
         "replies" => replies(&value, errors),
         "patience" | "expect_every" => duration(&value, krate, errors),
+        GROW => size(&value, errors),
         _ => Some(value.into_token_stream()),
     }
 }
@@ -79,6 +80,48 @@ fn replies(value: &Expr, errors: &mut Errors) -> Option<TokenStream> {
     None
 }
 
+/// Takes a whole number, also with a unit such as `MiB`. A value that is not a literal is an expression of type `usize`.
+fn size(value: &Expr, errors: &mut Errors) -> Option<TokenStream> {
+    let Expr::Lit(ExprLit { lit, .. }) = peel(value) else { return Some(value.to_token_stream()) };
+    match lit {
+        Lit::Int(number) if number.suffix().is_empty() || number.suffix() == "usize" => {
+            return Some(value.to_token_stream());
+        }
+        Lit::Int(number) => {
+            if let Some(bytes) = in_bytes(number.base10_digits(), number.suffix()) {
+                let mut literal = proc_macro2::Literal::u64_unsuffixed(bytes);
+                literal.set_span(lit.span());
+                return Some(literal.into_token_stream());
+            }
+        }
+        _ => {}
+    }
+    let shown = lit.to_token_stream().to_string();
+    errors.at(
+        value,
+        format_args!("`{shown}` is no size\nwrite a whole number of bytes, also with its unit: `65536`, `64 KiB`, `1 MiB`"),
+    );
+    None
+}
+
+/// Returns the number of bytes of a size with its unit.
+fn in_bytes(digits: &str, unit: &str) -> Option<u64> {
+    let (_, bytes) = UNITS.iter().find(|(known, _)| *known == unit)?;
+    digits.parse::<u64>().ok()?.checked_mul(*bytes)
+}
+
+/// Returns the size that a number and the unit behind it stand for, as a literal with that unit.
+pub fn with_size_unit(value: Expr, unit: &Ident) -> Expr {
+    match peel(&value) {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => {
+            let text = format!("{}{unit}", number.base10_digits());
+            let literal = syn::LitInt::new(&text, number.span());
+            Expr::Lit(ExprLit { attrs: Vec::new(), lit: Lit::Int(literal) })
+        }
+        _ => value,
+    }
+}
+
 /// Takes a literal with a unit. A value that is not a literal is an expression of type `Duration`.
 fn duration(value: &Expr, krate: &TokenStream, errors: &mut Errors) -> Option<TokenStream> {
     let shown = match peel(value) {
@@ -105,7 +148,7 @@ fn duration(value: &Expr, krate: &TokenStream, errors: &mut Errors) -> Option<To
 
 fn with_unit(lit: &Lit, krate: &TokenStream) -> Option<TokenStream> {
     let Lit::Int(number) = lit else { return None };
-    let (_, make) = UNITS.iter().find(|(unit, _)| *unit == number.suffix())?;
+    let (_, make) = TIMES.iter().find(|(unit, _)| *unit == number.suffix())?;
     let number = number.base10_digits().parse::<u64>().ok()?;
     let make = quote::format_ident!("{make}");
     Some(

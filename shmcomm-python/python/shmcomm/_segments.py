@@ -48,6 +48,10 @@ class SegmentInfo:
     slots: int
     #: Largest size of a message in bytes.
     slot_size: int
+    #: Largest size in bytes to which the slots may grow; 0 if they do not grow.
+    grow: int
+    #: Number of times that the slots have grown.
+    growths: int
     #: Largest number of participants at a time.
     seats: int
     #: Fingerprint of the message, the request, or the header.

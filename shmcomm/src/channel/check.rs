@@ -192,6 +192,63 @@ pub const fn window(who: &str, window: usize) {
     }
 }
 
+/// Checks that messages can be of different sizes, and that the slots can grow from `slot_size` to `grow` bytes. The slot
+/// size is 0 if it is not known yet.
+#[track_caller]
+pub const fn grow(who: &str, carries: MessageInfo, slot_size: usize, grow: usize) {
+    if let (Some(schema), None) = (carries.first.schema, carries.tail()) {
+        Text::new()
+            .str("the slots of channel ")
+            .code(who)
+            .str(" cannot grow: all of its messages take ")
+            .bytes(schema.size)
+            .str("\nleave out `grow`; it is for messages with a tail, and for messages that a codec writes")
+            .panic();
+    }
+    if grow > MAX_SLOT_SIZE {
+        too_large(who, grow);
+    }
+    if grow <= slot_size {
+        Text::new()
+            .str("the slots of channel ")
+            .code(who)
+            .str(" already hold ")
+            .bytes(slot_size)
+            .str(", and `grow` is ")
+            .num(grow)
+            .str("\n`grow` is the largest size that the slots may reach: make it more than `slot_size`, or leave it out")
+            .panic();
+    }
+}
+
+/// Checks that slots that grow have one publisher.
+#[track_caller]
+pub const fn grows_alone(who: &str, publishers: usize) {
+    if publishers > 1 {
+        Text::new()
+            .str("channel ")
+            .code(who)
+            .str(" has ")
+            .num(publishers)
+            .str(" publishers, and slots grow for one only: the others would still send into the smaller slots\n")
+            .str("leave out `publishers` or `grow`, or set `slot_size` to the longest message")
+            .panic();
+    }
+}
+
+/// Checks that a publisher whose slots grow does not wait for its subscribers.
+#[track_caller]
+pub const fn grows_freely(who: &str, overflow: Overflow) {
+    if matches!(overflow, Overflow::Wait) {
+        Text::new()
+            .str("the slots of channel ")
+            .code(who)
+            .str(" cannot grow with `overflow: Wait`: its publisher waits for subscribers by words of one segment\n")
+            .str("leave out `grow` or `overflow`, or set `slot_size` to the longest message")
+            .panic();
+    }
+}
+
 /// Checks that a publisher that waits for its subscribers is the only publisher.
 #[track_caller]
 pub const fn one_waits(who: &str, publishers: usize, overflow: Overflow) {

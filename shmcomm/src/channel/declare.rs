@@ -1,8 +1,8 @@
 //! Items that an expansion of `channel!` uses. Not public API.
 
 pub use super::check::{
-    expect_every, fits, group, has_max_len, has_slot_size, message, name, one_waits, publishers, seats,
-    seats_beside, slots, tail, tail_fits, window,
+    expect_every, fits, group, grow, grows_alone, grows_freely, has_max_len, has_slot_size, message, name,
+    one_waits, publishers, seats, seats_beside, slots, tail, tail_fits, window,
 };
 pub use super::message_words::*;
 pub use super::pattern::MessageInfo;
@@ -163,6 +163,7 @@ pub const fn asked<P: ?Sized>(mut channel: Channel<P>, keys: &[&str]) -> Channel
             b"overflow" => Requested::OVERFLOW,
             b"patience" => Requested::PATIENCE,
             b"window" => Requested::WINDOW,
+            b"grow" => Requested::GROW,
             _ => Requested::NOTHING,
         };
         channel.settings.asked = channel.settings.asked.and(key);
@@ -210,6 +211,15 @@ pub const fn between<M: ?Sized, F: ?Sized>(
     channel.settings.overflow = overflow;
     channel.settings.patience = patience;
     channel.settings.expect_every = expect_every;
+    channel
+}
+
+/// Lets the slots grow. The caller has checked the value.
+pub const fn growing<M: ?Sized, F: ?Sized>(
+    mut channel: Channel<PubSub<M, F>>,
+    grow: usize,
+) -> Channel<PubSub<M, F>> {
+    channel.settings.grow = grow;
     channel
 }
 

@@ -39,6 +39,7 @@ pub(crate) mod check;
 #[doc(hidden)]
 pub mod declare;
 mod ends;
+mod grow;
 #[doc(hidden)]
 pub mod message_words;
 mod opener;
@@ -81,6 +82,8 @@ pub(crate) struct Settings {
     slots: usize,
     /// Bytes per slot; 0 if neither the message nor the declaration determines the size.
     slot_size: usize,
+    /// Largest bytes per slot, if the slots grow; otherwise 0.
+    grow: usize,
     seats: usize,
     publishers: usize,
     /// Number of unread replies of a request, if its replies are a stream.
@@ -128,6 +131,7 @@ impl Settings {
         Settings {
             slots: if carries.is_exchange() { Self::REQUESTS } else { Self::SLOTS },
             slot_size,
+            grow: 0,
             seats: Self::SEATS,
             publishers: Self::PUBLISHERS,
             window: Self::WINDOW,
@@ -146,7 +150,6 @@ impl<P: Pattern + ?Sized> Channel<P> {
     /// publish/subscribe channel of messages above 128 KiB has fewer: as many as 8 MiB hold, at least 8, or 4 above 4 MiB.
     ///
     /// # Panics
-    ///
     /// Panics if `name` is not a valid name, or if a generic message has padding. In a `const`, which is the
     /// usual place, this is a compile error. A name has 1 to 200 bytes, in parts of letters, digits, `_`, `-`
     /// and `.`, joined by `/`. For names known only at run time there is [`try_new`](Channel::try_new), which
@@ -200,7 +203,6 @@ impl<P: ?Sized> Channel<P> {
     /// Sets the number of messages that the channel holds: a power of two from 2 to 1,048,576.
     ///
     /// # Panics
-    ///
     /// Panics on any other number; in a `const` this is a compile error.
     #[track_caller]
     pub const fn slots(mut self, slots: usize) -> Self {
@@ -213,7 +215,6 @@ impl<P: ?Sized> Channel<P> {
     /// Sets the maximum size of a message in bytes: at least the size of the message type, at most 2 GiB.
     ///
     /// # Panics
-    ///
     /// Panics on any other number; in a `const` this is a compile error.
     #[track_caller]
     pub const fn slot_size(mut self, bytes: usize) -> Self {
@@ -230,7 +231,6 @@ impl<P: ?Sized> Channel<P> {
     /// Sets the number of ends that may be open at one time, 2 to 4096.
     ///
     /// # Panics
-    ///
     /// Panics on any other number; in a `const` this is a compile error.
     #[track_caller]
     pub const fn seats(mut self, seats: usize) -> Self {
@@ -243,7 +243,6 @@ impl<P: ?Sized> Channel<P> {
     /// Shares the channel with the users of this group of the system: see [`Opener::group`].
     ///
     /// # Panics
-    ///
     /// Panics if the name of the group is empty; in a `const` this is a compile error.
     #[track_caller]
     pub const fn group(mut self, group: &'static str) -> Self {
@@ -272,7 +271,6 @@ impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
     /// memory of the segment grows by the number of publishers.
     ///
     /// # Panics
-    ///
     /// Panics on any other number; in a `const` this is a compile error.
     #[track_caller]
     pub const fn publishers(mut self, publishers: usize) -> Self {
@@ -372,6 +370,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | `name` | all | 1 to 200 bytes: parts of letters, digits, `_`, `-`, `.`, joined by `/`; `{id}` in a literal is a parameter |
 /// | `slots` | all | number of messages that the channel holds: a power of two from 2 to 1,048,576; default 64, or 16 for `ReqRep`; `PubSub` above 128 KiB: what 8 MiB hold, at least 8, above 4 MiB 4 |
 /// | `slot_size` | all | maximum size of a message in bytes; default the size of the message |
+/// | `grow` | `PubSub` with a tail or a codec | largest size to which the slots grow when a message needs it: `1 MiB`, or a number of bytes; see [`Opener::grow`] |
 /// | `max_len` | `PubSub<Header, [Item]>` | maximum number of items in a tail; `slot_size` follows |
 /// | `seats` | all | number of ends that may be open at one time, 2 to 4096; default 128 |
 /// | `publishers` | `PubSub` | number of publishers that may be open at one time, 1 to 32; default 1 |

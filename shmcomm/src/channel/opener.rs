@@ -5,7 +5,7 @@
 use super::pattern::{MessageInfo, TypeInfo};
 use super::{Overflow, PubSub, ReqRep, ReqStream, Settings};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{self, Format, Pattern};
+use crate::layout::{self, Format, Growth, Pattern};
 use crate::message::{Schema, json};
 use crate::plural::count;
 use crate::schema::resolve::ChannelTypes;
@@ -38,7 +38,7 @@ pub struct Opener<P: ?Sized> {
     /// The group and the mode that the program gives; the declaration may have a group too.
     group: Option<Cow<'static, str>>,
     mode: Option<u32>,
-    settings: Settings,
+    pub(super) settings: Settings,
     carries: MessageInfo,
     connect_timeout: Duration,
     history: usize,
@@ -215,6 +215,7 @@ impl<P: ?Sized> Opener<P> {
         let Settings {
             slots,
             slot_size,
+            grow,
             seats,
             publishers,
             window,
@@ -238,6 +239,17 @@ impl<P: ?Sized> Opener<P> {
                  take `publishers` 1, or `overflow: Overwrite`",
                 publishers = count(publishers, "publisher")
             ));
+        }
+        if grow != 0
+            && let Some(why) = Growth::refusal(
+                format,
+                slot_size as u64,
+                grow as u64,
+                publishers as u64,
+                overflow == Overflow::Wait,
+            )
+        {
+            return invalid(why);
         }
         if streams && !(1..=MAX_WINDOW).contains(&window) {
             return invalid(format!("a `window` of {window}; it takes 1 to {MAX_WINDOW} replies"));
@@ -282,6 +294,7 @@ impl<P: ?Sized> Opener<P> {
             format,
             slots: slots as u64,
             slot_size: slot_size as u64,
+            grow: grow as u64,
             request_size: request_size as u64,
             window: if streams { window as u64 } else { 0 },
             reply_size: reply_size as u64,

@@ -7,7 +7,7 @@ use super::payload::Payload;
 use super::{Description, Wire};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
-    DEFAULT_SLOTS, Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern, default_slots,
+    DEFAULT_SLOTS, Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Growth, Pattern, default_slots,
 };
 use crate::plural::count;
 use crate::schema::Layout;
@@ -47,6 +47,8 @@ pub struct Declaration {
     /// `false` if the number of slots is the default.
     slots_given: bool,
     slot_size: u64,
+    /// Largest slot size, if the slots grow; otherwise 0.
+    grow: u64,
     request_size: u64,
     align: u64,
     seats: u32,
@@ -115,6 +117,7 @@ impl Declaration {
             slots,
             slots_given: false,
             slot_size: size.max(1),
+            grow: 0,
             request_size: size,
             align,
             seats: SEATS,
@@ -144,6 +147,14 @@ impl Declaration {
         if self.format != Format::Fixed {
             (self.slot_size, self.request_size) = (bytes, bytes);
         }
+        self
+    }
+
+    /// Lets the slots of publish/subscribe grow up to `bytes`, for contents without a fixed size: see
+    /// [`Opener::grow`](crate::Opener::grow).
+    #[must_use]
+    pub fn grow(mut self, bytes: u64) -> Self {
+        self.grow = bytes;
         self
     }
 
@@ -255,6 +266,7 @@ impl Declaration {
             format: self.format,
             slots,
             slot_size,
+            grow: self.grow,
             request_size,
             window: 0,
             reply_size: 0,
@@ -276,6 +288,22 @@ impl Declaration {
         })
     }
 
+    /// Returns the reason why the slots cannot grow.
+    fn no_growth(&self) -> Option<String> {
+        // A segment may have the size of its limit.
+        if self.grow == 0 || (self.exact && self.grow == self.slot_size) {
+            return None;
+        }
+        if self.pattern != Pattern::PubSub || self.wire != Wire::Native {
+            let pattern = self.pattern.name();
+            return Some(format!(
+                "`grow` is for native publish/subscribe, and this is {pattern}; leave it out"
+            ));
+        }
+        let waits = self.flags & FLAG_WAIT != 0;
+        Growth::refusal(self.format, self.slot_size, self.grow, self.publishers.into(), waits)
+    }
+
     /// Checks the declaration of a new channel.
     pub(super) fn check(&self, name: &str, pattern: Pattern) -> Result<(), Error> {
         let fixed =
@@ -284,6 +312,8 @@ impl Declaration {
             format!("this end is for {}, and the channel is for {}", pattern.name(), self.pattern.name())
         } else if !fixed {
             "the request has a fixed layout, and the reply has none; give both a layout, or one codec".into()
+        } else if let Some(why) = self.no_growth() {
+            return Err(Error::new(ErrorKind::InvalidGeometry, name.to_owned(), why));
         } else if self.format == Format::Tail && self.pattern != Pattern::PubSub {
             "a header with a tail is for publish/subscribe only; use a codec or bytes".into()
         } else if let (Format::Tail, [header, item]) = (self.format, self.layouts.as_slice()) {
@@ -329,6 +359,7 @@ impl From<&Description> for Declaration {
             slots: what.slots,
             slots_given: true,
             slot_size: what.slot_size,
+            grow: what.grow,
             request_size: what.request_size,
             align: what.align,
             seats: what.seats,

@@ -39,6 +39,10 @@ pub struct Description {
     /// Largest size of a message in bytes. For request/reply: the bytes of request, reply and the padding
     /// between. For the Python wire: as in `python::Options`, with the 4 bytes of the length.
     pub slot_size: u64,
+    /// Largest size in bytes to which the slots may grow; 0 if they do not grow.
+    pub grow: u64,
+    /// Number of times that the slots have grown.
+    pub growths: u64,
     /// Size in bytes of the longest request, for request/reply; otherwise 0.
     pub request_size: u64,
     /// Alignment of a message in bytes.
@@ -114,6 +118,8 @@ impl Description {
             codec: Some(view.format()),
             slots: geometry.slots,
             slot_size: geometry.slot_size,
+            grow: geometry.growth.limit,
+            growths: geometry.growth.steps,
             request_size: geometry.request_size,
             align: geometry.align,
             seats: geometry.seats,
@@ -143,6 +149,8 @@ impl Description {
             codec: None,
             slots: found.slots(),
             slot_size: found.slot_size(),
+            grow: 0,
+            growths: 0,
             request_size: 0,
             align: 1,
             seats: 0,

@@ -63,13 +63,7 @@ impl DynPublisher {
         none: DynError,
     ) -> Result<DynLoan<'_>, DynError> {
         let room = match &mut self.end {
-            Sender::Native(end) => {
-                let capacity = end.capacity();
-                if len > capacity {
-                    return Err(DynError::TooLong { size: len, capacity });
-                }
-                Room::Native(end.loan_bytes(deadline)?.ok_or(none)?)
-            }
+            Sender::Native(end) => Room::Native(end.loan_bytes(len, deadline)?.ok_or(none)?),
             #[cfg(feature = "python")]
             Sender::Python(end) => Room::Python(vec![0; len], end),
         };

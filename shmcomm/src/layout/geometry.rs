@@ -4,7 +4,9 @@
 //! `exchange`. Never reads a file or a mapping: it takes an [`Identity`] that was copied out.
 
 use super::exchange::MAX_WINDOW;
-use super::{Discipline, Exchange, Identity, LINE_PAIR, PAGE, Pattern, StreamPlaces, control, seat};
+use super::{
+    Discipline, Exchange, Format, Growth, Identity, LINE_PAIR, PAGE, Pattern, StreamPlaces, control, seat,
+};
 use crate::plural::count;
 
 /// Smallest number of slots: one to read while the other is written.
@@ -131,6 +133,8 @@ pub(crate) struct Geometry {
     pub(crate) exchange: Exchange,
     /// Offsets of the stream of replies, of a channel with streams.
     pub(crate) stream: StreamPlaces,
+    /// Growth of the slots, of a channel whose slots grow.
+    pub(crate) growth: Growth,
     pub(crate) stride: u64,
     pub(crate) payload_offset: u64,
     /// Offset in bytes of the first state word in a slot; the stride if there is none.
@@ -272,6 +276,7 @@ impl Geometry {
             request_size,
             exchange,
             stream: StreamPlaces::NONE,
+            growth: Growth::NONE,
             stride,
             payload_offset,
             state_offset,
@@ -332,6 +337,7 @@ impl Geometry {
             request_size: 0,
             exchange: Exchange::NONE,
             stream: StreamPlaces::NONE,
+            growth: Growth::NONE,
             stride: 0,
             payload_offset: 0,
             state_offset: 0,
@@ -371,7 +377,7 @@ impl Geometry {
             publishers: if discipline.shared() { identity.publishers } else { identity.publishers.max(1) },
             schema_len: identity.schema_len,
         };
-        let computed = Self::with(discipline, shape)?.streaming(identity.window)?;
+        let computed = Self::with(discipline, shape)?.streaming(identity.window)?.growing_as(identity)?;
         for (field, found, expected) in [
             ("publishers", identity.publishers.into(), computed.publishers_field().into()),
             ("seats", identity.seats.into(), computed.seats.into()),
@@ -405,6 +411,74 @@ impl Geometry {
     pub(crate) fn seat(&self, index: u32) -> usize {
         debug_assert!(index < self.seats);
         self.seats_offset as usize + index as usize * seat::SIZE
+    }
+}
+
+impl Geometry {
+    /// Returns the same layout for slots that grow. A growth of [`Growth::NONE`] changes nothing.
+    pub(crate) fn growing(self, growth: Growth) -> Result<Self, GeometryError> {
+        let (Growth { limit, series, steps }, unknown) =
+            (growth, |field, found| Err(GeometryError::Unknown { field, found }));
+        let grows = matches!(self.discipline, Discipline::Copied | Discipline::Pinned);
+        if limit == 0 {
+            return match (series, steps) {
+                (0, 0) => Ok(self),
+                (0, _) => unknown("steps", steps),
+                _ => unknown("series", series),
+            };
+        }
+        if !grows || limit < self.slot_size || limit > MAX_SLOT_SIZE {
+            return unknown("grow", limit);
+        }
+        Ok(Geometry { growth, ..self })
+    }
+
+    /// Checks the growth of a header whose layout is `self`.
+    pub(super) fn growing_as(self, identity: &Identity) -> Result<Self, GeometryError> {
+        let growth = Growth::of(identity);
+        // Messages of a fixed layout all have one size.
+        if growth.is_some() && identity.codec == Format::Fixed as u32 {
+            return Err(GeometryError::Unknown { field: "grow", found: growth.limit });
+        }
+        self.growing(growth)
+    }
+
+    /// Returns `true` if the two segments are of one series, so that a position means the same in both.
+    pub(crate) fn continues(&self, other: &Geometry) -> bool {
+        self.growth.is_some()
+            && (self.growth.limit, self.growth.series) == (other.growth.limit, other.growth.series)
+            && (self.discipline, self.slots) == (other.discipline, other.slots)
+    }
+}
+
+impl Growth {
+    /// Returns the reason why slots of `slot_size` bytes cannot be declared to grow up to `limit` bytes.
+    pub(crate) fn refusal(
+        format: Format,
+        slot_size: u64,
+        limit: u64,
+        publishers: u64,
+        waits: bool,
+    ) -> Option<String> {
+        let slots = count(slot_size, "byte");
+        if format == Format::Fixed {
+            let why = "it is for messages with a tail or a codec";
+            return Some(format!("`grow`, but all messages have one size, {slots}; {why}"));
+        }
+        if publishers > 1 {
+            return Some(format!(
+                "{publishers} and `grow`; slots grow for one publisher only: take `publishers` 1, or a \
+                 `slot_size` for the longest message",
+                publishers = count(publishers, "publisher")
+            ));
+        }
+        if waits {
+            let why = "its publisher waits for subscribers by words of one segment; leave out one of the two";
+            return Some(format!("`grow` with `overflow: Wait`; {why}"));
+        }
+        (limit <= slot_size || limit > MAX_SLOT_SIZE).then(|| {
+            format!("`grow` {limit} for slots of {slots}; it takes more than the slots hold, and at most {MAX_SLOT_SIZE}")
+        })
     }
 }
 

@@ -68,7 +68,7 @@ macro_rules! conversion {
 conversion! {
     magic version segment_size fingerprint fingerprint2 pattern codec discipline flags slots slot_size stride
     payload_offset slots_offset align seats seat_size seats_offset schema_offset schema_len created creator
-    publishers request_size window reserved
+    publishers request_size window grow series steps reserved
 }
 
 #[cfg(test)]
@@ -81,6 +81,6 @@ mod tests {
         let identity = Identity::from_bytes(&bytes);
         assert_eq!(identity.to_bytes(), bytes);
         assert_eq!(identity.version.to_ne_bytes(), bytes[8..16]);
-        assert_eq!(identity.reserved[10].to_ne_bytes(), bytes[248..]);
+        assert_eq!(identity.reserved[7].to_ne_bytes(), bytes[248..]);
     }
 }

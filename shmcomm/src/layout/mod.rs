@@ -20,6 +20,7 @@
 
 mod exchange;
 pub(crate) mod geometry;
+mod growth;
 mod identity;
 mod region;
 mod table;
@@ -31,6 +32,7 @@ pub(crate) use geometry::{
     DEFAULT_SLOTS, Geometry, GeometryError, MAX_PUBLISHERS, MAX_SCHEMA, MAX_SEATS, MAX_SLOT_SIZE, MAX_SLOTS,
     PINNED_READERS, Shape, default_slots,
 };
+pub(crate) use growth::Growth;
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
 pub(crate) use region::{Line, Region, Words};
@@ -40,8 +42,8 @@ pub(crate) use table::{BUFFERS, KeyPlace, places};
 pub(crate) const MAGIC: u64 = 0x5348_4D43_4F4D_4D31;
 /// The version of this format.
 pub(crate) const VERSION: u64 = 2;
-/// The version in the header of a table, and of a channel whose replies are streams. Releases that know neither refuse it
-/// by name, instead of taking it for a damaged segment. Its parts are those of [`VERSION`].
+/// The version in the header of a table, of a channel whose replies are streams, and of one whose slots grow. Releases that
+/// know none of them refuse it by name, instead of taking it for a damaged segment. Its parts are those of [`VERSION`].
 pub(crate) const VERSION_EXTENDED: u64 = 3;
 /// The version of the format of PyPI's `shm-comm` 1.0.0.
 pub(crate) const VERSION_PYTHON: u64 = 1;
@@ -196,7 +198,11 @@ pub(crate) struct Identity {
     pub(crate) request_size: u64,
     /// Number of unread replies that a request may have, if its replies are a stream; otherwise 0.
     pub(crate) window: u64,
-    pub(crate) reserved: [u64; 11],
+    /// Largest slot size in bytes, if the slots grow; otherwise 0. See [`Growth`].
+    pub(crate) grow: u64,
+    pub(crate) series: u64,
+    pub(crate) steps: u64,
+    pub(crate) reserved: [u64; 8],
 }
 
 impl Identity {
@@ -216,6 +222,7 @@ const _: () = {
     assert!(offset_of!(Identity, created) == 136);
     assert!(offset_of!(Identity, request_size) == 152);
     assert!(offset_of!(Identity, window) == 160);
+    assert!(offset_of!(Identity, steps) == 184);
     assert!(control::STATE == Identity::SIZE);
     assert!(control::JOINS + LINE_PAIR <= control::END);
     assert!(seat::EVICTIONS + 8 <= seat::SIZE);

@@ -147,6 +147,9 @@ pub(crate) use cures::CURES;
 /// Prefix of the files of segments that do not have their names: they are about to get them, or have lost them.
 pub(crate) const TEMPORARY: &str = "shmcomm2~";
 
+/// `true` if a file can have two names. On Windows a link moves the file.
+pub(crate) const HAS_LINKS: bool = cfg!(not(windows));
+
 /// Kind of the file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]

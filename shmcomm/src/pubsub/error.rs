@@ -1,7 +1,7 @@
 //! Errors of a single send or receive: small enums, exhaustive on purpose.
 
 use crate::codec::EncodeError;
-use crate::error::{lagged, operation_errors};
+use crate::error::{Error as SetUpError, ErrorKind, lagged, operation_errors};
 use crate::message::Invalid;
 use crate::plural::count;
 use crate::wait::Stopped;
@@ -17,13 +17,17 @@ pub enum SendError {
     #[error("subscribers hold all slots in place; receive by value, drop samples sooner, or raise `slots`")]
     AllSlotsHeld,
     /// The message has more bytes (or the tail more items) than a slot takes.
-    #[error("the message takes {size}, but a slot holds {capacity}; raise `slot_size` or `max_len`", size = count(*.size, "byte"))]
+    #[error("the message takes {size}, but a slot holds {capacity}; raise `slot_size`, `max_len` or `grow`", size = count(*.size, "byte"))]
     TooLong {
         /// Bytes of the message.
         size: usize,
-        /// Bytes that a slot holds.
+        /// Bytes that a slot holds; if the slots grow, the largest ones.
         capacity: usize,
     },
+    /// The message needs larger slots, and they could not be made. The channel keeps the slots that it has, and shorter
+    /// messages can be sent.
+    #[error(transparent)]
+    NotGrown(NotGrown),
     /// The codec of the channel cannot hold this message.
     #[error("{0}")]
     Unencodable(EncodeError),
@@ -34,6 +38,29 @@ pub enum SendError {
     /// This process was forked from the process that opened the channel.
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
+}
+
+/// Reason why the slots of a channel could not grow: see [`Opener::grow`](crate::Opener::grow).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{text}")]
+pub struct NotGrown {
+    kind: ErrorKind,
+    text: String,
+}
+
+impl NotGrown {
+    pub(super) fn new(size: usize, before: u64, target: u64, why: &SetUpError) -> Self {
+        let (size, target) = (count(size, "byte"), count(target, "byte"));
+        let text = format!(
+            "the message takes {size}, and the slots of {before} could not grow to {target}, so it was not sent: {why}"
+        );
+        NotGrown { kind: why.kind(), text }
+    }
+
+    /// Returns the kind of failure: [`NoSpace`](ErrorKind::NoSpace) if the system has no room for the larger slots.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
 }
 
 /// Reason why [`try_send`](crate::Publisher::try_send) sent no message. The caller keeps the message.

@@ -26,7 +26,9 @@ mod subscriber;
 mod tests;
 mod watch;
 
-pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use error::{
+    NotGrown, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
 pub use filter::Filter;
 #[cfg(feature = "async")]
 pub use future::{MessageStream, OwnedMessageStream};

@@ -9,11 +9,11 @@ use super::{Fixed, PublisherId, SendError, SendTimeoutError, TrySendError};
 use crate::codec::Outgoing;
 use crate::error::Error;
 use crate::message::ShmMessage;
-use crate::segment::{ObserverMapping, Spec};
+use crate::segment::Spec;
 use crate::stats::Stats;
 use crate::wait::{Deadline, StopHandle};
+use crate::waitset::{Waitable, Watchable, Watched};
 use core::marker::PhantomData;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The sending end of a publish/subscribe channel. One publisher at a time is live, or as many as the channel
@@ -48,28 +48,20 @@ impl<M: ?Sized, F: ?Sized> Publisher<M, F> {
         Ok(Publisher { raw: RawPublisher::open(spec)?, _messages: PhantomData })
     }
 
-    /// Returns the number of bytes that a slot holds.
-    pub(crate) fn capacity(&self) -> usize {
-        self.raw.capacity()
-    }
-
-    /// Claims room for bytes, waiting for it if there is a deadline. Returns `None` if there was no room. The caller
+    /// Claims room for `len` bytes, waiting for it if there is a deadline. Returns `None` if there was no room. The caller
     /// checks the bytes before it sends them.
     pub(crate) fn loan_bytes(
         &mut self,
+        len: usize,
         deadline: Option<Deadline>,
     ) -> Result<Option<BytesLoan<'_>>, SendError> {
+        self.raw.make_fit(len)?;
         Ok(self.raw.try_claim(deadline)?.map(BytesLoan::new))
     }
 
     #[cfg(any(feature = "async", test))]
     pub(super) fn raw(&mut self) -> &mut RawPublisher {
         &mut self.raw
-    }
-
-    /// Returns the observer mapping, which a wait set uses.
-    pub(super) fn observer(&self) -> Result<&Arc<ObserverMapping>, Error> {
-        self.raw.attachment.observer()
     }
 
     /// Returns the full name of the channel, with its namespace.
@@ -310,20 +302,25 @@ impl<H: ShmMessage, T: ShmMessage> Publisher<H, [T]> {
         len: usize,
         deadline: Option<Deadline>,
     ) -> Result<Option<TailLoan<'_, H, T>>, SendError> {
-        let capacity = self.raw.capacity();
         let size = len.checked_mul(size_of::<T>()).and_then(|tail| tail.checked_add(size_of::<H>()));
-        match size {
-            Some(size) if size <= capacity => {
-                let claimed = self.raw.try_claim(deadline)?;
-                Ok(claimed.map(|(claimed, notifier)| TailLoan::new(claimed, notifier, len)))
-            }
-            _ => Err(SendError::TooLong { size: size.unwrap_or(usize::MAX), capacity }),
-        }
+        self.raw.make_fit(size.unwrap_or(usize::MAX))?;
+        let claimed = self.raw.try_claim(deadline)?;
+        Ok(claimed.map(|(claimed, notifier)| TailLoan::new(claimed, notifier, len)))
     }
 
-    /// Returns the largest number of items in a message of this channel.
+    /// Returns the largest number of items in a message of this channel. If its slots [grow](crate::Opener::grow), a
+    /// message with as many items makes them as large as they may become.
     pub fn max_len(&self) -> usize {
-        let capacity = self.raw.capacity();
-        capacity.saturating_sub(size_of::<H>()) / size_of::<T>()
+        self.raw.longest().saturating_sub(size_of::<H>()) / size_of::<T>()
+    }
+}
+
+/// Ready when a send would not wait: always on a channel that overwrites; with `overflow: Wait` while the subscribers
+/// leave room for a message. Also ready in the child of a fork, where each send returns `Forked`.
+impl<M: ?Sized, F: ?Sized> Waitable for Publisher<M, F> {}
+
+impl<M: ?Sized, F: ?Sized> Watchable for Publisher<M, F> {
+    fn watch(&self) -> Result<Watched, Error> {
+        Ok(Watched::from(self.raw.watched()?.clone()))
     }
 }

@@ -5,8 +5,10 @@
 //! interprets a message.
 
 mod backpressure;
+mod growth;
 
 use super::buffer::Buffer;
+use super::capacity::CapacityWatch;
 use super::loan::{self, Claimed, Notifier};
 use super::{OPS, PublisherId, SendError};
 use crate::codec::EncodeError;
@@ -20,6 +22,7 @@ use crate::stats::{self, Stats};
 use crate::sync::Ordering;
 use crate::wait::{Deadline, EventCount, Stop};
 use backpressure::{Attempts, Backpressure};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub(crate) struct RawPublisher {
@@ -30,10 +33,14 @@ pub(crate) struct RawPublisher {
     pub(super) backpressure: Option<Backpressure>,
     /// Number of skipped slots at the last recovery of dead subscribers.
     passed: u64,
-    /// Memory in which a loan is built on a ring that copies.
+    /// Memory in which a loan is built on a ring that copies, and an encoded message if the slots grow.
     staging: Buffer,
     pub(super) stop: Stop,
     name_check: NameCheck,
+    /// The declaration, on a channel whose slots grow.
+    spec: Option<Box<Spec>>,
+    /// State that wait sets poll, once the publisher is in one.
+    watched: OnceLock<Arc<CapacityWatch>>,
 }
 
 fn sender(attachment: &Attachment) -> Sender {
@@ -65,10 +72,8 @@ impl RawPublisher {
             attachment = segment::publish(&spec, OPS)?;
             opened = writer(&attachment);
         }
-        let mut writer = opened.map_err(|why| attachment.damaged(why))?;
-        let region = attachment.region();
-        let geometry = attachment.geometry();
-        if !geometry.discipline.shared() {
+        let writer = opened.map_err(|why| attachment.damaged(why))?;
+        if !attachment.geometry().discipline.shared() {
             // The counts of a sole publisher are those of the channel, minus the counts before it.
             let before = attachment.sent();
             for (at, count) in [(seat::MESSAGES, before.messages), (seat::BYTES, before.bytes)] {
@@ -76,12 +81,6 @@ impl RawPublisher {
                 attachment.seat_word(at).store(count, Ordering::Relaxed);
             }
         }
-        let staging = if geometry.discipline.pins() {
-            Buffer::new(0, 1)
-        } else {
-            Buffer::new(geometry.slot_size as usize, geometry.align as usize)
-        };
-        let items = EventCount::new(region, control::ITEMS);
         let (positions, unfinished) = writer.found();
         if positions > 0 {
             log::info!(
@@ -90,17 +89,52 @@ impl RawPublisher {
                 attachment.channel(),
                 count(writer.messages(), "message"));
         }
+        let stop = Stop::given(spec.stop.as_ref());
+        let grows = attachment.geometry().growth.is_some();
+        let publisher = Self::on(attachment, writer, stop, grows.then(|| Box::new(spec)));
         // Subscribers that slept while no publisher was alive wake and find this one.
-        items.wake_all();
+        publisher.items.wake_all();
+        Ok(publisher)
+    }
+
+    /// Returns the publisher that has its seat in a segment.
+    fn on(attachment: Attachment, mut writer: Writer, stop: Stop, spec: Option<Box<Spec>>) -> Self {
+        let geometry = attachment.geometry();
+        let staging = if geometry.discipline.pins() && spec.is_none() {
+            Buffer::new(0, 1)
+        } else {
+            Buffer::new(geometry.slot_size as usize, geometry.align as usize)
+        };
+        let items = EventCount::new(attachment.region(), control::ITEMS);
         let passed = writer.passed();
         let backpressure = attachment.publisher_waits().then(|| Backpressure::new(&attachment));
         if backpressure.is_some() {
             // The first message scans the seats: the last publisher may have left many subscribers behind.
             writer.set_limit(0);
         }
-        let stop = Stop::given(spec.stop.as_ref());
         let name_check = NameCheck::new();
-        Ok(RawPublisher { attachment, writer, items, backpressure, passed, staging, stop, name_check })
+        let watched = OnceLock::new();
+        RawPublisher {
+            attachment,
+            writer,
+            items,
+            backpressure,
+            passed,
+            staging,
+            stop,
+            name_check,
+            spec,
+            watched,
+        }
+    }
+
+    /// Returns the state that a wait set polls.
+    pub(super) fn watched(&self) -> Result<&Arc<CapacityWatch>, Error> {
+        if let Some(watched) = self.watched.get() {
+            return Ok(watched);
+        }
+        let made = Arc::new(CapacityWatch::new(self.attachment.observer()?.clone()));
+        Ok(self.watched.get_or_init(|| made))
     }
 
     /// Returns the identity of this publisher.
@@ -179,8 +213,11 @@ impl RawPublisher {
     pub(crate) fn send_with(
         &mut self,
         deadline: Option<Deadline>,
-        write: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
+        write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
     ) -> Result<bool, SendError> {
+        if self.spec.is_some() {
+            return self.send_fitting(deadline, write);
+        }
         let Some((mut claimed, notifier)) = self.try_claim(deadline)? else { return Ok(false) };
         let len = write(claimed.bytes_mut())?;
         loan::send(claimed, len, notifier).map(|()| true)

@@ -14,7 +14,7 @@ use super::{OPS, PublisherId, RecvError};
 use crate::error::Error;
 use crate::layout::{Geometry, Region, control, seat};
 use crate::message::Invalid;
-use crate::ring::{AcquiredToken, Corrupt, FastPath, ForkGuard, Reader, Storage, flow_control};
+use crate::ring::{AcquiredToken, Corrupt, FastPath, ForkGuard, NoMessage, Reader, Storage, flow_control};
 use crate::segment::{self, Attachment, Spec};
 use crate::sync::Ordering;
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, WaitFor};
@@ -282,8 +282,16 @@ impl RawSubscriber {
                 self.took(len);
                 Ok(Some(Acquired { len, acquired, counted: true }))
             }
-            Err(missed) => self.nothing(missed).map(|()| None),
+            Err(missed) => self.acquire_followed(missed),
         }
+    }
+
+    /// Handles an empty ring. If the subscriber then has followed to another segment, acquires the next message there.
+    #[cold]
+    fn acquire_followed(&mut self, missed: NoMessage) -> Result<Option<Acquired>, RecvError> {
+        self.nothing(missed)?;
+        // Counted before the step: 0 in a segment that was just reached.
+        if self.empties == 0 { self.acquire() } else { Ok(None) }
     }
 
     /// Returns the message that was acquired last, converted if the segment has another layout.
@@ -325,6 +333,7 @@ impl RawSubscriber {
         if self.attachment.forked() {
             return Err(RecvError::Forked);
         }
+        self.follow_growth();
         let (before, skipped) = (self.reader.position(), self.reader.skipped());
         let acquired = if self.reader.is_pinned() {
             self.reader.acquire_latest().map(|acquired| (acquired.len(), Some(acquired)))
@@ -343,6 +352,15 @@ impl RawSubscriber {
             self.took(len);
         }
         Ok(Some(Acquired { len, acquired, counted }))
+    }
+
+    /// Follows to the segment in which a publisher whose slots have grown continues. A receive of the newest message
+    /// makes no other check.
+    #[inline]
+    fn follow_growth(&mut self) {
+        if self.attachment.geometry().growth.is_some() && !self.attachment.publisher_seated() {
+            self.follow();
+        }
     }
 
     /// Waits for something to receive. Returns `false` at the deadline.

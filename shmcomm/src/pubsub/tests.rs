@@ -45,6 +45,7 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         format: Format::Fixed,
         slots: 8,
         slot_size: size_of::<M>() as u64,
+        grow: 0,
         request_size: 0,
         window: 0,
         reply_size: 0,

@@ -6,6 +6,7 @@
 
 #[allow(unsafe_code)]
 mod receive;
+mod series;
 
 use super::broadcast::{self, AllPinned};
 use super::lent::LentPin;
@@ -13,8 +14,7 @@ use super::multi::{self, LogCorrupt, NotAppended, Sender};
 use super::slot::{AcquiredToken, FastPath, NoMessage};
 use crate::layout::{Geometry, Region, seat};
 use crate::sync::Ordering::Relaxed;
-use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::{mem::MaybeUninit, ptr::NonNull};
 
 /// Damage that no writer leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -55,7 +55,7 @@ mod slot;
 pub(crate) mod table;
 
 #[cfg(not(loom))]
-pub(crate) use broadcast::{AllPinned, all_pinned};
+pub(crate) use broadcast::{AllPinned, all_pinned, copy_ring};
 #[cfg(not(loom))]
 pub(crate) use flavor::{Claim, Corrupt, Pinned, Reader, ReadyCheck, Writer, reclaim_pins};
 #[cfg(not(loom))]

@@ -11,6 +11,7 @@ use super::forward;
 use super::liveness::LivenessFile;
 use super::mapping::{Keeping, Mapping, ObserverMapping, region};
 use super::seats;
+use super::series;
 use super::{ChannelPath, PatternOps, Role, system};
 use crate::error::Error;
 use crate::fault::fault_point;
@@ -187,7 +188,7 @@ impl Seat {
         // An observer in another thread may be recovering participants through the same open file.
         let turn = mapping.liveness.turn().map_err(|error| system(&mapping.place, "lock", error));
         let registration = turn.and_then(|turn| turn.register(&mapping.place));
-        let mut last = false;
+        let (mut last, mut left) = (false, false);
         if let Ok(registration) = &registration {
             let liveness = registration.file();
             (mapping.ops.recover)(&mapping.region, &mapping.geometry, mapping.seat);
@@ -208,7 +209,14 @@ impl Seat {
                 // They wake and wait for another segment.
                 seats::wake_all(&mapping.region, None);
             }
-            if alone && !last {
+            left = alone;
+            if alone {
+                series::forget(&mapping.place, &mapping.geometry.growth, mapping.liveness.id());
+            }
+            // A subscriber in an earlier segment has yet to follow.
+            let awaited = last && series::is_awaited(&mapping.place, &mapping.geometry.growth);
+            last = last && !awaited;
+            if alone && !last && !awaited {
                 mapping.leave_behind(liveness, &mut records);
             }
         }
@@ -226,12 +234,20 @@ impl Seat {
             Ok(registration) => registration.turn().give_seat_back(mapping.seat),
             Err(_) => mapping.liveness.turn().and_then(|turn| turn.give_seat_back(mapping.seat)),
         };
-        if let Err(error) = registration {
-            records.warn(format!("{error}; left without clean-up; the other participants recover its seat"));
-            return;
-        }
+        let registration = match registration {
+            Ok(registration) => registration,
+            Err(error) => {
+                records
+                    .warn(format!("{error}; left without clean-up; the other participants recover its seat"));
+                return;
+            }
+        };
         // No participant has joined meanwhile, as the registration lock is held.
         if !last || !mapping.name_refers_here() {
+            drop(registration);
+            if left {
+                series::finish(&mapping.place, &mapping.geometry);
+            }
             return;
         }
         fault_point!("segment.last");

@@ -10,8 +10,8 @@ use super::list;
 use super::mapping::{map, region};
 use super::registration::Turn;
 use super::removal::{Cleanup, Outcome, SpareReason, Spared};
-use super::seats;
 use super::{ChannelPath, SegmentInfo, create, system};
+use super::{seats, series};
 use crate::error::Error;
 use crate::layout::Pattern;
 use crate::plural::count;
@@ -115,7 +115,9 @@ pub(super) fn remove(place: &ChannelPath) -> Result<Outcome, Error> {
     if !inspect::names(place.path(), &found.stat) {
         return Ok(Outcome::Gone);
     }
-    if seats::any_alive(file).map_err(|error| system(place, "lock", error))? {
+    let alive = seats::any_alive(file).map_err(|error| system(place, "lock", error))?;
+    // A subscriber of an earlier segment may have yet to follow.
+    if alive || series::is_awaited(place, &found.geometry.growth) {
         return Ok(Outcome::Spared(SpareReason::InUse));
     }
     if found.pattern == Pattern::PushPull {

@@ -8,14 +8,14 @@ use super::attachment::{Arrival, Attachment, MappedFile};
 use super::forward;
 use super::mapping::{map, region};
 use super::registration::Turn;
-use super::{ChannelPath, PatternOps, Requested, Role, Spec, name, seats, system};
+use super::{ChannelPath, PatternOps, Requested, Role, Spec, name, seats, series, system};
 use crate::error::{Error, ErrorKind};
 use crate::escape::Shown as _;
 use crate::fault::fault_point;
 use crate::layout::{
-    Geometry, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VERSION_EXTENDED, control, seat,
+    Geometry, Growth, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VERSION_EXTENDED, control, seat,
 };
-use crate::os::{self, CURES, File, FileKind, Stat};
+use crate::os::{self, CURES, File, Stat};
 use crate::plural::count;
 use std::io;
 
@@ -31,8 +31,16 @@ pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Err
         publishers: spec.publishers,
         schema_len: spec.schema.len() as u64,
     };
-    let shape = if spec.asked.has(Requested::SEATS) { shape } else { shape.with_default_seats() };
-    Geometry::new(shape).and_then(|geometry| geometry.streaming(spec.window)).map_err(|error| {
+    // Slots that grow keep the discipline and the seats of the largest ones: subscribers then have their seats in each
+    // segment of the series.
+    let largest = Shape { slot_size: spec.slot_size.max(spec.grow), ..shape };
+    let largest = if spec.asked.has(Requested::SEATS) { largest } else { largest.with_default_seats() };
+    let made = Geometry::new(largest).and_then(|made| {
+        Geometry::with(made.discipline, Shape { slot_size: spec.slot_size, ..largest })?
+            .streaming(spec.window)?
+            .growing(Growth { limit: spec.grow, ..Growth::NONE })
+    });
+    made.map_err(|error| {
         place.error(ErrorKind::InvalidGeometry, format!("a segment cannot be made with {error}"))
     })
 }
@@ -41,7 +49,7 @@ pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Err
 pub(super) fn unnamed(
     place: &ChannelPath,
     spec: &Spec,
-    geometry: Geometry,
+    mut geometry: Geometry,
     (index, role): (u32, Role),
     ops: PatternOps,
 ) -> Result<Attachment, Error> {
@@ -66,7 +74,7 @@ pub(super) fn unnamed(
     fault_point!("segment.reserved");
     let mut identity = Identity::from_bytes(&[0; Identity::SIZE]);
     identity.magic = MAGIC;
-    let extended = spec.pattern == Pattern::Table || spec.window != 0;
+    let extended = spec.pattern == Pattern::Table || spec.window != 0 || spec.grow != 0;
     identity.version = if extended { VERSION_EXTENDED } else { VERSION };
     identity.segment_size = geometry.segment_size;
     identity.fingerprint = spec.fingerprint;
@@ -87,6 +95,15 @@ pub(super) fn unnamed(
     identity.schema_offset = geometry.schema_offset;
     identity.schema_len = geometry.schema_len;
     identity.created = os::wall_clock();
+    if geometry.growth.is_some() {
+        // The first segment of a series gives it its number.
+        if geometry.growth.steps == 0 {
+            // No two processes have the same time and process id.
+            geometry.growth.series = (identity.created as u64 ^ u64::from(os::pid()).rotate_right(24)).max(1);
+        }
+        let Growth { limit, series, steps } = geometry.growth;
+        (identity.grow, identity.series, identity.steps) = (limit, series, steps);
+    }
     identity.creator = os::pid();
     identity.publishers = geometry.publishers_field();
     identity.request_size = geometry.request_size;
@@ -182,14 +199,24 @@ pub(super) fn publish_name(mut fresh: Attachment) -> Result<Option<Attachment>, 
 
 /// Gives a new segment the name of an old one, whose registration lock is held and whose inode had the name.
 /// Returns `false` if it has lost the name.
-pub(super) fn take_over_name(fresh: &mut Attachment, old: &File, old_stat: &Stat) -> Result<bool, Error> {
+///
+/// The old segment is marked before, or, if the new one continues it, after. A death in between then never makes the next
+/// publisher begin anew, which would lose the messages in the old segment for subscribers that have yet to reach it.
+pub(super) fn take_over_name(
+    fresh: &mut Attachment,
+    old: &File,
+    old_stat: &Stat,
+    continues: bool,
+) -> Result<bool, Error> {
     let place = fresh.place();
     let temporary = place.temporary();
     let file = fresh.liveness_file()?;
     os::link(file, &temporary).map_err(|error| system(place, "name", error))?;
     fault_point!("segment.temporary");
-    mark_superseded(old, old_stat);
-    fault_point!("segment.marked");
+    if !continues {
+        mark_superseded(old, old_stat);
+        fault_point!("segment.marked");
+    }
     let path = place.path();
     let renamed = forward::change_name(path, old_stat.id, || {
         os::replace_name(file, &temporary, path, &place.temporary())
@@ -206,6 +233,9 @@ pub(super) fn take_over_name(fresh: &mut Attachment, old: &File, old_stat: &Stat
         Ok(None) | Err(_) => return Ok(false),
     }
     fault_point!("segment.renamed");
+    if continues {
+        mark_superseded(old, old_stat);
+    }
     wake_sleepers(old, old_stat);
     fresh.arrived(Arrival::Replaced);
     Ok(true)
@@ -263,14 +293,8 @@ pub(super) fn clean_temporaries(place: &ChannelPath) {
             let _ = own.then(|| os::remove_empty_dir(&path));
             continue;
         };
-        let Ok(stat) = os::stat(&file) else { continue };
-        let ours = match place.sharing() {
-            None => os::is_own(&stat),
-            Some(sharing) => sharing.check(&stat),
-        };
         // The creator holds seat 0 from a time before it links the file.
-        if stat.kind == FileKind::Regular
-            && ours.is_ok()
+        if series::is_ours(place, &file)
             && matches!(seats::any_alive(&file), Ok(false))
             && os::unlink(&path).is_ok()
         {

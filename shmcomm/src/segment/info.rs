@@ -15,7 +15,7 @@ pub struct SegmentInfo {
     /// Full name of the channel, with its namespace, as `force_unlink` takes it. It has no control
     /// characters: a file whose name has one belongs to no channel and is not listed.
     pub channel: String,
-    /// Version of the format: 2, 3 for tables and streams, or 1 for the channels of the Python library shm-comm. For version 1, fields
+    /// Version of the format: 2, 3 for tables, streams and slots that grow, or 1 for the channels of the Python library shm-comm. For version 1, fields
     /// that its header does not have are empty, `stale` means that no process has the segment mapped, and a
     /// service has two segments.
     pub version: u32,
@@ -43,6 +43,10 @@ pub struct SegmentInfo {
     /// Largest size of a message in bytes. For request/reply: the bytes of request, reply and the padding
     /// between. For a table: the bytes of all keys, with both buffers of each. For version 1: as in `python::Options`, with the 4 bytes of the length.
     pub slot_size: u64,
+    /// Largest size in bytes to which the slots may grow; 0 if they do not grow.
+    pub grow: u64,
+    /// Number of times that the slots have grown.
+    pub growths: u64,
     /// Largest number of participants at a time.
     pub seats: u32,
     /// Fingerprint of the message, the request, or the header.

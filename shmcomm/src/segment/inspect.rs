@@ -182,11 +182,12 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
     }
     let damaged = |file, why| Ok(Found::Damaged { file, stat, why });
     if identity.version == VERSION && is_extended(&identity) {
-        let error = if identity.window == 0 {
-            GeometryError::Unknown { field: "pattern", found: identity.pattern.into() }
-        } else {
-            GeometryError::Unknown { field: "window", found: identity.window }
+        let (field, found) = match (identity.window, identity.grow) {
+            (0, 0) => ("pattern", identity.pattern.into()),
+            (0, grow) => ("grow", grow),
+            (window, _) => ("window", window),
         };
+        let error = GeometryError::Unknown { field, found };
         return damaged(file, format!("its header is damaged: {error}"));
     }
     let geometry = match Geometry::check(&identity) {
@@ -215,9 +216,9 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
     Ok(Found::Intact(Box::new(Intact { file, stat, identity, geometry, pattern, format, schema })))
 }
 
-/// Returns `true` if the header describes a table or streams, which have a version of their own.
+/// Returns `true` if the header describes a table, streams or slots that grow, which have a version of their own.
 fn is_extended(identity: &Identity) -> bool {
-    identity.pattern == Pattern::Table as u32 || identity.window != 0
+    identity.pattern == Pattern::Table as u32 || identity.window != 0 || identity.grow != 0
 }
 
 /// Returns the error for an end that cannot repair the damage.
@@ -398,8 +399,12 @@ fn too_small(what: String, cure: &'static str) -> Result<(), Mismatch> {
 /// Returns `true` if the segment is as this program would create it.
 pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
     let theirs = &found.geometry;
-    (theirs.discipline, theirs.slots, theirs.slot_size, theirs.align, theirs.publishers)
-        == (wanted.discipline, wanted.slots, wanted.slot_size, wanted.align, wanted.publishers)
+    // The slots may have grown.
+    let grown = wanted.growth.is_some() && theirs.slot_size > wanted.slot_size;
+    (theirs.discipline, theirs.slots, theirs.align, theirs.publishers)
+        == (wanted.discipline, wanted.slots, wanted.align, wanted.publishers)
+        && (theirs.slot_size == wanted.slot_size || grown)
+        && theirs.growth.limit == wanted.growth.limit
         && theirs.request_size == wanted.request_size
         && theirs.stream == wanted.stream
         && theirs.seats >= wanted.seats

@@ -122,6 +122,8 @@ fn describe(place: &ChannelPath, stat: &Stat) -> Option<SegmentInfo> {
         codec: "",
         slots: 0,
         slot_size: 0,
+        grow: 0,
+        growths: 0,
         seats: 0,
         fingerprint: 0,
         schema: String::new(),
@@ -164,6 +166,7 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
     info.codec = found.format.name();
     info.slots = geometry.slots;
     info.slot_size = geometry.slot_size;
+    (info.grow, info.growths) = (geometry.growth.limit, geometry.growth.steps);
     info.seats = geometry.seats;
     info.fingerprint = found.identity.fingerprint;
     info.schema.clone_from(&found.schema);

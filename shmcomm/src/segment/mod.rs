@@ -36,7 +36,8 @@
 //! 6. A file that has not passed every check is never written to, except with the mark of rule 7. A file that
 //!    is not this user's segment is never changed.
 //! 7. A segment that other processes may be attached to is marked as superseded before its name is removed. A
-//!    process that finds a marked segment under a name removes the name.
+//!    process that finds a marked segment under a name removes the name. A segment that another one continues is marked
+//!    after that one has the name: see [`grow`].
 //!
 //! A process that ends without dropping its ends, by `exit` or `abort`, counts as killed. Its seats are free
 //! at once, and the other participants recover them.
@@ -76,6 +77,7 @@ mod counters;
 mod create;
 mod event_page;
 mod forward;
+mod grow;
 mod info;
 mod inspect;
 mod list;
@@ -91,6 +93,7 @@ mod registration;
 mod removal;
 mod retry;
 mod seats;
+mod series;
 pub(crate) mod settings;
 mod sharing;
 mod spec;
@@ -107,6 +110,7 @@ pub use backlog::Backlog;
 pub use cleanup::{remove_stale, remove_stale_segment};
 pub use counters::{CounterValues, Counters};
 pub(crate) use event_page::EventPage;
+pub(crate) use grow::grow;
 pub use info::{SegmentInfo, SegmentState};
 pub(crate) use list::remove_by_force;
 pub use list::{find_segment, force_unlink, force_unlink_segment, list_segments, list_segments_in};

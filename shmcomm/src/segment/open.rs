@@ -351,7 +351,7 @@ impl Opening<'_> {
         }
         let name = place.name();
         if let Some(fresh) = &mut fresh {
-            if !create::take_over_name(fresh, old, &stat)? {
+            if !create::take_over_name(fresh, old, &stat, false)? {
                 return Ok(None);
             }
             records.warn(format!(

@@ -5,7 +5,7 @@
 use super::retry::Retry;
 use super::{ChannelPath, name, seats};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{COPIED_MAX, Discipline, Geometry, PINNED_READERS};
+use crate::layout::{COPIED_MAX, Discipline, Geometry, Growth, PINNED_READERS};
 use crate::os::{self, CURES};
 use crate::plural::count;
 use std::time::Duration;
@@ -132,6 +132,13 @@ pub(super) fn other_sizes(theirs: &Geometry, ours: &Geometry) -> String {
         ours.slot_size,
         ours.seats
     );
+    if theirs.growth.limit != ours.growth.limit {
+        let grow = |growth: Growth| match growth.limit {
+            0 => "do not grow".to_owned(),
+            limit => format!("grow up to {}", count(limit, "byte")),
+        };
+        return format!("{sizes}; its slots {}, and here they {}", grow(theirs.growth), grow(ours.growth));
+    }
     if theirs.publishers == ours.publishers {
         return sizes;
     }

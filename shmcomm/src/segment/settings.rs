@@ -65,9 +65,12 @@ fn differences(there: &Geometry, waits: bool, spec: &Spec, role: Role) -> Vec<St
         (there.request_size, spec.request_size)
     };
     // The slots of a stream follow its window.
-    if spec.window == 0 {
+    // Slots that have grown are larger than declared.
+    let grown = there.growth.is_some() && sizes.0 > sizes.1;
+    if spec.window == 0 && !grown {
         compare(Requested::SLOT_SIZE, "slot_size", sizes.0, sizes.1);
     }
+    compare(Requested::GROW, "grow", there.growth.limit, spec.grow);
     compare(Requested::WINDOW, "window", there.stream.window, spec.window);
     compare(Requested::SEATS, "seats", there.seats.into(), seats(there, spec).into());
     compare(Requested::PUBLISHERS, "publishers", there.publishers.into(), spec.publishers.into());
@@ -94,5 +97,7 @@ fn seats(there: &Geometry, spec: &Spec) -> u32 {
         publishers: there.publishers,
         schema_len: 0,
     };
-    Geometry::new(shape).map_or(spec.seats, |made| made.seats)
+    let made =
+        if there.growth.is_some() { Geometry::with(there.discipline, shape) } else { Geometry::new(shape) };
+    made.map_or(spec.seats, |made| made.seats)
 }

@@ -24,6 +24,8 @@ pub(crate) struct Spec {
     pub(crate) slots: u64,
     /// Payload bytes that a slot holds.
     pub(crate) slot_size: u64,
+    /// Largest size in bytes to which the slots grow; 0 if they do not grow.
+    pub(crate) grow: u64,
     /// Bytes of the longest request, for request/reply; otherwise 0.
     pub(crate) request_size: u64,
     /// Number of unread replies that a request may have, if its replies are a stream; otherwise 0.
@@ -83,6 +85,7 @@ impl Requested {
     pub(crate) const OVERFLOW: Requested = Requested(16);
     pub(crate) const PATIENCE: Requested = Requested(32);
     pub(crate) const WINDOW: Requested = Requested(64);
+    pub(crate) const GROW: Requested = Requested(128);
 
     pub(crate) const fn and(self, other: Requested) -> Self {
         Requested(self.0 | other.0)

@@ -48,6 +48,8 @@ pub(super) fn describe(dir: &Path, file: &str, mapped: &HashSet<FileId>) -> Opti
         codec: "",
         slots: 0,
         slot_size: 0,
+        grow: 0,
+        growths: 0,
         seats: 0,
         fingerprint: 0,
         schema: String::new(),

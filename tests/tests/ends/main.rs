@@ -9,6 +9,7 @@ mod dynamic_queues;
 mod encoded;
 mod expect;
 mod generic;
+mod growth;
 mod inline;
 // Measures the free bytes by a system call of Unix.
 #[cfg(unix)]

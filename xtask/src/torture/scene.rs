@@ -3,7 +3,7 @@
 //! Owns the table. A new role or channel is a line here and a function in `roles`.
 
 use super::life::Work;
-use super::roles::{pubsub, pushpull, python, reqrep, streams, table};
+use super::roles::{growth, pubsub, pushpull, python, reqrep, streams, table};
 
 /// A channel and its processes.
 pub struct Scene {
@@ -82,6 +82,16 @@ pub const SCENES: &[Scene] = &[
             receiver("subscriber", 2, true, pubsub::subscribe_following),
         ],
         audit: pubsub::audit_copied,
+        keeps: false,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "growing",
+        roles: &[
+            sender("publisher", 1, false, growth::publish),
+            receiver("subscriber", 2, true, growth::subscribe),
+        ],
+        audit: growth::audit,
         keeps: false,
         loses_with_receivers: false,
     },

@@ -294,8 +294,10 @@ impl Observer {
             return Step::Event(Event::Gone);
         }
         self.check_sometimes();
-        if let Some((next, _)) = self.next.take_if(|(_, end)| self.source.position() >= *end) {
-            return self.change(*next);
+        if let Some((next, _)) = self.next.take_if(|(_, end)| self.source.position() >= *end)
+            && let Some(step) = self.change(*next)
+        {
+            return step;
         }
         // Known before the read, so that no message that was sent before the event comes after it.
         let event = self.event;
@@ -312,7 +314,8 @@ impl Observer {
             Read::Empty => {}
         }
         if let Some((next, _)) = self.next.take() {
-            return self.change(*next);
+            // The messages of a segment with larger slots follow directly.
+            return self.change(*next).unwrap_or_else(|| self.step());
         }
         if let Some(event) = event {
             self.event = None;
@@ -321,13 +324,14 @@ impl Observer {
         Step::Empty
     }
 
-    /// Continues with another segment.
-    fn change(&mut self, next: Source) -> Step {
+    /// Continues with another segment. Returns the event to report, except if the publisher is the same, with larger slots.
+    fn change(&mut self, mut next: Source) -> Option<Step> {
+        let grown = next.continue_from(&self.source);
         self.what = next.describe();
         self.payload = Payload::of(&self.what, 0);
         self.buffer = vec![0; next.capacity()];
         self.source = next;
-        self.publishing = self.source.publishing();
+        let publisher = std::mem::replace(&mut self.publishing, self.source.publishing());
         self.event = (self.publishing == Publishing::Nothing).then_some(Event::Gone);
         self.refused = None;
         if let Some(watching) = self.watching.get() {
@@ -335,7 +339,8 @@ impl Observer {
             watching.knows(self.publishing);
         }
         self.moved();
-        Step::Event(Event::Replaced)
+        let same = grown && (publisher == self.publishing || self.publishing == Publishing::Nothing);
+        (!same).then_some(Step::Event(Event::Replaced))
     }
 
     /// Checks the publishers and the name, at most every millisecond.
@@ -349,6 +354,8 @@ impl Observer {
     }
 
     fn check(&mut self) {
+        // Loaded first: a publisher whose slots grow leaves its old segment after the new one has the name.
+        let now = self.source.publishing();
         if self.next.is_none() && self.source.is_replaced() {
             match self.source.successor() {
                 Ok(Some(next)) => {
@@ -359,8 +366,8 @@ impl Observer {
                 Err(error) => self.refused = Some(error),
             }
         }
-        let now = self.source.publishing();
-        if now != Publishing::Unsettled && now != self.publishing {
+        // The next segment shows its publisher itself.
+        if self.next.is_none() && now != Publishing::Unsettled && now != self.publishing {
             let before = std::mem::replace(&mut self.publishing, now);
             match (before, now) {
                 (_, Publishing::Nothing) => self.event = Some(Event::Gone),

@@ -231,6 +231,19 @@ impl Source {
         }
     }
 
+    /// Takes the place of `before` if this segment continues that one in larger slots. Returns `true` if it does.
+    pub(super) fn continue_from(&mut self, before: &Source) -> bool {
+        match (self, before) {
+            (Source::Native { view, reader }, Source::Native { view: old, reader: place })
+                if view.geometry().continues(old.geometry()) =>
+            {
+                reader.take_place_of(place);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Returns the queries of the segment, for code that waits.
     pub(super) fn peek(&self) -> Result<Option<Peek>, Error> {
         match self {

@@ -9,6 +9,7 @@
 //!   nothing at my position
 //!     ├─ a publisher's seat is taken, and its lock held ────────────────→ empty: wait
 //!     └─ no publisher ─ poll once more: a message came meanwhile ───────→ receive it
+//!          ├─ the name refers to a segment that continues this one ─────→ follow, at the same position
 //!          ├─ the name refers to another segment that fits ─────────────→ follow, from its start
 //!          └─ it does not, or does not fit: logged once, and stored ─────→ disconnected
 //! ```
@@ -121,23 +122,36 @@ impl RawSubscriber {
             return false;
         };
         let spec = self.spec.clone();
-        // Every message in the new segment is new to this subscriber.
+        let mut grown = false;
         let next = segment::follow(&spec, OPS).and_then(|next| {
             if self.watched.get().is_some() {
                 // The wait sets move to the new segment together with the subscriber, or the subscriber does
                 // not move.
                 next.observer()?;
             }
-            Self::on(next, spec, |region, geometry, bit| Ok(Reader::from_start(region, geometry, bit)))
+            grown = next.geometry().continues(self.attachment.geometry());
+            Self::on(next, spec, |region, geometry, bit| {
+                let mut reader = Reader::from_start(region, geometry, bit);
+                if grown {
+                    reader.take_place_of(&self.reader);
+                }
+                // Otherwise every message in the new segment is new to this subscriber.
+                Ok(reader)
+            })
         });
         match next {
             Ok(mut next) => {
                 fault_point!("sub.followed");
-                log::info!(target: "shmcomm", "channel `{}`: followed to its new segment", self.attachment.channel());
+                let new = if grown { "larger" } else { "new" };
+                log::info!(target: "shmcomm", "channel `{}`: followed to its {new} segment", self.attachment.channel());
                 next.spec.connect_timeout = self.spec.connect_timeout;
                 next.counts = self.counts;
                 next.stop = core::mem::take(&mut self.stop);
                 next.took_over();
+                if grown && let (Some(terms), Some(before)) = (&mut next.terms, &mut self.terms) {
+                    // The period goes on: the publisher is the same.
+                    core::mem::swap(&mut terms.expect, &mut before.expect);
+                }
                 if let Some(watched) = self.watched.take() {
                     if let Ok(observer) = next.attachment.observer() {
                         watched.moved(observer.clone());

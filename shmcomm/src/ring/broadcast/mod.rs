@@ -230,6 +230,8 @@
 //! with a crash at every step. `.ci/loom-mutants` weakens each of these orderings, one at a time, and
 //! checks that the models fail.
 
+#[cfg_attr(loom, allow(dead_code, reason = "no participant sees an incomplete copy"))]
+mod copy;
 mod count;
 mod reader;
 mod recover;
@@ -240,6 +242,8 @@ pub(super) mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+#[cfg(not(loom))]
+pub(crate) use copy::copy_ring;
 #[cfg(all(test, not(loom)))]
 pub(crate) use reader::Pinned;
 pub(crate) use reader::Reader;

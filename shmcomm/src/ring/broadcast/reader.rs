@@ -92,6 +92,13 @@ impl Reader {
         Self::with_bit(region, geometry, bit)
     }
 
+    /// Takes the place of a reader whose ring this reader's ring [continues](super::copy).
+    pub(crate) fn take_place_of(&mut self, before: &Self) {
+        let Reader { position, gap, holes, lost, skipped, .. } = *before;
+        (self.position, self.gap, self.holes) = (position, gap, holes);
+        (self.lost, self.skipped) = (lost, skipped);
+    }
+
     fn with_bit(region: Region, geometry: &Geometry, bit: u64) -> Self {
         let slots = Slots::new(region, geometry);
         Reader {

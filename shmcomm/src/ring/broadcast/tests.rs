@@ -2,6 +2,7 @@
 //! region leaves, and both ends at once in threads. Runs under Miri too, with fewer messages.
 
 mod damage;
+mod growth;
 mod threads;
 
 use super::*;

@@ -36,6 +36,7 @@ impl Channel {
             format: Format::Fixed,
             slots: 8,
             slot_size: 64,
+            grow: 0,
             request_size: 0,
             window: 0,
             reply_size: 0,

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Number of bits of a message's number in a stamp; the bits above hold the number of its sender.
-const SENDER: u32 = 40;
+pub(super) const SENDER: u32 = 40;
 
 fn channel<const W: usize>(life: &Life) -> Result<Opener<PubSub<Proof<W>>>, Wrong> {
     let channel = Channel::<PubSub<Proof<W>>>::try_new(life.channel.clone())?;
@@ -118,7 +118,7 @@ fn publish<const W: usize>(
 }
 
 /// State of a subscriber's checks.
-struct Seen {
+pub(super) struct Seen {
     /// Number of the last message, and the count of missed messages until then.
     last: Option<(u64, u64)>,
     losses: Losses,
@@ -128,7 +128,7 @@ struct Seen {
 
 /// Messages that may be missing between two received ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Losses {
+pub(super) enum Losses {
     /// None, with `overflow: Wait`.
     None,
     /// The number that the library reports, and numbers that were never sent.
@@ -140,8 +140,12 @@ enum Losses {
 }
 
 impl Seen {
+    pub(super) fn new(losses: Losses) -> Self {
+        Seen { last: None, losses, senders: HashMap::new() }
+    }
+
     /// Checks a received message; `missed` messages were missed since the subscriber began.
-    fn message(&mut self, life: &Life, stamp: u64, missed: u64) -> Result<(), Wrong> {
+    pub(super) fn message(&mut self, life: &Life, stamp: u64, missed: u64) -> Result<(), Wrong> {
         let (sender, number) = (stamp >> SENDER, stamp & ((1 << SENDER) - 1));
         let end = life.round().next.load(Relaxed);
         if number >= end || sender > life.round().senders.load(Relaxed) {
@@ -223,7 +227,7 @@ fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wron
     let patience = if losses == Losses::None { Duration::from_secs(60) } else { PATIENCE };
     let channel = channel::<W>(life)?.patience(patience);
     let Some(mut subscriber) = open(life, || channel.clone().subscriber())? else { return Ok(()) };
-    let mut seen = Seen { last: None, losses, senders: HashMap::new() };
+    let mut seen = Seen::new(losses);
     let mut set = Set::of(life, &subscriber)?;
     let mut threads = Threads::of(life)?;
     let mut sight = Sight::of(life);
@@ -326,7 +330,7 @@ fn poll<const W: usize>(
 }
 
 /// Returns the error that a waiting call would return.
-fn as_timeout(error: TryRecvError) -> Result<RecvTimeoutError, Wrong> {
+pub(super) fn as_timeout(error: TryRecvError) -> Result<RecvTimeoutError, Wrong> {
     match error {
         TryRecvError::Empty => Ok(RecvTimeoutError::Timeout),
         TryRecvError::Lagged(missed) => Ok(RecvTimeoutError::Lagged(missed)),
