@@ -180,6 +180,13 @@ impl Bridge {
             if routes::is_between_bridges(&local.channel) {
                 continue;
             }
+            if let Some(why) = local.stays() {
+                match local.offers(self.config.relay) {
+                    true => self.registry.refuse(Direction::Export, &local.channel, why),
+                    false => self.registry.accept(Direction::Export, &local.channel),
+                }
+                continue;
+            }
             if local.pattern() == Some(Pattern::PushPull)
                 && chosen(&self.config.import, &local.channel).is_some()
             {

@@ -1,7 +1,7 @@
 //! The channels of this host that the configuration may name, and their participants.
 //!
-//! Owns the rule which participants count: those of other processes, and not those of other bridges. Calls the
-//! library's list of segments. Takes no seat.
+//! Owns the rule which participants count: those of other processes, and not those of other bridges. Owns the patterns that
+//! do not cross. Calls the library's list of segments. Takes no seat.
 
 use crate::config::Config;
 use shmcomm::{Pattern, Role, SegmentInfo, SegmentState, list_segments_in};
@@ -9,6 +9,13 @@ use std::time::UNIX_EPOCH;
 
 /// Name of the processes that are bridges.
 const PROCESS: &str = "shmcomm-bridge";
+
+/// Reason why a request/reply channel whose replies are streams does not cross.
+const STREAMS: &str = "its replies are streams, and the bridge carries one reply to a request; declare the channel with one \
+                       reply, or send the replies on a publish/subscribe channel";
+/// Reason why a table does not cross.
+const TABLES: &str =
+    "it is a table, and the bridge carries messages; publish the values that other hosts need";
 
 /// A usable channel of this host.
 pub struct Local {
@@ -22,8 +29,9 @@ pub fn list(config: &Config) -> Result<Vec<Local>, String> {
     let segments = list_segments_in(&config.namespace).map_err(|error| error.to_string())?;
     // A queue whose participants have all left may still have jobs.
     let live = |info: &SegmentInfo| info.state() == SegmentState::Live || info.queued_work() > 0;
+    // Version 1 are the channels of the Python library.
     let usable =
-        segments.into_iter().filter(|info| info.problem.is_none() && info.version == 2 && live(info));
+        segments.into_iter().filter(|info| info.problem.is_none() && info.version != 1 && live(info));
     let named =
         usable.filter_map(|info| Some(Local { channel: config.short(&info.channel)?.to_owned(), info }));
     Ok(named.collect())
@@ -41,12 +49,22 @@ impl Local {
         all.into_iter().find(|pattern| pattern.name() == self.info.pattern)
     }
 
-    /// Returns `true` if the channel has something for other hosts: a publisher, a replier, or jobs and ends that may
-    /// push some.
+    /// Returns the reason why a channel of this pattern does not cross.
+    pub fn stays(&self) -> Option<&'static str> {
+        match self.info.pattern {
+            "request/stream" => Some(STREAMS),
+            "table" => Some(TABLES),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if the channel has something for other hosts: a publisher, a replier, a writer, or jobs and ends that
+    /// may push some.
     pub fn offers(&self, relay: bool) -> bool {
         match self.pattern() {
             Some(Pattern::PubSub) => self.has(Role::Publisher, relay),
             Some(Pattern::ReqRep) => self.has(Role::Replier, relay),
+            None => self.has(Role::Replier, relay) || self.has(Role::Writer, relay),
             _ => {
                 self.info.queued_work() > 0 || self.has(Role::Pusher, relay) || self.has(Role::Puller, relay)
             }

@@ -2,6 +2,8 @@
 
 use crate::support::*;
 use shmcomm::{Declaration, DynPusher, DynReplier};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 use zenoh::{Session, Wait};
 
@@ -56,6 +58,29 @@ fn hostile_descriptions_are_refused() {
     wait_until("count", || bridge.metric("hostile_total", &[]) >= 4 + 5);
     drop(tokens);
     assert!(bridge.runs());
+    drop(kept);
+}
+
+#[test]
+fn offer_of_a_channel_between_bridges_is_ignored() {
+    let (b, at) = (Host::new("hostile-own"), address());
+    let bridge = b.bridge(&["--listen", &at, "--import", "*"]);
+    let session = node(&at);
+    let asked = Arc::new(AtomicU32::new(0));
+    // The second offer comes later, and its description is asked for.
+    let kept = ["shmcomm-bridge/9", "y"].map(|name| {
+        let (asked, counts) = (asked.clone(), name != "y");
+        let queryable = session
+            .declare_queryable(format!("shmcomm/1/default/desc/{}/1/{name}", session.zid()))
+            .callback(move |_| drop(asked.fetch_add(u32::from(counts), Relaxed)))
+            .wait()
+            .unwrap();
+        let key = format!("shmcomm/1/default/alive/{}/1/{name}", session.zid());
+        (queryable, session.liveliness().declare_token(key).wait().unwrap())
+    });
+    assert!(bridge.refusal("y").contains("does not describe it"), "{}", bridge.refusal("y"));
+    assert_eq!(asked.load(Relaxed), 0);
+    assert!(!bridge.metrics().contains("channel=\"shmcomm-bridge/"), "{}", bridge.metrics());
     drop(kept);
 }
 

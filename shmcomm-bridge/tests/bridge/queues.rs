@@ -2,7 +2,9 @@
 
 use crate::support::*;
 use shmcomm::schema::{Layout, Value};
-use shmcomm::{Content, Declaration, DynPuller, DynPusher, DynReplier, DynRequester, ErrorKind};
+use shmcomm::{
+    Channel, Content, Declaration, DynPuller, DynPusher, DynReplier, DynRequester, ErrorKind, ReqStream,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -221,4 +223,23 @@ fn queue_with_two_directions_is_refused() {
     assert!(out.refusal("jobs").contains("one direction"));
     let mut puller = DynPuller::open(&a.full("jobs")).unwrap();
     assert_eq!(number(puller.recv_timeout(DEADLINE).unwrap().bytes()), 1);
+}
+
+shmcomm::channel! {
+    State: Table { name: "state", number: u32 }
+}
+
+#[test]
+fn streams_and_tables_are_refused_with_the_reason() {
+    let (a, at) = (Host::new("stays"), address());
+    let out = a.bridge(&["--listen", &at, "--export", "*"]);
+    const ROWS: Channel<ReqStream<u32, u32>> = Channel::new("rows");
+    let replier = ROWS.open().namespace(&a.name).replier().unwrap();
+    let writer = State::open().namespace(&a.name).writer(State::NUMBER).unwrap();
+    let why = out.refusal("rows");
+    assert!(why.contains("direction=\"export\"") && why.contains("its replies are streams"), "{why}");
+    let why = out.refusal("state");
+    assert!(why.contains("it is a table"), "{why}");
+    drop((replier, writer));
+    wait_until("end of the refusals", || out.metric("refusal{", &[]) == 0);
 }

@@ -87,3 +87,31 @@ fn relays_in_a_line_repeat_no_message() {
         assert!(heard.iter().all(|(number, times)| *number < 1_000 || *times == 1), "{heard:?}");
     }
 }
+
+#[test]
+fn channels_between_bridges_never_cross() {
+    let (a, b) = (Host::new("own-a"), Host::new("own-b"));
+    // Each host has a second bridge: a relay would carry what that one publishes, as it carries `x`.
+    let _idle =
+        [&a, &b].map(|host| host.bridge(&["--listen", &address(), "--realm", "idle", "--import", "*"]));
+    for host in [&a, &b] {
+        wait_until("idle bridge", || shmcomm::describe(&host.full("shmcomm-bridge/0")).unwrap().is_some());
+    }
+    let joined = join(&a, &b, "one", [BOTH, BOTH]);
+    let mut publishers = [&a, &b].map(|host| host.publisher("x", &numbers().publishers(4)));
+    let mut subscribers = [&a, &b].map(|host| host.subscriber("x"));
+    // `x` is behind the channels of the bridges, in the order of names.
+    let [to_b, to_a] = &mut publishers;
+    for (number, publisher, subscriber) in [(1_000, to_b, 1), (2_000, to_a, 0)] {
+        wait_until("message of the other host", || {
+            publisher.send_bytes(&u64::to_le_bytes(number)).unwrap();
+            drain(&mut subscribers[subscriber]).contains(&number)
+        });
+    }
+    for bridge in [&joined.0, &joined.1] {
+        for way in ["export", "import"] {
+            wait_until("messages", || bridge.metric("messages_total", &["\"x\"", way]) > 0);
+        }
+        assert!(!bridge.metrics().contains("channel=\"shmcomm-bridge/"), "{}", bridge.metrics());
+    }
+}

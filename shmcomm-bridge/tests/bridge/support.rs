@@ -97,9 +97,14 @@ impl Bridge {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Returns all metrics, at most a second old; no text if there are none yet.
+    pub fn metrics(&self) -> String {
+        std::fs::read_to_string(&self.metrics).unwrap_or_default()
+    }
+
     /// Returns a metric, at most a second old; 0 if it does not exist yet.
     pub fn metric(&self, name: &str, labels: &[&str]) -> u64 {
-        let text = std::fs::read_to_string(&self.metrics).unwrap_or_default();
+        let text = self.metrics();
         let of = |line: &&str| {
             line.strip_prefix("shmcomm_bridge_").is_some_and(|rest| rest.starts_with(name))
                 && labels.iter().all(|label| line.contains(label))
@@ -111,7 +116,7 @@ impl Bridge {
     pub fn refusal(&self, channel: &str) -> String {
         let label = format!("refusal{{channel=\"{channel}\"");
         let found = || {
-            let text = std::fs::read_to_string(&self.metrics).unwrap_or_default();
+            let text = self.metrics();
             text.lines().find(|line| line.contains(&label)).map(str::to_owned)
         };
         wait_for("a refusal", found)
