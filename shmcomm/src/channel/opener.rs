@@ -283,8 +283,8 @@ impl<P: ?Sized> Opener<P> {
             Pattern::PubSub | Pattern::PushPull | Pattern::Table => (0, slot_size, 0),
         };
         let schema = format!("[{}]", parts.join(","));
-        // The ends of a table have one layout, and those of a stream.
-        let resolve = first.schema.filter(|_| pattern != Pattern::Table && !streams).map(|first| {
+        // The ends of a table have one layout.
+        let resolve = first.schema.filter(|_| pattern != Pattern::Table).map(|first| {
             let second = second.and_then(|part| part.schema);
             Arc::new(ChannelTypes { pattern, format, first, second, texts: schema.clone() })
                 as Arc<dyn Resolve>

@@ -10,6 +10,7 @@
 //! On a channel with `replies: Stream` a request has any number of replies: `stream_requester`, `replies`,
 //! `stream_replier` and `stream_request`.
 
+mod asking_end;
 mod call;
 mod error;
 mod form;
@@ -42,6 +43,8 @@ pub use requester::Requester;
 pub use stream_replier::StreamReplier;
 pub use stream_request::StreamRequest;
 pub use stream_requester::StreamRequester;
+
+use asking_end::asking_end;
 
 use crate::layout::{FLAG_REDELIVER, Geometry, Region};
 use crate::queue_end::recover;

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::message::Fixed;
 use crate::queue_end::{QueueEnd, State, WaitTarget};
 use crate::ring::queue::AcquiredSlot;
-use crate::ring::{ForkGuard, StableBytes};
+use crate::ring::ForkGuard;
 use crate::schema::Resolution;
 use crate::segment::{Role, Spec};
 use crate::stats::{self, Stats};
@@ -170,14 +170,7 @@ impl<Q: ?Sized, R: ?Sized, F: Incoming<Q>> Replier<Q, R, F> {
         let QueueEnd { attachment, wake, resolved, state: State { queue, counts, .. }, .. } = &mut self.end;
         let request = ForkGuard::new(queue.request(taken), wake.fork_id);
         let (len, redelivered) = (request.len(), request.redelivered());
-        let refusal = Refusal { counts, attachment, wake };
-        let held = match resolved {
-            None => F::view(request, |why, request| refusal.refuse(why, request))?,
-            Some(resolved) => match resolved.converted(request.bytes()) {
-                Ok(bytes) => F::view_copy(&bytes, request, |why, request| refusal.refuse(why, request))?,
-                Err(why) => return Err(refusal.refuse(why, request)),
-            },
-        };
+        let held = Refusal { counts, attachment, wake }.view::<Q, F>(request, resolved.as_deref())?;
         counts.message(len, redelivered, attachment);
         Ok(Request::new(held, wake))
     }

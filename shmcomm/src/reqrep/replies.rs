@@ -115,13 +115,19 @@ impl<'r, R, F: IncomingOwned<R> + ?Sized> Replies<'r, R, F> {
         fault_point!("stream.reading");
         let bytes = stream_bytes(&self.end.state.borrow().queue, ticket, len);
         let mut copy = Vec::new();
-        let fixed = F::read_fixed(|| bytes);
+        let resolved = self.end.resolved.as_deref();
+        let fixed = resolved.map_or_else(|| F::read_fixed(|| bytes), |_| None);
         if fixed.is_none() {
             copy.extend_from_slice(bytes);
         }
         self.end.take_reply(ticket);
         self.received += 1;
-        let read = fixed.unwrap_or_else(|| (self.read)(&copy));
+        let read = match (fixed, resolved) {
+            (Some(read), _) => read,
+            (None, None) => (self.read)(&copy),
+            // The segment has another layout than this program.
+            (None, Some(resolved)) => resolved.converted(&copy).and_then(|converted| (self.read)(&converted)),
+        };
         read.map_err(|why| self.end.refuse(why))
     }
 

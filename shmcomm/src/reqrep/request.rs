@@ -5,13 +5,14 @@
 
 use super::form::RequestView;
 use super::{ReplyError, ServeError};
-use crate::codec::{EncodeError, Outgoing};
+use crate::codec::{EncodeError, Incoming, Outgoing};
 use crate::counts::Counts;
 use crate::fault::fault_point;
 use crate::message::in_place::InPlaceMut;
 use crate::message::{Fixed, Invalid, ShmMessage};
 use crate::queue_end::QueueEvents;
-use crate::ring::{ForkGuard, ReplyBuffer, StableBytesMut, queue};
+use crate::ring::{ForkGuard, ReplyBuffer, StableBytes, StableBytesMut, queue};
+use crate::schema::resolve::Resolved;
 use crate::segment::Attachment;
 use core::fmt;
 use core::marker::PhantomData;
@@ -159,6 +160,22 @@ pub(super) struct Refusal<'q> {
 }
 
 impl Refusal<'_> {
+    /// Reads a request: in its slot, or converted if the segment has another layout than the replier.
+    #[inline(always)]
+    pub(super) fn view<'q, Q: ?Sized, F: Incoming<Q>>(
+        self,
+        request: ForkGuard<queue::Request<'q>>,
+        resolved: Option<&Resolved>,
+    ) -> Result<RequestView<'q, Q>, ServeError> {
+        match resolved {
+            None => F::view(request, |why, request| self.refuse(why, request)),
+            Some(resolved) => match resolved.converted(request.bytes()) {
+                Ok(bytes) => F::view_copy(&bytes, request, |why, request| self.refuse(why, request)),
+                Err(why) => Err(self.refuse(why, request)),
+            },
+        }
+    }
+
     #[cold]
     #[inline(never)]
     pub(super) fn refuse(self, why: Invalid, request: ForkGuard<queue::Request<'_>>) -> ServeError {

@@ -1,21 +1,19 @@
 //! [`Requester`]: the asking end.
 //!
-//! Owns the ways to send a request. The state of a pending request is in `call`, and its steps in the ring
-//! are in `raw_requester`. Never touches a slot itself.
+//! Owns the ways to send a request. The state of a pending request is in `call`, its steps in the ring are in
+//! `raw_requester`, and what the end tells of its channel is in `asking_end`. Never touches a slot itself.
 
 use super::form::read;
 use super::raw_requester::RawRequester;
 use super::reply::Reply;
 use super::request_loan::RequestLoan;
-use super::{Call, CallError, RequestError, RequestTimeoutError, ops};
+use super::{Call, CallError, RequestError, RequestTimeoutError, asking_end, ops};
 use crate::codec::{Incoming, Outgoing};
 use crate::error::Error;
 use crate::message::{Fixed, ShmMessage};
 use crate::queue_end::{QueueEnd, WaitTarget};
-use crate::schema::Resolution;
 use crate::segment::{Role, Spec};
-use crate::stats::{self, Stats};
-use crate::wait::{Deadline, StopHandle, Stopped};
+use crate::wait::{Deadline, Stopped};
 use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::cell::RefCell;
 use core::marker::PhantomData;
@@ -62,53 +60,9 @@ impl<Q: ?Sized, R: ?Sized, F: ?Sized> Requester<Q, R, F> {
         let end = QueueEnd::open(&spec, Role::Requester, ops(&spec), RefCell::new)?;
         Ok(Requester { end, _messages: PhantomData })
     }
-
-    /// Returns the full name of the channel, with its namespace.
-    pub fn name(&self) -> &str {
-        self.end.attachment.channel()
-    }
-
-    /// Returns the counts of the channel, the number of waiting requests, the age of the oldest, and one
-    /// entry per participant.
-    pub fn stats(&self) -> Stats {
-        stats::read_queue(&self.end.attachment, &self.end.state.borrow().queue)
-    }
-
-    /// Returns the number of repliers that are alive now.
-    pub fn repliers(&self) -> usize {
-        self.end.attachment.count_alive(Role::Replier)
-    }
-
-    /// Returns what this requester does with the fields of a reply whose layout is not its own: see
-    /// `docs/evolution.md`. All lists are empty if the layouts are equal.
-    pub fn resolution(&self) -> &Resolution {
-        self.end.resolution()
-    }
-
-    /// Returns the handle that stops the blocking calls of this requester and its [`Call`]s from another
-    /// thread or from a signal handler.
-    ///
-    /// If the requester was [opened with](crate::Opener::stop) a handle, this is that handle.
-    pub fn stop_handle(&self) -> StopHandle {
-        self.end.stop.handle()
-    }
-
-    /// Waits until at least `count` repliers are alive, and returns `true` if they are. Checks every 2 ms,
-    /// for at most `timeout`; a timeout of zero checks once. Returns `false` also if the requester is
-    /// [stopped](StopHandle).
-    pub fn wait_for_repliers(&self, count: usize, timeout: Duration) -> bool {
-        let deadline = Deadline::after(timeout);
-        loop {
-            if self.repliers() >= count {
-                return true;
-            }
-            if deadline.has_passed() || self.end.stop.is_stopped() {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
 }
+
+asking_end!(Requester, "[`Call`]s");
 
 impl<Q: ?Sized, R: ?Sized, F: Outgoing<Q> + Incoming<R>> Requester<Q, R, F> {
     /// Sends `request` and returns the [`Call`] that fetches the answer: copies a fixed layout, encodes with a
@@ -192,7 +146,7 @@ impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
     /// bytes are zero. A type without an all-zero value does not compile here.
     ///
     /// # Errors
-    /// [`RequestError::Stopped`] if the requester is [stopped](StopHandle) while no slot is free,
+    /// [`RequestError::Stopped`] if the requester is [stopped](crate::StopHandle) while no slot is free,
     /// [`RequestError::Forked`] in a forked child.
     pub fn loan(&self) -> Result<RequestLoan<'_, Q, R>, RequestError> {
         loop {
@@ -254,16 +208,6 @@ impl<Q: ShmMessage, R: ShmMessage> Requester<Q, R> {
         let in_place = self.end.check_in_place("request_timeout");
         in_place.map_err(|why| RequestTimeoutError::from(RequestError::Invalid(why)))?;
         self.send_until(request, deadline)??.answer_ref_until(deadline)
-    }
-}
-
-impl<Q: ?Sized, R: ?Sized, F: ?Sized> Requester<Q, R, F> {
-    /// Waits until there is room for a request, for at most `timeout`, and returns `true` if there is.
-    /// Another requester may take the room first. Returns `false` also if this requester is
-    /// [stopped](StopHandle).
-    pub fn wait_for_room(&self, timeout: Duration) -> bool {
-        !self.end.attachment.forked()
-            && self.end.wait(WaitTarget::Room, Deadline::after(timeout)).unwrap_or(false)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::message::Fixed;
 use crate::queue_end::{QueueEnd, State, WaitTarget};
 use crate::ring::ForkGuard;
 use crate::ring::queue::AcquiredSlot;
+use crate::schema::Resolution;
 use crate::segment::Spec;
 use crate::stats::Stats;
 use crate::wait::{Deadline, StopHandle};
@@ -40,6 +41,12 @@ impl<Q: ?Sized, R: ?Sized, F: ?Sized> StreamReplier<Q, R, F> {
     /// participant. A stream counts as one request.
     pub fn stats(&self) -> Stats {
         self.replier.stats()
+    }
+
+    /// Returns what this replier does with the fields of a request whose layout is not its own: see
+    /// `docs/evolution.md`. All lists are empty if the layouts are equal.
+    pub fn resolution(&self) -> &Resolution {
+        self.replier.resolution()
     }
 
     /// Returns the handle that stops the blocking calls of this replier, and of its requests, from another thread or
@@ -123,14 +130,13 @@ impl<Q: ?Sized, R: ?Sized, F: Incoming<Q>> StreamReplier<Q, R, F> {
         }
     }
 
-    /// Returns the request that was taken. The layouts of a channel with streams are never converted.
+    /// Returns the request that was taken.
     fn show(&mut self, taken: AcquiredSlot) -> Result<StreamRequest<'_, Q, R, F>, ServeError> {
-        let QueueEnd { attachment, wake, stop, state: State { queue, counts, backoff, .. }, .. } =
+        let QueueEnd { attachment, wake, stop, resolved, state: State { queue, counts, backoff, .. } } =
             &mut self.replier.end;
         let request = ForkGuard::new(queue.request(taken), wake.fork_id);
         let (len, stream) = (request.len(), request.stream());
-        let refusal = Refusal { counts, attachment, wake };
-        let held = F::view(request, |why, request| refusal.refuse(why, request))?;
+        let held = Refusal { counts, attachment, wake }.view::<Q, F>(request, resolved.as_deref())?;
         counts.message(len, false, attachment);
         Ok(StreamRequest::new(held, stream, (attachment, wake, stop), backoff))
     }

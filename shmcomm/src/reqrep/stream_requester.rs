@@ -1,17 +1,16 @@
 //! [`StreamRequester`]: the asking end of a channel whose replies are streams.
 //!
-//! Owns the ways to send a request. The replies are in `replies`, and the steps in the ring in `raw_requester`. Never
-//! touches a slot itself.
+//! Owns the ways to send a request. The replies are in `replies`, the steps in the ring in `raw_requester`, and what the
+//! end tells of its channel in `asking_end`. Never touches a slot itself.
 
 use super::raw_requester::RawRequester;
-use super::{CallError, Replies, RequestError, RequestTimeoutError, ops};
+use super::{CallError, Replies, RequestError, RequestTimeoutError, asking_end, ops};
 use crate::codec::{Incoming, Outgoing};
 use crate::error::Error;
 use crate::message::{Fixed, Invalid};
 use crate::queue_end::{QueueEnd, WaitTarget};
 use crate::segment::{Role, Spec};
-use crate::stats::{self, Stats};
-use crate::wait::{Deadline, StopHandle, Stopped};
+use crate::wait::{Deadline, Stopped};
 use crate::waitset::{Awaited, Waitable, Watchable, Watched};
 use core::cell::RefCell;
 use core::marker::PhantomData;
@@ -66,40 +65,13 @@ impl<Q: ?Sized, R: ?Sized, F: ?Sized> StreamRequester<Q, R, F> {
         Ok(StreamRequester { end, _messages: PhantomData })
     }
 
-    /// Returns the full name of the channel, with its namespace.
-    pub fn name(&self) -> &str {
-        self.end.attachment.channel()
-    }
-
-    /// Returns the counts of the channel, the number of waiting requests, the age of the oldest, and one entry per
-    /// participant. A stream counts as one request.
-    pub fn stats(&self) -> Stats {
-        stats::read_queue(&self.end.attachment, &self.end.state.borrow().queue)
-    }
-
-    /// Returns the number of repliers that are alive now.
-    pub fn repliers(&self) -> usize {
-        self.end.attachment.count_alive(Role::Replier)
-    }
-
     /// Returns the number of replies that may wait for one requester: `window` of the channel.
     pub fn window(&self) -> u64 {
         self.end.attachment.geometry().stream.window
     }
-
-    /// Returns the handle that stops the blocking calls of this requester and its [`Replies`] from another thread or
-    /// from a signal handler.
-    pub fn stop_handle(&self) -> StopHandle {
-        self.end.stop.handle()
-    }
-
-    /// Waits until there is room for a request, for at most `timeout`, and returns `true` if there is. Another requester
-    /// may take the room first. Returns `false` also if this requester is [stopped](StopHandle).
-    pub fn wait_for_room(&self, timeout: Duration) -> bool {
-        !self.end.attachment.forked()
-            && self.end.wait(WaitTarget::Room, Deadline::after(timeout)).unwrap_or(false)
-    }
 }
+
+asking_end!(StreamRequester, "[`Replies`]");
 
 impl<Q: ?Sized, R: ?Sized, F: Outgoing<Q> + Incoming<R>> StreamRequester<Q, R, F> {
     /// Sends `request` and returns its [`Replies`]. Never blocks.
@@ -115,7 +87,7 @@ impl<Q: ?Sized, R: ?Sized, F: Outgoing<Q> + Incoming<R>> StreamRequester<Q, R, F
     /// Sends `request` and returns its [`Replies`]; waits for a free slot.
     ///
     /// # Errors
-    /// [`RequestError::Stopped`] if the requester is [stopped](StopHandle) while no slot is free; for the others see
+    /// [`RequestError::Stopped`] if the requester is [stopped](crate::StopHandle) while no slot is free; for the others see
     /// [`RequestError`].
     pub fn request(&self, request: &Q) -> Result<Replies<'_, F::Owned, F>, RequestError> {
         self.request_until(request, Deadline::Never)?.map_err(RequestError::unsent)

@@ -1,6 +1,6 @@
 //! Push/pull and request/reply between two versions: a reading end resolves, a writing end is exact.
 
-use shmcomm::{Channel, ErrorKind, PullError, PushPull, ReqRep, RequestError, ShmMessage};
+use shmcomm::{Channel, ErrorKind, PullError, PushPull, ReqRep, ReqStream, RequestError, ShmMessage};
 use shmcomm_tests::{Namespace, Peer, namespace, say, stage};
 use std::time::Duration;
 
@@ -47,6 +47,9 @@ const OLD_CALL: Channel<ReqRep<v1::Task, v1::Task>> = Channel::new("call").slots
 const NEW_REQUEST: Channel<ReqRep<v2::Task, v1::Task>> = Channel::new("call").slots(8);
 const NEW_REPLY: Channel<ReqRep<v1::Task, v2::Task>> = Channel::new("call").slots(8);
 const NUMBER_REPLY: Channel<ReqRep<v1::Task, v2::Number>> = Channel::new("call").slots(8);
+const OLD_STREAM: Channel<ReqStream<v1::Task, v1::Task>> = Channel::new("stream").slots(8);
+const NEW_STREAM_REQUEST: Channel<ReqStream<v2::Task, v1::Task>> = Channel::new("stream").slots(8);
+const NEW_STREAM_REPLY: Channel<ReqStream<v1::Task, v2::Task>> = Channel::new("stream").slots(8);
 
 fn old(number: u64) -> v1::Task {
     v1::Task { number, weight: 0.5, crc: 3 }
@@ -261,4 +264,44 @@ fn changed_reply_is_rolled_out_and_back() {
     assert_eq!((client.said(), client.said()), ("0".into(), "1".into()));
     client.kill();
     service.kill();
+}
+
+#[test]
+fn streams_of_replies_are_resolved_by_their_readers() {
+    let ns = namespace("evolve-stream");
+    let asking = NEW_STREAM_REPLY.open().namespace(&*ns);
+    let mut old_replier = OLD_STREAM.open().namespace(&*ns).replier().unwrap();
+    let requester = asking.requester().unwrap();
+    assert_eq!(requester.resolution().defaulted, ["priority"]);
+    let mut replies = requester.call(&old(7)).unwrap();
+    let mut request = old_replier.recv().unwrap();
+    for number in 0..16 {
+        request.try_send(&old(number)).unwrap();
+    }
+    request.end().unwrap();
+    for number in 0..16 {
+        assert_eq!(replies.recv().unwrap(), Some(new(number)));
+    }
+    assert_eq!(replies.recv().unwrap(), None);
+
+    // A replier of another version reads the requests of the old layout, and writes replies of that layout.
+    let mut new_replier = NEW_STREAM_REQUEST.open().namespace(&*ns).replier().unwrap();
+    assert_eq!(new_replier.resolution().defaulted, ["priority"]);
+    let old_requester = OLD_STREAM.open().namespace(&*ns).requester().unwrap();
+    let mut replies = old_requester.call(&old(9)).unwrap();
+    let mut request = new_replier.recv().unwrap();
+    assert_eq!(*request, new(9));
+    request.try_send(&old(1)).unwrap();
+    request.end().unwrap();
+    assert_eq!((replies.recv().unwrap(), replies.recv().unwrap()), (Some(old(1)), None));
+
+    // What an end writes is not converted: the error names the field.
+    for refused in [
+        NEW_STREAM_REPLY.open().namespace(&*ns).replier().map(drop),
+        NEW_STREAM_REQUEST.open().namespace(&*ns).requester().map(drop),
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TypeMismatch);
+        assert!(error.to_string().contains("field") && error.to_string().contains(DRAIN), "{error}");
+    }
 }
