@@ -27,7 +27,8 @@ Examples:
 
 JSON: one object, as `shmcomm list --json` prints it, with seats (the largest number of participants),
 publishers (the largest number of publishers), waits (true: the publisher waits for its subscribers) and
-schema (the JSON text in the segment). Of a table also keys: key, type, version, time (Unix seconds;
+schema (the JSON text in the segment). Of a channel with streams of replies also window: the number of
+unread replies of a request; queue.claimed are the open streams. Of a table also keys: key, type, version, time (Unix seconds;
 null: never stored), pid and process of the writer (null: none), and alive.")]
 pub struct Arguments {
     /// Name of the channel
@@ -42,6 +43,8 @@ struct Details {
     publishers: u32,
     waits: bool,
     schema: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     keys: Vec<Key>,
 }
@@ -54,8 +57,10 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
     let mut out = Out::new(common);
     if out.form() == Form::Json {
         let SegmentInfo { seats, publishers, waits, .. } = segment;
+        let window = Some(segment.window).filter(|window| *window != 0);
         let keys = if segment.pattern == "table" { keys::of(&segment)? } else { Vec::new() };
-        out.json(&Details { figures, seats, publishers, waits, schema: segment.schema.clone(), keys })?;
+        let schema = segment.schema.clone();
+        out.json(&Details { figures, seats, publishers, waits, schema, window, keys })?;
     } else {
         show(&mut out, &segment, &figures)?;
     }
@@ -115,7 +120,16 @@ fn show(out: &mut Out, segment: &SegmentInfo, figures: &Figures) -> Outcome {
     if let Some(rate) = figures.rate {
         fact(out, "rate", &format!("{} since the senders joined", units::rate(rate)))?;
     }
-    if let Some(queue) = &figures.queue {
+    if let Some(queue) = figures.queue.filter(|_| segment.window != 0) {
+        let text = format!(
+            "{} open, {} waiting, {} not fetched, {} done",
+            units::grouped(queue.claimed),
+            units::count(queue.waiting, "request"),
+            units::grouped(queue.answered),
+            units::grouped(queue.acknowledged)
+        );
+        fact(out, "streams", &text)?;
+    } else if let Some(queue) = &figures.queue {
         let text = format!(
             "{} waiting, {} claimed, {} done, {} redelivered",
             units::grouped(queue.waiting),

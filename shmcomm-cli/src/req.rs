@@ -1,6 +1,6 @@
 //! `shmcomm req`: asks a service.
 //!
-//! Owns the report of the reply. Takes the seat of a requester while it runs. Calls `given`, and `echo` for
+//! Owns the report of each reply. Takes the seat of a requester while it runs. Calls `given`, and `echo` for
 //! the form of a message. Never repeats a request.
 
 use crate::channels;
@@ -15,7 +15,7 @@ use crate::publish::failed;
 use crate::units;
 use clap::Args;
 use serde::Serialize;
-use shmcomm::{DynError, DynRequester};
+use shmcomm::{DynError, DynMessage, DynRequester};
 use std::time::{Duration, Instant};
 
 /// Longest wait for a reply, unless `--duration` gives it.
@@ -32,7 +32,11 @@ Examples:
 A request is JSON, as for `shmcomm pub`. The command waits for each reply at most for --duration, or 5 s;
 then the exit code is 3. -n repeats the request.
 
-JSON: an object per reply, with channel, round_trip_us and message; or hex, if the schema cannot be read.")]
+If the replies of the channel are streams, the command prints each reply until the replier ends the stream, and
+cancels the request if it stops before.
+
+JSON: an object per reply, with channel, round_trip_us and message; or hex, if the schema cannot be read.
+round_trip_us is the time from the request to the reply, in microseconds.")]
 pub struct Arguments {
     /// Name of the channel
     channel: String,
@@ -71,11 +75,8 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
     let mut out = Out::new(common);
     while let Some(given) = source.next(&pace)? {
         let start = Instant::now();
-        let reply = match &given.content {
-            Content::Value(value) => requester.request(value, timeout),
-            Content::Bytes(bytes) => requester.request_bytes(bytes, timeout),
-        };
-        let reply = reply.map_err(|error| match error {
+        let report = Report { name: &name, args, start };
+        let failure = |error: DynError, requester: &DynRequester| match error {
             DynError::Timeout => {
                 let hint = if requester.repliers() == 0 { "; no replier is alive" } else { "" };
                 Failure::TimedOut(format!(
@@ -84,24 +85,56 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
                 ))
             }
             error => failed(&name, &error),
-        })?;
-        let took = start.elapsed();
-        let message = Message::received(&reply).ok();
-        if out.form() == Form::Json {
-            let hex =
-                message.is_none().then(|| reply.bytes().iter().map(|byte| format!("{byte:02x}")).collect());
-            let round_trip_us = took.as_secs_f64() * 1e6;
-            out.json(&Record { channel: &name, round_trip_us, message: message.as_ref(), hex })?;
-        } else {
-            match &message {
-                Some(message) => out.line(text::line(message, args.full))?,
-                None => out.raw(text::hex(reply.bytes(), args.full).as_bytes())?,
+        };
+        if requester.has_streams() {
+            let mut replies = match &given.content {
+                Content::Value(value) => requester.stream(value, timeout),
+                Content::Bytes(bytes) => requester.stream_bytes(bytes, timeout),
             }
+            .map_err(|error| failure(error, &requester))?;
+            while let Some(reply) =
+                replies.recv_timeout(timeout).map_err(|error| failure(error, &requester))?
+            {
+                report.print(&mut out, &reply)?;
+            }
+        } else {
+            let reply = match &given.content {
+                Content::Value(value) => requester.request(value, timeout),
+                Content::Bytes(bytes) => requester.request_bytes(bytes, timeout),
+            };
+            report.print(&mut out, &reply.map_err(|error| failure(error, &requester))?)?;
         }
-        out.flush()?;
         if !pace.another() {
             break;
         }
     }
     Ok(())
+}
+
+/// The output for the replies to one request.
+struct Report<'a> {
+    name: &'a str,
+    args: &'a Arguments,
+    /// Time at which the request was sent.
+    start: Instant,
+}
+
+impl Report<'_> {
+    /// Prints one reply.
+    fn print(&self, out: &mut Out, reply: &DynMessage) -> Outcome {
+        let took = self.start.elapsed();
+        let message = Message::received(reply).ok();
+        if out.form() == Form::Json {
+            let hex =
+                message.is_none().then(|| reply.bytes().iter().map(|byte| format!("{byte:02x}")).collect());
+            let round_trip_us = took.as_secs_f64() * 1e6;
+            out.json(&Record { channel: self.name, round_trip_us, message: message.as_ref(), hex })?;
+        } else {
+            match &message {
+                Some(message) => out.line(text::line(message, self.args.full))?,
+                None => out.raw(text::hex(reply.bytes(), self.args.full).as_bytes())?,
+            }
+        }
+        out.flush()
+    }
 }

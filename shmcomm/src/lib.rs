@@ -245,8 +245,8 @@ pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep, ReqStream
 #[cfg(not(loom))]
 pub use dynamic::{
     Content, Declaration, Description, DynError, DynJob, DynLoan, DynMessage, DynPublisher, DynPuller,
-    DynPusher, DynReplier, DynRequest, DynRequester, DynSample, DynSubscriber, Observed, ObservedMessage,
-    ObservedValue, Observer, TableObserver, ValueError, Wire, describe, describe_in_group,
+    DynPusher, DynReplier, DynReplies, DynRequest, DynRequester, DynSample, DynSubscriber, Observed,
+    ObservedMessage, ObservedValue, Observer, TableObserver, ValueError, Wire, describe, describe_in_group,
 };
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};

@@ -1,6 +1,8 @@
 //! `shmcomm pub`, `push`, `pull` and `req`: values go to their fields, and come back unchanged.
 
 use crate::support::{World, snapshot};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// Returns the messages of a channel, as `echo --json` prints them.
 fn messages(world: &World, channel: &str, number: &str) -> Vec<serde_json::Value> {
@@ -114,4 +116,51 @@ fn requests_are_answered() {
     let _peer = deaf.start("world");
     let run = deaf.run(&["req", "planner", r#"{"x": 2, "y": 40}"#, "--duration", "200ms"]);
     assert!(run.code == Some(3) && run.err.contains("no reply came"), "{run:?}");
+}
+
+#[test]
+fn each_reply_of_a_stream_is_printed() {
+    let world = World::new();
+    let mut service = world.start("counting");
+    let run = world.run(&["req", "count", r#"{"x": 3, "y": 8}"#, "--json"]);
+    let numbers: Vec<_> = run.objects().iter().map(|object| object["message"]["number"].clone()).collect();
+    assert_eq!(numbers, [3, 4, 5, 6, 7, 8], "{run:?}");
+    let run = world.run(&["req", "count", r#"{"x": 1, "y": 0}"#]);
+    assert!(run.code == Some(0) && run.out.is_empty(), "{run:?}");
+    let run = world.feed(&["req", "count", "--stdin"], "{\"x\":1,\"y\":1}\n{\"x\":2,\"y\":3}\n");
+    let printed: Vec<_> =
+        run.out.lines().map(|line| line.trim_matches(|c: char| !c.is_ascii_digit())).collect();
+    assert_eq!(printed, ["1", "2", "3"], "{run:?}");
+    // A reader that has enough ends the command, and so the stream.
+    let mut command = world.command(&["req", "count", r#"{"x": 0, "y": -1}"#]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(service.said(), "cancelled");
+    child.wait().unwrap();
+}
+
+#[test]
+fn tools_show_window_and_open_streams() {
+    let world = World::new();
+    let mut service = world.start("counting");
+    let list = world.run(&["list"]).out;
+    assert!(list.contains("count\tstream\t"), "{list}");
+    let mut command = world.command(&["req", "count", r#"{"x": 0, "y": -1}"#]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    // The command stays in the middle of the stream: nothing reads its pipe, which is full at some time.
+    let start = Instant::now();
+    while world.run(&["info", "count", "--json"]).objects()[0]["queue"]["claimed"] != 1 {
+        assert!(start.elapsed() < Duration::from_secs(60), "no stream is open");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let info = world.run(&["info", "count"]).out;
+    assert!(
+        info.contains("pattern\trequest/stream\n") && info.contains("window\t2 unread replies\n"),
+        "{info}"
+    );
+    assert!(info.contains("streams\t1 open, 0 requests waiting, 0 not fetched, 0 done\n"), "{info}");
+    assert_eq!(world.run(&["info", "count", "--json"]).objects()[0]["window"], 2);
+    drop(child.stdout.take());
+    assert_eq!(service.said(), "cancelled");
+    child.wait().unwrap();
 }

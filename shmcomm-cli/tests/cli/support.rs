@@ -25,6 +25,7 @@ fn part() {
         ("stamped", world::stamped),
         ("mirror", world::mirror),
         ("service", world::service),
+        ("counting", world::counting),
         ("table", world::table),
         ("shared", group::shared),
     ]);

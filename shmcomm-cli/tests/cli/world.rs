@@ -66,6 +66,7 @@ channel! {
     pub Frames: PubSub<FrameHeader, [u8]> { name: "robot/camera", slots: 4, max_len: 1 << 16 }
     pub Jobs: PushPull<Task> { name: "jobs", slots: 8 }
     pub Planner: ReqRep<Point, Task> { name: "planner", slots: 4 }
+    pub Count: ReqRep<Point, Task> { name: "count", slots: 4, replies: Stream, window: 2 }
     pub Reports: PubSub<String, Msgpack> { name: "reports", slots: 4, slot_size: 256 }
     pub States: PubSub<State> { name: "robot/state", slots: 8 }
     pub Old: PubSub<Imu> { name: "old/imu", slots: 16 }
@@ -262,4 +263,24 @@ pub fn service() {
     let mut replier = Planner::replier().unwrap();
     say("ready");
     let _ = replier.serve(|point: &Point| Task { number: (point.x + point.y) as u64 });
+}
+
+/// A service that counts from `x` to `y`, or without an end if `y` is negative. Says that a stream was cancelled.
+pub fn counting() {
+    let mut replier = Count::replier().unwrap();
+    say("ready");
+    loop {
+        let mut request = replier.recv().unwrap();
+        let (first, last) = (request.x as u64, request.y);
+        for number in first.. {
+            if number as f64 > last && last >= 0.0 {
+                request.end().unwrap();
+                break;
+            }
+            if request.send(&Task { number }).is_err() {
+                say("cancelled");
+                break;
+            }
+        }
+    }
 }

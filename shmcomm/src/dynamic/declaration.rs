@@ -7,7 +7,8 @@ use super::payload::Payload;
 use super::{Description, Wire};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
-    DEFAULT_SLOTS, Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Growth, Pattern, default_slots,
+    DEFAULT_SLOTS, Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Growth, Pattern, StreamPlaces,
+    default_slots,
 };
 use crate::plural::count;
 use crate::schema::Layout;
@@ -55,6 +56,8 @@ pub struct Declaration {
     /// `false` if the number of seats is the default.
     seats_given: bool,
     publishers: u32,
+    /// Number of unread replies of a request, if its replies are a stream; otherwise 0.
+    window: u64,
     flags: u32,
     wire: Wire,
     /// `true` if the numbers are those of a segment.
@@ -123,6 +126,7 @@ impl Declaration {
             seats: SEATS,
             seats_given: false,
             publishers: 1,
+            window: 0,
             flags: 0,
             wire: Wire::Native,
             exact: false,
@@ -186,6 +190,13 @@ impl Declaration {
         self
     }
 
+    /// Makes the replies to a request a stream (`replies: Stream`), of which at most `window` may be unread: 1 to 65,536.
+    #[must_use]
+    pub fn streams(mut self, window: u64) -> Self {
+        self.window = window;
+        self
+    }
+
     /// Shares the channel with the users of this group: see [`Opener::group`](crate::Opener::group). A channel of the
     /// Python library has no group.
     #[must_use]
@@ -244,14 +255,22 @@ impl Declaration {
         history: u64,
         patience: Duration,
     ) -> Result<Spec, Error> {
-        let (request_size, slot_size) = match (self.pattern, self.layouts.as_slice()) {
-            (Pattern::ReqRep, _) if !self.exact => {
-                let reply = self.layouts.get(1).map_or(self.slot_size, |reply| reply.size() as u64);
-                let payload = Discipline::Queue.head().max(self.align as usize);
-                let exchange = Exchange::behind(self.request_size as usize, payload, self.align as usize);
-                (self.request_size, (exchange.reply as u64).saturating_add(reply).max(self.slot_size))
+        let reply = self.layouts.get(1).map_or(self.slot_size, |reply| reply.size() as u64);
+        let (request_size, slot_size) = match self.pattern {
+            Pattern::ReqRep if !self.exact => {
+                let (payload, align) =
+                    (Discipline::Queue.head().max(self.align as usize), self.align as usize);
+                let exchange = Exchange::behind(self.request_size as usize, payload, align);
+                let slot = match self.window {
+                    0 => (exchange.reply as u64).saturating_add(reply).max(self.slot_size),
+                    window => {
+                        let window = usize::try_from(window).unwrap_or(usize::MAX);
+                        StreamPlaces::slot_size(exchange, payload, align, (window, reply as usize)) as u64
+                    }
+                };
+                (self.request_size, slot)
             }
-            (Pattern::ReqRep, _) => (self.request_size, self.slot_size),
+            Pattern::ReqRep => (self.request_size, self.slot_size),
             _ => (0, self.slot_size),
         };
         let slots = if self.pattern == Pattern::PubSub && !self.slots_given {
@@ -268,8 +287,8 @@ impl Declaration {
             slot_size,
             grow: self.grow,
             request_size,
-            window: 0,
-            reply_size: 0,
+            window: self.window,
+            reply_size: if self.window == 0 || self.exact { 0 } else { reply },
             align: self.align,
             seats: self.seats,
             publishers: self.publishers,
@@ -310,6 +329,16 @@ impl Declaration {
             self.format != Format::Fixed || self.pattern != Pattern::ReqRep || self.layouts.len() == 2;
         let why = if self.pattern != pattern {
             format!("this end is for {}, and the channel is for {}", pattern.name(), self.pattern.name())
+        } else if self.window != 0 && self.pattern != Pattern::ReqRep {
+            format!(
+                "a stream of replies is for request/reply, and the channel is for {}",
+                self.pattern.name()
+            )
+        } else if self.window != 0 && self.flags & FLAG_REDELIVER != 0 {
+            "requests with streams of replies are not redelivered: another replier would begin again; leave out one of both"
+                .into()
+        } else if self.window != 0 && !self.is_native() {
+            "a channel of the Python library has one reply to a request; leave out `streams`".into()
         } else if !fixed {
             "the request has a fixed layout, and the reply has none; give both a layout, or one codec".into()
         } else if let Some(why) = self.no_growth() {
@@ -365,6 +394,7 @@ impl From<&Description> for Declaration {
             seats: what.seats,
             seats_given: true,
             publishers: what.publishers,
+            window: what.window,
             flags: (u32::from(what.waits) * FLAG_WAIT) | (u32::from(what.redelivers) * FLAG_REDELIVER),
             wire: what.wire,
             exact: true,

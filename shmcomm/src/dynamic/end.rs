@@ -121,12 +121,15 @@ macro_rules! on_wire {
 /// Opens the end on the wire of a channel.
 macro_rules! open_on_wire {
     ($found:ident, $wire:ident, $end:ident, $history:expr, $patience:expr) => {
+        open_on_wire!($found, $wire, $end, $end, $history, $patience)
+    };
+    ($found:ident, $wire:ident, $end:ident, $python:ident, $history:expr, $patience:expr) => {
         if $found.declaration.is_native() {
             let spec = $found.declaration.spec(&$found.name, Duration::ZERO, $history, $patience)?;
             $wire::Native(Box::new($end::open(spec)?))
         } else {
             #[cfg(feature = "python")]
-            let end = $wire::Python(Box::new(crate::python::$end::open($found.options())?));
+            let end = $wire::Python(Box::new(crate::python::$python::open($found.options())?));
             #[cfg(not(feature = "python"))]
             let end = $found.no_python()?;
             end

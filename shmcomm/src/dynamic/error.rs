@@ -34,6 +34,8 @@ pub enum DynError {
     Lagged(u64),
     /// No publisher is alive, and no message is left.
     Disconnected,
+    /// The requester has cancelled the request, or died. The reply was not sent.
+    Cancelled,
     /// The `StopHandle` of the end was stopped.
     Stopped,
     /// The end was opened before a `fork`, and this process is the child.
@@ -65,6 +67,7 @@ impl fmt::Display for DynError {
                 write!(f, "{lost} overwritten before they were received; receive faster, or raise `slots`")
             }
             DynError::Disconnected => f.write_str("no publisher is alive, and no message is left"),
+            DynError::Cancelled => f.write_str("the requester does not wait for a reply any more"),
             DynError::Stopped => f.write_str("the end was stopped by its `StopHandle`"),
             DynError::Forked => {
                 f.write_str("this end was opened before `fork`; open the channel again in the child")
@@ -188,7 +191,36 @@ from! {
         Stopped => DynError::Stopped,
         Forked => DynError::Forked,
     }
-    crate::ReplyError { Unencodable(error) => error.into(), Forked => DynError::Forked, }
+    crate::TryReplyError {
+        Unencodable(error) => error.into(),
+        Empty => DynError::Empty,
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
+    crate::ReplyError {
+        Cancelled => DynError::Cancelled,
+        Unencodable(error) => error.into(),
+        Forked => DynError::Forked,
+    }
+    crate::SendReplyError {
+        Cancelled => DynError::Cancelled,
+        Unencodable(error) => error.into(),
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
+    crate::TrySendReplyError {
+        Cancelled => DynError::Cancelled,
+        Unencodable(error) => error.into(),
+        Full => DynError::Full,
+        Forked => DynError::Forked,
+    }
+    crate::SendReplyTimeoutError {
+        Cancelled => DynError::Cancelled,
+        Unencodable(error) => error.into(),
+        Timeout => DynError::Timeout,
+        Stopped => DynError::Stopped,
+        Forked => DynError::Forked,
+    }
     crate::ServeError { Stopped => DynError::Stopped, Forked => DynError::Forked, }
     crate::TryServeError { Empty => DynError::Empty, Forked => DynError::Forked, }
     crate::ServeTimeoutError {

@@ -17,6 +17,7 @@ mod pubsub;
 mod pushpull;
 mod reqrep;
 mod sample;
+mod stream;
 mod table;
 
 pub use content::Content;
@@ -31,4 +32,5 @@ pub use pubsub::{DynPublisher, DynSubscriber};
 pub use pushpull::{DynPuller, DynPusher};
 pub use reqrep::{DynReplier, DynRequest, DynRequester};
 pub use sample::DynSample;
+pub use stream::DynReplies;
 pub use table::{ObservedValue, TableObserver};

@@ -1,8 +1,8 @@
 //! Streams of replies across processes: every reply that was sent arrives once, in its own call, whichever end dies.
 
 use shmcomm::{
-    Channel, DynRequester, ErrorKind, ReplyError, RequestError, RequestTimeoutError, SendReplyError,
-    SendReplyTimeoutError, TryReplyError, TrySendReplyError, WaitSet, channel, list_segments,
+    Channel, Content, Declaration, DynRequester, ErrorKind, ReplyError, RequestError, RequestTimeoutError,
+    SendReplyError, SendReplyTimeoutError, TryReplyError, TrySendReplyError, WaitSet, channel, list_segments,
 };
 use shmcomm_tests::{Peer, Plan, Service, Small, namespace};
 use std::time::{Duration, Instant};
@@ -306,11 +306,13 @@ fn stopped_ends_of_a_stream_keep_it() {
 #[test]
 fn ends_of_other_declarations_are_refused() {
     let ns = namespace("stream-refused");
-    let requester = Plan::open().namespace(&*ns).requester().unwrap();
+    let _requester = Plan::open().namespace(&*ns).requester().unwrap();
     let plain = Service::open().namespace(&*ns).name("plan").requester().unwrap_err();
     assert_eq!(plain.kind(), ErrorKind::ChannelMismatch);
     assert!(plain.to_string().contains("a request has a stream of replies in the segment"), "{plain}");
-    let dynamic = DynRequester::open(requester.name()).err().unwrap();
+    let one_reply = Declaration::req_rep(Content::Bytes, Content::Bytes);
+    let lines = Lines::open().namespace(&*ns).requester().unwrap();
+    let dynamic = DynRequester::create(lines.name(), &one_reply).unwrap_err();
     assert!(dynamic.to_string().contains("a request has a stream of replies in the segment"), "{dynamic}");
     let one = Service::open().namespace(&*ns).requester().unwrap();
     let stream = Plan::open().namespace(&*ns).name("service").replier().unwrap_err();
