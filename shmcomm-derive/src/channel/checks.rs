@@ -44,9 +44,6 @@ pub fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         let arguments = quote!(#who, #ident::CARRIES, #ident::SLOT_SIZE, #ident::GROW);
         checks.push(check(channel, "grow", grow, arguments));
         checks.push(check(channel, "grows_alone", grow, quote!(#who, #ident::PUBLISHERS)));
-        if values.contains_key("overflow") {
-            checks.push(check(channel, "grows_freely", grow, quote!(#who, #ident::OVERFLOW)));
-        }
     }
     let items = match &kind.format {
         Format::Tail(slice) => Some((&*slice.elem, show(&slice.elem))),

@@ -236,19 +236,6 @@ pub const fn grows_alone(who: &str, publishers: usize) {
     }
 }
 
-/// Checks that a publisher whose slots grow does not wait for its subscribers.
-#[track_caller]
-pub const fn grows_freely(who: &str, overflow: Overflow) {
-    if matches!(overflow, Overflow::Wait) {
-        Text::new()
-            .str("the slots of channel ")
-            .code(who)
-            .str(" cannot grow with `overflow: Wait`: its publisher waits for subscribers by words of one segment\n")
-            .str("leave out `grow` or `overflow`, or set `slot_size` to the longest message")
-            .panic();
-    }
-}
-
 /// Checks that a publisher that waits for its subscribers is the only publisher.
 #[track_caller]
 pub const fn one_waits(who: &str, publishers: usize, overflow: Overflow) {

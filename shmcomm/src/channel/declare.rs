@@ -1,8 +1,8 @@
 //! Items that an expansion of `channel!` uses. Not public API.
 
 pub use super::check::{
-    expect_every, fits, group, grow, grows_alone, grows_freely, has_max_len, has_slot_size, message, name,
-    one_waits, publishers, seats, seats_beside, slots, tail, tail_fits, window,
+    expect_every, fits, group, grow, grows_alone, has_max_len, has_slot_size, message, name, one_waits,
+    publishers, seats, seats_beside, slots, tail, tail_fits, window,
 };
 pub use super::message_words::*;
 pub use super::pattern::MessageInfo;

@@ -241,13 +241,7 @@ impl<P: ?Sized> Opener<P> {
             ));
         }
         if grow != 0
-            && let Some(why) = Growth::refusal(
-                format,
-                slot_size as u64,
-                grow as u64,
-                publishers as u64,
-                overflow == Overflow::Wait,
-            )
+            && let Some(why) = Growth::refusal(format, slot_size as u64, grow as u64, publishers as u64)
         {
             return invalid(why);
         }

@@ -319,8 +319,7 @@ impl Declaration {
                 "`grow` is for native publish/subscribe, and this is {pattern}; leave it out"
             ));
         }
-        let waits = self.flags & FLAG_WAIT != 0;
-        Growth::refusal(self.format, self.slot_size, self.grow, self.publishers.into(), waits)
+        Growth::refusal(self.format, self.slot_size, self.grow, self.publishers.into())
     }
 
     /// Checks the declaration of a new channel.

@@ -453,13 +453,7 @@ impl Geometry {
 
 impl Growth {
     /// Returns the reason why slots of `slot_size` bytes cannot be declared to grow up to `limit` bytes.
-    pub(crate) fn refusal(
-        format: Format,
-        slot_size: u64,
-        limit: u64,
-        publishers: u64,
-        waits: bool,
-    ) -> Option<String> {
+    pub(crate) fn refusal(format: Format, slot_size: u64, limit: u64, publishers: u64) -> Option<String> {
         let slots = count(slot_size, "byte");
         if format == Format::Fixed {
             let why = "it is for messages with a tail or a codec";
@@ -471,10 +465,6 @@ impl Growth {
                  `slot_size` for the longest message",
                 publishers = count(publishers, "publisher")
             ));
-        }
-        if waits {
-            let why = "its publisher waits for subscribers by words of one segment; leave out one of the two";
-            return Some(format!("`grow` with `overflow: Wait`; {why}"));
         }
         (limit <= slot_size || limit > MAX_SLOT_SIZE).then(|| {
             format!("`grow` {limit} for slots of {slots}; it takes more than the slots hold, and at most {MAX_SLOT_SIZE}")

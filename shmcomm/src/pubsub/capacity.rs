@@ -6,15 +6,19 @@
 //! limit that the next send would find. While a set waits, the publisher does not: the watch therefore recovers dead
 //! subscribers and evicts stalled ones.
 
+use super::gates::Gates;
 use crate::layout::control;
 use crate::os::{self, ForkId};
 use crate::plural::count;
-use crate::ring::{self, flow_control::FlowControl};
+use crate::ring;
 use crate::segment::ObserverMapping;
 use crate::sync::Ordering;
 use crate::wait::{EventCount, Watch, Word};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// Longest sleep while subscribers are in earlier segments, whose events are not those of the publisher.
+const BEHIND: Duration = Duration::from_millis(1);
 
 pub(super) struct CapacityWatch {
     /// The process that opened the publisher. In the child of a fork the mutex may stay locked forever.
@@ -26,14 +30,13 @@ pub(super) struct CapacityWatch {
 struct Segment {
     observer: Arc<ObserverMapping>,
     /// The flow control; `None` if the publisher overwrites and is always ready.
-    flow: Option<FlowControl>,
+    gates: Option<Gates>,
 }
 
 impl Segment {
     fn new(observer: Arc<ObserverMapping>) -> Self {
-        let flow = || FlowControl::new(observer.region(), observer.geometry());
-        let flow = observer.publisher_waits().then(flow);
-        Segment { observer, flow }
+        let gates = observer.publisher_waits().then(|| Gates::new(&observer));
+        Segment { observer, gates }
     }
 
     /// Returns the position of the next message.
@@ -44,8 +47,8 @@ impl Segment {
 
     fn has_room(&mut self) -> bool {
         let next = self.next();
-        let Some(flow) = &mut self.flow else { return true };
-        let limit = flow.limit(next);
+        let Some(gates) = &mut self.gates else { return true };
+        let limit = gates.limit(next);
         limit > next && !ring::all_pinned(self.observer.region(), self.observer.geometry(), next..limit)
     }
 }
@@ -75,17 +78,21 @@ impl Watch for CapacityWatch {
     }
 
     fn housekeeping(&self) -> bool {
-        if self.fork_id.forked() || self.segment().flow.is_none() {
+        if self.fork_id.forked() || self.segment().gates.is_none() {
             return true;
         }
         // The lock is not held while a record is logged: the logger may use this set.
         let observer = self.observer();
         observer.keep_name();
         observer.recover_dead();
+        let earlier = self.segment().gates.as_ref().map(Gates::earlier).unwrap_or_default();
+        for earlier in earlier {
+            earlier.recover_dead();
+        }
         let evicted = {
             let mut segment = self.segment();
             let next = segment.next();
-            segment.flow.as_mut().map_or(0, |flow| flow.evict_stalled(next, os::monotonic()))
+            segment.gates.as_mut().map_or(0, |gates| gates.evict_stalled(next, os::monotonic()))
         };
         if evicted > 0 {
             log::warn!(
@@ -108,8 +115,9 @@ impl Watch for CapacityWatch {
             return Duration::ZERO;
         }
         let segment = self.segment();
-        let longest = segment.observer.max_sleep();
-        let due = segment.flow.as_ref().and_then(FlowControl::eviction_due);
+        let behind = segment.gates.as_ref().is_some_and(Gates::is_behind);
+        let longest = segment.observer.max_sleep().min(if behind { BEHIND } else { Duration::MAX });
+        let due = segment.gates.as_ref().and_then(Gates::eviction_due);
         due.map_or(longest, |due| longest.min(Duration::from_nanos(due.saturating_sub(os::monotonic()))))
     }
 

@@ -13,6 +13,7 @@ mod error;
 mod filter;
 #[cfg(feature = "async")]
 mod future;
+mod gates;
 mod identity;
 mod iter;
 mod loan;

@@ -158,11 +158,14 @@ impl RawPublisher {
     pub(crate) fn subscribers(&self) -> usize {
         let counts =
             if self.backpressure.is_some() { flow_control::is_gating } else { flow_control::has_joined };
-        self.attachment.count_alive_where(Role::Subscriber, |seat| {
-            // Acquire: pairs with [enter]. The messages that this publisher sends next come after the start
-            // of that subscriber.
-            counts(self.attachment.region().u64(seat + seat::FLOW).load(Ordering::Acquire))
-        })
+        let earlier = self.backpressure.as_ref().filter(|_| !self.attachment.forked());
+        let earlier = earlier.map_or(0, Backpressure::gating_earlier);
+        earlier
+            + self.attachment.count_alive_where(Role::Subscriber, |seat| {
+                // Acquire: pairs with [enter]. The messages that this publisher sends next come after the start
+                // of that subscriber.
+                counts(self.attachment.region().u64(seat + seat::FLOW).load(Ordering::Acquire))
+            })
     }
 
     /// Waits until there are `count` subscribers. Returns `false` after `timeout` and after a stop.

@@ -100,10 +100,17 @@ fn refuse(counts: &mut SubscriberCounts, attachment: &Attachment, len: usize, wh
 
 impl RawSubscriber {
     pub(super) fn open(spec: Spec) -> Result<Self, Error> {
-        let attachment = segment::subscribe(&spec, OPS)?;
         let history = spec.history;
-        let mut raw =
-            Self::on(attachment, spec, |region, geometry, bit| Reader::join(region, geometry, bit, history))?;
+        let mut raw = loop {
+            let attachment = segment::subscribe(&spec, OPS)?;
+            let join = |region, geometry: &_, bit| Reader::join(region, geometry, bit, history);
+            let raw = Self::on(attachment, spec.clone(), false, join)?;
+            // A publisher whose slots grew meanwhile may have scanned the old segment before this subscriber was active
+            // there.
+            if !raw.attachment.geometry().growth.is_some() || !raw.attachment.is_superseded() {
+                break raw;
+            }
+        };
         if !raw.publisher_alive() {
             raw.wait_for_publisher(Deadline::after(raw.spec.connect_timeout));
         }
@@ -113,6 +120,7 @@ impl RawSubscriber {
     pub(super) fn on(
         attachment: Attachment,
         spec: Spec,
+        grown: bool,
         join: impl FnOnce(Region, &Geometry, u32) -> Result<Reader, Corrupt>,
     ) -> Result<Self, Error> {
         let region = attachment.region();
@@ -122,7 +130,8 @@ impl RawSubscriber {
         let reader = if attachment.publisher_waits() {
             let asked = flow_control::FlowTerms {
                 patience: u64::try_from(spec.patience.as_nanos()).unwrap_or(u64::MAX),
-                history: spec.history > 0,
+                // A subscriber that follows a publisher whose slots grew starts at most a lap before the head.
+                history: spec.history > 0 || grown,
             };
             flow_control::join(region, geometry, attachment.seat_offset(), asked, start).map(
                 |(reader, share)| {

@@ -49,7 +49,10 @@ pub(crate) fn grow<T>(
         let turn = old.liveness.turn().map_err(|error| system(place, "lock", error))?;
         let registration = turn.register(place)?;
         let named = inspect::names(place.path(), &stat);
-        series::hide(place, &old.geometry().growth, registration.file());
+        let hidden = series::hide(place, &old.geometry().growth, registration.file(), stat.id);
+        if let (Err(error), true) = (hidden, old.publisher_waits()) {
+            return Err(system(place, "name", error));
+        }
         fault_point!("grow.hidden");
         if !named || !create::take_over_name(&mut fresh, registration.file(), &stat, true)? {
             let why = "its name belongs to another file, or to none, so its subscribers could not follow; \

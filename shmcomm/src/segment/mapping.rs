@@ -165,7 +165,6 @@ impl Mapping {
     }
 
     /// Returns `true` if the segment was replaced or removed.
-    #[cfg(test)]
     pub(crate) fn is_superseded(&self) -> bool {
         use crate::layout::control::{LIVE, STATE};
         // Relaxed: it is set once and never cleared, and a process that loads it opens the channel again.
@@ -259,6 +258,11 @@ impl Mapping {
                 role_there == role as u32 && suits(at) && self.peer_alive(index)
             })
             .count()
+    }
+
+    /// Returns `true` if a subscriber has taken a seat and not left it, alive or dead.
+    pub(crate) fn has_subscribers(&self) -> bool {
+        !self.forked() && (self.geometry.publishers..self.geometry.seats).any(|seat| self.is_taken(seat))
     }
 
     /// Announces that this participant may sleep from now on, so that other participants check for waiters.
@@ -368,6 +372,33 @@ impl ObserverMapping {
         let map = map(&mapping.place, mapping.liveness_file()?, &mapping.geometry)?;
         mapping.announce_sleeper();
         let mapping = mapping.of_region(region(&map));
+        let (announced, ended) = (Instant::now(), AtomicU32::new(0));
+        Ok(Arc::new(ObserverMapping { mapping, announced, ended, map: ManuallyDrop::new(map) }))
+    }
+
+    /// Maps the segment in `file`, in which no participant of this process has a seat. `like` describes a segment of the
+    /// same channel.
+    pub(super) fn of_file(
+        like: &Mapping,
+        file: File,
+        id: FileId,
+        geometry: Geometry,
+    ) -> Result<Arc<Self>, Error> {
+        let map = map(&like.place, &file, &geometry)?;
+        let region = region(&map);
+        let mapping = Mapping {
+            region,
+            geometry,
+            own: region.line(geometry.seat(like.seat)),
+            first: region.line(geometry.seat(0)),
+            flags: like.flags,
+            seat: like.seat,
+            ops: like.ops,
+            place: like.place.clone(),
+            fork_id: like.fork_id,
+            liveness: Arc::new(LivenessFile::new(file, id)),
+            name: Keeping::default(),
+        };
         let (announced, ended) = (Instant::now(), AtomicU32::new(0));
         Ok(Arc::new(ObserverMapping { mapping, announced, ended, map: ManuallyDrop::new(map) }))
     }

@@ -114,7 +114,7 @@ pub(crate) use grow::grow;
 pub use info::{SegmentInfo, SegmentState};
 pub(crate) use list::remove_by_force;
 pub use list::{find_segment, force_unlink, force_unlink_segment, list_segments, list_segments_in};
-pub(crate) use mapping::{NameCheck, ObserverMapping};
+pub(crate) use mapping::{Mapping, NameCheck, ObserverMapping};
 pub(crate) use name::ChannelPath;
 pub use name::name_matches;
 #[cfg(fuzzing)]
@@ -126,6 +126,7 @@ pub use participant::Participant;
 pub(crate) use refusal::explain;
 pub use removal::{Cleanup, SpareReason, Spared};
 pub(crate) use seats::{Entry, Sent};
+pub(crate) use series::earlier;
 pub(crate) use sharing::Sharing;
 pub(crate) use spec::{Accepted, Requested, Resolve, Spec};
 #[cfg(feature = "python")]

@@ -93,6 +93,11 @@ impl ChannelPath {
         &self.path
     }
 
+    /// Returns the location of another file of this channel.
+    pub(super) fn at(&self, path: PathBuf) -> Self {
+        ChannelPath { path, ..self.clone() }
+    }
+
     /// Returns a unique name for a segment that is about to replace this one.
     pub(crate) fn temporary(&self) -> PathBuf {
         temporary_in(&self.dir)

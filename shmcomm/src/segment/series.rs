@@ -9,22 +9,50 @@
 
 use super::inspect::{self, Found};
 use super::registration::Turn;
-use super::{ChannelPath, forward, seats};
+use super::{ChannelPath, Mapping, ObserverMapping, forward, seats};
 use crate::layout::{Geometry, Growth};
 use crate::os::{self, File, FileId, FileKind};
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 fn hidden(place: &ChannelPath, series: u64, step: u64) -> PathBuf {
     place.dir().join(format!("{}{series:016x}-{step}", super::name::TEMPORARY))
 }
 
 /// Gives a segment that another one is about to continue its hidden name. Without one, the series may end before all of
-/// its subscribers have followed.
-pub(super) fn hide(place: &ChannelPath, growth: &Growth, file: &File) {
-    if os::HAS_LINKS {
-        // A predecessor that died in the same step has made it.
-        let _ = os::link(file, &hidden(place, growth.series, growth.steps));
+/// its subscribers have followed, and the next publisher does not wait for them.
+pub(super) fn hide(place: &ChannelPath, growth: &Growth, file: &File, id: FileId) -> io::Result<()> {
+    if !os::HAS_LINKS {
+        return Err(io::ErrorKind::Unsupported.into());
     }
+    let path = hidden(place, growth.series, growth.steps);
+    match os::link(file, &path) {
+        // A predecessor that died in the same step has made it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match os::id_of_path(&path) {
+            Ok(Some(there)) if there == id => Ok(()),
+            _ => Err(error),
+        },
+        made => made,
+    }
+}
+
+/// Maps the earlier segments of the series of a segment, in which participants are alive. Oldest first.
+pub(crate) fn earlier(mapping: &Mapping) -> Vec<Arc<ObserverMapping>> {
+    let growth = mapping.geometry().growth;
+    let steps = 0..growth.steps.min(MOST);
+    let map = |step| {
+        let place = mapping.place();
+        let path = hidden(place, growth.series, step);
+        let found = inspect::find(&place.at(path)).ok()?;
+        let Found::Intact(found) = found else { return None };
+        let of_series = mapping.geometry().continues(&found.geometry) && found.geometry.growth.steps == step;
+        if !of_series || !seats::any_alive(&found.file).unwrap_or(true) {
+            return None;
+        }
+        ObserverMapping::of_file(mapping, found.file, found.stat.id, found.geometry).ok()
+    };
+    steps.filter_map(map).collect()
 }
 
 /// Removes the hidden name of a segment, if it has one.

@@ -10,6 +10,7 @@ mod encoded;
 mod expect;
 mod generic;
 mod growth;
+mod growth_waits;
 mod inline;
 // Measures the free bytes by a system call of Unix.
 #[cfg(unix)]

@@ -96,6 +96,16 @@ pub const SCENES: &[Scene] = &[
         loses_with_receivers: false,
     },
     Scene {
+        name: "growing-gapless",
+        roles: &[
+            sender("publisher", 1, false, growth::publish_waiting),
+            receiver("subscriber", 2, true, growth::subscribe_gapless),
+        ],
+        audit: growth::audit_waiting,
+        keeps: false,
+        loses_with_receivers: false,
+    },
+    Scene {
         name: "table",
         roles: &[sender("writer", 1, false, table::write), receiver("reader", 2, true, table::read)],
         audit: table::audit,

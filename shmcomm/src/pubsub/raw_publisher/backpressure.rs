@@ -2,7 +2,7 @@
 //! LMAX Disruptor gating sequences).
 //!
 //! Owns the steps of a publisher at its limit: it scans the positions of the subscribers, recovers dead ones
-//! and evicts stalled ones. Calls `ring::flow_control`, `segment` and `wait`. Never touches a slot.
+//! and evicts stalled ones. Calls `gates`, `segment` and `wait`. Never touches a slot.
 //!
 //! ```text
 //!   next position at the limit
@@ -19,9 +19,9 @@ use super::RawPublisher;
 use crate::layout::control;
 use crate::os;
 use crate::plural::count;
+use crate::pubsub::gates::Gates;
 use crate::pubsub::{PUBLISHER_SEAT, SendError};
 use crate::ring::Writer;
-use crate::ring::flow_control::FlowControl;
 use crate::segment::Attachment;
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, WaitFor};
 use std::time::Duration;
@@ -29,9 +29,12 @@ use std::time::Duration;
 /// Time between two liveness scans; each scan takes one system call per participant.
 const SCAN_PERIOD: Duration = Duration::from_millis(20);
 
+/// Longest sleep of a publisher while subscribers are in earlier segments, whose events are not its own.
+const BEHIND: Duration = Duration::from_millis(1);
+
 /// State of a publisher that waits for its subscribers.
 pub(in crate::pubsub) struct Backpressure {
-    window: FlowControl,
+    gates: Gates,
     event: EventCount,
     backoff: SleepBackoff,
     /// Time of the last liveness scan, in nanoseconds of the monotonic clock.
@@ -41,11 +44,16 @@ pub(in crate::pubsub) struct Backpressure {
 }
 
 impl Backpressure {
+    /// Returns the number of live subscribers in earlier segments for which the publisher waits.
+    pub(in crate::pubsub) fn gating_earlier(&self) -> usize {
+        self.gates.gating_earlier()
+    }
+
     pub(in crate::pubsub) fn new(attachment: &Attachment) -> Self {
         debug_assert_eq!(attachment.seat(), PUBLISHER_SEAT);
-        let window = FlowControl::new(attachment.region(), attachment.geometry());
+        let gates = Gates::new(attachment);
         let event = EventCount::new(attachment.region(), control::ROOM);
-        Backpressure { window, event, backoff: SleepBackoff::new(), scanned: 0, due: Deadline::Never }
+        Backpressure { gates, event, backoff: SleepBackoff::new(), scanned: 0, due: Deadline::Never }
     }
 }
 
@@ -89,7 +97,7 @@ impl RawPublisher {
     /// publisher must rescan before it continues below its limit.
     #[inline(always)]
     pub(in crate::pubsub) fn may_continue(&self) -> bool {
-        !self.attachment.forked() && self.backpressure.as_ref().is_none_or(|limit| limit.window.is_current())
+        !self.attachment.forked() && self.backpressure.as_ref().is_none_or(|limit| limit.gates.is_current())
     }
 
     /// Returns `true` if a message can be sent now. With a deadline, waits for room and returns `false` at
@@ -100,7 +108,7 @@ impl RawPublisher {
         }
         match &self.backpressure {
             None => Ok(true),
-            Some(limit) if self.writer.has_credit() && limit.window.is_current() => Ok(true),
+            Some(limit) if self.writer.has_credit() && limit.gates.is_current() => Ok(true),
             Some(_) => self.wait_for_credit(deadline),
         }
     }
@@ -145,7 +153,7 @@ impl RawPublisher {
 impl AtLimit<'_> {
     /// Scans the positions of the subscribers. Returns `true` if there is room now.
     fn scan(&mut self) -> bool {
-        self.writer.set_limit(self.backpressure.window.limit(self.writer.next_position()));
+        self.writer.set_limit(self.backpressure.gates.limit(self.writer.next_position()));
         self.writer.has_credit() && !self.writer.is_full()
     }
 
@@ -156,12 +164,20 @@ impl AtLimit<'_> {
         if now.saturating_sub(self.backpressure.scanned) >= pause.as_nanos() as u64 {
             self.backpressure.scanned = now;
             self.attachment.recover_dead();
+            for earlier in self.backpressure.gates.earlier() {
+                earlier.recover_dead();
+            }
         }
-        let evicted = self.backpressure.window.evict_stalled(self.writer.next_position(), now);
-        self.backpressure.due = match self.backpressure.window.eviction_due() {
+        let evicted = self.backpressure.gates.evict_stalled(self.writer.next_position(), now);
+        self.backpressure.due = match self.backpressure.gates.eviction_due() {
             Some(due) => Deadline::after(Duration::from_nanos(due.saturating_sub(now))),
             None => Deadline::Never,
         };
+        if self.backpressure.gates.is_behind() {
+            let soon = Deadline::after(BEHIND);
+            let due = &mut self.backpressure.due;
+            *due = if due.left() < soon.left() { *due } else { soon };
+        }
         if evicted > 0 {
             log::warn!(
                 target: "shmcomm",
@@ -175,7 +191,7 @@ impl WaitFor for AtLimit<'_> {
     type Output = Result<(), SendError>;
 
     fn poll_once(&mut self) -> Option<Self::Output> {
-        (self.backpressure.window.may_have_credit(self.writer.next_position()) && self.scan())
+        (self.backpressure.gates.may_have_credit(self.writer.next_position()) && self.scan())
             .then_some(Ok(()))
     }
 

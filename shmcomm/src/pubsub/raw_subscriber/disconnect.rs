@@ -130,7 +130,7 @@ impl RawSubscriber {
                 next.observer()?;
             }
             grown = next.geometry().continues(self.attachment.geometry());
-            Self::on(next, spec, |region, geometry, bit| {
+            Self::on(next, spec, grown, |region, geometry, bit| {
                 let mut reader = Reader::from_start(region, geometry, bit);
                 if grown {
                     reader.take_place_of(&self.reader);
@@ -160,6 +160,10 @@ impl RawSubscriber {
                     next.watched = OnceLock::from(watched);
                 }
                 *self = next;
+                if grown && let Some(window) = self.terms.as_ref().and_then(|terms| terms.window.as_ref()) {
+                    // The publisher may have waited for a subscriber in the old segment.
+                    window.room.notify();
+                }
                 true
             }
             Err(error) => {

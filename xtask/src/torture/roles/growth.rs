@@ -9,9 +9,13 @@ use super::threads::Threads;
 use super::{Pace, TURN, leaves_nothing, open};
 use crate::life::{Life, Wrong, wrong};
 use shmcomm::codec::Bytes;
-use shmcomm::{Channel, Observed, Observer, Opener, PubSub, RecvTimeoutError, SendError, Subscriber};
+use shmcomm::{
+    Channel, Observed, Observer, Opener, Overflow, PubSub, RecvTimeoutError, SendError, SendTimeoutError,
+    Subscriber,
+};
 use shmcomm_tests::word;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 type Blobs = PubSub<[u8], Bytes>;
 
@@ -42,22 +46,35 @@ fn stamp(bytes: &[u8]) -> Result<u64, Wrong> {
 
 /// Publishes messages of rising lengths.
 pub fn publish(life: &mut Life) -> Result<(), Wrong> {
+    publish_to(life, |channel| channel)
+}
+
+/// Publishes like [`publish`], with `overflow: Wait`, so that none is lost.
+pub fn publish_waiting(life: &mut Life) -> Result<(), Wrong> {
+    publish_to(life, |channel| channel.overflow(Overflow::Wait))
+}
+
+fn publish_to(life: &mut Life, shape: fn(Opener<Blobs>) -> Opener<Blobs>) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
-        let channel = channel(life)?;
+        let channel = shape(channel(life)?);
         let Some(mut publisher) = open(life, || channel.clone().publisher())? else { return Ok(()) };
         let mut pace = Pace::new(life);
         let sender = life.sender() << SENDER;
         let mut number = life.round().next.fetch_add(1, Relaxed);
         while !life.is_over() {
             pace.next(life);
-            match publisher.send(&message(sender | number)) {
+            match publisher.send_timeout(&message(sender | number), TURN) {
+                // The caller tries again.
+                Err(SendTimeoutError::Timeout) => {}
                 Ok(()) => {
                     life.message_sent(number);
                     number = life.round().next.fetch_add(1, Relaxed);
                 }
                 // Another process keeps the registration lock: dead participants are not recovered yet, or the slots
                 // have not grown.
-                Err(SendError::AllSlotsHeld | SendError::NotGrown(_)) => life.rest(100),
+                Err(SendTimeoutError::Refused(SendError::AllSlotsHeld | SendError::NotGrown(_))) => {
+                    life.rest(100)
+                }
                 Err(error) => return Err(wrong("send", error)),
             }
             life.fork(|_| match publisher.send(&message(0)) {
@@ -71,21 +88,31 @@ pub fn publish(life: &mut Life) -> Result<(), Wrong> {
 
 /// Receives messages, also the newest, and observes.
 pub fn subscribe(life: &mut Life) -> Result<(), Wrong> {
+    subscribe_to(life, Losses::Counted)
+}
+
+/// Receives from a publisher with `overflow: Wait`.
+pub fn subscribe_gapless(life: &mut Life) -> Result<(), Wrong> {
+    subscribe_to(life, Losses::None)
+}
+
+fn subscribe_to(life: &mut Life, losses: Losses) -> Result<(), Wrong> {
     leaves_nothing(life, |life| {
-        let channel = channel(life)?;
+        let channel = channel(life)?.patience(Duration::from_secs(60));
         let Some(mut subscriber) = open(life, || channel.clone().subscriber())? else { return Ok(()) };
-        let mut seen = Seen::new(Losses::Counted);
+        let mut seen = Seen::new(losses);
         let mut set = Set::of(life, &subscriber)?;
         let mut threads = Threads::of(life)?;
         let mut observer = if life.random.percent(30) { Observer::open(&life.channel).ok() } else { None };
-        let visitor = channel.clone().connect_timeout(std::time::Duration::ZERO);
+        // The publisher does not wait for an end that receives no messages.
+        let visitor = channel.clone().patience(Duration::ZERO).connect_timeout(Duration::ZERO);
         while !life.is_over() {
             threads.visit(life, || visitor.clone().subscriber(), |_| Ok(()))?;
             if let Some(Observed::Message(message)) = observer.as_mut().map(Observer::next) {
                 stamp(message.bytes())?;
             }
             set.wait()?;
-            match receive(life, &mut subscriber)? {
+            match receive(life, &mut subscriber, losses == Losses::None)? {
                 Ok(None) => {}
                 Ok(Some(stamp)) => seen.message(life, stamp, subscriber.lost() + subscriber.skipped())?,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Lagged(_)) => {}
@@ -98,7 +125,7 @@ pub fn subscribe(life: &mut Life) -> Result<(), Wrong> {
             if life.random.percent(1) {
                 life.rest(10_000);
             }
-            life.fork(|_| match subscriber.recv_timeout(std::time::Duration::ZERO) {
+            life.fork(|_| match subscriber.recv_timeout(Duration::ZERO) {
                 Err(RecvTimeoutError::Forked) => Ok(()),
                 other => Err(format!("a receive in the child of a fork gave {other:?}").into()),
             })?;
@@ -112,6 +139,7 @@ pub fn subscribe(life: &mut Life) -> Result<(), Wrong> {
 fn receive(
     life: &mut Life,
     subscriber: &mut Subscriber<[u8], Bytes>,
+    gapless: bool,
 ) -> Result<Result<Option<u64>, RecvTimeoutError>, Wrong> {
     let received = match life.random.below(4) {
         _ if life.tasks => match within(subscriber.recv_async(), TURN) {
@@ -122,7 +150,7 @@ fn receive(
             Ok(message) => Ok(message),
             Err(error) => Err(as_timeout(error)?),
         },
-        1 => {
+        1 if !gapless => {
             let before = subscriber.received();
             let latest = subscriber.latest().map_err(|error| wrong("latest", error))?;
             let stamp = latest.map(|message| stamp(&message)).transpose()?;
@@ -138,7 +166,15 @@ fn receive(
 
 /// Checks a channel without other processes: every slot can be used, and no seat is taken.
 pub fn audit(life: &mut Life) -> Result<(), Wrong> {
-    let channel = channel(life)?;
+    audit_of(channel(life)?, life)
+}
+
+/// Makes the same check on a channel with `overflow: Wait`.
+pub fn audit_waiting(life: &mut Life) -> Result<(), Wrong> {
+    audit_of(channel(life)?.overflow(Overflow::Wait), life)
+}
+
+fn audit_of(channel: Opener<Blobs>, life: &mut Life) -> Result<(), Wrong> {
     let mut publisher = channel.clone().publisher()?;
     let mut subscriber = channel.subscriber()?;
     let number = life.round().next.load(Relaxed);
