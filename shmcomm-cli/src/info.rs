@@ -29,7 +29,7 @@ JSON: one object, as `shmcomm list --json` prints it, with seats (the largest nu
 publishers (the largest number of publishers), waits (true: the publisher waits for its subscribers) and
 schema (the JSON text in the segment). Of a channel with streams of replies also window: the number of
 unread replies of a request; queue.claimed are the open streams. Of a table also keys: key, type, version, time (Unix seconds;
-null: never stored), pid and process of the writer (null: none), and alive.")]
+null: never stored), writers (number that is alive), pid and process of one (null: none), and alive.")]
 pub struct Arguments {
     /// Name of the channel
     channel: String,

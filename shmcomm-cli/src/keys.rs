@@ -18,6 +18,8 @@ pub struct Key {
     version: u64,
     /// Time of the last store, in seconds since the Unix epoch.
     time: Option<f64>,
+    /// Number of writers that are alive.
+    writers: usize,
     pid: Option<u32>,
     process: Option<String>,
     alive: bool,
@@ -33,6 +35,7 @@ pub fn of(segment: &SegmentInfo) -> Result<Vec<Key>, Failure> {
     for index in 0..table.keys().len() {
         let field = &table.keys()[index];
         let (key, r#type) = (field.name.escape_debug().to_string(), field.layout.to_string());
+        let writers = table.writers(index).iter().filter(|writer| writer.alive).count();
         let writer = table.writer(index);
         let time = match table.load(index) {
             Ok(value) => value.map(|value| value.time().as_secs_f64()),
@@ -45,6 +48,7 @@ pub fn of(segment: &SegmentInfo) -> Result<Vec<Key>, Failure> {
             r#type,
             version: table.version(index),
             time,
+            writers,
             pid: writer.as_ref().map(|writer| writer.pid),
             alive: writer.as_ref().is_some_and(|writer| writer.alive),
             process: writer.map(|writer| writer.process),
@@ -68,6 +72,9 @@ pub fn table(keys: &[Key]) -> Table {
     for key in keys {
         let age = key.time.map(|time| units::time(Duration::from_secs_f64((now - time).max(0.0))));
         let writer = match (&key.process, key.pid) {
+            (Some(process), Some(pid)) if key.writers > 1 => {
+                Cell::new(format!("{process} ({pid}), and {} more", key.writers - 1))
+            }
             (Some(process), Some(pid)) => Cell::new(format!("{process} ({pid})")),
             _ => Cell::none(),
         };

@@ -13,8 +13,8 @@ pub mod wire;
 
 pub use peer::{Namespace, Peer, namespace, program, remove_queue_locks};
 pub use proof::{
-    Jobs, Large, LargeFeed, PatientService, Plan, Proof, Service, SharedFeed, SharedLargeFeed, Small,
-    SmallFeed, State, TailFeed, word,
+    Jobs, Large, LargeFeed, PatientService, Plan, Proof, Service, SharedFeed, SharedLargeFeed, SharedState,
+    Small, SmallFeed, State, TailFeed, word,
 };
 pub use stage::say;
 

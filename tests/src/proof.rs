@@ -63,6 +63,8 @@ channel! {
     pub Plan: ReqRep<Small, Small> { name: "plan", slots: 8, replies: Stream, window: 4 }
     /// Latest values, one copied by words and one by a string operation.
     pub State: Table { name: "state", small: Small, large: Large }
+    /// A key that several processes store.
+    pub SharedState: Table { name: "shared-state", writers: Many, large: Large }
     /// A header and words behind it.
     pub TailFeed: PubSub<Small, [u64]> { name: "tail", slots: 8, max_len: 4096 }
 }

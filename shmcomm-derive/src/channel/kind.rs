@@ -17,6 +17,8 @@ pub struct Kind {
     pub format: Format,
     /// The keys of a table.
     pub keys: Vec<TableKey>,
+    /// `true` if several writers may store a key of the table.
+    pub many_writers: bool,
 }
 
 /// A key of a table.
@@ -89,6 +91,7 @@ pub fn read(last: &PathSegment, errors: &mut Errors) -> Option<Kind> {
             messages,
             format: Format::Fixed,
             keys: Vec::new(),
+            many_writers: false,
         });
     }
     let with_codec = shape.replace('>', ", Msgpack>");
@@ -123,7 +126,7 @@ pub fn read(last: &PathSegment, errors: &mut Errors) -> Option<Kind> {
             return None;
         }
     }
-    Some(Kind { pattern, ident: last.ident.clone(), messages, format, keys: Vec::new() })
+    Some(Kind { pattern, ident: last.ident.clone(), messages, format, keys: Vec::new(), many_writers: false })
 }
 
 /// The form of a table, for errors about it.

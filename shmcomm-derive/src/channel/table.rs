@@ -3,7 +3,7 @@
 //! Owns the keys of a table, from their tokens to their constants. Calls `parse` for the settings between them.
 
 use super::checks;
-use super::kind::{Kind, TABLE_SHAPE, TableKey};
+use super::kind::{Kind, TABLE_SHAPE, TableKey, is_word};
 use super::parse::{Channel, Entry, skip_value};
 use super::parts::{carried, parameters, shared, shm};
 use crate::errors::{Errors, list};
@@ -16,8 +16,9 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{Attribute, Expr, LitStr, Result, Token, Type};
 
-/// Settings of a table. Every other word is a key. The word `group` is a key too, unless a text follows.
-const SETTINGS: [&str; 2] = ["name", "group"];
+/// Settings of a table. Every other word is a key. The word `group` is a key too, unless a text follows, and `writers`
+/// unless `One` or `Many` follows.
+const SETTINGS: [&str; 3] = ["name", "group", "writers"];
 /// Largest number of keys.
 const MAX_KEYS: usize = 1024;
 
@@ -63,6 +64,9 @@ pub fn entries(body: ParseStream, ident: &Ident, kind: &mut Kind, errors: &mut E
             }
         } else {
             match body.parse::<Type>() {
+                Ok(ty) if word == "writers" && (is_word(&ty, "One") || is_word(&ty, "Many")) => {
+                    kind.many_writers = is_word(&ty, "Many");
+                }
                 Ok(ty) => {
                     kind.messages.push(peel(&ty).clone());
                     kind.keys.push(TableKey { docs: docs(attrs, errors), name });
@@ -167,7 +171,10 @@ pub fn items(channel: &Channel, kind: &Kind) -> (TokenStream, TokenStream) {
         }
     });
     let layout = quote!(<Self as #shm::TableKeys>::LAYOUT);
-    let descriptor = shared(channel, quote!(#shm::declare_table::<#this>(Self::NAME, #layout)));
+    let mut descriptor = shared(channel, quote!(#shm::declare_table::<#this>(Self::NAME, #layout)));
+    if kind.many_writers {
+        descriptor = quote!(#shm::many_writers(#descriptor));
+    }
     let open = match &channel.template {
         Some(template) => {
             let (parameters, name) = parameters(&shm, template);

@@ -145,6 +145,11 @@ pub const fn declare_table<T: ?Sized>(name: &'static str, schema: &'static Schem
     Channel::with(name, Settings::of(&carries), carries)
 }
 
+/// Lets several writers of the table store one key.
+pub const fn many_writers<T: ?Sized>(channel: Channel<Table<T>>) -> Channel<Table<T>> {
+    channel.many_writers()
+}
+
 /// Sets the group of users that share the channel. The macro checks it separately.
 pub const fn shared<P: ?Sized>(mut channel: Channel<P>, group: &'static str) -> Channel<P> {
     channel.settings.group = Some(group);

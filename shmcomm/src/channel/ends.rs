@@ -172,6 +172,23 @@ impl<T: TableKeys + ?Sized> Opener<Table<T>> {
     }
 }
 
+impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
+    /// Sets whether a request whose replier died goes to another replier. By default it does not, and its
+    /// requester gets an error: the dead replier may have done half of the work.
+    pub const fn redeliver(mut self, redeliver: bool) -> Self {
+        self.settings.redeliver = redeliver;
+        self
+    }
+}
+
+impl<T: ?Sized> Channel<Table<T>> {
+    /// Lets several writers store each key, in turn. All programs must declare the same.
+    pub const fn many_writers(mut self) -> Self {
+        self.settings.many_writers = true;
+        self
+    }
+}
+
 impl<T: TableKeys + ?Sized> Channel<Table<T>> {
     /// Opens the writer of a key: see [`Opener::writer`].
     pub fn writer<V: ShmMessage>(&self, key: Key<T, V>) -> Result<TableWriter<T, V>, Error> {

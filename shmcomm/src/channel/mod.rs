@@ -89,6 +89,8 @@ pub(crate) struct Settings {
     /// Number of unread replies of a request, if its replies are a stream.
     window: usize,
     redeliver: bool,
+    /// Several writers of a table may store one key.
+    many_writers: bool,
     overflow: Overflow,
     patience: Duration,
     /// Expected period between two messages; zero if there is none.
@@ -136,6 +138,7 @@ impl Settings {
             publishers: Self::PUBLISHERS,
             window: Self::WINDOW,
             redeliver: false,
+            many_writers: false,
             overflow: Overflow::Overwrite,
             patience: Self::PATIENCE,
             expect_every: Duration::ZERO,
@@ -326,15 +329,6 @@ impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
     }
 }
 
-impl<Q: ?Sized, R: ?Sized, F: ?Sized> Channel<ReqRep<Q, R, F>> {
-    /// Sets whether a request whose replier died goes to another replier. By default it does not, and its
-    /// requester gets an error: the dead replier may have done half of the work.
-    pub const fn redeliver(mut self, redeliver: bool) -> Self {
-        self.settings.redeliver = redeliver;
-        self
-    }
-}
-
 impl<P: ?Sized> Copy for Channel<P> {}
 
 impl<P: ?Sized> Clone for Channel<P> {
@@ -407,8 +401,8 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// # Tables of latest values
 ///
 /// A table has a `name`, and 1 to 1024 keys with the types of their values. Each key becomes a constant. A key has one
-/// [`TableWriter`](crate::TableWriter) at a time; any number of [`TableReader`](crate::TableReader)s load the latest
-/// values. The struct has no `SLOTS` and no `SLOT_SIZE`.
+/// [`TableWriter`](crate::TableWriter) at a time, or several with `writers: Many`. Any number of
+/// [`TableReader`](crate::TableReader)s load the latest values. The struct has no `SLOTS` and no `SLOT_SIZE`.
 ///
 /// ```
 /// use shmcomm::channel;

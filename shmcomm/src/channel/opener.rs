@@ -3,7 +3,7 @@
 //! Owns those settings and the step to a [`Spec`]. Checks nothing before an end is opened.
 
 use super::pattern::{MessageInfo, TypeInfo};
-use super::{Overflow, PubSub, ReqRep, ReqStream, Settings};
+use super::{Overflow, PubSub, ReqRep, ReqStream, Settings, Table};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{self, Format, Growth, Pattern};
 use crate::message::{Schema, json};
@@ -220,6 +220,7 @@ impl<P: ?Sized> Opener<P> {
             publishers,
             window,
             redeliver,
+            many_writers,
             overflow,
             patience,
             expect_every,
@@ -296,6 +297,7 @@ impl<P: ?Sized> Opener<P> {
             seats: u32::try_from(seats).unwrap_or(u32::MAX),
             publishers: u32::try_from(publishers).unwrap_or(u32::MAX),
             flags: match (redeliver, overflow) {
+                _ if many_writers => layout::FLAG_MANY,
                 (true, _) => layout::FLAG_REDELIVER,
                 (false, Overflow::Wait) => layout::FLAG_WAIT,
                 (false, Overflow::Overwrite) => 0,
@@ -333,6 +335,14 @@ fn table_sizes(schema: &Schema) -> (usize, usize, usize) {
     let places = crate::table::places_of(schema);
     let size = places.last().map_or(0, |last| last.offset.saturating_add(last.span()));
     (places.len(), usize::try_from(size).unwrap_or(usize::MAX), places.len() + TABLE_SEATS)
+}
+
+impl<T: ?Sized> Opener<Table<T>> {
+    /// Lets several writers store each key, in turn: see [`Channel::many_writers`](super::Channel::many_writers).
+    pub fn many_writers(mut self) -> Self {
+        self.settings.many_writers = true;
+        self
+    }
 }
 
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {

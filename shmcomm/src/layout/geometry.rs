@@ -122,7 +122,7 @@ fn pinned_seats(slots: u64, publishers: u32) -> u32 {
 /// 7. For `ReqRep`, `exchange` lies behind `request_size` bytes of payload, and its reply starts within
 ///    `slot_size`. Otherwise `request_size` is 0, and `exchange` is [`Exchange::NONE`].
 /// 8. For `Table`, the keys take `slot_size` bytes from `slots_offset`, up to `segment_size`, and invariants 2 and 3 do
-///    not hold. Seat `i` belongs to the writer of key `i`: `publishers` is `slots`.
+///    not hold. `publishers` is `slots`: seat `i` belongs to the writer of key `i`, unless keys have several writers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) discipline: Discipline,

@@ -36,7 +36,7 @@ pub(crate) use growth::Growth;
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
 pub(crate) use region::{Line, Region, Words};
-pub(crate) use table::{BUFFERS, KeyPlace, places};
+pub(crate) use table::{BUFFERS, KEY_OWNER, KeyPlace, places};
 
 /// `1MMOCMHS` on disk: the magic of version 1 (PyPI `shm-comm`), which old readers check first.
 pub(crate) const MAGIC: u64 = 0x5348_4D43_4F4D_4D31;
@@ -126,7 +126,7 @@ pub(crate) mod seat {
     pub(crate) const NAME: usize = 24;
     /// Size of the name, in bytes.
     pub(crate) const NAME_LEN: usize = 32;
-    /// u64, the position it reads next.
+    /// u64, the position it reads next; of one of several writers of a key, the offset of the key plus 1.
     pub(crate) const POSITION: usize = 56;
     /// u64, messages received (or sent).
     pub(crate) const MESSAGES: usize = 64;
@@ -385,6 +385,8 @@ pub(crate) const FLAG_REDELIVER: u32 = 1;
 /// [`Identity::flags`]: the publisher waits for its subscribers and overwrites no message that they have
 /// not read.
 pub(crate) const FLAG_WAIT: u32 = 2;
+/// [`Identity::flags`]: several writers of a table may store one key.
+pub(crate) const FLAG_MANY: u32 = 4;
 
 /// Largest message, in bytes, that a broadcast ring copies instead of pinning. The group "send and
 /// receive" of `cargo bench -p shmcomm-measure-micro --bench pubsub` has sizes on both sides of it.

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! slots_offset  ┌ key 0 ──────────────────────────────────┐┌ key 1 ─────── …
-//!               │ version      buffer 0       buffer 1    ││ version
-//!               │ 128 bytes    head, value    head, value ││
+//!               │ version,     buffer 0       buffer 1    ││ version,
+//!               │ owner        head, value    head, value ││ owner
 //!               └─────────────────────────────────────────┘└───
 //! ```
 //!
@@ -17,6 +17,8 @@ use super::{CACHE_LINE, LINE_PAIR};
 
 /// Number of buffers of a key: one holds the current value, the other takes the next.
 pub(crate) const BUFFERS: u64 = 2;
+/// Offset of the owner word from the version word, of a key that several writers store.
+pub(crate) const KEY_OWNER: u64 = 8;
 /// Number of bytes of a buffer before its value.
 pub(crate) const BUFFER_HEAD: u64 = 32;
 

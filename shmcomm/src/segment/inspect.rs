@@ -8,8 +8,8 @@ use super::spec::Accepted;
 use super::{ChannelPath, Role, Spec, system};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
-    FLAG_REDELIVER, FLAG_WAIT, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA, Pattern,
-    VERSION, VERSION_EXTENDED, VERSION_PYTHON,
+    FLAG_MANY, FLAG_REDELIVER, FLAG_WAIT, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA,
+    Pattern, VERSION, VERSION_EXTENDED, VERSION_PYTHON,
 };
 use crate::os::{self, CURES, File, FileKind, Stat};
 use crate::plural::count;
@@ -319,6 +319,13 @@ fn same_declaration(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
         let (theirs, ours) = (replies(found.identity.window), replies(spec.window));
         return channel(format!(
             "a request has {theirs} in the segment, and {ours} as this program declares it"
+        ));
+    }
+    if (found.identity.flags ^ spec.flags) & FLAG_MANY != 0 {
+        let writers = |flags| if flags & FLAG_MANY != 0 { "several writers" } else { "one writer" };
+        let (theirs, ours) = (writers(found.identity.flags), writers(spec.flags));
+        return channel(format!(
+            "a key has {theirs} at a time in the segment, and {ours} as this program declares it (`writers: Many`)"
         ));
     }
     // Each publisher chooses whether it waits: subscribers follow the segment.

@@ -31,7 +31,7 @@
 //!    forwarding file of this name leads: see [`forward`].
 //! 4. The first seats of a publish/subscribe segment are the publishers': seat 0 alone, unless the segment
 //!    admits several. There are as many publishers as there are locks. Seat `i` of a table belongs to the writer of
-//!    key `i`. Readers of a table take no seat.
+//!    key `i`, unless its keys have several writers, which then have any seats. Readers of a table take no seat.
 //! 5. A participant that takes a seat recovers it first, before it writes its entry.
 //! 6. A file that has not passed every check is never written to, except with the mark of rule 7. A file that
 //!    is not this user's segment is never changed.
@@ -120,7 +120,7 @@ pub use name::name_matches;
 #[cfg(fuzzing)]
 pub(crate) use name::{decode, encode};
 pub(crate) use observe::{observe, observe_now};
-pub(crate) use open::{follow, join, publish, subscribe, write_key};
+pub(crate) use open::{follow, join, publish, subscribe, write_key, write_shared};
 pub use participant::Participant;
 #[cfg(feature = "python")]
 pub(crate) use refusal::explain;
@@ -156,7 +156,7 @@ pub enum Role {
     Requester = 5,
     /// Answers in request/reply.
     Replier = 6,
-    /// Stores the values of one key of a table. Readers of a table take no seat, so they have no role.
+    /// Stores the values of one key of a table, alone or with other writers. Readers of a table take no seat, so they have no role.
     Writer = 7,
 }
 

@@ -148,6 +148,11 @@ pub(crate) fn write_key(spec: &Spec, key: (u32, &str), ops: PatternOps) -> Resul
     make_or_join(Opening { place, spec, role: Role::Writer, key: Some(key), ops })
 }
 
+/// Creates or attaches to the segment of a table whose keys have several writers, as one of them.
+pub(crate) fn write_shared(spec: &Spec, ops: PatternOps) -> Result<Attachment, Error> {
+    join(spec, Role::Writer, ops)
+}
+
 fn make_or_join(opening: Opening<'_>) -> Result<Attachment, Error> {
     let Opening { place, spec, role, ops, .. } = opening;
     let wanted = create::geometry(place, spec)?;

@@ -34,6 +34,10 @@ pub(super) fn no_seat(place: &ChannelPath, geometry: &Geometry, seats: usize) ->
             count(seats, "seat"),
             count(geometry.slots, "slot")
         ),
+        Discipline::Table => format!(
+            "live writers have all {} of the table; close some of them, or let the processes share their writers",
+            count(geometry.seats, "seat")
+        ),
         _ => format!(
             "live participants have all {} of the segment; \
                          close some of them, or declare more `seats` where the segment is made",

@@ -109,7 +109,8 @@ pub(super) fn sent(region: &Region, geometry: &Geometry) -> Sent {
         }
         Discipline::MultiCopied | Discipline::MultiPinned => {}
         Discipline::Table => {
-            let seats = (0..geometry.publishers).map(|index| geometry.seat(index));
+            // The seats behind those of the keys are for the writers of keys that several writers store.
+            let seats = (0..geometry.seats).map(|index| geometry.seat(index));
             let sum = |sum: u64, count| sum.wrapping_add(count);
             let messages = seats.clone().map(|at| word(at + seat::MESSAGES)).fold(messages, sum);
             let bytes = seats.map(|at| word(at + seat::BYTES)).fold(bytes, sum);

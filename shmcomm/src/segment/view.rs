@@ -7,7 +7,7 @@ use super::forward::{self, Standing};
 use super::inspect::{self, Found, Intact};
 use super::{ChannelPath, EventPage, Participant, Sent, mapping, registration, seats, system};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{Format, Geometry, Identity, Pattern, Region, control, seat};
+use crate::layout::{FLAG_MANY, Format, Geometry, Identity, Pattern, Region, control, seat};
 use crate::os::{self, File, FileId, ForkId};
 use crate::plural::count;
 use crate::sync::Ordering;
@@ -203,17 +203,24 @@ impl View {
         self.region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE
     }
 
-    /// Returns `true` if a live participant has seat `index`. Takes a system call of 200 to 500 ns if one has taken it.
-    pub(crate) fn is_alive(&self, index: u32) -> bool {
-        // [entry read] pairs with [entry written].
-        self.region.u32(self.geometry.seat(index) + seat::ROLE).load(Ordering::Acquire) != 0
-            && seats::alive(&self.file, index)
-    }
-
     /// Returns the participant on seat `index`, alive or dead. Takes a system call of 200 to 500 ns if there is one.
     pub(crate) fn participant(&self, index: u32) -> Option<Participant> {
         let entry = seats::read(&self.region, &self.geometry, index)?;
         Some(Participant::new(&self.region, &self.geometry, entry, seats::alive(&self.file, index)))
+    }
+
+    /// Returns the participants that store the key of a table with this index and offset, alive or dead. Takes a system call
+    /// of 200 to 500 ns for each.
+    pub(crate) fn writers(&self, index: u32, offset: u64) -> Vec<Participant> {
+        if self.identity.flags & FLAG_MANY == 0 {
+            return self.participant(index).into_iter().collect();
+        }
+        let position = |seat: &u32| {
+            // Relaxed: for display. A writer stores it once.
+            self.region.u64(self.geometry.seat(*seat) + seat::POSITION).load(Ordering::Relaxed)
+        };
+        let writers = (0..self.geometry.seats).filter(|seat| position(seat) == offset + 1);
+        writers.filter_map(|seat| self.participant(seat)).collect()
     }
 
     /// Returns `true` if the name of the channel belongs to another file. Takes one system call, or six if

@@ -43,6 +43,18 @@ pub enum LoadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// Another writer is alive and has been in the middle of a store of this key for a second. Only a table with
+    /// `writers: Many` returns it.
+    #[error(
+        "process {pid} has been in the middle of a store of this key for {seconds} s: it was stopped there; continue or end \
+         that process, and store again"
+    )]
+    Busy {
+        /// The process, in its own pid namespace; 0 if it is not known.
+        pid: u32,
+        /// Seconds for which this store has waited.
+        seconds: u64,
+    },
     /// This process was forked from the process that opened the table.
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,

@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::layout::{KeyPlace, control};
 use crate::ring::table::KeyReader;
-use crate::segment::{EventPage, View};
+use crate::segment::{EventPage, Participant, View};
 use crate::wait::EventCount;
 use std::sync::{Arc, OnceLock};
 
@@ -14,14 +14,26 @@ use std::sync::{Arc, OnceLock};
 pub(crate) struct Mapped {
     pub(crate) view: View,
     pub(crate) keys: Vec<KeyReader>,
+    places: Vec<KeyPlace>,
     events: OnceLock<EventPage>,
 }
 
 impl Mapped {
-    pub(crate) fn new(view: View, places: impl IntoIterator<Item = KeyPlace>) -> Arc<Self> {
-        let key = |place| KeyReader::new(view.region(), view.geometry(), place);
-        let keys = places.into_iter().map(key).collect();
-        Arc::new(Mapped { view, keys, events: OnceLock::new() })
+    pub(crate) fn new(view: View, places: Vec<KeyPlace>) -> Arc<Self> {
+        let key = |place: &KeyPlace| KeyReader::new(view.region(), view.geometry(), *place);
+        let keys = places.iter().map(key).collect();
+        Arc::new(Mapped { view, keys, places, events: OnceLock::new() })
+    }
+
+    /// Returns the writers of the key with this index, alive and dead. Takes a system call of 200 to 500 ns for each.
+    pub(crate) fn writers(&self, index: u32) -> Vec<Participant> {
+        let place = self.places.get(index as usize);
+        place.map_or_else(Vec::new, |place| self.view.writers(index, place.offset))
+    }
+
+    /// Returns `true` if a writer of the key is alive.
+    pub(super) fn is_written(&self, index: u32) -> bool {
+        self.writers(index).iter().any(|writer| writer.alive)
     }
 
     /// Maps the events, if they are not mapped yet.

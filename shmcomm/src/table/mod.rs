@@ -18,7 +18,10 @@ mod reader;
 mod seen;
 mod set;
 #[cfg(all(test, feature = "derive"))]
+mod shared_tests;
+#[cfg(all(test, feature = "derive"))]
 mod tests;
+mod turn;
 #[cfg(all(test, feature = "derive"))]
 mod wait_tests;
 mod writer;

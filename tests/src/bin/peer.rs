@@ -3,8 +3,8 @@
 
 use shmcomm::{CallError, RecvError, RequestError};
 use shmcomm_tests::{
-    Jobs, Large, LargeFeed, PatientService, Plan, Service, SharedFeed, SharedLargeFeed, Small, SmallFeed,
-    State,
+    Jobs, Large, LargeFeed, PatientService, Plan, Service, SharedFeed, SharedLargeFeed, SharedState, Small,
+    SmallFeed, State,
 };
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -29,6 +29,7 @@ fn main() -> Result {
         }
         ["store", "small"] => store_small(),
         ["store", "large"] => store_large(),
+        ["store", "shared"] => store_shared(),
         ["wait-table"] => wait_table(),
         ["count-small", until] => count_small(until.parse()?),
         ["hold-large"] => hold_large(),
@@ -125,6 +126,16 @@ fn store_large() -> Result {
     let mut writer = State::writer(State::LARGE)?;
     ready();
     for number in writer.version().. {
+        writer.store(&Large::new(number))?;
+    }
+    Ok(())
+}
+
+/// Stores rising numbers in the key that other processes store too, until it is killed.
+fn store_shared() -> Result {
+    let mut writer = SharedState::writer(SharedState::LARGE)?;
+    ready();
+    for number in 0.. {
         writer.store(&Large::new(number))?;
     }
     Ok(())

@@ -254,7 +254,8 @@ fn declarations(items: &str) -> Vec<Declared<'_>> {
         let body = &items[at + ": Table {".len()..];
         let literal = body.split('"').nth(1).unwrap_or_default();
         let parts = body.split(['\n', ',']).map(str::trim).filter(|part| !part.starts_with("//"));
-        let names = parts.filter_map(|part| Some(part.split_once(':')?.0)).filter(|word| *word != "name");
+        let names = parts.filter_map(|part| Some(part.split_once(':')?.0));
+        let names = names.filter(|word| !["name", "writers"].contains(word));
         let types = names.take(1).collect();
         let parameters = literal.matches('{').count();
         found.push(Declared { name, pattern: "Table", types, python: false, streams: false, parameters });

@@ -1,7 +1,7 @@
 //! Tables between processes: writers that are killed in the middle of a store, succeeded and refused.
 
 use shmcomm::{ErrorKind, LoadError, TableObserver};
-use shmcomm_tests::{Large, Namespace, Peer, Small, State, namespace};
+use shmcomm_tests::{Large, Namespace, Peer, SharedState, Small, State, namespace};
 use std::time::{Duration, Instant};
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
@@ -166,5 +166,38 @@ fn reader_finds_what_killed_writers_stored() {
         found.value.check();
         assert!(found.version > last, "version {} after {last}", found.version);
         last = found.version;
+    }
+}
+
+/// Two processes store one key all the time, and one of them is killed again and again, also in the middle of a store.
+#[test]
+fn shared_key_survives_killed_writers() {
+    let ns = namespace("table-shared-killed");
+    let start = || {
+        let mut peer = Peer::start(PEER, &ns, &["store", "shared"]);
+        peer.expect("ready");
+        peer
+    };
+    let (mut peer, _other) = (start(), start());
+    let mut own = SharedState::open().namespace(&*ns).writer(SharedState::LARGE).unwrap();
+    let mut reader = SharedState::open().namespace(&*ns).reader().unwrap();
+    let mut last = 0;
+    for round in 0..20 {
+        peer.kill();
+        for _ in 0..20 {
+            let version = own.store(&Large::new(round)).unwrap();
+            assert!(version > last, "version {version} after {last}");
+            let since = Instant::now();
+            let found = loop {
+                match reader.load(SharedState::LARGE) {
+                    Err(LoadError::Busy { .. }) => assert!(since.elapsed() < PATIENCE, "busy"),
+                    found => break found.unwrap().expect("a value was stored"),
+                }
+            };
+            found.value.check();
+            assert!(found.version >= version, "version {} after {version}", found.version);
+            last = found.version;
+        }
+        peer = start();
     }
 }

@@ -113,6 +113,16 @@ pub const SCENES: &[Scene] = &[
         loses_with_receivers: false,
     },
     Scene {
+        name: "shared-table",
+        roles: &[
+            sender("shared-writer", 3, false, table::write_shared),
+            receiver("shared-reader", 1, true, table::read_shared),
+        ],
+        audit: table::audit_shared,
+        keeps: false,
+        loses_with_receivers: false,
+    },
+    Scene {
         name: "jobs",
         roles: &[sender("pusher", 2, true, pushpull::push), receiver("puller", 2, true, pushpull::pull)],
         audit: pushpull::audit,

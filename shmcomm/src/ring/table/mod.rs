@@ -1,7 +1,7 @@
-//! The table: the latest value of each of several keys. One writer for each key, and any number of readers.
+//! The table: the latest value of each of several keys. One writer for each key at a time, and any number of readers.
 //!
 //! Owns the meaning of the version words and of the buffers of a table. Calls `slot` for both. Never decides which
-//! process writes a key: the seats of the segment do that.
+//! process writes a key: the seats of the segment do that, or the lock of a key that several writers store ([`shared`]).
 //!
 //! Sources:
 //!
@@ -57,7 +57,8 @@
 //!
 //! The segment guarantees, with locks of the operating system:
 //!
-//! 1. A key has one writer at a time. The next writer starts after the last store of the previous one.
+//! 1. A key has one writer at a time. The next writer starts after the last store of the previous one. Several writers of
+//!    one key make each store under its lock, so each is the next writer with each store.
 //!
 //! The table maintains:
 //!
@@ -88,6 +89,7 @@
 
 #[cfg(all(test, loom))]
 mod model;
+pub(crate) mod shared;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -95,6 +97,7 @@ use super::slot::Cell;
 use crate::fault::{fault_point, mutant};
 use crate::layout::{Geometry, KeyPlace, Region};
 use crate::sync::spin_loop;
+pub(crate) use shared::{Locked, SharedKeyWriter};
 
 /// Attempts of a load before it gives up.
 pub(crate) const ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 64 };

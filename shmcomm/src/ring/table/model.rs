@@ -12,14 +12,14 @@ use std::sync::Arc;
 const SIZE: usize = 16;
 
 #[derive(Clone)]
-struct Table {
-    heap: Arc<Heap>,
-    geometry: Geometry,
+pub(super) struct Table {
+    pub(super) heap: Arc<Heap>,
+    pub(super) geometry: Geometry,
     keys: u64,
 }
 
 impl Table {
-    fn new(keys: u64) -> Self {
+    pub(super) fn new(keys: u64) -> Self {
         let places = places((0..keys).map(|_| SIZE as u64));
         let last = places[places.len() - 1];
         let shape = Shape {
@@ -36,7 +36,7 @@ impl Table {
         Table { heap: Arc::new(Heap::new(&geometry)), geometry, keys }
     }
 
-    fn place(&self, key: usize) -> KeyPlace {
+    pub(super) fn place(&self, key: usize) -> KeyPlace {
         places((0..self.keys).map(|_| SIZE as u64))[key]
     }
 
@@ -44,13 +44,13 @@ impl Table {
         KeyWriter::new(self.heap.region(), &self.geometry, self.place(key))
     }
 
-    fn reader(&self, key: usize) -> KeyReader {
+    pub(super) fn reader(&self, key: usize) -> KeyReader {
         KeyReader::new(self.heap.region(), &self.geometry, self.place(key))
     }
 }
 
 /// Value `number` of a writer in that `life`: its halves prove each other.
-fn value(number: u64, life: u64) -> [u8; SIZE] {
+pub(super) fn value(number: u64, life: u64) -> [u8; SIZE] {
     let word = (life << 32) + number;
     let mut bytes = [0; SIZE];
     bytes[..8].copy_from_slice(&word.to_ne_bytes());
@@ -58,14 +58,14 @@ fn value(number: u64, life: u64) -> [u8; SIZE] {
     bytes
 }
 
-fn parts(bytes: &[u8]) -> (u64, u64) {
+pub(super) fn parts(bytes: &[u8]) -> (u64, u64) {
     let word = |i| u64::from_ne_bytes(bytes[i..i + 8].try_into().unwrap());
     assert_eq!(word(0), !word(8), "torn");
     (word(0) & u64::from(u32::MAX), word(0) >> 32)
 }
 
 /// Loads a key; `None` if writers were too fast. Checks that version, time and value are those of one store.
-fn load(reader: &KeyReader) -> Option<u64> {
+pub(super) fn load(reader: &KeyReader) -> Option<u64> {
     let mut bytes = [0; SIZE];
     let found = reader.load(&mut bytes).ok()?;
     if found.version > 0 {

@@ -2,6 +2,8 @@
 //!
 //! The writer stores number `n` in the first key, then in the second, then a large value of `n` in the third. So a set of
 //! one instant has falling numbers. Numbers rise over all writers of the round.
+//!
+//! In the scene of shared keys, several writers store one key in turn.
 
 use super::sets::Set;
 use super::tasks::within;
@@ -17,6 +19,84 @@ use std::sync::atomic::Ordering::Relaxed;
 channel! {
     /// Three keys, stored in this order.
     State: Table { name: "state", first: Small, second: Small, large: Large }
+    /// A key that all writers store.
+    Shared: Table { name: "shared", writers: Many, large: Large }
+}
+
+fn shared(life: &Life) -> Result<Opener<Table<Shared>>, Wrong> {
+    let channel = Channel::<Table<Shared>>::try_new(life.channel.clone())?;
+    Ok(channel.many_writers().namespace("").connect_timeout(TURN))
+}
+
+/// Stores numbers in the key that other writers store too.
+pub fn write_shared(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| {
+        let table = shared(life)?;
+        let Some(mut large) = open(life, || table.clone().writer(Shared::LARGE))? else { return Ok(()) };
+        let mut pace = Pace::new(life);
+        let mut last = 0;
+        while !life.is_over() {
+            pace.next(life);
+            let number = life.round().next.fetch_add(1, Relaxed);
+            match large.store(&Large::new(number)) {
+                Ok(version) if version <= last => {
+                    return Err(format!("version {version} was stored after {last}").into());
+                }
+                Ok(version) => {
+                    last = version;
+                    life.sent();
+                }
+                // The other writer was stopped in the middle of a store.
+                Err(StoreError::Busy { .. }) => {}
+                Err(error) => return Err(wrong("store", error)),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Loads the shared key, and checks that versions rise and values are whole.
+pub fn read_shared(life: &mut Life) -> Result<(), Wrong> {
+    leaves_nothing(life, |life| {
+        let table = shared(life)?;
+        let Some(mut reader) = open(life, || table.clone().reader())? else { return Ok(()) };
+        let mut last = 0;
+        while !life.is_over() {
+            match reader.load(Shared::LARGE) {
+                Ok(Some(found)) => {
+                    let version = found.version;
+                    check(life, Some(found))?;
+                    // The versions of a new segment start at 1.
+                    if version != last {
+                        last = version;
+                        life.received();
+                    }
+                }
+                Ok(None) | Err(LoadError::Busy { .. }) => {}
+                Err(error) => return Err(wrong("load", error)),
+            }
+            match reader.wait_timeout(AnyKey, TURN) {
+                Ok(()) | Err(TableWaitTimeoutError::Timeout) => {}
+                Err(error) => return Err(wrong("wait for a change", error)),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Checks a shared key that no other process uses.
+pub fn audit_shared(life: &mut Life) -> Result<(), Wrong> {
+    let table = shared(life)?;
+    let mut writers = [table.clone().writer(Shared::LARGE)?, table.clone().writer(Shared::LARGE)?];
+    let mut reader = table.reader()?;
+    for number in 0..4 {
+        let version = writers[number as usize % 2].store(&Large::new(number))?;
+        let found = reader.load(Shared::LARGE)?.ok_or("the stored value is missing")?;
+        if (found.version, found.value.number, found.value.is_whole()) != (version, number, true) {
+            return Err(format!("the auditor stored {number} and loaded {}", found.value.number).into());
+        }
+    }
+    Ok(())
 }
 
 fn table(life: &Life) -> Result<Opener<Table<State>>, Wrong> {
