@@ -10,7 +10,7 @@
 use libfuzzer_sys::fuzz_target;
 use shmcomm::codec::Bytes;
 use shmcomm::python::{self, Options};
-use shmcomm::{Opener, PubSub, PushPull, ReqRep, WaitSet, Waitable, channel};
+use shmcomm::{AnyKey, Opener, PubSub, PushPull, ReqRep, TableObserver, WaitSet, Waitable, channel};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -28,6 +28,7 @@ channel! {
     SeveralLarge: PubSub<[u64; 600]> { name: "several-large", slots: 4, seats: 4, publishers: 2 }
     Waits: PubSub<[u64; 4]> { name: "waits", slots: 4, seats: 4, overflow: Wait, patience: 1ms }
     WaitsLarge: PubSub<[u64; 600]> { name: "waits-large", slots: 4, seats: 4, overflow: Wait, patience: 1ms }
+    Latest: Table { name: "latest", first: [u64; 4], second: u64 }
 }
 
 const SHORT: Duration = Duration::from_micros(200);
@@ -42,7 +43,7 @@ struct Subject {
 static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
     let native = |name: &str| format!("shmcomm2_{}%2F{name}", namespace());
     let python = |kind: &str| format!("shmcomm_{kind}_{}", namespace());
-    let subjects: [(String, fn(&mut dyn FnMut())); 11] = [
+    let subjects: [(String, fn(&mut dyn FnMut())); 12] = [
         (native("small"), small),
         (native("large"), large),
         (native("jobs"), jobs),
@@ -54,6 +55,7 @@ static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
         (native("several-large"), several_large),
         (native("waits"), waits),
         (native("waits-large"), waits_large),
+        (native("latest"), latest),
     ];
     let images = subjects.into_iter().map(|(file, run)| {
         let path = Path::new("/dev/shm").join(file);
@@ -237,6 +239,35 @@ fn calls(change: &mut dyn FnMut()) {
         if let Some(call) = &mut call {
             let _ = call.poll();
             let _ = call.wait_timeout(SHORT);
+        }
+        if round == 1 {
+            change();
+        }
+    }
+}
+
+fn latest(change: &mut dyn FnMut()) {
+    let mut writer = here(Latest::open()).writer(Latest::FIRST);
+    let mut reader = here(Latest::open()).reader();
+    let mut observer = TableObserver::open(&format!("{}/latest", namespace()));
+    let mut sets = sets(&reader.as_ref().ok().map(|end| end as &dyn Waitable).into_iter().collect::<Vec<_>>());
+    for round in 0..4 {
+        check(&mut sets);
+        if let Ok(writer) = &mut writer {
+            let _ = (writer.store(&[round; 4]), writer.version());
+        }
+        if let Ok(reader) = &mut reader {
+            let _ = reader.wait_timeout(AnyKey, SHORT);
+            let _ = (poll(reader.wait_async(Latest::SECOND)), reader.has_changed(AnyKey));
+            let _ = (reader.load(Latest::FIRST), reader.load_set((Latest::SECOND, Latest::FIRST)));
+            let _ = (reader.version(Latest::SECOND), reader.is_written(Latest::FIRST));
+        }
+        if let Ok(observer) = &mut observer {
+            for key in 0..observer.keys().len() {
+                let _ = (observer.version(key), observer.writers(key));
+                let _ = observer.load(key).map(|value| value.map(|value| value.view().to_string()));
+            }
+            let _ = (observer.wait_timeout(SHORT), observer.follow());
         }
         if round == 1 {
             change();
