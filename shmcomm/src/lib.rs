@@ -254,7 +254,7 @@ pub use error::{Error, ErrorKind};
 pub use generic::{OperationError, Receive, Transmit};
 #[cfg(not(loom))]
 pub use layout::{Discipline, Format as MessageFormat, Pattern};
-pub use message::{CapacityError, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
+pub use message::{CapacityError, Encoded, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
 #[cfg(not(loom))]
 pub use pubsub::{
     Filter, Iter, Loan, NotGrown, Publisher, PublisherId, RecvError, RecvTimeoutError, Sample, SendError,

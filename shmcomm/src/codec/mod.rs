@@ -16,6 +16,7 @@
 //! [`EncodeError::TooLong`] can state the sufficient size. Decoding expects a private copy: its input must
 //! not change meanwhile.
 
+mod encoded;
 mod error;
 #[cfg(not(loom))]
 mod format;

@@ -67,7 +67,7 @@ pub use explain::Invalid;
 pub use foreign::Bytemuck;
 #[cfg(any(feature = "zerocopy", feature = "bytemuck"))]
 pub use foreign::{Foreign, ForeignType, foreign_tag};
-pub use inline::{CapacityError, Pad, ShmOption, ShmString, ShmVec, Timestamp};
+pub use inline::{CapacityError, Encoded, Pad, ShmOption, ShmString, ShmVec, Timestamp};
 pub use schema::{Field, Kind, Prim, Schema, Std, Variant};
 
 use core::mem::MaybeUninit;

@@ -8,6 +8,8 @@
 
 mod changes;
 mod copies;
+#[cfg(all(test, feature = "derive", feature = "msgpack"))]
+mod encoded_tests;
 mod error;
 #[cfg(feature = "async")]
 mod future;

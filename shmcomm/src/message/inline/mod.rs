@@ -5,6 +5,7 @@
 
 #[cfg(any(feature = "zerocopy", feature = "bytemuck"))]
 mod bytes;
+mod encoded;
 mod option;
 #[cfg(feature = "serde")]
 mod serde;
@@ -12,6 +13,7 @@ mod string;
 mod time;
 mod vec;
 
+pub use encoded::Encoded;
 pub use option::ShmOption;
 pub use string::ShmString;
 pub use time::Timestamp;
