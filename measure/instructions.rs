@@ -19,10 +19,15 @@ const SENDS: Channel<PubSub<Words>> = Channel::new("instructions/sends");
 const JOBS: Channel<PushPull<Words>> = Channel::new("instructions/jobs");
 
 /// The works, with what one round does.
-const WORKS: [(&str, &str); 4] = [
+const WORKS: [(&str, &str); 9] = [
     ("call", "call, try_recv, reply and poll"),
     ("send-1", "send to one subscriber that polls"),
     ("send-4", "send to four subscribers that poll"),
+    ("both", "send and try_recv"),
+    ("both-wait", "send and try_recv, overflow: Wait"),
+    ("both-16-wait", "send and 16 try_recv, overflow: Wait"),
+    ("both-4", "send and try_recv, publishers: 4"),
+    ("send-of-4", "send, publishers: 4"),
     ("job", "push and try_recv"),
 ];
 const ROUNDS: [u64; 2] = [20_000, 60_000];
@@ -64,6 +69,29 @@ fn run(work: &str, rounds: u64) -> Result {
                 .collect::<std::result::Result<Vec<_>, _>>()?;
             for round in 0..rounds {
                 publisher.send(&words(round))?;
+            }
+        }
+        "both" | "both-wait" | "both-16-wait" | "both-4" | "send-of-4" => {
+            let open = || match work {
+                "both-wait" | "both-16-wait" => {
+                    SENDS.open().namespace(&*ns).overflow(shmcomm::Overflow::Wait)
+                }
+                "both-4" | "send-of-4" => SENDS.open().namespace(&*ns).publishers(4),
+                _ => SENDS.open().namespace(&*ns),
+            };
+            let mut publisher = open().publisher()?;
+            let number = match work {
+                "both-16-wait" => 16,
+                "send-of-4" => 0,
+                _ => 1,
+            };
+            let mut subscribers =
+                (0..number).map(|_| open().subscriber()).collect::<std::result::Result<Vec<_>, _>>()?;
+            for round in 0..rounds {
+                publisher.send(&words(round))?;
+                for subscriber in &mut subscribers {
+                    black_box(subscriber.try_recv()?);
+                }
             }
         }
         "job" => {

@@ -59,7 +59,12 @@ fn replace(path: &Path, name: &str, with: &str) -> Result<()> {
 
 fn summary(all: &[Done]) -> Result<String> {
     let mut out = String::from("| |");
-    COLUMNS.iter().try_for_each(|(name, ..)| write!(out, " {name} |"))?;
+    for (name, case, ..) in COLUMNS {
+        match all.iter().find(|done| done.case.id == *case) {
+            Some(done) => write!(out, " {name}, {} |", done.state.name())?,
+            None => write!(out, " {name} |")?,
+        }
+    }
     write!(out, "\n|---|{}\n", "--:|".repeat(COLUMNS.len()))?;
     for name in WAYS {
         let cells = COLUMNS.iter().map(|(_, case, suffix, cell)| {

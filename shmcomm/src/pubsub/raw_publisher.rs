@@ -193,6 +193,17 @@ impl RawPublisher {
         sent
     }
 
+    /// Sends like [`RawPublisher::send_copied`], on a channel of several publishers.
+    #[inline(always)]
+    pub(crate) fn send_shared(&mut self, bytes: &[u8]) -> bool {
+        let sent = self.may_continue() && self.writer.send_shared(bytes);
+        if sent {
+            self.keep_name();
+            loan::sent(&self.items, &self.attachment, bytes.len());
+        }
+        sent
+    }
+
     /// Sends a message, waiting for room if there is a deadline. Returns `false` if there was no room.
     #[inline(never)]
     pub(crate) fn send(&mut self, bytes: &[u8], deadline: Option<Deadline>) -> Result<bool, SendError> {

@@ -242,6 +242,14 @@ impl<M: ?Sized, F: Incoming<M>> Subscriber<M, F> {
         }
         let mut room = F::Room::new();
         let Some(room) = room.bytes() else { return self.take_encoded() };
+        match self.raw.receive_shared(room) {
+            FastPath::Ready(bytes) => {
+                let len = bytes.len();
+                return F::read_private(bytes, len).map(Some).map_err(|why| self.raw.refuse(len, why));
+            }
+            FastPath::Empty => return Ok(None),
+            FastPath::Slow => {}
+        }
         let Some((bytes, len)) = self.raw.read(room)? else { return Ok(None) };
         F::read_private(bytes, len).map(Some).map_err(|why| self.raw.refuse(len, why))
     }

@@ -1,9 +1,10 @@
 //! The two flavors of publish/subscribe ends (as in crossbeam): the broadcast ring of one publisher, or the
 //! multi-producer broadcast of several.
 //!
-//! Owns the choice, made once, and the statistics of one of several publishers on its own seat. Calls
-//! `broadcast` and `multi`, which do the work. Never adds to either protocol.
+//! Owns the choice, made once. Calls `broadcast` and `multi`, which do the work, and `counters`. Never adds to either
+//! protocol.
 
+mod counters;
 #[allow(unsafe_code)]
 mod receive;
 mod series;
@@ -12,9 +13,9 @@ use super::broadcast::{self, AllPinned};
 use super::lent::LentPin;
 use super::multi::{self, LogCorrupt, NotAppended, Sender};
 use super::slot::{AcquiredToken, FastPath, NoMessage};
-use crate::layout::{Geometry, Region, seat};
-use crate::sync::Ordering::Relaxed;
+use crate::layout::{Geometry, Region};
 use core::{mem::MaybeUninit, ptr::NonNull};
+use counters::SeatCounters;
 
 /// Damage that no writer leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,29 +33,6 @@ pub(crate) enum Writer {
     Multi(multi::Writer, SeatCounters),
 }
 
-/// The statistics of one of several publishers, stored in its seat for other processes.
-#[derive(Debug)]
-pub(crate) struct SeatCounters {
-    region: Region,
-    seat: usize,
-    messages: u64,
-    bytes: u64,
-}
-
-impl SeatCounters {
-    #[inline]
-    fn sent(&mut self, position: u64, len: usize) {
-        self.messages += 1;
-        self.bytes = self.bytes.wrapping_add(len as u64);
-        // Relaxed, all: statistics.
-        for (at, value) in
-            [(seat::POSITION, position + 1), (seat::MESSAGES, self.messages), (seat::BYTES, self.bytes)]
-        {
-            self.region.u64(self.seat + at).store(value, Relaxed);
-        }
-    }
-}
-
 impl Writer {
     /// Joins the writers as `sender`.
     pub(crate) fn new(region: Region, geometry: &Geometry, sender: Sender) -> Result<Self, Corrupt> {
@@ -62,7 +40,7 @@ impl Writer {
             return Ok(Writer::Broadcast(broadcast::Writer::new(region, geometry)?));
         }
         let writer = multi::Writer::new(region, geometry, sender)?;
-        let counters = SeatCounters { region, seat: geometry.seat(sender.seat), messages: 0, bytes: 0 };
+        let counters = SeatCounters::new(region, geometry.seat(sender.seat));
         Ok(Writer::Multi(writer, counters))
     }
 
@@ -83,6 +61,16 @@ impl Writer {
             Writer::Broadcast(writer) => writer.send_copied(payload),
             Writer::Multi(..) => false,
         }
+    }
+
+    /// Publishes a message in a copied ring of several publishers. Returns `false`, and publishes nothing, in all
+    /// other cases.
+    #[inline(always)]
+    pub(crate) fn send_shared(&mut self, payload: &[u8]) -> bool {
+        let Writer::Multi(writer, counters) = self else { return false };
+        let Some(position) = writer.send_copied(payload) else { return false };
+        counters.sent(position, payload.len());
+        true
     }
 
     /// Publishes a message. A message longer than a slot is truncated; the caller checks the length.
@@ -149,12 +137,12 @@ impl Writer {
         }
     }
 
-    /// Returns the position of the next message, in a snapshot.
+    /// Returns the position of the next message, or an older one if there are other publishers.
     #[inline]
     pub(crate) fn next_position(&self) -> u64 {
         match self {
             Writer::Broadcast(writer) => writer.next_position(),
-            Writer::Multi(writer, _) => writer.end(),
+            Writer::Multi(writer, _) => writer.next_position(),
         }
     }
 
@@ -288,8 +276,9 @@ impl Reader {
 
     /// Makes every receive take the slow path: see [`broadcast::Reader::leave_fast_path`].
     pub(crate) fn leave_fast_path(&mut self) {
-        if let Reader::Broadcast(reader) = self {
-            reader.leave_fast_path();
+        match self {
+            Reader::Broadcast(reader) => reader.leave_fast_path(),
+            Reader::Multi(reader) => reader.leave_fast_path(),
         }
     }
 
@@ -317,6 +306,15 @@ impl Reader {
         match self {
             Reader::Broadcast(reader) => reader.read_fast(bytes),
             Reader::Multi(_) => FastPath::Slow,
+        }
+    }
+
+    /// Receives on the fast path of several publishers: see [`multi::Reader::read_fast`].
+    #[inline(always)]
+    pub(super) fn read_shared(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath {
+        match self {
+            Reader::Broadcast(_) => FastPath::Slow,
+            Reader::Multi(reader) => reader.read_fast(bytes),
         }
     }
 

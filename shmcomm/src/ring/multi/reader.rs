@@ -9,7 +9,7 @@ use super::log::{Entry, Find as _, Log, LogCorrupt, Named};
 use crate::fault::mutant;
 use crate::layout::{Geometry, PINNED_READERS, Region};
 use crate::ring::lent::{Lending, LentPin};
-use crate::ring::slot::{AcquiredToken, NoMessage, OwnSlots, Phase, Pin, Slot};
+use crate::ring::slot::{AcquiredToken, FastPath, NoMessage, OwnSlots, Phase, Pin, Slot};
 use crate::sync::Ordering::Relaxed;
 use core::mem::MaybeUninit;
 #[cfg(not(loom))]
@@ -27,6 +27,8 @@ pub(crate) struct Reader {
     slots: OwnSlots,
     /// The reader's pin bit in state words; 0 if the payload is copied.
     bit: u64,
+    /// `true` if every message has the layout of its reader.
+    fast: bool,
     position: u64,
     skipped: u64,
     sender: Sender,
@@ -74,6 +76,7 @@ impl Reader {
             log,
             slots,
             bit,
+            fast: true,
             position: 0,
             skipped: 0,
             sender: Sender::default(),
@@ -101,6 +104,33 @@ impl Reader {
     #[inline]
     pub(crate) fn ready(&self) -> bool {
         self.log.taken(self.position)
+    }
+
+    /// Makes every receive take the slow path, for a reader that converts messages.
+    pub(crate) fn leave_fast_path(&mut self) {
+        self.fast = false;
+    }
+
+    /// Copies the next message on the fast path: it fills `bytes`, and the ring is copied. Or reports that nothing is
+    /// new. [`Reader::read_exact`] handles all other states.
+    #[inline(always)]
+    pub(crate) fn read_fast(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath {
+        if self.bit != 0 || !self.fast {
+            return FastPath::Slow;
+        }
+        let named = match self.log.check_entry(self.position) {
+            Entry::Older(_) => return FastPath::Empty,
+            Entry::Current(named) => named,
+            Entry::Newer => return FastPath::Slow,
+        };
+        let Some(slot) = self.slots.find(named) else { return FastPath::Slow };
+        match self.copy_out::<true>(slot, named, bytes) {
+            Some(len) if len == bytes.len() => {
+                self.position += 1;
+                FastPath::Ready(())
+            }
+            _ => FastPath::Slow,
+        }
     }
 
     /// Copies the next message into the front of `bytes` and returns its length. If that length exceeds the
@@ -277,7 +307,9 @@ impl Reader {
     }
 
     /// Copies the message that the entry names out of a slot, if the entry is unchanged after the copy.
-    #[inline]
+    //
+    // Always inlined: a message of constant size is copied without a loop, and need not be in memory.
+    #[inline(always)]
     fn copy_out<const EXACT: bool>(
         &mut self,
         slot: Slot,

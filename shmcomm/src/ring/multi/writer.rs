@@ -78,6 +78,23 @@ impl Writer {
             claim.fill(payload);
             return claim.commit(payload.len());
         }
+        self.copy_and_append(payload)
+    }
+
+    /// Publishes a message by copying it, and returns its position. Returns `None`, and publishes nothing, if the
+    /// ring is pinned, the payload is too long, or [`Writer::send`] would fail.
+    //
+    // Always inlined, as in the broadcast ring: the compiler copies a payload of constant size without a loop.
+    #[inline(always)]
+    pub(crate) fn send_copied(&mut self, payload: &[u8]) -> Option<u64> {
+        if self.pinned || payload.len() > self.slots.size() {
+            return None;
+        }
+        self.copy_and_append(payload).ok()
+    }
+
+    #[inline(always)]
+    fn copy_and_append(&mut self, payload: &[u8]) -> Result<u64, NotAppended> {
         let slot = self.slot()?;
         slot.write_begin_unstamped();
         if mutant("multi append before the write") {
@@ -185,10 +202,12 @@ impl Writer {
         self.limit = limit;
     }
 
+    #[inline]
     fn slot(&self) -> Result<Slot, NotAppended> {
         self.slots.of(self.sender.seat.into(), self.cursor).ok_or(NotAppended::NoSlot)
     }
 
+    #[inline]
     fn advance_cursor(&mut self) {
         let each = self.slots.each() - u64::from(mutant("multi slot too few"));
         self.cursor = if self.cursor + 1 < each { self.cursor + 1 } else { 0 };
@@ -209,28 +228,23 @@ impl Writer {
     /// Takes the next position for the message in `slot`, the slot of the cursor.
     #[inline]
     fn append(&mut self, slot: Slot) -> Result<u64, NotAppended> {
-        let writer = self.sender.seat.into();
+        match self.attempt(slot) {
+            Attempt::Took(position) => Ok(position),
+            failed => self.append_further(slot, failed),
+        }
+    }
+
+    /// Continues after a failed attempt.
+    #[cold]
+    fn append_further(&mut self, slot: Slot, mut attempt: Attempt) -> Result<u64, NotAppended> {
         let mut corrupt_entries = 0;
         for _ in 0..LOST_RACES {
-            let position = self.next;
-            match self.log.check_entry_to_replace(position) {
-                Entry::Older(_) if position >= self.limit => return Err(NotAppended::Limit),
-                Entry::Older(seen) if self.log.precedes(seen, position) && position <= LAST_ENTRY => {
-                    // Relaxed: only the writers of this seat load it.
-                    slot.stamp().store(position + 1, Relaxed);
-                    fault_point!("pub.stamped");
-                    let word = self.log.word(position, writer, self.cursor);
-                    #[cfg(loom)]
-                    if mutant("multi append without the lap") {
-                        self.log.force(position, word);
-                        return Ok(self.took(position));
-                    }
-                    if self.log.try_append(position, seen, word) {
-                        return Ok(self.took(position));
-                    }
-                }
-                Entry::Current(_) | Entry::Newer => self.next = self.log.end(position),
-                Entry::Older(_) => {
+            match attempt {
+                Attempt::Took(position) => return Ok(position),
+                Attempt::Limit => return Err(NotAppended::Limit),
+                Attempt::Raced => {}
+                Attempt::Taken(position) => self.next = self.log.end(position),
+                Attempt::Corrupt => {
                     corrupt_entries += 1;
                     if corrupt_entries > CORRUPT_ENTRIES {
                         return Err(NotAppended::NoSlot);
@@ -238,15 +252,63 @@ impl Writer {
                     self.next = self.log.end(0);
                 }
             }
+            attempt = self.attempt(slot);
         }
-        Err(NotAppended::NoSlot)
+        match attempt {
+            Attempt::Took(position) => Ok(position),
+            _ => Err(NotAppended::NoSlot),
+        }
     }
 
-    #[inline]
-    fn took(&mut self, position: u64) -> u64 {
+    /// Tries once to take the next position.
+    #[inline(always)]
+    fn attempt(&mut self, slot: Slot) -> Attempt {
+        let position = self.next;
+        let Entry::Older(seen) = self.log.check_entry_to_replace(position) else {
+            return Attempt::Taken(position);
+        };
+        if position >= self.limit {
+            return Attempt::Limit;
+        }
+        if !self.log.precedes(seen, position) || position > LAST_ENTRY {
+            return Attempt::Corrupt;
+        }
+        // Relaxed: only the writers of this seat load it.
+        slot.stamp().store(position + 1, Relaxed);
+        fault_point!("pub.stamped");
+        let word = self.log.word(position, self.sender.seat.into(), self.cursor);
+        #[cfg(loom)]
+        if mutant("multi append without the lap") {
+            self.log.force(position, word);
+            self.next = position + 1;
+            return Attempt::Took(position);
+        }
+        if !self.log.try_append(position, seen, word) {
+            return Attempt::Raced;
+        }
         self.next = position + 1;
-        position
+        Attempt::Took(position)
     }
+
+    /// Returns a position below which all positions are taken: the next one, unless other writers were faster.
+    #[inline]
+    pub(crate) fn next_position(&self) -> u64 {
+        self.next
+    }
+}
+
+/// The result of an attempt to take a position.
+enum Attempt {
+    /// This writer has taken it.
+    Took(u64),
+    /// Another writer had taken it before.
+    Taken(u64),
+    /// Another writer took it at the same time.
+    Raced,
+    /// It is at the limit.
+    Limit,
+    /// Its entry has a word that no writer leaves there.
+    Corrupt,
 }
 
 /// A claimed slot to write a message into. Dropping the claim publishes nothing: the next claim reuses the
