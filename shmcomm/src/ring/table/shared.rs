@@ -125,6 +125,10 @@ pub(crate) fn recover(region: &Region, geometry: &Geometry, seat: u32) {
     }
     let owner = region.u64((geometry.slots_offset + offset + KEY_OWNER) as usize);
     let dead = u64::from(seat) + 1;
+    if mutant("table recovery of any owner") {
+        owner.store(0, Release);
+        return;
+    }
     // [unlock] pairs with [lock]: what the dead writer has stored comes before the next writer.
     let _ = owner.compare_exchange(dead, 0, Release, Relaxed);
     fault_point!("table.reclaimed");
