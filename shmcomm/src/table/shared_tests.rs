@@ -115,6 +115,9 @@ fn writers_of_a_key_are_listed() {
     second.abandon();
     assert!(!reader.is_written(Shared::ALARM));
     assert_eq!(table.writers(0).iter().map(|writer| writer.alive).collect::<Vec<_>>(), [false]);
+    // The last writer that leaves removes the segment. A killed one does not.
+    drop(open().writer(Shared::ALARM).unwrap());
+    assert!(crate::find_segment(reader.name()).unwrap().is_none());
 }
 
 #[test]
