@@ -37,6 +37,7 @@ mod record;
 mod replay;
 mod req;
 mod schema;
+mod sharing;
 mod table;
 mod tone;
 mod top;

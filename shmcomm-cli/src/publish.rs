@@ -9,6 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::given::{Content, Given, Source};
 use crate::out::{Form, Out};
 use crate::pace::{self, Pace};
+use crate::sharing::Sharing;
 use crate::units;
 use clap::Args;
 use serde::Serialize;
@@ -30,6 +31,7 @@ A message is JSON, as serde_json writes the Rust type; --stdin reads one per lin
 `echo --json` prints. A value that does not fit is refused, with the name of its field. The layout comes
 from the segment of the channel. --like takes layout and settings from another channel, and creates the
 channel if it does not exist. Without it, a channel that `echo --json` names serves as the model.
+--group takes the channel of a group of users, and creates it for the group.
 
 The command is a publisher: a channel with one publisher refuses it while that one lives.
 
@@ -76,6 +78,8 @@ struct Send {
     /// Repeats the message, or sends the lines, at most this number of times a second
     #[arg(long, value_name = "HZ", value_parser = rate)]
     rate: Option<f64>,
+    #[command(flatten)]
+    sharing: Sharing,
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -171,7 +175,7 @@ fn send<E: Sender>(
             Some(end) => end,
             None => {
                 let like = args.like.as_deref().or(given.source.as_deref());
-                let opened = open_end(common, &args.channel, like, open, create)?;
+                let opened = open_end(common, args, like, open, create)?;
                 if let Some(ready) = ready.take() {
                     ready(&opened, &pace)?;
                 }
@@ -231,14 +235,22 @@ pub fn failed(name: &str, error: &DynError) -> Failure {
 /// Opens the end of an existing channel, or creates the channel like another one.
 fn open_end<E>(
     common: &Common,
-    name: &str,
+    args: &Send,
     like: Option<&str>,
     open: Open<E>,
     create: Create<E>,
 ) -> Result<E, Failure> {
-    let missing = match channels::find(common, name) {
-        Ok(segment) => return Ok(open(&channels::intact(segment)?.channel)?),
-        Err(missing) => missing,
+    let (sharing, full) = (&args.sharing, channels::full_name(common, &args.channel));
+    if let Some(declaration) = sharing.existing(&full)? {
+        return Ok(create(&full, &declaration)?);
+    }
+    let missing = if sharing.is_shared()? {
+        Failure::NotFound(format!("the group has no channel `{full}`; --like creates it"))
+    } else {
+        match channels::find(common, &args.channel) {
+            Ok(segment) => return Ok(open(&channels::intact(segment)?.channel)?),
+            Err(missing) => missing,
+        }
     };
     let Some(like) = like.filter(|_| matches!(missing, Failure::NotFound(_))) else {
         return Err(missing);
@@ -252,7 +264,6 @@ fn open_end<E>(
             what.name
         )));
     }
-    let full = channels::full_name(common, name);
     eprintln!("shmcomm: creates channel `{full}` like `{}`", model.channel);
-    Ok(create(&full, &Declaration::from(&what))?)
+    Ok(create(&full, &sharing.apply(Declaration::from(&what))?)?)
 }

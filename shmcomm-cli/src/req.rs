@@ -12,6 +12,7 @@ use crate::given::{Content, Source};
 use crate::out::{Form, Out};
 use crate::pace::Pace;
 use crate::publish::failed;
+use crate::sharing::Sharing;
 use crate::units;
 use clap::Args;
 use serde::Serialize;
@@ -49,6 +50,8 @@ pub struct Arguments {
     /// Cuts nothing
     #[arg(long)]
     full: bool,
+    #[command(flatten)]
+    sharing: Sharing,
 }
 
 #[derive(Serialize)]
@@ -68,9 +71,8 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
         pace = pace.or_count(1);
     }
     let timeout = common.duration.unwrap_or(USUAL);
-    let segment = channels::intact(channels::find(common, &args.channel)?)?;
+    let mut requester = open(common, args)?;
     let mut source = Source::new(args.request.as_deref());
-    let mut requester = DynRequester::open(&segment.channel)?;
     let name = requester.name().to_owned();
     let mut out = Out::new(common);
     while let Some(given) = source.next(&pace)? {
@@ -109,6 +111,18 @@ pub fn run(common: &Common, args: &Arguments) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Opens the requester of an existing channel.
+fn open(common: &Common, args: &Arguments) -> Result<DynRequester, Failure> {
+    let full = channels::full_name(common, &args.channel);
+    if let Some(declaration) = args.sharing.existing(&full)? {
+        return Ok(DynRequester::create(&full, &declaration)?);
+    }
+    if args.sharing.is_shared()? {
+        return Err(Failure::NotFound(format!("the group has no channel `{full}`; start its replier")));
+    }
+    Ok(DynRequester::open(&channels::intact(channels::find(common, &args.channel)?)?.channel)?)
 }
 
 /// The output for the replies to one request.

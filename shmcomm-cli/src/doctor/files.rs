@@ -4,14 +4,20 @@
 
 use super::{Finding, Level};
 use crate::units;
-use shmcomm::SegmentInfo;
+use shmcomm::{ErrorKind, SegmentInfo};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+/// Start of the name of a group's directory.
+const GROUP_PREFIX: &str = "shmcomm.";
+/// Mode of a group's directory: owner and group change its names, and its files belong to its group.
+const GROUP_MODE: u32 = 0o2770;
+
 pub(super) fn check(directory: &Path, segments: &[SegmentInfo]) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(modes(directory));
+    found.extend(groups(directory));
     found.extend(unusable(segments));
     found.extend(stale(segments));
     found
@@ -72,6 +78,57 @@ fn modes(directory: &Path) -> Vec<Finding> {
             .cause("a program changed the mode, or another program made the file")
             .consequence("the library refuses the segment, because another user could falsify messages")
             .cure(format!("`chmod 600 {}`", directory.join(first).display())),
+        );
+    }
+    found
+}
+
+/// Directories of groups that the library refuses, and those of groups that this user is not in.
+fn groups(directory: &Path) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let (mut foreign, mut names) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // A `%` is part of the name of a group that is no plain word; the library reads it when an end is opened.
+        if let Some(group) = name.strip_prefix(GROUP_PREFIX).filter(|group| !group.contains(['%', '~'])) {
+            names.push((group.to_owned(), entry.metadata().map(|data| data.mode() & 0o7777)));
+        }
+    }
+    names.sort_by(|one, other| one.0.cmp(&other.0));
+    for (group, mode) in names {
+        // The library checks group and mode of the directory, and that this user is a member.
+        let Err(error) = shmcomm::describe_in_group("shmcomm-doctor", &group) else { continue };
+        if error.kind() != ErrorKind::Permission {
+            continue;
+        }
+        let is_member = !error.to_string().contains("is not a member of group");
+        if !is_member && matches!(mode, Ok(GROUP_MODE)) {
+            foreign.push(group);
+            continue;
+        }
+        let path = directory.join(format!("{GROUP_PREFIX}{group}"));
+        let path = path.display();
+        let what = error.to_string().replacen("channel `shmcomm-doctor`: ", "", 1).escape_debug().to_string();
+        found.push(
+            Finding::new("group-directory", Level::Error, what.replace("\\\"", "\""))
+                .cause("a program or a user changed the directory, made it, or removed the group")
+                .consequence(format!("the members of group `{group}` cannot open the channels that they share"))
+                .cure(format!("as root: `chgrp {group} {path} && chmod 2770 {path}`, or remove it if no program needs it")),
+        );
+    }
+    if let Some(first) = foreign.first() {
+        found.push(
+            Finding::new(
+                "group-member",
+                Level::Note,
+                format!(
+                    "this user is not a member of group `{first}`, which shares channels{}",
+                    more(foreign.len())
+                ),
+            )
+            .cause("the programs of a group share channels in a directory that only its members read")
+            .consequence("this user does not see these channels, and cannot open them")
+            .cure(format!("if it should: `usermod -aG {first} USER`, and a new session")),
         );
     }
     found

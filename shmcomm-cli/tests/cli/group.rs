@@ -3,6 +3,7 @@
 use crate::support::World;
 use crate::world::{ImuFeed, Jobs, Task, imu};
 use shmcomm_tests::{say, stage};
+use std::os::unix::fs::PermissionsExt;
 
 /// A feed of the group, a private feed of the same name, and a queue of the group with a job.
 pub fn shared() {
@@ -62,4 +63,54 @@ fn clean_removes_what_a_group_left() {
     assert_eq!(world.run(&["list", "--json"]).objects()[0]["channel"], "jobs");
     assert_eq!(world.run(&["clean", "--yes", "--with-work", "jobs"]).code, Some(0));
     assert!(groups(&world, "*").is_empty());
+}
+
+#[test]
+fn commands_create_and_find_the_channel_of_a_group() {
+    let world = World::new();
+    let _peer = world.start("shared");
+    let group = groups(&world, "jobs")[0].clone().unwrap();
+    let job = r#"{"number": 2}"#;
+    // The own group of the user, by its name and by the mode.
+    for (channel, option) in [("copy/one", ["--group", group.as_str()]), ("copy/two", ["--mode", "660"])] {
+        let run = world.run(&[&["push", channel, job, "--like", "jobs"], &option[..]].concat());
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert_eq!(groups(&world, channel), [Some(group.clone())]);
+        // It exists now, and the option finds it.
+        let run = world.run(&[&["push", channel, job], &option[..]].concat());
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    let run = world.run(&["push", "copy/private", job, "--like", "jobs", "--mode", "600"]);
+    assert!(run.code == Some(0) && groups(&world, "copy/private") == [None], "{run:?}");
+    let run = world.run(&["push", "copy/private", job, "--group", &group]);
+    assert!(run.code != Some(0) && run.err.contains("the group has no channel `copy/private`"), "{run:?}");
+    let run = world.run(&["req", "planner", "{}", "--group", &group]);
+    assert!(run.code != Some(0) && run.err.contains("the group has no channel `planner`"), "{run:?}");
+    let run = world.run(&["push", "jobs", job, "--group", &group, "--mode", "600"]);
+    assert!(run.code == Some(1) && run.err.contains("--mode 600 is private"), "{run:?}");
+    let run = world.run(&["push", "jobs", job, "--mode", "666"]);
+    assert!(run.code == Some(2) && run.err.contains("expected 660"), "{run:?}");
+    let run = world.run(&["push", "jobs", job, "--group", "no-such-group"]);
+    assert!(run.code != Some(0) && run.err.contains("the system knows no group"), "{run:?}");
+}
+
+#[test]
+fn doctor_checks_the_directory_of_a_group() {
+    let world = World::new();
+    let _peer = world.start("shared");
+    let group = groups(&world, "jobs")[0].clone().unwrap();
+    let found = |world: &World| {
+        let all = world.run(&["doctor", "--json"]).objects();
+        all.into_iter().find(|finding| finding["check"] == "group-directory")
+    };
+    assert_eq!(found(&world), None);
+    let directory = world.dir().join(format!("shmcomm.{group}"));
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o770)).unwrap();
+    let finding = found(&world).expect("a finding");
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o2770)).unwrap();
+    assert_eq!(finding["level"], "error");
+    let what = finding["what"].as_str().unwrap();
+    assert!(what.contains("with mode 0770"), "{what}");
+    assert!(finding["cure"].as_str().unwrap().contains("chmod 2770"), "{finding}");
+    assert_eq!(found(&world), None);
 }
