@@ -28,7 +28,7 @@ pub struct Held<E> {
 pub enum Unusable {
     Closed,
     Forked,
-    /// A loan of the end is open.
+    /// A loan, a job or a stream of the end is open.
     Lent,
 }
 
@@ -157,8 +157,11 @@ impl<E: Send> Held<E> {
             Unusable::Forked => forked(py),
             Unusable::Lent => {
                 let (name, kind) = (&self.name, self.kind);
-                let (what, cure) =
-                    if kind == "Puller" { ("job", "finish") } else { ("loan", "send or drop") };
+                let (what, cure) = match kind {
+                    "Puller" => ("job", "finish"),
+                    "Requester" => ("stream of replies", "receive its end or cancel"),
+                    _ => ("loan", "send or drop"),
+                };
                 let text = format!("channel `{name}`: a {what} of this {kind} is open; {cure} it first");
                 exception(py, "LoanOpenError", text)
             }

@@ -354,6 +354,44 @@ class Requester(_End):
         return None if payload is None else self.reply_schema.unpack(payload)
 
 
+    def stream(self, message: Any, timeout: float | None = 5.0) -> Replies:
+        """Sends a request, and returns its stream of replies. For channels whose replies are streams.
+
+        A requester has one stream at a time: its end must be received, or it must be cancelled, before the next request.
+
+        Args:
+            timeout: Seconds to wait for a free slot.
+
+        Raises:
+            TimeoutError: No slot became free in time.
+            LoanOpenError: A stream of this requester is open.
+            OperationError: A request of the channel has one reply.
+            InvalidMessageError: The request does not fit the layout; the text names the field.
+        """
+        native = self._native.stream(self.request_schema.pack(message), timeout)
+        if native is None:
+            raise TimeoutError(f"channel `{self._channel}`: no slot became free within {timeout} s")
+        return Replies(self._channel, self.reply_schema, native)
+
+
+class Replies(_Receiver):
+    """The replies to one request. Use :meth:`Requester.stream`.
+
+    ``for`` and ``async for`` end when the replier has ended the stream. :meth:`recv` then raises
+    :class:`StreamEndedError`. If the replier dies, every reply that it sent is received first, and then
+    :class:`PeerDiedError` is raised. :meth:`cancel`, :meth:`close`, the end of a ``with`` block and the end of the object
+    tell the replier that no further reply is wanted.
+    """
+
+    def __init__(self, channel: str, schema: Schema, native: _native.NativeReplies) -> None:
+        super().__init__(channel, native)
+        self.schema = schema
+
+    def cancel(self) -> None:
+        """Tells the replier that no further reply is wanted. A second call has no effect."""
+        self.close()
+
+
 class Replier(_End):
     """A replier of a service. Use :func:`replier`."""
 
@@ -367,6 +405,10 @@ class Replier(_End):
     def serve(self, handler: Callable[[Any], Any], timeout: float | None = None) -> bool:
         """Waits for one request, and answers it with ``handler(request)``.
 
+        If the replies of the channel are streams, the handler returns an iterable, such as a generator. Each of its items is
+        a reply, and its end is the end of the stream. A send waits while the requester has as many unread replies as the
+        window holds. If the requester cancels, the generator is closed.
+
         An exception of the handler drops the request, so that its requester does not wait, and is raised here.
 
         Returns:
@@ -376,7 +418,11 @@ class Replier(_End):
         def answer(payload: bytes) -> bytes:
             return self.reply_schema.pack(handler(self.request_schema.unpack(payload)))
 
-        return bool(self._native.serve(answer, timeout))
+        def answers(payload: bytes) -> Iterator[bytes]:
+            for reply in handler(self.request_schema.unpack(payload)):
+                yield self.reply_schema.pack(reply)
+
+        return bool(self._native.serve(answers if self._native.streams else answer, timeout))
 
     def serve_forever(self, handler: Callable[[Any], Any]) -> None:
         """Answers requests until the handler raises an exception, or Ctrl-C."""

@@ -12,6 +12,7 @@ __all__ = [
     "NativePuller",
     "NativePusher",
     "NativeReplier",
+    "NativeReplies",
     "NativeRequester",
     "NativeSample",
     "NativeSubscriber",
@@ -169,23 +170,42 @@ class NativePuller:
     def close(self) -> bool: ...
 
 @final
+class NativeReplies:
+    def recv(self, timeout: float | None) -> bytes | None: ...
+    def close(self) -> bool: ...
+
+@final
 class NativeRequester:
     def __new__(
-        cls, channel: str, schemas: tuple[str, str] | None, settings: _Settings, timeout: float, group: str | None
+        cls,
+        channel: str,
+        schemas: tuple[str, str] | None,
+        settings: _Settings,
+        timeout: float,
+        group: str | None,
+        window: int | None,
     ) -> NativeRequester: ...
     @property
     def schemas(self) -> tuple[str, str]: ...
     def request(self, payload: Any, timeout: float | None) -> bytes | None: ...
+    def stream(self, payload: Any, timeout: float | None) -> NativeReplies | None: ...
     def close(self) -> bool: ...
 
 @final
 class NativeReplier:
     def __new__(
-        cls, channel: str, schemas: tuple[str, str] | None, settings: _Settings, group: str | None
+        cls,
+        channel: str,
+        schemas: tuple[str, str] | None,
+        settings: _Settings,
+        group: str | None,
+        window: int | None,
     ) -> NativeReplier: ...
     @property
     def schemas(self) -> tuple[str, str]: ...
     def serve(self, handler: Any, timeout: float | None) -> bool: ...
+    @property
+    def streams(self) -> bool: ...
     @property
     def served(self) -> int: ...
     def close(self) -> bool: ...

@@ -33,6 +33,15 @@ def _number(channel: str, name: str, value: int | None) -> int | None:
     raise error
 
 
+def _window(channel: str, window: int | None) -> int | None:
+    """Returns the window of a stream of replies. The library takes 0 for a channel without streams."""
+    if window == 0:
+        error = InvalidGeometryError(f"channel `{channel}`: a `window` of 0; it takes 1 to 65536 replies")
+        error.channel = channel
+        raise error
+    return _number(channel, "window", window)
+
+
 def _settings(
     channel: str, slots: int | None, slot_size: int | None, seats: int | None
 ) -> tuple[int | None, int | None, int | None]:
@@ -262,8 +271,13 @@ def requester(
     namespace: str | None = None,
     group: str | None = None,
     mode: int | None = None,
+    window: int | None = None,
 ) -> Requester:
     """Opens a requester of a service. With *request* and *reply* it creates the service if it does not exist.
+
+    Args:
+        window: The replies to a request are a stream, of which so many may be unread. ``None``: a request has one reply.
+            Without layouts the channel decides.
 
     Raises:
         NotFoundError: There is no such service within *timeout*, and no layouts are given.
@@ -273,10 +287,10 @@ def requester(
     channel = _full_name(name, namespace)
     group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
-    wanted = _pair(request, reply, channel)
+    wanted, streams = _pair(request, reply, channel), _window(channel, window)
 
     def opened(texts: tuple[str, str] | None) -> _native.NativeRequester:
-        return _native.NativeRequester(channel, texts, settings, _seconds(timeout), group)
+        return _native.NativeRequester(channel, texts, settings, _seconds(timeout), group, streams)
 
     native = _exchange(opened, channel, wanted, exact=0)
     first, second = wanted or (None, None)
@@ -294,8 +308,12 @@ def replier(
     namespace: str | None = None,
     group: str | None = None,
     mode: int | None = None,
+    window: int | None = None,
 ) -> Replier:
     """Opens a replier of a service. With *request* and *reply* it creates the service if it does not exist.
+
+    Args:
+        window: As for :func:`requester`.
 
     Raises:
         NotFoundError: There is no such service, and no layouts are given.
@@ -308,15 +326,24 @@ def replier(
     ...     client.request(1.5)
     ...     thread.join()
     np.float64(2.25)
+
+    A request may have a stream of replies:
+
+    >>> with replier("doc/count", "<i8", "<i8", window=4) as service, requester("doc/count") as client:
+    ...     thread = threading.Thread(target=service.serve, args=(range,))
+    ...     thread.start()
+    ...     [int(number) for number in client.stream(3)]
+    ...     thread.join()
+    [0, 1, 2]
     """
     _logging.follow()
     channel = _full_name(name, namespace)
     group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
-    wanted = _pair(request, reply, channel)
+    wanted, streams = _pair(request, reply, channel), _window(channel, window)
 
     def opened(texts: tuple[str, str] | None) -> _native.NativeReplier:
-        return _native.NativeReplier(channel, texts, settings, group)
+        return _native.NativeReplier(channel, texts, settings, group, streams)
 
     native = _exchange(opened, channel, wanted, exact=1)
     first, second = wanted or (None, None)

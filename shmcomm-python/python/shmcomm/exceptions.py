@@ -34,6 +34,7 @@ __all__ = [
     "SchemaError",
     "SetUpError",
     "StoppedError",
+    "StreamEndedError",
     "TimeoutError",
     "TypeMismatchError",
     "UnsupportedError",
@@ -149,12 +150,16 @@ class DisconnectedError(Error, EOFError):
     """No publisher is alive, and no message is left."""
 
 
+class StreamEndedError(DisconnectedError):
+    """The replier has ended the stream of replies, and every reply was received."""
+
+
 class SampleHeldError(Error, BufferError):
     """A message that this subscriber has borrowed is still in use, and a subscriber has one at a time."""
 
 
 class LoanOpenError(Error, BufferError):
-    """A loan of this publisher or a job of this puller is open, and an end has one at a time."""
+    """A loan of this publisher, a job of this puller or a stream of this requester is open: an end has one at a time."""
 
 
 class FullError(Error):

@@ -10,6 +10,7 @@ mod lent;
 mod loan;
 mod pubsub;
 mod queue;
+mod replies;
 mod reqrep;
 mod sample;
 mod waitset;
@@ -19,6 +20,7 @@ pub use layouts::{NativePlan, describe, fingerprints};
 pub use loan::NativeLoan;
 pub use pubsub::{NativePublisher, NativeSubscriber};
 pub use queue::{NativePuller, NativePusher};
+pub use replies::NativeReplies;
 pub use reqrep::{NativeReplier, NativeRequester};
 pub use sample::NativeSample;
 pub use waitset::NativeWaitSet;
@@ -51,10 +53,9 @@ fn failed(py: Python<'_>, error: &DynError) -> PyErr {
         DynError::Stopped => exception(py, "StoppedError", error),
         DynError::SampleHeld => exception(py, "SampleHeldError", error),
         DynError::Forked => forked(py),
-        DynError::Other(source) => match source.downcast_ref::<RequestTimeoutError>() {
-            Some(RequestTimeoutError::PeerDied) => exception(py, "PeerDiedError", error),
-            _ => exception(py, "OperationError", error),
-        },
+        DynError::Other(source) if source.downcast_ref() == Some(&RequestTimeoutError::PeerDied) => {
+            exception(py, "PeerDiedError", error)
+        }
         _ => exception(py, "OperationError", error),
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Owns the two classes, and the threads in which a request and a handler run. Calls the dynamic ends of the library.
 
-use super::{Settings, bytes_of, close, content, declared, failed, find, found, stated};
+use super::{NativeReplies, Settings, bytes_of, close, content, declared, failed, find, found, stated};
 use crate::error::set_up;
 use crate::held::{Held, Unusable};
 use crate::wait::{SLICE, Until, wait};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
-use shmcomm::{Declaration, DynError, DynReplier, DynRequester, StopHandle};
+use pyo3::types::{PyBytes, PyIterator};
+use shmcomm::{Declaration, DynError, DynReplier, DynRequest, DynRequester, StopHandle};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -19,14 +19,14 @@ use std::time::Duration;
 /// Requester of a native channel.
 #[pyclass(frozen, module = "shmcomm._native")]
 pub struct NativeRequester {
-    held: Held<DynRequester>,
+    pub(super) held: Held<DynRequester>,
     stop: StopHandle,
 }
 
 #[pymethods]
 impl NativeRequester {
     #[new]
-    #[pyo3(signature = (channel, schemas, settings, timeout, group))]
+    #[pyo3(signature = (channel, schemas, settings, timeout, group, window))]
     fn new(
         py: Python<'_>,
         channel: String,
@@ -34,11 +34,12 @@ impl NativeRequester {
         settings: Settings,
         timeout: f64,
         group: Option<String>,
+        window: Option<u64>,
     ) -> PyResult<Self> {
         let end = match schemas {
             Some((request, reply)) => {
                 let declaration = Declaration::req_rep(content(py, &request)?, content(py, &reply)?);
-                let declaration = declared(declaration, settings, group);
+                let declaration = declared(declaration, settings, group).streams(window.unwrap_or(0));
                 py.detach(|| DynRequester::create(&channel, &declaration))
                     .map_err(|error| set_up(py, &error))?
             }
@@ -56,6 +57,15 @@ impl NativeRequester {
     fn schemas(&self, py: Python<'_>) -> PyResult<(String, String)> {
         let (request, reply) = self.held.read(py, |end| (end.request_content(), end.reply_content()))?;
         Ok((stated(py, request)?, stated(py, reply)?))
+    }
+
+    /// Sends a request and returns its stream of replies, or `None` if no slot became free in time.
+    fn stream(
+        slf: &Bound<'_, Self>,
+        payload: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<NativeReplies>> {
+        NativeReplies::ask(slf, payload, timeout)
     }
 
     /// Sends a request and returns its reply, or `None` if it did not come in time.
@@ -129,18 +139,19 @@ pub struct NativeReplier {
 #[pymethods]
 impl NativeReplier {
     #[new]
-    #[pyo3(signature = (channel, schemas, settings, group))]
+    #[pyo3(signature = (channel, schemas, settings, group, window))]
     fn new(
         py: Python<'_>,
         channel: String,
         schemas: Option<(String, String)>,
         settings: Settings,
         group: Option<String>,
+        window: Option<u64>,
     ) -> PyResult<Self> {
         let end = match schemas {
             Some((request, reply)) => {
                 let declaration = Declaration::req_rep(content(py, &request)?, content(py, &reply)?);
-                let declaration = declared(declaration, settings, group);
+                let declaration = declared(declaration, settings, group).streams(window.unwrap_or(0));
                 py.detach(|| DynReplier::create(&channel, &declaration))
             }
             None => py.detach(|| match found(&channel, group.as_deref())? {
@@ -161,7 +172,14 @@ impl NativeReplier {
         Ok((stated(py, request)?, stated(py, reply)?))
     }
 
-    /// Waits for a request, and answers it with the result of `handler`. Returns `False` if none came in time.
+    /// `True` if the replies to a request are a stream.
+    #[getter]
+    fn streams(&self, py: Python<'_>) -> PyResult<bool> {
+        self.held.read(py, |end| end.has_streams())
+    }
+
+    /// Waits for a request, and answers it with the result of `handler`, or with the items of it if the replies are a
+    /// stream. Returns `False` if none came in time.
     ///
     /// The handler runs while this thread holds the lock of the end: other threads wait for it without the GIL.
     #[pyo3(signature = (handler, timeout))]
@@ -180,11 +198,15 @@ impl NativeReplier {
                     Err(error) => return Err(error),
                 };
                 let bytes = request.message().bytes().to_vec();
+                if request.has_stream() {
+                    let _serving = self.serving();
+                    return Ok(stream(&handler, &bytes, request).map_err(Some));
+                }
                 Ok(match self.handle(&handler, &bytes) {
                     // The requester may have given up; that is its decision, and no error of this end.
                     Ok(reply) => request.reply_bytes(&reply).map_err(|error| {
                         Python::attach(|py| match error {
-                            DynError::Other(_) => None,
+                            DynError::Other(_) | DynError::Cancelled => None,
                             error => Some(failed(py, &error)),
                         })
                     }),
@@ -224,15 +246,54 @@ impl NativeReplier {
     }
 }
 
+/// Marks a replier as serving in this thread while it exists.
+struct Serving<'s>(&'s NativeReplier);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        *self.0.serving.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 impl NativeReplier {
+    fn serving(&self) -> Serving<'_> {
+        let thread = std::thread::current().id();
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Serving(self)
+    }
+
     fn handle(&self, handler: &Py<PyAny>, bytes: &[u8]) -> PyResult<Vec<u8>> {
-        let set = |thread| *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = thread;
-        set(Some(std::thread::current().id()));
-        let reply = Python::attach(|py| {
+        let _serving = self.serving();
+        Python::attach(|py| {
             let reply = handler.bind(py).call1((PyBytes::new(py, bytes),))?;
             bytes_of(&reply).map(Cow::into_owned)
-        });
-        set(None);
-        reply
+        })
+    }
+}
+
+/// Sends the items that `handler` returns as the replies of a stream, and ends it. If the requester has cancelled, the
+/// iterator is dropped, which ends a generator.
+fn stream(handler: &Py<PyAny>, bytes: &[u8], mut request: DynRequest<'_>) -> PyResult<()> {
+    let replies = Python::attach(|py| -> PyResult<Py<PyIterator>> {
+        Ok(handler.bind(py).call1((PyBytes::new(py, bytes),))?.try_iter()?.unbind())
+    })?;
+    let failure = |error: DynError| match error {
+        // That is the decision of the requester, and no error of this end.
+        DynError::Cancelled => Ok(()),
+        error => Python::attach(|py| Err(failed(py, &error))),
+    };
+    loop {
+        let next = Python::attach(|py| match replies.bind(py).clone().next() {
+            None => Ok(None),
+            Some(reply) => bytes_of(&reply?).map(|bytes| Some(bytes.into_owned())),
+        })?;
+        let Some(reply) = next else { return request.end().or_else(failure) };
+        loop {
+            match request.send_bytes_timeout(&reply, SLICE) {
+                Ok(()) => break,
+                Err(DynError::Timeout) => Python::attach(|py| py.check_signals())?,
+                Err(error) => return failure(error),
+            }
+        }
     }
 }

@@ -284,6 +284,15 @@ impl DynReplier {
         self.reply.content()
     }
 
+    /// Returns `true` if the replies to a request of the channel are a [stream](DynRequest::send).
+    pub fn has_streams(&self) -> bool {
+        match &self.end {
+            Answerer::Native(end) => matches!(**end, NativeReplier::Stream(_)),
+            #[cfg(feature = "python")]
+            Answerer::Python(_) => false,
+        }
+    }
+
     /// Returns the next request, if there is one. Never blocks.
     ///
     /// # Errors

@@ -1,0 +1,148 @@
+//! The replies to one request, until their stream is over or cancelled.
+//!
+//! Owns the requester while its stream lasts. Calls the streams of the library. A wait holds the lock for a slice at most.
+
+use super::lent::Lent;
+use super::sample::lock;
+use super::{NativeRequester, bytes_of, failed};
+use crate::error::exception;
+use crate::held::{Unusable, forked};
+use crate::wait::{Until, wait};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use shmcomm::{DynError, DynReplies, DynRequester};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Replies that borrow a requester of [`Lent`].
+struct Borrowed(DynReplies<'static>);
+
+// SAFETY: the replies borrow only the requester, which `Lent` moves together with them. No other reference to that
+// requester exists (rule of `Lent`), and all uses of both are under the lock of `NativeReplies::lent`.
+unsafe impl Send for Borrowed {}
+
+/// The replies to one request.
+#[pyclass(frozen, module = "shmcomm._native")]
+pub struct NativeReplies {
+    lent: Mutex<Option<Lent<DynRequester, Borrowed>>>,
+    /// `true` after the end of the stream was received.
+    complete: AtomicBool,
+    requester: Py<NativeRequester>,
+}
+
+impl NativeReplies {
+    /// Sends a request. Returns `None` if no slot became free in time.
+    pub(super) fn ask(
+        requester: &Bound<'_, NativeRequester>,
+        payload: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Self>> {
+        let (py, until, bytes) = (requester.py(), Until::after(timeout)?, bytes_of(payload)?);
+        let held = &requester.get().held;
+        let mut lent = Lent::new(held.lend(py)?);
+        let mut ask = |time: Duration| {
+            lent.make(|end: &'static mut DynRequester| end.stream_bytes(&bytes, time).map(Borrowed))
+        };
+        let asked = match ask(Duration::ZERO) {
+            Err(DynError::Timeout) => wait(py, until, |slice| match ask(slice) {
+                Err(DynError::Timeout) => None,
+                result => Some(result),
+            }),
+            result => Ok(Some(result)),
+        };
+        if let Ok(Some(Ok(()))) = asked {
+            let (lent, complete) = (Mutex::new(Some(lent)), AtomicBool::new(false));
+            return Ok(Some(NativeReplies { lent, complete, requester: requester.clone().unbind() }));
+        }
+        held.give_back(lent.into_end());
+        match asked? {
+            // `close` stops the wait of another thread.
+            Some(Err(DynError::Stopped)) => Err(held.unusable(py, Unusable::Closed)),
+            Some(Err(error)) => Err(failed(py, &error)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Ends the stream, and gives the requester back. Returns `false` if it was ended before.
+    fn end(&self) -> bool {
+        let held = &self.requester.get().held;
+        let Some(lent) = lock(&self.lent).take() else { return false };
+        // In the child of a fork both belong to the parent.
+        if held.forked() {
+            std::mem::forget(lent);
+            return false;
+        }
+        held.give_back(lent.into_end());
+        true
+    }
+
+    fn over(&self, py: Python<'_>) -> PyErr {
+        let name = self.requester.get().held.name();
+        if self.complete.load(Relaxed) {
+            let text = format!("channel `{name}`: the replier has ended this stream of replies");
+            return exception(py, "StreamEndedError", text);
+        }
+        exception(
+            py,
+            "ClosedError",
+            format!("channel `{name}`: this stream of replies was cancelled, or has failed"),
+        )
+    }
+}
+
+#[pymethods]
+impl NativeReplies {
+    /// Receives the next reply. Returns `None` if none came in time.
+    #[pyo3(signature = (timeout))]
+    fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let (until, held) = (Until::after(timeout)?, &self.requester.get().held);
+        if held.forked() {
+            return Err(forked(py));
+        }
+        let step = |slice| match lock(&self.lent).as_mut().and_then(Lent::guard)?.0.recv_timeout(slice) {
+            Err(DynError::Timeout) => None,
+            result => Some(result),
+        };
+        let is_open = || py.detach(|| lock(&self.lent).is_some());
+        let received = match py.detach(|| step(Duration::ZERO)) {
+            Some(result) => Some(result),
+            None if !is_open() => return Err(self.over(py)),
+            None => wait(py, until, |slice| {
+                let is_open = lock(&self.lent).is_some();
+                // Otherwise another thread has ended the stream.
+                if is_open { step(slice).map(Some) } else { Some(None) }
+            })?
+            .map(|result| result.ok_or_else(|| self.over(py)))
+            .transpose()?,
+        };
+        match received {
+            None => Ok(None),
+            Some(Ok(Some(message))) => Ok(Some(PyBytes::new(py, message.bytes()))),
+            Some(Ok(None)) => {
+                self.complete.store(true, Relaxed);
+                py.detach(|| self.end());
+                Err(self.over(py))
+            }
+            Some(Err(error)) => {
+                py.detach(|| self.end());
+                Err(match error {
+                    // `close` of the requester stops the wait.
+                    DynError::Stopped => held.unusable(py, Unusable::Closed),
+                    error => failed(py, &error),
+                })
+            }
+        }
+    }
+
+    /// Cancels the request. Returns `True` if the stream was open.
+    fn close(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.end())
+    }
+}
+
+impl Drop for NativeReplies {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
