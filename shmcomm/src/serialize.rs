@@ -60,6 +60,6 @@ fields!(Stats {
     participants,
 });
 fields!(SegmentInfo {
-    channel, version, group, size, problem, stale, pattern, codec, slots, slot_size, grow, growths, seats, fingerprint, schema,
-    created, messages, bytes, holes, publishers, waits, window, backlog, participants,
+    channel, version, group, size, problem, stale, pattern, codec, slots, slot_size, grow, growths, seats, fingerprint,
+    schema, created, messages, bytes, holes, publishers, waits, window, backlog, participants,
 } path: |info: &SegmentInfo| info.path.to_string_lossy().into_owned());
