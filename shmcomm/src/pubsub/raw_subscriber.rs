@@ -1,9 +1,10 @@
 //! [`RawSubscriber`]: a subscriber without the type of its messages.
 //!
-//! Owns the seat, the position in the ring and the counts. The steps after an empty poll are in `disconnect`,
+//! Owns the seat and the position in the ring. The counts are in `counts`, the steps after an empty poll in `disconnect`,
 //! those of the deadline monitor in `deadline`. Calls `segment`, `ring` and `wait`. Never interprets a message.
 
 mod conversion;
+mod counts;
 mod deadline;
 mod disconnect;
 
@@ -20,6 +21,7 @@ use crate::sync::Ordering;
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, WaitFor};
 use conversion::Conversion;
 use core::mem::MaybeUninit;
+pub(super) use counts::{Refusal, SubscriberCounts};
 use deadline::{Credit, FlowAndDeadline, Monitor};
 use disconnect::Refused;
 use std::sync::{Arc, OnceLock};
@@ -46,16 +48,6 @@ pub(crate) struct RawSubscriber {
     pub(super) conversion: Option<Box<Conversion>>,
 }
 
-/// Counts of this subscriber over all segments that it followed. Mirrored in its seat.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct SubscriberCounts {
-    pub(super) received: u64,
-    pub(super) bytes: u64,
-    pub(super) lost: u64,
-    pub(super) skipped: u64,
-    pub(super) invalid: u64,
-}
-
 /// A message that was acquired and not read yet.
 pub(super) struct Acquired {
     pub(super) len: usize,
@@ -63,39 +55,6 @@ pub(super) struct Acquired {
     pub(super) acquired: Option<AcquiredToken>,
     /// `false` if the message was counted before.
     pub(super) counted: bool,
-}
-
-/// Counts messages whose bytes are not valid.
-pub(super) struct Refusal<'s> {
-    pub(super) counts: &'s mut SubscriberCounts,
-    pub(super) attachment: &'s Attachment,
-    /// Length of the message, if it was counted as received.
-    pub(super) counted: Option<usize>,
-}
-
-impl Refusal<'_> {
-    pub(super) fn count(self, why: Invalid) -> RecvError {
-        match self.counted {
-            Some(len) => refuse(self.counts, self.attachment, len, why),
-            // The newest message was refused before and is not counted twice.
-            None => RecvError::Invalid(why),
-        }
-    }
-}
-
-/// Counts a message of `len` bytes as refused, not as received.
-fn refuse(counts: &mut SubscriberCounts, attachment: &Attachment, len: usize, why: Invalid) -> RecvError {
-    counts.invalid += 1;
-    counts.received = counts.received.saturating_sub(1);
-    counts.bytes = counts.bytes.saturating_sub(len as u64);
-    for (at, count) in
-        [(seat::INVALID, counts.invalid), (seat::MESSAGES, counts.received), (seat::BYTES, counts.bytes)]
-    {
-        // Relaxed: statistics for other processes, stored by this end only.
-        attachment.seat_word(at).store(count, Ordering::Relaxed);
-    }
-    log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
-    RecvError::Invalid(why)
 }
 
 impl RawSubscriber {
@@ -413,7 +372,7 @@ impl RawSubscriber {
 
     /// Counts the last message, of `len` bytes, as refused.
     pub(super) fn refuse(&mut self, len: usize, why: Invalid) -> RecvError {
-        refuse(&mut self.counts, &self.attachment, len, why)
+        counts::refuse(&mut self.counts, &self.attachment, len, why)
     }
 
     #[inline(always)]
