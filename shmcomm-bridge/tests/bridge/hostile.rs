@@ -72,7 +72,7 @@ fn offer_of_a_channel_between_bridges_is_ignored() {
         let (asked, counts) = (asked.clone(), name != "y");
         let queryable = session
             .declare_queryable(format!("shmcomm/1/default/desc/{}/1/{name}", session.zid()))
-            .callback(move |_| drop(asked.fetch_add(u32::from(counts), Relaxed)))
+            .callback(move |_| _ = asked.fetch_add(u32::from(counts), Relaxed))
             .wait()
             .unwrap();
         let key = format!("shmcomm/1/default/alive/{}/1/{name}", session.zid());
