@@ -143,8 +143,14 @@ fn place_outside_the_table_is_refused() {
 #[test]
 fn values_are_whole_and_sets_are_consistent() {
     const KEYS: usize = 3;
-    // The interpreter is slow: a few stores, and values of several words.
-    let (stores, sizes) = if cfg!(miri) { (20, [16, 48, 128]) } else { (20_000, [16, 48, 2048]) };
+    // The interpreter is slow: a few stores, and values of several words. So is the sanitizer of threads.
+    let (stores, sizes) = if cfg!(miri) {
+        (20, [16, 48, 128])
+    } else if cfg!(tsan) {
+        (4_000, [16, 48, 512])
+    } else {
+        (20_000, [16, 48, 2048])
+    };
     for size in sizes {
         let table = &Table::new(&[size as u64; KEYS]);
         let (stop, sets) = (&AtomicBool::new(false), &AtomicUsize::new(0));
