@@ -39,6 +39,10 @@ pub(crate) fn grow<T>(
     fill: impl FnOnce(&Attachment) -> Result<T, Error>,
 ) -> Result<(Attachment, T), Error> {
     let place = old.place();
+    if !os::HAS_LINKS {
+        let why = "on this system slots cannot grow, because a file has no second name; set `slot_size` to the longest message";
+        return Err(place.error(ErrorKind::Unsupported, why));
+    }
     let geometry = larger(place, old.geometry(), spec, slot_size)?;
     let mut fresh = create::unnamed(place, spec, geometry, (old.seat(), old.role()), old.ops)?;
     fault_point!("grow.made");

@@ -23,9 +23,6 @@ fn hidden(place: &ChannelPath, series: u64, step: u64) -> PathBuf {
 /// Gives a segment that another one is about to continue its hidden name. Without one, the series may end before all of
 /// its subscribers have followed, and the next publisher does not wait for them.
 pub(super) fn hide(place: &ChannelPath, growth: &Growth, file: &File, id: FileId) -> io::Result<()> {
-    if !os::HAS_LINKS {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
     let path = hidden(place, growth.series, growth.steps);
     match os::link(file, &path) {
         // A predecessor that died in the same step has made it.

@@ -9,7 +9,10 @@ mod dynamic_queues;
 mod encoded;
 mod expect;
 mod generic;
+// On Windows slots do not grow.
+#[cfg(not(windows))]
 mod growth;
+#[cfg(not(windows))]
 mod growth_waits;
 mod inline;
 // Measures the free bytes by a system call of Unix.
