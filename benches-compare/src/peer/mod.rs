@@ -18,6 +18,7 @@ pub mod unix;
 pub mod zeromq;
 
 use crate::Result;
+use crate::case::check;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,19 @@ pub trait Sender {
 pub trait Receiver {
     /// Waits for the next message, reads its bytes, and returns its number.
     fn recv(&mut self) -> Result<u64>;
+}
+
+/// Several receivers of one process, polled in turn: each gets the message.
+impl<R: Receiver> Receiver for Vec<R> {
+    #[inline]
+    fn recv(&mut self) -> Result<u64> {
+        let (first, others) = self.split_first_mut().ok_or("no receiver")?;
+        let number = first.recv()?;
+        for other in others {
+            check(other.recv()?, number)?;
+        }
+        Ok(number)
+    }
 }
 
 /// An end that sends requests.

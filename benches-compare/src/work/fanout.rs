@@ -110,9 +110,7 @@ impl<R: Receiver> Way for Receives<R> {
         while next < end {
             let last = (next + self.batch).min(end);
             for number in next..last {
-                for receiver in &mut self.receivers {
-                    check(receiver.recv()?, number)?;
-                }
+                check(self.receivers.recv()?, number)?;
             }
             self.line.send(last)?;
             next = last;

@@ -226,7 +226,7 @@ pub fn queue<const N: usize>(
 }
 
 /// Opens the end of a stream that belongs in this process.
-fn stream<S: Sender + 'static, R: Receiver + 'static>(
+pub(super) fn stream<S: Sender + 'static, R: Receiver + 'static>(
     place: &Place,
     sender: impl Fn(&str) -> Result<S>,
     receiver: impl Fn(&str) -> Result<R>,
