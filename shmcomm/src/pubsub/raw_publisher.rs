@@ -186,20 +186,21 @@ impl RawPublisher {
     #[inline(always)]
     pub(crate) fn send_copied(&mut self, bytes: &[u8]) -> bool {
         let sent = self.may_continue() && self.writer.send_copied(bytes);
-        if sent {
-            self.keep_name();
-            loan::sent(&self.items, &self.attachment, bytes.len());
-        }
-        sent
+        self.finish(sent, bytes.len())
     }
 
     /// Sends like [`RawPublisher::send_copied`], on a channel of several publishers.
     #[inline(always)]
     pub(crate) fn send_shared(&mut self, bytes: &[u8]) -> bool {
         let sent = self.may_continue() && self.writer.send_shared(bytes);
+        self.finish(sent, bytes.len())
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, sent: bool, len: usize) -> bool {
         if sent {
             self.keep_name();
-            loan::sent(&self.items, &self.attachment, bytes.len());
+            loan::sent(&self.items, &self.attachment, len);
         }
         sent
     }

@@ -112,14 +112,9 @@ fn subscribe_to(life: &mut Life, losses: Losses) -> Result<(), Wrong> {
                 stamp(message.bytes())?;
             }
             set.wait()?;
-            match receive(life, &mut subscriber, losses == Losses::None)? {
-                Ok(None) => {}
-                Ok(Some(stamp)) => seen.message(life, stamp, subscriber.lost() + subscriber.skipped())?,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Lagged(_)) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    subscriber.wait_for_publisher(TURN / 10);
-                }
-                Err(error) => return Err(wrong("receive", error)),
+            let outcome = receive(life, &mut subscriber, losses == Losses::None)?;
+            if seen.outcome(life, outcome, subscriber.lost() + subscriber.skipped())? {
+                subscriber.wait_for_publisher(TURN / 10);
             }
             // Some subscribers are segments behind.
             if life.random.percent(1) {

@@ -144,8 +144,25 @@ impl Seen {
         Seen { last: None, losses, senders: HashMap::new() }
     }
 
+    /// Checks the outcome of a receive; `missed` messages were missed since the subscriber began. Returns `true` if no
+    /// publisher is alive.
+    pub(super) fn outcome(
+        &mut self,
+        life: &Life,
+        outcome: Result<Option<u64>, RecvTimeoutError>,
+        missed: u64,
+    ) -> Result<bool, Wrong> {
+        match outcome {
+            Ok(Some(stamp)) => self.message(life, stamp, missed)?,
+            Ok(None) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Lagged(_)) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(true),
+            Err(error) => return Err(wrong("receive", error)),
+        }
+        Ok(false)
+    }
+
     /// Checks a received message; `missed` messages were missed since the subscriber began.
-    pub(super) fn message(&mut self, life: &Life, stamp: u64, missed: u64) -> Result<(), Wrong> {
+    fn message(&mut self, life: &Life, stamp: u64, missed: u64) -> Result<(), Wrong> {
         let (sender, number) = (stamp >> SENDER, stamp & ((1 << SENDER) - 1));
         let end = life.round().next.load(Relaxed);
         if number >= end || sender > life.round().senders.load(Relaxed) {
@@ -238,14 +255,9 @@ fn subscribe<const W: usize>(life: &mut Life, losses: Losses) -> Result<(), Wron
         threads.visit(life, || visitor.clone().subscriber(), |_| Ok(()))?;
         sight.check::<W>()?;
         set.wait()?;
-        match receive(life, &mut subscriber, losses == Losses::None)? {
-            Ok(None) => {}
-            Ok(Some(stamp)) => seen.message(life, stamp, subscriber.lost() + subscriber.skipped())?,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Lagged(_)) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                subscriber.wait_for_publisher(TURN / 10);
-            }
-            Err(error) => return Err(wrong("receive", error)),
+        let outcome = receive(life, &mut subscriber, losses == Losses::None)?;
+        if seen.outcome(life, outcome, subscriber.lost() + subscriber.skipped())? {
+            subscriber.wait_for_publisher(TURN / 10);
         }
         if slow && life.random.percent(1) {
             // Sometimes twice as long as the stall timeout.
