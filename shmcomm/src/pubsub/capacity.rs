@@ -14,6 +14,7 @@ use crate::ring;
 use crate::segment::ObserverMapping;
 use crate::sync::Ordering;
 use crate::wait::{EventCount, Watch, Word};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,7 +61,10 @@ impl CapacityWatch {
 
     /// Records that the publisher continues in another segment.
     pub(super) fn moved(&self, observer: Arc<ObserverMapping>) {
-        *self.segment() = Segment::new(observer);
+        let new = Segment::new(observer);
+        let old = mem::replace(&mut *self.segment(), new);
+        // Unmaps the old segment outside of the lock.
+        drop(old);
     }
 
     fn segment(&self) -> MutexGuard<'_, Segment> {

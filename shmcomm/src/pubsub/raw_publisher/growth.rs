@@ -4,8 +4,8 @@
 //! messages. Never sends a message.
 //!
 //! The new segment has the messages of the old one at their positions. So no subscriber loses a message by the step, and
-//! a new subscriber has its history. A loan that was dropped before the step leaves a hole. The order of the steps, and what a death after each of them leaves, is in
-//! `segment::grow`.
+//! a new subscriber has its history. A loan that was dropped before the step leaves a hole. `segment::grow` has the order of
+//! the steps, and what a death after each of them leaves.
 
 use super::{RawPublisher, writer};
 use crate::codec::EncodeError;
