@@ -377,8 +377,9 @@ fn idle_subscriber_uses_no_processor() {
     let before = cpu_time(sleeper.pid());
     std::thread::sleep(3 * SECOND);
     // In hundredths of a second: one tick at most in three seconds. An emulator takes some 30 times as long for each of the
-    // 60 times that the sleeper wakes. A subscriber that polls takes 300 ticks under both.
-    let most = if std::env::var_os("SHMCOMM_TEST_RUNNER").is_some() { 30 } else { 1 };
+    // 60 times that the sleeper wakes, and ThreadSanitizer has a thread of its own. A subscriber that polls takes 300 ticks.
+    let slow = cfg!(tsan) || std::env::var_os("SHMCOMM_TEST_RUNNER").is_some();
+    let most = if slow { 30 } else { 1 };
     let used = cpu_time(sleeper.pid()) - before;
     assert!(used <= most, "an idle subscriber used {used} ticks in 3 s; {most} are the most");
 }
