@@ -18,6 +18,16 @@ pub use proof::{
 };
 pub use stage::say;
 
+/// The part of a manifest that makes cargo build dependencies as in the workspace.
+pub const PROFILE: &str = "[profile.dev]\ndebug = \"line-tables-only\"\n";
+
+/// Returns `target/`, found from the running test: `target/debug/deps/name`. A test that builds a project there finds its
+/// dependencies built, if it has [`PROFILE`] in its manifest.
+pub fn target_dir() -> std::path::PathBuf {
+    let exe = std::env::current_exe().expect("a test knows its own path");
+    exe.ancestors().nth(3).map_or_else(std::env::temp_dir, std::path::Path::to_path_buf)
+}
+
 /// Compiles the Rust code on the pages for users, and runs it if possible.
 #[cfg(doctest)]
 mod pages {

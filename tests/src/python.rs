@@ -10,7 +10,7 @@
 //! ```
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -94,7 +94,7 @@ with open(home + ".lock", "w") as lock:
 "#;
 
 fn prepare(name: &str, packages: &[&str]) -> Option<Python> {
-    let home = target_dir().join("python").join(name);
+    let home = crate::target_dir().join("python").join(name);
     let outcome = Command::new("python3")
         .arg("-c")
         .arg(PREPARE)
@@ -115,10 +115,4 @@ fn prepare(name: &str, packages: &[&str]) -> Option<Python> {
     );
     eprintln!("\n*** SKIPPED: no Python with {packages:?}, so nothing is tested against it ***\n{trouble}");
     None
-}
-
-/// Returns `target/`, found from the running test: `target/debug/deps/name`.
-fn target_dir() -> PathBuf {
-    let exe = std::env::current_exe().expect("a test knows its own path");
-    exe.ancestors().nth(3).map_or_else(std::env::temp_dir, Path::to_path_buf)
 }

@@ -2,6 +2,7 @@
 //! documentation in the sources is compiled in a project of its own, with code that sends and receives on it.
 
 use crate::page::source;
+use shmcomm_tests::{PROFILE, target_dir};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -382,7 +383,7 @@ fn check(program: &str) {
     let manifest = format!(
         "[package]\nname = \"declarations\"\nedition = \"2024\"\n\n[dependencies]\n\
          shmcomm = {{ path = {:?}, features = [\"async\", \"msgpack\", \"pickle\"] }}\n\
-         serde = {{ version = \"1\", features = [\"derive\"] }}\nfutures-core = \"0.3\"\n\n[workspace]\n",
+         serde = {{ version = \"1\", features = [\"derive\"] }}\nfutures-core = \"0.3\"\n\n[workspace]\n\n{PROFILE}",
         workspace.join("shmcomm")
     );
     fs::write(root.join("Cargo.toml"), manifest).unwrap();
@@ -392,7 +393,7 @@ fn check(program: &str) {
     let output = Command::new(env!("CARGO"))
         .args(["check", "--offline", "--quiet"])
         .current_dir(&root)
-        .env("CARGO_TARGET_DIR", root.join("target"))
+        .env("CARGO_TARGET_DIR", target_dir())
         .env_remove("RUSTFLAGS")
         .output()
         .unwrap();

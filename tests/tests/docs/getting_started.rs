@@ -2,6 +2,7 @@
 //! and what the page says the compiler and the programs print is what they print.
 
 use crate::page::Page;
+use shmcomm_tests::{PROFILE, target_dir};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::{fs, io::BufRead as _, io::BufReader};
@@ -21,7 +22,7 @@ impl Project {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let page = fs::read_to_string(workspace.join("docs/getting-started.md")).unwrap();
         let manifest = format!(
-            "[package]\nname = \"robot\"\nedition = \"2024\"\n\n[dependencies]\nshmcomm = {{ path = {:?} }}\nctrlc = {{ version = \"3\", features = [\"termination\"] }}\n\n[workspace]\n",
+            "[package]\nname = \"robot\"\nedition = \"2024\"\n\n[dependencies]\nshmcomm = {{ path = {:?} }}\nctrlc = {{ version = \"3\", features = [\"termination\"] }}\n\n[workspace]\n\n{PROFILE}",
             workspace.join("shmcomm")
         );
         fs::write(root.join("Cargo.toml"), manifest).unwrap();
@@ -46,7 +47,7 @@ impl Project {
         let output = Command::new(env!("CARGO"))
             .args(["build", "--offline", "--quiet"])
             .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", self.root.join("target"))
+            .env("CARGO_TARGET_DIR", target_dir())
             .env_remove("RUSTFLAGS")
             .output()
             .unwrap();
@@ -55,7 +56,7 @@ impl Project {
     }
 
     fn start(&self, program: &str, namespace: &str) -> Running {
-        let mut child = Command::new(self.root.join("target/debug").join(program))
+        let mut child = Command::new(target_dir().join("debug").join(program))
             .env("SHMCOMM_NAMESPACE", namespace)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -180,7 +181,7 @@ fn project_of_the_page_builds_runs_and_fails_as_shown() {
 
     let other = "pub frame: ShmString<28>,";
     assert!(page.contains(&format!("`{other}`")));
-    let display = project.root.join("target/debug/display");
+    let display = target_dir().join("debug/display");
     fs::copy(&display, project.root.join("display-before")).unwrap();
     project.write(DECLARATION, &declaration.replace("pub frame: ShmString<20>,", other));
     assert_eq!(project.build(), "");
