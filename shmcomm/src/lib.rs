@@ -244,9 +244,10 @@ mod waitset;
 pub use channel::{Channel, Opener, Overflow, PubSub, PushPull, ReqRep, ReqStream, Table};
 #[cfg(not(loom))]
 pub use dynamic::{
-    Content, Declaration, Description, DynError, DynJob, DynLoan, DynMessage, DynPublisher, DynPuller,
-    DynPusher, DynReplier, DynReplies, DynRequest, DynRequester, DynSample, DynSubscriber, Observed,
-    ObservedMessage, ObservedValue, Observer, TableObserver, ValueError, Wire, describe, describe_in_group,
+    Content, Declaration, Description, DynError, DynJob, DynKeyChanges, DynLoan, DynMessage, DynPublisher,
+    DynPuller, DynPusher, DynReplier, DynReplies, DynRequest, DynRequester, DynSample, DynSubscriber,
+    DynTableReader, DynTableWriter, Observed, ObservedMessage, ObservedValue, Observer, TableObserver,
+    ValueError, Wire, describe, describe_in_group,
 };
 #[cfg(not(loom))]
 pub use error::{Error, ErrorKind};

@@ -6,10 +6,11 @@ use super::pattern::{MessageInfo, TypeInfo};
 use super::{Overflow, PubSub, ReqRep, ReqStream, Settings, Table};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{self, Format, Growth, Pattern};
-use crate::message::{Schema, json};
+use crate::message::json;
 use crate::plural::count;
 use crate::schema::resolve::ChannelTypes;
 use crate::segment::{Requested, Resolve, Sharing, Spec};
+use crate::table;
 use crate::wait::StopHandle;
 use core::fmt;
 use core::marker::PhantomData;
@@ -229,7 +230,7 @@ impl<P: ?Sized> Opener<P> {
         } = self.settings;
         let sharing = Sharing::wanted(&name, self.group.as_deref(), self.mode)?;
         let (slots, slot_size, seats) = match (pattern, first.schema) {
-            (Pattern::Table, Some(schema)) => table_sizes(schema),
+            (Pattern::Table, Some(schema)) => table::sizes(&table::places_of(schema)),
             (Pattern::PubSub, _) => (pubsub_slots(&self.settings), slot_size, seats),
             _ => (slots, slot_size, seats),
         };
@@ -324,17 +325,6 @@ fn pubsub_slots(settings: &Settings) -> usize {
     let seats = if settings.asked.has(Requested::SEATS) { settings.seats } else { 0 };
     let default = layout::default_slots(settings.slot_size as u64, seats as u64) as usize;
     if settings.asked.has(Requested::SLOTS) { settings.slots } else { default }
-}
-
-/// Number of seats of a table beside those of its writers.
-const TABLE_SEATS: usize = 64;
-
-/// Returns the number of keys, the size of all keys in bytes, and the number of seats of a table. They follow from its
-/// keys alone.
-fn table_sizes(schema: &Schema) -> (usize, usize, usize) {
-    let places = crate::table::places_of(schema);
-    let size = places.last().map_or(0, |last| last.offset.saturating_add(last.span()));
-    (places.len(), usize::try_from(size).unwrap_or(usize::MAX), places.len() + TABLE_SEATS)
 }
 
 impl<T: ?Sized> Opener<Table<T>> {

@@ -3,15 +3,16 @@
 //! Owns the step from layouts to the numbers of a segment. Calls `segment` for the form of a declaration.
 
 use super::content::Content;
+use super::keys;
 use super::payload::Payload;
 use super::{Description, Wire};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
-    DEFAULT_SLOTS, Discipline, Exchange, FLAG_REDELIVER, FLAG_WAIT, Format, Growth, Pattern, StreamPlaces,
-    default_slots,
+    DEFAULT_SLOTS, Discipline, Exchange, FLAG_MANY, FLAG_REDELIVER, FLAG_WAIT, Format, Growth, Pattern,
+    StreamPlaces, default_slots,
 };
 use crate::plural::count;
-use crate::schema::Layout;
+use crate::schema::{Layout, LayoutField};
 use crate::segment::{Requested, Sharing, Spec};
 use std::time::Duration;
 
@@ -92,6 +93,16 @@ impl Declaration {
     /// codec. Requests and replies of a codec have at most 4096 bytes.
     pub fn req_rep(request: Content, reply: Content) -> Self {
         Self::of(Pattern::ReqRep, request, Some(reply), EXCHANGE_SLOTS)
+    }
+
+    /// Declares a table with these keys, by name and layout of a value. Slots and seats follow from the keys.
+    ///
+    /// It is the table that `channel!` declares with the same keys in the same order.
+    pub fn table<K: Into<String>>(keys: impl IntoIterator<Item = (K, Layout)>) -> Self {
+        let layout = Layout::of_keys(keys.into_iter().map(|(name, layout)| (name.into(), layout)));
+        let sizes = keys::sizes(&layout);
+        let declaration = Self::of(Pattern::Table, Content::Fixed(layout), None, SLOTS);
+        Declaration { slots: sizes.slots, slot_size: sizes.slot_size, seats: sizes.seats, ..declaration }
     }
 
     fn of(pattern: Pattern, first: Content, second: Option<Content>, slots: u64) -> Self {
@@ -190,6 +201,13 @@ impl Declaration {
         self
     }
 
+    /// Lets several writers of a table store one key (`writers: Many`).
+    #[must_use]
+    pub fn many_writers(mut self, many: bool) -> Self {
+        self.flags = if many { self.flags | FLAG_MANY } else { self.flags & !FLAG_MANY };
+        self
+    }
+
     /// Makes the replies to a request a stream (`replies: Stream`), of which at most `window` may be unread: 1 to 65,536.
     #[must_use]
     pub fn streams(mut self, window: u64) -> Self {
@@ -211,6 +229,25 @@ impl Declaration {
     pub fn wire(mut self, wire: Wire) -> Self {
         self.wire = wire;
         self
+    }
+
+    /// Returns the keys of a table with the layouts of their values; none for other patterns, and if the segment does not
+    /// say them.
+    pub fn keys(&self) -> &[LayoutField] {
+        match self.layouts.as_slice() {
+            [table] if self.pattern == Pattern::Table => keys::fields(table),
+            _ => &[],
+        }
+    }
+
+    /// Returns the slots, the size of a slot in bytes, and the fingerprint.
+    pub(super) fn numbers(&self) -> (u64, u64, u64) {
+        (self.slots, self.slot_size, self.fingerprints.0)
+    }
+
+    /// Returns the layout of the table.
+    pub(super) fn table_layout(&self) -> Result<&Layout, &str> {
+        self.layouts.first().ok_or_else(|| self.unusable.as_deref().unwrap_or("it states no keys"))
     }
 
     pub(super) fn is_native(&self) -> bool {
@@ -338,8 +375,14 @@ impl Declaration {
                 .into()
         } else if self.window != 0 && !self.is_native() {
             "a channel of the Python library has one reply to a request; leave out `streams`".into()
+        } else if self.pattern == Pattern::Table && !self.is_native() {
+            "the Python library has no tables; leave out `wire`".into()
         } else if !fixed {
             "the request has a fixed layout, and the reply has none; give both a layout, or one codec".into()
+        } else if self.pattern == Pattern::Table
+            && let Some(why) = self.layouts.first().and_then(keys::problem)
+        {
+            return Err(Error::new(ErrorKind::InvalidGeometry, name.to_owned(), why));
         } else if let Some(why) = self.no_growth() {
             return Err(Error::new(ErrorKind::InvalidGeometry, name.to_owned(), why));
         } else if self.format == Format::Tail && self.pattern != Pattern::PubSub {
@@ -394,7 +437,9 @@ impl From<&Description> for Declaration {
             seats_given: true,
             publishers: what.publishers,
             window: what.window,
-            flags: (u32::from(what.waits) * FLAG_WAIT) | (u32::from(what.redelivers) * FLAG_REDELIVER),
+            flags: (u32::from(what.waits) * FLAG_WAIT)
+                | (u32::from(what.redelivers) * FLAG_REDELIVER)
+                | (u32::from(what.many_writers) * FLAG_MANY),
             wire: what.wire,
             exact: true,
             says_format: what.codec.is_some(),

@@ -3,7 +3,7 @@
 //! Owns [`Description`]. Calls `segment` for the header, in a mapping without a seat. Never waits.
 
 use crate::error::{Error, ErrorKind};
-use crate::layout::{Discipline, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern};
+use crate::layout::{Discipline, FLAG_MANY, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern};
 use crate::schema::{Layout, SchemaError};
 use crate::segment::{Participant, View};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -55,6 +55,8 @@ pub struct Description {
     pub waits: bool,
     /// `true` if a request whose replier died goes to another replier.
     pub redelivers: bool,
+    /// `true` if several writers may store a key of the table (`writers: Many`).
+    pub many_writers: bool,
     /// Number of replies of one request that may be unread, if the replies are streams; otherwise 0.
     pub window: u64,
     /// Fingerprint of the message, the request, or the header; 0 if a codec defines the messages.
@@ -126,6 +128,7 @@ impl Description {
             publishers: geometry.publishers,
             waits: identity.flags & FLAG_WAIT != 0,
             redelivers: identity.flags & FLAG_REDELIVER != 0,
+            many_writers: identity.flags & FLAG_MANY != 0,
             window: geometry.stream.window,
             fingerprint: identity.fingerprint,
             fingerprint2: identity.fingerprint2,
@@ -157,6 +160,7 @@ impl Description {
             publishers: 1,
             waits: false,
             redelivers: false,
+            many_writers: false,
             window: 0,
             fingerprint: 0,
             fingerprint2: 0,

@@ -221,6 +221,9 @@ from! {
         Stopped => DynError::Stopped,
         Forked => DynError::Forked,
     }
+    crate::LoadError { Forked => DynError::Forked, }
+    crate::StoreError { Forked => DynError::Forked, }
+    crate::TableWaitError { Stopped => DynError::Stopped, Forked => DynError::Forked, }
     crate::ServeError { Stopped => DynError::Stopped, Forked => DynError::Forked, }
     crate::TryServeError { Empty => DynError::Empty, Forked => DynError::Forked, }
     crate::ServeTimeoutError {

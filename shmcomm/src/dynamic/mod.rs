@@ -9,6 +9,7 @@ mod description;
 mod end;
 mod error;
 mod job;
+mod keys;
 mod loan;
 mod message;
 mod observer;
@@ -19,6 +20,10 @@ mod reqrep;
 mod sample;
 mod stream;
 mod table;
+mod table_reader;
+#[cfg(all(test, feature = "derive"))]
+mod table_tests;
+mod table_writer;
 
 pub use content::Content;
 pub use declaration::Declaration;
@@ -34,3 +39,5 @@ pub use reqrep::{DynReplier, DynRequest, DynRequester};
 pub use sample::DynSample;
 pub use stream::DynReplies;
 pub use table::{ObservedValue, TableObserver};
+pub use table_reader::{DynKeyChanges, DynTableReader};
+pub use table_writer::DynTableWriter;

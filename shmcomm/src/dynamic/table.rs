@@ -3,12 +3,11 @@
 //! Owns the step from the text of the segment to keys, and the wait for a change. Calls `ring` for the copies, `schema` for
 //! the values, `wait` for the sleep. Never writes to a key: the mapping of the keys is for loads only.
 
-use super::Description;
+use super::{Description, keys};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{Pattern, places};
+use crate::layout::Pattern;
 use crate::message::Timestamp;
-use crate::plural::count;
-use crate::schema::{Layout, LayoutField, LayoutKind, SchemaError, ValueRef};
+use crate::schema::{Layout, LayoutField, ValueRef};
 use crate::segment::{Participant, View};
 use crate::table::{LoadError, Mapped, TableWaitError, TableWaitTimeoutError};
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, StopHandle, WaitFor};
@@ -51,7 +50,7 @@ pub struct TableObserver {
     stop: Stop,
 }
 
-/// A value that a [`TableObserver`] copied.
+/// A value that a [`TableObserver`] or a [`DynTableReader`](super::DynTableReader) copied.
 #[derive(Clone, Copy)]
 pub struct ObservedValue<'o> {
     bytes: &'o [u8],
@@ -86,24 +85,15 @@ impl TableObserver {
             return Err(Error::new(ErrorKind::ChannelMismatch, channel, why));
         }
         let what = Description::of(&view);
-        let fields =
-            fields(&what.layouts).map_err(|why| Error::new(ErrorKind::TypeMismatch, channel.clone(), why))?;
-        let places = places(fields.iter().map(|field| field.layout.size() as u64));
-        let size = places.last().map_or(0, |last| last.offset + last.span());
-        let geometry = view.geometry();
-        if (places.len() as u64, size) != (geometry.slots, geometry.slot_size) {
-            let why = format!(
-                "its segment is damaged: its text has {} in {}, and its header {} in {}; `force_unlink` removes it",
-                count(places.len(), "key"),
-                count(size, "byte"),
-                geometry.slots,
-                geometry.slot_size
-            );
-            return Err(Error::new(ErrorKind::NotASegment, channel, why));
-        }
+        let table = match &what.layouts {
+            Ok(layouts) => layouts.first().ok_or_else(|| "it states no keys".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let table = table.map_err(|why| Error::new(ErrorKind::TypeMismatch, channel.clone(), why))?;
+        let (fields, places) = keys::checked(table, (what.slots, what.slot_size), &channel)?;
         Ok(TableObserver {
             seen: vec![0; fields.len()],
-            mapped: Mapped::new(view, places),
+            mapped: Mapped::new(view, places.into()),
             what,
             fields,
             buffer: Vec::new(),
@@ -156,8 +146,7 @@ impl TableObserver {
         let bytes = &mut self.buffer[..size];
         let found = reader.load(bytes)?;
         self.seen[key] = found.version;
-        let time = Timestamp::from_nanos(found.time);
-        let value = ObservedValue { bytes, layout: &field.layout, version: found.version, time };
+        let value = ObservedValue::new(bytes, &field.layout, (found.version, found.time));
         Ok((found.version > 0).then_some(value))
     }
 
@@ -260,18 +249,6 @@ impl WaitFor for TableObserver {
     }
 }
 
-/// Returns the keys that the text of a table states.
-fn fields(layouts: &Result<Vec<Layout>, SchemaError>) -> Result<Vec<LayoutField>, String> {
-    match layouts.as_deref() {
-        Ok([table]) => match table.kind() {
-            LayoutKind::Struct { fields, .. } => Ok(fields.clone()),
-            _ => Err("its segment is damaged: its text is not the layout of a table".into()),
-        },
-        Ok(_) => Err("its segment is damaged: its text is not the layout of one table".into()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 impl fmt::Debug for TableObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, keys) = (self.name(), self.fields.len());
@@ -280,6 +257,10 @@ impl fmt::Debug for TableObserver {
 }
 
 impl<'o> ObservedValue<'o> {
+    pub(super) fn new(bytes: &'o [u8], layout: &'o Layout, (version, time): (u64, i64)) -> Self {
+        ObservedValue { bytes, layout, version, time: Timestamp::from_nanos(time) }
+    }
+
     /// Returns the bytes of the value.
     pub fn bytes(&self) -> &'o [u8] {
         self.bytes

@@ -67,6 +67,18 @@ impl Layout {
         Layout { size, align, kind, fingerprint, any_bits, values }
     }
 
+    /// Returns the layout of a table with these keys: a struct without padding, as `message::keys` makes it.
+    pub(crate) fn of_keys(keys: impl IntoIterator<Item = (String, Layout)>) -> Layout {
+        let mut size: usize = 0;
+        let field = |(name, layout): (String, Layout)| {
+            let offset = size;
+            size = size.saturating_add(layout.size);
+            LayoutField { name, offset, layout }
+        };
+        let fields = keys.into_iter().map(field).collect();
+        Layout::new(size, 1, LayoutKind::Struct { name: "Table".into(), fields })
+    }
+
     /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         self.size

@@ -48,7 +48,7 @@ impl Waitable for KeyChanges<'_> {}
 
 impl Watchable for KeyChanges<'_> {
     fn watch(&self) -> Result<Watched, Error> {
-        Ok(Watched::new(self.reader.watch(self.keys)?))
+        self.reader.watch(self.keys.clone())
     }
 }
 
@@ -57,6 +57,6 @@ impl<T: ?Sized> Waitable for TableReader<T> {}
 
 impl<T: ?Sized> Watchable for TableReader<T> {
     fn watch(&self) -> Result<Watched, Error> {
-        Ok(Watched::new(self.raw.watch(KeyIndices::ALL)?))
+        self.raw.watch(KeyIndices::ALL)
     }
 }

@@ -27,7 +27,7 @@ pub struct Copies<'r> {
 }
 
 impl<'r> Copies<'r> {
-    pub(super) fn new(keys: &'r [KeyReader], seen: &'r Seen, buffer: &'r mut Vec<u8>) -> Self {
+    pub(crate) fn new(keys: &'r [KeyReader], seen: &'r Seen, buffer: &'r mut Vec<u8>) -> Self {
         Copies { keys, seen, buffer }
     }
 
@@ -76,6 +76,37 @@ impl<'r> Copies<'r> {
         let start = *at;
         *at += size_of::<V>();
         value(key, stamped, &self.buffer[start..*at])
+    }
+
+    /// Copies the bytes of the key with this index, whose values take `size` bytes.
+    pub(crate) fn bytes(mut self, index: usize, size: usize) -> Result<(Stamped, &'r [u8]), LoadError> {
+        self.room(size);
+        let bytes = &mut self.buffer[..size];
+        let stamped = self.keys[index].load(bytes)?;
+        self.seen.loaded(index, stamped.version);
+        Ok((stamped, bytes))
+    }
+
+    /// Copies the bytes of several keys that were current at one instant, given with their sizes.
+    pub(crate) fn collect_bytes(
+        mut self,
+        keys: &[(usize, usize)],
+    ) -> Result<Vec<(Stamped, &'r [u8])>, LoadError> {
+        self.room(keys.iter().map(|(_, size)| size).sum());
+        let readers: Vec<_> = keys.iter().map(|(index, _)| self.keys[*index]).collect();
+        let mut rest = self.buffer.as_mut_slice();
+        let mut part = |size| {
+            let (part, behind) = core::mem::take(&mut rest).split_at_mut(size);
+            rest = behind;
+            part
+        };
+        let mut parts: Vec<_> = keys.iter().map(|(_, size)| part(*size)).collect();
+        let mut found = vec![Stamped::NOTHING; keys.len()];
+        load_set(&readers, &mut parts, &mut found)?;
+        for ((index, _), found) in keys.iter().zip(&found) {
+            self.seen.loaded(*index, found.version);
+        }
+        Ok(found.into_iter().zip(parts.into_iter().map(|part| &*part)).collect())
     }
 
     #[inline]

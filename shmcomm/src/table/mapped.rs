@@ -14,12 +14,12 @@ use std::sync::{Arc, OnceLock};
 pub(crate) struct Mapped {
     pub(crate) view: View,
     pub(crate) keys: Vec<KeyReader>,
-    places: Vec<KeyPlace>,
+    places: Arc<[KeyPlace]>,
     events: OnceLock<EventPage>,
 }
 
 impl Mapped {
-    pub(crate) fn new(view: View, places: Vec<KeyPlace>) -> Arc<Self> {
+    pub(crate) fn new(view: View, places: Arc<[KeyPlace]>) -> Arc<Self> {
         let key = |place: &KeyPlace| KeyReader::new(view.region(), view.geometry(), *place);
         let keys = places.iter().map(key).collect();
         Arc::new(Mapped { view, keys, places, events: OnceLock::new() })

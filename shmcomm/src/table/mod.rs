@@ -16,6 +16,7 @@ mod future;
 mod key;
 mod mapped;
 mod raw;
+mod raw_writer;
 mod reader;
 mod seen;
 mod set;
@@ -29,11 +30,15 @@ mod wait_tests;
 mod writer;
 
 pub use changes::KeyChanges;
+pub(crate) use copies::Copies;
 pub use copies::Latest;
 pub use error::{LoadError, StoreError, TableWaitError, TableWaitTimeoutError};
 pub use key::{Key, TableKeys};
 pub(crate) use mapped::Mapped;
+pub(crate) use raw::RawReader;
+pub(crate) use raw_writer::RawWriter;
 pub use reader::TableReader;
+pub(crate) use seen::KeyIndices;
 pub use set::{AnyKey, ChangedKeys, KeySet};
 pub use writer::TableWriter;
 
@@ -41,6 +46,16 @@ use crate::layout::{KeyPlace, places};
 use crate::message::Schema;
 #[cfg(doc)]
 use crate::ring;
+
+/// Number of seats of a table beside those of its keys.
+const MORE_SEATS: usize = 64;
+
+/// Returns the number of keys, the size of all keys in bytes, and the number of seats of a table. They follow from its
+/// keys alone.
+pub(crate) fn sizes(places: &[KeyPlace]) -> (usize, usize, usize) {
+    let size = places.last().map_or(0, |last| last.offset.saturating_add(last.span()));
+    (places.len(), usize::try_from(size).unwrap_or(usize::MAX), places.len() + MORE_SEATS)
+}
 
 /// Returns the places of the keys of a table.
 pub(crate) fn places_of(schema: &Schema) -> Vec<KeyPlace> {

@@ -7,13 +7,13 @@
 //! maps with its first wait.
 
 use super::mapped::Mapped;
-use super::places_of;
 use super::seen::{ChangeWatch, KeyIndices, Seen};
 use super::{LoadError, TableWaitError};
 use crate::error::Error;
-use crate::message::Schema;
+use crate::layout::KeyPlace;
 use crate::segment::{self, Spec, View};
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, WaitFor};
+use crate::waitset::Watched;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,27 +21,28 @@ use std::time::{Duration, Instant};
 const SEARCH: Duration = Duration::from_millis(1);
 
 /// A reader of a table, by the indices of its keys.
-pub(super) struct RawReader {
-    pub(super) mapped: Arc<Mapped>,
-    pub(super) seen: Arc<Seen>,
-    pub(super) stop: Stop,
-    layout: &'static Schema,
+pub(crate) struct RawReader {
+    pub(crate) mapped: Arc<Mapped>,
+    pub(crate) seen: Arc<Seen>,
+    pub(crate) stop: Stop,
+    places: Arc<[KeyPlace]>,
     spec: Spec,
     backoff: SleepBackoff,
     /// Time of the last search for a new segment.
     searched: Option<Instant>,
-    pub(super) refused: Option<Error>,
+    pub(crate) refused: Option<Error>,
 }
 
 impl RawReader {
-    pub(super) fn new(view: View, spec: Spec, layout: &'static Schema) -> Self {
+    pub(crate) fn new(view: View, spec: Spec, places: impl Into<Arc<[KeyPlace]>>) -> Self {
         let fork_id = view.fork_id();
-        let mapped = Mapped::new(view, places_of(layout));
+        let places = places.into();
+        let mapped = Mapped::new(view, places.clone());
         RawReader {
             seen: Seen::new(mapped.keys.len(), fork_id),
             mapped,
             stop: Stop::given(spec.stop.as_ref()),
-            layout,
+            places,
             spec,
             backoff: SleepBackoff::new(),
             searched: None,
@@ -51,7 +52,7 @@ impl RawReader {
 
     /// Checks that the mapping may be used, and goes over to a new segment if the old one was removed or replaced.
     #[inline]
-    pub(super) fn check(&mut self) -> Result<(), LoadError> {
+    pub(crate) fn check(&mut self) -> Result<(), LoadError> {
         if self.mapped.view.forked() {
             return Err(LoadError::Forked);
         }
@@ -69,7 +70,7 @@ impl RawReader {
         }
         self.searched = Some(Instant::now());
         let found = segment::observe_now(&self.spec).and_then(|view| {
-            let mapped = view.map(|view| Mapped::new(view, places_of(self.layout)));
+            let mapped = view.map(|view| Mapped::new(view, self.places.clone()));
             if let (Some(mapped), true) = (&mapped, waits) {
                 mapped.map_events()?;
             }
@@ -88,18 +89,18 @@ impl RawReader {
     }
 
     /// Returns `true` if one of the keys was stored since it was loaded last.
-    pub(super) fn has_changed(&self, keys: &KeyIndices) -> bool {
+    pub(crate) fn has_changed(&self, keys: &KeyIndices) -> bool {
         self.seen.has_changed(&self.mapped, keys)
     }
 
     /// Waits until one of the keys was stored since it was loaded last. Returns `false` at the deadline.
-    pub(super) fn wait(&mut self, keys: KeyIndices, deadline: Deadline) -> Result<bool, TableWaitError> {
+    pub(crate) fn wait(&mut self, keys: KeyIndices, deadline: Deadline) -> Result<bool, TableWaitError> {
         let changed = wait::wait(&mut self.changes(keys)?, deadline)?;
         if self.mapped.view.forked() { Err(TableWaitError::Forked) } else { Ok(changed.is_some()) }
     }
 
     /// Returns the condition of a wait.
-    pub(super) fn changes(&mut self, keys: KeyIndices) -> Result<Changes<'_>, TableWaitError> {
+    pub(crate) fn changes(&mut self, keys: KeyIndices) -> Result<Changes<'_>, TableWaitError> {
         if self.check().is_err() {
             return Err(TableWaitError::Forked);
         }
@@ -109,12 +110,13 @@ impl RawReader {
     }
 
     /// Returns the view of these keys for a set.
-    pub(super) fn watch(&self, keys: KeyIndices) -> Result<ChangeWatch, Error> {
+    pub(crate) fn watch(&self, keys: KeyIndices) -> Result<Watched, Error> {
         // In the child of a fork the set reports the reader, and a load returns the fork error.
         if !self.mapped.view.forked() {
             self.seen.watch(&self.mapped)?;
         }
-        Ok(ChangeWatch::new(self.seen.clone(), keys, self.spec.clone(), self.layout))
+        let (spec, places) = (self.spec.clone(), self.places.clone());
+        Ok(Watched::new(ChangeWatch::new(self.seen.clone(), keys, spec, places)))
     }
 }
 
@@ -125,7 +127,7 @@ impl Drop for RawReader {
 }
 
 /// The change of a key, as an awaited condition. The events are mapped.
-pub(super) struct Changes<'r> {
+pub(crate) struct Changes<'r> {
     reader: &'r mut RawReader,
     keys: KeyIndices,
 }

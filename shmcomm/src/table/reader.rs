@@ -5,7 +5,9 @@
 
 use super::copies::{Copies, Latest};
 use super::raw::RawReader;
-use super::{ChangedKeys, Key, KeySet, LoadError, TableKeys, TableWaitError, TableWaitTimeoutError};
+use super::{
+    ChangedKeys, Key, KeySet, LoadError, TableKeys, TableWaitError, TableWaitTimeoutError, places_of,
+};
 use crate::error::Error;
 use crate::message::ShmMessage;
 use crate::segment::{self, Spec};
@@ -55,7 +57,7 @@ impl<T: TableKeys + ?Sized> TableReader<T> {
     /// Waits for the segment of the table, and maps it.
     pub(crate) fn open(spec: Spec) -> Result<Self, Error> {
         let view = segment::observe(&spec)?;
-        let raw = RawReader::new(view, spec, T::LAYOUT);
+        let raw = RawReader::new(view, spec, places_of(T::LAYOUT));
         Ok(TableReader { raw, buffer: Vec::new(), marker: PhantomData })
     }
 
@@ -128,7 +130,7 @@ impl<T: TableKeys + ?Sized> TableReader<T> {
     /// [`TableWaitError`].
     pub fn wait(&mut self, keys: impl ChangedKeys<T>) -> Result<(), TableWaitError> {
         let keys = keys.indices();
-        while !self.raw.wait(keys, Deadline::Never)? {}
+        while !self.raw.wait(keys.clone(), Deadline::Never)? {}
         Ok(())
     }
 

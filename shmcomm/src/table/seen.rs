@@ -7,9 +7,8 @@
 //! every key of the new segment counts as not loaded.
 
 use super::mapped::Mapped;
-use super::places_of;
 use crate::error::Error;
-use crate::message::Schema;
+use crate::layout::KeyPlace;
 use crate::os::ForkId;
 use crate::segment::{self, Spec};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -19,33 +18,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The keys that a wait is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyIndices {
-    /// The indices; only the first `count` are used.
-    indices: [u32; 8],
-    /// Number of keys; 0 means every key.
-    count: u8,
+    chosen: Chosen,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Chosen {
+    All,
+    /// The first `count` of these indices.
+    Few {
+        indices: [u32; 8],
+        count: u8,
+    },
+    /// Any number of indices, chosen at run time.
+    Several(Arc<[u32]>),
 }
 
 impl KeyIndices {
     /// Every key of the table.
-    pub(crate) const ALL: KeyIndices = KeyIndices { indices: [0; 8], count: 0 };
+    pub(crate) const ALL: KeyIndices = KeyIndices { chosen: Chosen::All };
 
     /// Returns the keys with these indices, 1 to 8.
     pub(crate) fn of<const N: usize>(given: [u32; N]) -> Self {
         const { assert!(0 < N && N <= 8) };
         let mut indices = [0; 8];
         indices[..N].copy_from_slice(&given);
-        KeyIndices { indices, count: N as u8 }
+        KeyIndices { chosen: Chosen::Few { indices, count: N as u8 } }
+    }
+
+    /// Returns the keys with these indices, each less than the number of keys.
+    pub(crate) fn several(indices: impl Into<Arc<[u32]>>) -> Self {
+        KeyIndices { chosen: Chosen::Several(indices.into()) }
     }
 
     /// Returns `true` if one of these keys satisfies the condition. `keys` is the number of keys of the table.
     #[inline]
     pub(super) fn any(&self, keys: usize, mut satisfies: impl FnMut(usize) -> bool) -> bool {
-        match self.count {
-            0 => (0..keys).any(satisfies),
-            count => self.indices[..count.into()].iter().any(|&index| satisfies(index as usize)),
-        }
+        let indices = match &self.chosen {
+            Chosen::All => return (0..keys).any(satisfies),
+            Chosen::Few { indices, count } => &indices[..usize::from(*count)],
+            Chosen::Several(indices) => indices,
+        };
+        indices.iter().any(|&index| satisfies(index as usize))
     }
 }
 
@@ -135,12 +150,12 @@ pub(super) struct ChangeWatch {
     seen: Arc<Seen>,
     keys: KeyIndices,
     spec: Spec,
-    layout: &'static Schema,
+    places: Arc<[KeyPlace]>,
 }
 
 impl ChangeWatch {
-    pub(super) fn new(seen: Arc<Seen>, keys: KeyIndices, spec: Spec, layout: &'static Schema) -> Self {
-        ChangeWatch { seen, keys, spec, layout }
+    pub(super) fn new(seen: Arc<Seen>, keys: KeyIndices, spec: Spec, places: Arc<[KeyPlace]>) -> Self {
+        ChangeWatch { seen, keys, spec, places }
     }
 
     /// Calls `step` with the segment. In the child of a fork the mutex may stay locked for ever.
@@ -160,7 +175,7 @@ impl ChangeWatch {
         // Outside of the lock: it may write log records. An error may be temporary, and the next round tries again. The
         // reader reports it with `follow_error`.
         let Ok(Some(view)) = segment::observe_now(&self.spec) else { return };
-        let mapped = Mapped::new(view, places_of(self.layout));
+        let mapped = Mapped::new(view, self.places.clone());
         if mapped.map_events().is_err() {
             return;
         }
