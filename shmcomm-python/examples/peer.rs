@@ -3,7 +3,9 @@
 //! Owns one program for each role, with a typed channel. Never part of the wheel.
 
 use shmcomm::codec::{Msgpack, Pickle};
-use shmcomm::{Channel, PubSub, PushPull, ReqRep, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
+use shmcomm::{
+    Channel, Encoded, PubSub, PushPull, ReqRep, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp, channel,
+};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
@@ -35,6 +37,17 @@ struct Header {
 }
 
 type Document = BTreeMap<String, Vec<f64>>;
+
+type Settings = Encoded<Document, Msgpack, 64>;
+
+#[derive(Clone, Copy, Debug, PartialEq, ShmMessage)]
+#[repr(C)]
+struct Pose {
+    x: f64,
+    y: f64,
+}
+
+channel! { Robot: Table { name: "robot", battery: f32, pose: Pose, settings: Settings } }
 
 fn imu(number: u64) -> Result<Imu, Box<dyn Error>> {
     Ok(Imu {
@@ -144,6 +157,34 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("ready");
             for number in 0..10 {
                 assert_eq!(requester.request_timeout(&[number.into(), 0.5], limit)?, f64::from(number) + 0.5);
+            }
+        }
+        "write table" => {
+            let table = || Robot::open().name(name);
+            let mut battery = table().writer(Robot::BATTERY)?;
+            let mut settings = table().writer(Robot::SETTINGS)?;
+            battery.store(&0.5)?;
+            settings.store(&Settings::new(&document(7))?)?;
+            println!("ready");
+            let mut reader = table().reader()?;
+            reader.wait_timeout(Robot::POSE, limit)?;
+            let pose = reader.load(Robot::POSE)?.ok_or("no pose")?;
+            assert_eq!((pose.value, pose.version), (Pose { x: 1.5, y: 2.5 }, 1));
+        }
+        "read table" => {
+            let mut reader = Robot::open().name(name).reader()?;
+            println!("ready");
+            reader.wait_timeout(Robot::SETTINGS, limit)?;
+            let (battery, settings) = reader.load_set((Robot::BATTERY, Robot::SETTINGS))?;
+            assert_eq!(battery.ok_or("no battery")?.value, 0.25);
+            assert_eq!(settings.ok_or("no settings")?.value.decode()?, document(3));
+        }
+        "store until killed" => {
+            let mut pose = Robot::open().name(name).writer(Robot::POSE)?;
+            println!("ready");
+            for number in 0.. {
+                let x = f64::from(number);
+                pose.store(&Pose { x, y: -x })?;
             }
         }
         other => return Err(format!("no role {other}").into()),

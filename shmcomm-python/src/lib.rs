@@ -22,8 +22,8 @@ mod _native {
     #[pymodule_export]
     use super::native::{
         NativeJob, NativeLoan, NativePlan, NativePublisher, NativePuller, NativePusher, NativeReplier,
-        NativeReplies, NativeRequester, NativeSample, NativeSubscriber, NativeWaitSet, describe,
-        fingerprints,
+        NativeReplies, NativeRequester, NativeSample, NativeSubscriber, NativeTableReader, NativeTableWriter,
+        NativeWaitSet, describe, fingerprints,
     };
     #[pymodule_export]
     use super::segments::{clean, force_unlink, list_segments};

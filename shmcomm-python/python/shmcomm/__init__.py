@@ -26,14 +26,16 @@ from ._channels import (
 from ._formats import MSGPACK, PICKLE, Tail, Tailed
 from ._job import Job
 from ._loan import Loan
-from ._open import publisher, puller, pusher, replier, requester, subscriber
+from ._open import publisher, puller, pusher, replier, requester, subscriber, table_reader, table_writer
 from ._sample import Sample
 from ._schema import Schema, as_python
 from ._segments import Cleanup, Participant, SegmentInfo, clean, force_unlink, list_segments
+from ._table import KeyChanges, Latest, TableReader, TableWriter
 from ._waitset import Ready, WaitSet
 from .exceptions import (
     AccessError,
     AlreadyPublishedError,
+    BusyError,
     ChannelMismatchError,
     ClosedError,
     DisconnectedError,
@@ -61,6 +63,7 @@ from .exceptions import (
     StreamEndedError,
     TimeoutError,
     TypeMismatchError,
+    UnknownKeyError,
     UnsupportedError,
     VersionError,
 )
@@ -70,6 +73,7 @@ __version__: str = _native.VERSION
 __all__ = [
     "AccessError",
     "AlreadyPublishedError",
+    "BusyError",
     "ChannelMismatchError",
     "Cleanup",
     "ClosedError",
@@ -81,6 +85,8 @@ __all__ = [
     "InvalidMessageError",
     "InvalidNameError",
     "Job",
+    "KeyChanges",
+    "Latest",
     "Loan",
     "LoanOpenError",
     "MSGPACK",
@@ -112,10 +118,13 @@ __all__ = [
     "StoppedError",
     "StreamEndedError",
     "Subscriber",
+    "TableReader",
+    "TableWriter",
     "Tail",
     "Tailed",
     "TimeoutError",
     "TypeMismatchError",
+    "UnknownKeyError",
     "UnsupportedError",
     "VersionError",
     "WaitSet",
@@ -129,4 +138,6 @@ __all__ = [
     "replier",
     "requester",
     "subscriber",
+    "table_reader",
+    "table_writer",
 ]

@@ -10,7 +10,11 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from ._schema import Schema, alignment
-from .exceptions import InvalidMessageError, SchemaError, UnsupportedError
+from .exceptions import InvalidMessageError, MessageTooLongError, SchemaError, UnsupportedError
+
+
+#: Bytes before the encoded bytes of a bounded value: their number, and a gap.
+_PREFIX = 8
 
 
 class Encoded(Schema):
@@ -56,6 +60,17 @@ class Encoded(Schema):
         except Exception as exc:
             raise InvalidMessageError(f"{self.codec}: {exc}") from exc
 
+    def bounded(self, size: int) -> Bounded:
+        """Returns the layout of encoded values of at most *size* bytes: ``Encoded<T, Msgpack, SIZE>`` in Rust.
+
+        Its size is fixed. So it can be the layout of a key of a table.
+
+        >>> settings = MSGPACK.bounded(64)
+        >>> settings.unpack(settings.pack({"gain": 2.5}))
+        {'gain': 2.5}
+        """
+        return Bounded(self, size)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Encoded) and self.codec == other.codec
 
@@ -64,6 +79,62 @@ class Encoded(Schema):
 
     def __repr__(self) -> str:
         return f"shmcomm.{self.codec.upper()}"
+
+
+class Bounded(Schema):
+    """The layout of values that a codec encodes in a bounded number of bytes. Use :meth:`Encoded.bounded`."""
+
+    _form = "bounded"
+
+    def __init__(self, format: Encoded, size: int) -> None:
+        if not 0 < size < 1 << 31:
+            raise SchemaError(f"an encoded value of {size} bytes: give 1 to {(1 << 31) - 1} bytes")
+        item = {"size": 1, "type": "|u1"}
+        super().__init__(json.dumps({"size": _PREFIX + size, "list": size, "offset": _PREFIX, "item": item}))
+        #: Format of the values: :data:`MSGPACK` or :data:`PICKLE`.
+        self.format = format
+        #: Largest number of encoded bytes.
+        self.capacity = size
+
+    def pack(self, message: Any) -> bytes:
+        """Returns the encoded message, with its length.
+
+        Raises:
+            InvalidMessageError: The codec refuses the message.
+            MessageTooLongError: The encoded message is longer than the layout allows.
+        """
+        encoded = self.format.pack(message)
+        if len(encoded) > self.capacity:
+            error = MessageTooLongError(
+                f"the encoded message takes {len(encoded)} bytes, but there is room for {self.capacity}"
+            )
+            error.size, error.capacity = len(encoded), self.capacity
+            raise error
+        return len(encoded).to_bytes(_PREFIX, "little") + encoded.ljust(self.capacity, b"\0")
+
+    _payload = pack
+
+    def unpack(self, payload: bytes) -> Any:
+        """Returns the message of *payload*."""
+        length = int.from_bytes(payload[:4], "little")
+        return self.format.unpack(payload[_PREFIX : _PREFIX + length])
+
+    def of_layout(self, found: Schema) -> Bounded | None:
+        """Returns these values as a segment has them, with its size; ``None`` if *found* is no list of bytes."""
+        capacity = (found.layout or {}).get("list")
+        if capacity is None:
+            return None
+        wanted = Bounded(self.format, capacity)
+        return wanted if wanted.fingerprint == found.fingerprint else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bounded) and (self.format, self.capacity) == (other.format, other.capacity)
+
+    def __hash__(self) -> int:
+        return hash((self.format, self.capacity))
+
+    def __repr__(self) -> str:
+        return f"{self.format!r}.bounded({self.capacity})"
 
 
 def _msgpack() -> Any:

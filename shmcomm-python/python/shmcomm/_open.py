@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import operator
 import os
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Mapping, TypeVar
 
 from . import _logging, _native
 from ._channels import Publisher, Puller, Pusher, Replier, Requester, Subscriber
 from ._resolve import agreed, stated
 from ._schema import Schema
+from ._table import TableReader, TableWriter, agreed_key, key_schema, key_schemas
 from .exceptions import AccessError, InvalidGeometryError, TypeMismatchError
 
 def _full_name(name: str, namespace: str | None) -> str:
@@ -348,6 +349,95 @@ def replier(
     native = _exchange(opened, channel, wanted, exact=1)
     first, second = wanted or (None, None)
     return Replier(channel, _agreed(channel, first, native, 0), _agreed(channel, second, native, 1), native)
+
+
+def table_reader(
+    name: str,
+    keys: Mapping[str, Any] | None = None,
+    *,
+    timeout: float | None = 5.0,
+    namespace: str | None = None,
+    group: str | None = None,
+    mode: int | None = None,
+) -> TableReader:
+    """Opens a reader of all keys of a table. The keys and their layouts come from the segment.
+
+    Args:
+        name:      Name of the table.
+        keys:      Layouts as which the program reads the values of some keys: see :func:`table_writer`. Other layouts
+                   are converted by the rules of evolution, or refused with the names of the key and the field. Encoded values
+                   take :data:`MSGPACK` or :data:`PICKLE`; the segment does not say the codec.
+        timeout:   Seconds to wait for the table; ``None`` waits forever.
+        namespace: Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
+        group:     Group whose table it is. See :func:`publisher`.
+        mode:      See :func:`publisher`.
+
+    Raises:
+        NotFoundError: There is no such table within *timeout*.
+        UnknownKeyError: The table lacks one of *keys*; the text lists its keys.
+        TypeMismatchError: The values of a key cannot be read as declared.
+    """
+    _logging.follow()
+    channel = _full_name(name, namespace)
+    native = _native.NativeTableReader(channel, _seconds(timeout), _group(channel, group, mode))
+    try:
+        return TableReader(channel, key_schemas(channel, native.keys, keys), native)
+    except BaseException:
+        native.close()
+        raise
+
+
+def table_writer(
+    name: str,
+    key: str,
+    keys: Mapping[str, Any] | None = None,
+    *,
+    many_writers: bool = False,
+    namespace: str | None = None,
+    group: str | None = None,
+    mode: int | None = None,
+) -> TableWriter:
+    """Opens the writer of a key of a table. With *keys* it creates the table if it does not exist.
+
+    Args:
+        name:         Name of the table.
+        key:          The key that this writer stores.
+        keys:         All keys of the table, in its order, with the layouts of their values: numpy dtypes, dataclasses,
+                      :class:`Schema`, or ``MSGPACK.bounded(size)``. ``None`` takes the keys of a table that exists.
+        many_writers: ``True`` declares a table of which several writers may store one key at a time.
+        namespace:    Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
+        group:        Group of the system whose users share the table. See :func:`publisher`.
+        mode:         See :func:`publisher`.
+
+    Raises:
+        AlreadyPublishedError: Another live writer has the key; the text has its process.
+        NotFoundError: There is no such table, and *keys* is ``None``.
+        UnknownKeyError: The table has no such key; the text lists its keys.
+        TypeMismatchError: The table exists with other keys or layouts.
+        SchemaError: A layout is not fixed, or cannot be that of a value.
+
+    >>> keys = {"battery": "<f4", "pose": ("<f8", 3)}
+    >>> with table_writer("doc/robot", "battery", keys) as battery, table_reader("doc/robot") as robot:
+    ...     battery.store(0.75)
+    ...     robot.load("battery").value
+    ...     robot.load("pose") is None
+    1
+    np.float32(0.75)
+    True
+    """
+    _logging.follow()
+    channel = _full_name(name, namespace)
+    group = _group(channel, group, mode)
+    wanted = None if keys is None else {one: key_schema(one, of) for one, of in keys.items()}
+    texts = None if wanted is None else [(one, schema.text) for one, schema in wanted.items()]
+    native = _native.NativeTableWriter(channel, key, texts, many_writers, group)
+    try:
+        found = stated(native.schema)
+        schema = found if wanted is None else agreed_key(channel, key, found, wanted[key])
+        return TableWriter(channel, key, schema, native)
+    except BaseException:
+        native.close()
+        raise
 
 
 def _pair(request: Any, reply: Any, channel: str) -> tuple[Schema, Schema] | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _native
-from ._formats import MSGPACK, PICKLE, Encoded, Tail, Tailed
+from ._formats import MSGPACK, PICKLE, Bounded, Encoded, Tail, Tailed
 from ._schema import Schema
 from .exceptions import ChannelMismatchError, TypeMismatchError
 
@@ -145,6 +145,8 @@ def agreed(found: Schema, wanted: Schema, channel: str) -> Schema:
 
 def _part(found: Schema, wanted: Schema) -> Schema:
     """Returns how a message, a header or an item is read."""
+    if isinstance(wanted, Bounded) and (bounded := wanted.of_layout(found)) is not None:
+        return bounded
     return wanted if found.fingerprint == wanted.fingerprint else Resolved(wanted, found)
 
 

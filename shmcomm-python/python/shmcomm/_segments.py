@@ -40,7 +40,7 @@ class SegmentInfo:
     problem: str | None
     #: ``True`` if no participant is alive.
     stale: bool
-    #: ``"publish/subscribe"``, ``"push/pull"`` or ``"request/reply"``.
+    #: ``"publish/subscribe"``, ``"push/pull"``, ``"request/reply"`` or ``"table"``.
     pattern: str
     #: ``"fixed layout"``, ``"msgpack"``, ``"pickle"``, ``"raw bytes"`` or ``"header and tail"``.
     codec: str

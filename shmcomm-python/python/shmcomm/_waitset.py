@@ -15,6 +15,7 @@ from typing import Callable, Hashable, Iterator, Protocol
 from . import _native
 from ._channels import Publisher, Puller, Pusher, Replier, Subscriber
 from ._closing import Closing
+from ._table import KeyChanges, TableReader
 
 #: Numbers of the members of all sets.
 _numbers = itertools.count()
@@ -99,15 +100,29 @@ class WaitSet(Closing):
         if not numbers:
             self._members.pop(key, None)
 
-    def add(self, key: Hashable, end: Publisher | Subscriber | Pusher | Puller | Replier) -> None:
+    def add(
+        self,
+        key: Hashable,
+        end: Publisher | Subscriber | Pusher | Puller | Replier | TableReader | KeyChanges,
+    ) -> None:
         """Adds an end. Several members may have the same key.
+
+        A reader of a table is ready while a key was stored since the reader loaded it last, and ``changes`` of a reader for
+        its keys.
 
         Raises:
             SetUpError: The system has no memory for the second mapping of the segment.
             TypeError: *end* cannot be in a set.
         """
         with self._member(key) as number:
-            self._native.add(number, getattr(end, "_native", end))
+            if isinstance(end, KeyChanges):
+                reader = end._reader
+                self._native.add_keys(number, reader._native, reader._chosen(end._keys))
+                end = reader
+            elif isinstance(end, TableReader):
+                self._native.add_keys(number, end._native, [])
+            else:
+                self._native.add(number, getattr(end, "_native", end))
             # An end leaves the set when it is closed, and when it is garbage.
             left = functools.partial(_left, weakref.ref(self), number)
             self._ends[number] = weakref.ref(end, left)

@@ -12,6 +12,7 @@ __all__ = [
     "AccessError",
     "AlreadyPublishedError",
     "ChannelMismatchError",
+    "BusyError",
     "ClosedError",
     "DisconnectedError",
     "Error",
@@ -37,6 +38,7 @@ __all__ = [
     "StreamEndedError",
     "TimeoutError",
     "TypeMismatchError",
+    "UnknownKeyError",
     "UnsupportedError",
     "VersionError",
 ]
@@ -170,5 +172,13 @@ class SchemaError(Error, ValueError):
     """A layout or a dtype cannot be the layout of a message."""
 
 
+class UnknownKeyError(Error, LookupError):
+    """The table has no such key. The text lists the keys that it has."""
+
+
 class OperationError(Error):
     """Any other failure of an operation, such as a request that the replier dropped."""
+
+
+class BusyError(OperationError):
+    """Writers stored new values of a table during each attempt to load them, or another writer was stopped in a store."""

@@ -39,6 +39,20 @@ fn layouts(py: Python<'_>, schema: &str) -> PyResult<Vec<Layout>> {
     Layout::parse(schema).map_err(|error| exception(py, "SchemaError", error))
 }
 
+/// Returns the one layout of a text.
+pub(super) fn of_json(py: Python<'_>, schema: &str) -> PyResult<Layout> {
+    let mut layouts = layouts(py, schema)?;
+    match (layouts.pop(), layouts.is_empty()) {
+        (Some(layout), true) => Ok(layout),
+        _ => Err(exception(py, "SchemaError", "a key of a table has one fixed layout")),
+    }
+}
+
+/// Returns the JSON array of layouts.
+pub(super) fn list(layouts: &[Layout]) -> String {
+    format!("[{}]", layouts.iter().map(Layout::to_json).collect::<Vec<_>>().join(","))
+}
+
 /// Returns the contents of messages.
 pub(super) fn content(py: Python<'_>, schema: &str) -> PyResult<Content> {
     match schema {
@@ -56,9 +70,6 @@ pub(super) fn content(py: Python<'_>, schema: &str) -> PyResult<Content> {
 
 /// Returns the schema of contents: the inverse of [`content`].
 pub(super) fn stated(py: Python<'_>, content: Result<Content, ValueError>) -> PyResult<String> {
-    let list = |layouts: &[Layout]| {
-        format!("[{}]", layouts.iter().map(Layout::to_json).collect::<Vec<_>>().join(","))
-    };
     Ok(match content.map_err(|error| exception(py, "TypeMismatchError", error))? {
         Content::Fixed(layout) => list(&[layout]),
         Content::Tail { header, item } => list(&[header, item]),

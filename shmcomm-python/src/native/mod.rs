@@ -13,6 +13,7 @@ mod queue;
 mod replies;
 mod reqrep;
 mod sample;
+mod table;
 mod waitset;
 
 pub use job::NativeJob;
@@ -23,6 +24,7 @@ pub use queue::{NativePuller, NativePusher};
 pub use replies::NativeReplies;
 pub use reqrep::{NativeReplier, NativeRequester};
 pub use sample::NativeSample;
+pub use table::{NativeTableReader, NativeTableWriter};
 pub use waitset::NativeWaitSet;
 
 use crate::error::{exception, set_up, with_details};
@@ -32,7 +34,7 @@ use layouts::{content, declared, found, stated};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use shmcomm::{DynError, DynMessage, ErrorKind, RequestTimeoutError, StopHandle};
+use shmcomm::{DynError, DynMessage, ErrorKind, LoadError, RequestTimeoutError, StopHandle, StoreError};
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
@@ -55,6 +57,12 @@ fn failed(py: Python<'_>, error: &DynError) -> PyErr {
         DynError::Forked => forked(py),
         DynError::Other(source) if source.downcast_ref() == Some(&RequestTimeoutError::PeerDied) => {
             exception(py, "PeerDiedError", error)
+        }
+        DynError::Other(source)
+            if matches!(source.downcast_ref(), Some(LoadError::Busy { .. }))
+                || matches!(source.downcast_ref(), Some(StoreError::Busy { .. })) =>
+        {
+            exception(py, "BusyError", error)
         }
         _ => exception(py, "OperationError", error),
     }

@@ -3,13 +3,15 @@
 //! Owns the set, with numbers as keys; `shmcomm/_waitset.py` has the keys of the program. Calls the wait set of the
 //! library. A wait holds the lock of the set for a slice at most.
 
-use super::{NativePublisher, NativePuller, NativePusher, NativeReplier, NativeSubscriber};
+use super::{
+    NativePublisher, NativePuller, NativePusher, NativeReplier, NativeSubscriber, NativeTableReader, failed,
+};
 use crate::error::set_up;
 use crate::held::{Held, Unusable};
 use crate::wait::{Until, wait};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use shmcomm::{Cause, Interest, WaitSet, Waitable};
+use shmcomm::{Cause, DynTableReader, Interest, WaitSet, Waitable};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -52,7 +54,30 @@ impl NativeWaitSet {
         if let Ok(end) = end.cast::<NativeReplier>() {
             return self.put(end.py(), key, &end.get().held);
         }
-        Err(PyTypeError::new_err("a set waits for publishers, subscribers, pushers, pullers and repliers"))
+        Err(PyTypeError::new_err(
+            "a set waits for publishers, subscribers, pushers, pullers, repliers, and readers of tables",
+        ))
+    }
+
+    /// Adds keys of a table, by their indices; all keys, if there is none.
+    fn add_keys(
+        &self,
+        py: Python<'_>,
+        key: u64,
+        reader: &Bound<'_, NativeTableReader>,
+        keys: Vec<usize>,
+    ) -> PyResult<()> {
+        let end = &reader.get().held;
+        let add = |set: &mut WaitSet<u64>, reader: &mut DynTableReader| {
+            reader.changes(&keys).map(|changes| set.add(key, &changes))
+        };
+        let added = py.detach(|| self.held.blocking(|set| end.blocking(|reader| add(set, reader))));
+        match added {
+            Ok(Ok(Ok(added))) => added.map_err(|error| set_up(py, &error)),
+            Ok(Ok(Err(error))) => Err(failed(py, &error)),
+            Ok(Err(unusable)) => Err(end.unusable(py, unusable)),
+            Err(unusable) => Err(self.held.unusable(py, unusable)),
+        }
     }
 
     /// Adds a time, once.
