@@ -126,7 +126,12 @@ class NativePlan:
 @final
 class NativePublisher:
     def __new__(
-        cls, channel: str, schema: str | None, settings: _Settings, publishers: int, waits: bool, group: str | None
+        cls,
+        channel: str,
+        schema: str | None,
+        settings: _Settings,
+        sending: tuple[int, bool, int | None],
+        group: str | None,
     ) -> NativePublisher: ...
     @property
     def schema(self) -> str: ...

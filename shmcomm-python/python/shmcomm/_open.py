@@ -43,6 +43,15 @@ def _window(channel: str, window: int | None) -> int | None:
     return _number(channel, "window", window)
 
 
+def _grow(channel: str, grow: int | None) -> int | None:
+    """Returns the limit of slots that grow. The library takes 0 for slots that do not."""
+    if grow == 0:
+        error = InvalidGeometryError(f"channel `{channel}`: a `grow` of 0 bytes; leave it out, or give more than `slot_size`")
+        error.channel = channel
+        raise error
+    return _number(channel, "grow", grow)
+
+
 def _settings(
     channel: str, slots: int | None, slot_size: int | None, seats: int | None
 ) -> tuple[int | None, int | None, int | None]:
@@ -105,6 +114,7 @@ def publisher(
     *,
     slots: int | None = None,
     slot_size: int | None = None,
+    grow: int | None = None,
     seats: int | None = None,
     publishers: int = 1,
     waits: bool = False,
@@ -120,6 +130,8 @@ def publisher(
                     :data:`MSGPACK` or :data:`PICKLE`. ``None`` takes the layout of a channel that exists.
         slots:      Number of slots, a power of two; 64 by default, fewer above 128 KiB.
         slot_size:  Largest message in bytes, if the schema does not say it; 4096 by default.
+        grow:       Size in bytes up to which the slots grow when a longer message is sent, for messages without a fixed
+                    size: ``slot_size=4096, grow=1 << 20``. ``None``: the slots keep their size.
         seats:      Largest number of participants at a time.
         publishers: Number of publishers that may be open at a time, 1 to 32.
         waits:      ``True`` makes the publisher wait for its subscribers, so that no message is lost.
@@ -142,9 +154,10 @@ def publisher(
     channel = _full_name(name, namespace)
     group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
+    sending = publishers, waits, _grow(channel, grow)
     wanted = None if schema is None else _schema(schema, channel)
     text = None if wanted is None else wanted.text
-    native = _native.NativePublisher(channel, text, settings, publishers, waits, group)
+    native = _native.NativePublisher(channel, text, settings, sending, group)
     return Publisher(channel, wanted or _stated(channel, native), native)
 
 

@@ -17,6 +17,9 @@ use shmcomm::{
 };
 use std::time::Duration;
 
+/// Number of publishers, `true` if the publisher waits for its subscribers, and the largest size of slots that grow.
+type Sending = (u32, bool, Option<u64>);
+
 /// Publisher of a native channel.
 #[pyclass(frozen, module = "shmcomm._native")]
 pub struct NativePublisher {
@@ -34,20 +37,22 @@ impl NativePublisher {
 #[pymethods]
 impl NativePublisher {
     #[new]
-    #[pyo3(signature = (channel, schema, settings, publishers, waits, group))]
+    #[pyo3(signature = (channel, schema, settings, sending, group))]
     fn new(
         py: Python<'_>,
         channel: String,
         schema: Option<&str>,
         settings: Settings,
-        publishers: u32,
-        waits: bool,
+        sending: Sending,
         group: Option<String>,
     ) -> PyResult<Self> {
         let end = match schema {
             Some(schema) => {
-                let declaration =
-                    Declaration::pub_sub(content(py, schema)?).publishers(publishers).waits(waits);
+                let (publishers, waits, grow) = sending;
+                let declaration = Declaration::pub_sub(content(py, schema)?)
+                    .publishers(publishers)
+                    .waits(waits)
+                    .grow(grow.unwrap_or(0));
                 let declaration = declared(declaration, settings, group);
                 py.detach(|| DynPublisher::create(&channel, &declaration))
             }

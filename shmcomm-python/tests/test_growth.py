@@ -1,0 +1,44 @@
+"""Publishers whose slots grow when a longer message is sent."""
+
+import numpy as np
+import pytest
+
+import shmcomm
+
+
+@pytest.mark.parametrize("schema, message", [(bytes, b"x" * 5000), (shmcomm.MSGPACK, ["y" * 5000])])
+def test_longer_messages_make_the_slots_grow(name, schema, message):
+    with shmcomm.publisher(name, schema, slot_size=64, grow=65536) as pub, shmcomm.subscriber(name) as sub:
+        short = message[:1] if schema is bytes else ["y"]
+        assert pub.send(short) and pub.send(message) and pub.send(short)
+        assert [sub.recv(timeout=30) for _ in range(3)] == [short, message, short]
+        assert sub.lost == 0
+        info = [info for info in shmcomm.list_segments() if info.channel == name]
+        assert max(one.slot_size for one in info) >= 5000
+
+
+def test_longer_loans_make_the_slots_grow(name):
+    cloud = shmcomm.Tail("<u8", ("<f4", 3))
+    with shmcomm.publisher(name, cloud, slot_size=128, grow=1 << 20) as pub, shmcomm.subscriber(name) as sub:
+        with pub.loan(items=1000) as points:
+            points[:] = 2.5
+        received = sub.recv(timeout=30)
+        assert received.items.shape == (1000, 3) and np.all(received.items == 2.5)
+
+
+def test_messages_beyond_the_limit_are_refused(name):
+    with shmcomm.publisher(name, bytes, slot_size=64, grow=256) as pub, shmcomm.subscriber(name) as sub:
+        with pytest.raises(shmcomm.MessageTooLongError) as caught:
+            pub.send(b"x" * 257)
+        assert (caught.value.size, caught.value.capacity) == (257, 256)
+        assert pub.send(b"x" * 256) and len(sub.recv(timeout=30)) == 256
+
+
+def test_limits_that_cannot_be_used_are_refused(name):
+    for wrong in (0, -1, 32):
+        with pytest.raises(shmcomm.InvalidGeometryError, match="`grow`"):
+            shmcomm.publisher(name, bytes, slot_size=64, grow=wrong)
+    with pytest.raises(shmcomm.InvalidGeometryError, match="`grow`"):
+        shmcomm.publisher(name, "<i8", grow=4096)
+    with pytest.raises(shmcomm.InvalidGeometryError, match="`grow`"):
+        shmcomm.publisher(name, bytes, slot_size=64, grow=4096, publishers=2)
