@@ -139,3 +139,69 @@ def test_streams_and_one_reply_are_not_mixed(name):
     with shmcomm.replier(name, "<i8", "<i8", window=2), shmcomm.requester(name) as client:
         with pytest.raises(shmcomm.OperationError, match="use `stream`"):
             client.request(1)
+
+
+def test_sets_wait_for_streams_beside_channels(name):
+    with shmcomm.replier(name, "<i8", "<i8", window=4) as service, shmcomm.requester(name) as client:
+        with shmcomm.publisher(name + "-other", "<i8") as other, shmcomm.subscriber(name + "-other") as numbers:
+            go = threading.Event()
+
+            def two(first):
+                go.wait(30)
+                yield first
+                yield first + 1
+
+            thread = serve(service, two)
+            with client.stream(7) as replies, shmcomm.WaitSet() as ready:
+                ready.add("rows", replies)
+                ready.add("number", numbers)
+                assert ready.wait(timeout=0.05) == []
+                other.send(1)
+                assert [one.key for one in ready.wait(timeout=30)] == ["number"]
+                assert numbers.recv(timeout=0) == 1
+                go.set()
+                found = []
+                with pytest.raises(shmcomm.StreamEndedError):
+                    while True:
+                        assert [one.key for one in ready.wait(timeout=30)] == ["rows"]
+                        reply = replies.recv(timeout=0)
+                        found += [] if reply is None else [int(reply)]
+                assert found == [7, 8] and ready.wait(timeout=0) == [] and len(ready) == 1
+                with pytest.raises(shmcomm.StreamEndedError):
+                    replies.recv()
+                with pytest.raises(shmcomm.StreamEndedError):
+                    ready.add("rows", replies)
+                assert len(ready) == 1
+            thread.join()
+
+
+def test_cancelled_streams_leave_their_sets(ends):
+    service, client = ends
+    thread = serve(service, range)
+    with shmcomm.WaitSet() as ready:
+        replies = client.stream(1000)
+        ready.add("rows", replies)
+        assert [one.key for one in ready.wait(timeout=30)] == ["rows"]
+        replies.cancel()
+        assert ready.wait(timeout=0) == [] and len(ready) == 0
+        with pytest.raises(shmcomm.ClosedError):
+            ready.add("rows", replies)
+    thread.join()
+
+
+def test_task_waits_for_a_stream_in_a_set(ends):
+    service, client = ends
+    thread = serve(service, range)
+
+    async def receive():
+        with client.stream(3) as replies, shmcomm.WaitSet() as ready:
+            ready.add("rows", replies)
+            found = []
+            while len(found) < 3:
+                await ready.wait_async()
+                reply = replies.recv(timeout=0)
+                found += [] if reply is None else [int(reply)]
+            return found
+
+    assert asyncio.run(receive()) == [0, 1, 2]
+    thread.join()

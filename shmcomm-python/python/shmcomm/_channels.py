@@ -16,7 +16,7 @@ from ._job import Job
 from ._loan import Loan, Private
 from ._sample import COUNTS, Sample
 from ._schema import Schema
-from .exceptions import DisconnectedError, TimeoutError, TypeMismatchError
+from .exceptions import DisconnectedError, Error, TimeoutError, TypeMismatchError
 
 
 class _End(Closing):
@@ -78,8 +78,7 @@ class _Receiver(_End):
                 message = _result(pending)
                 if message is not None:
                     return message
-        payload = self._native.recv(timeout)
-        return None if payload is None else self.schema.unpack(payload)
+        return self._receive(timeout)
 
     def _receive(self, timeout: float | None) -> Any:
         payload = self._native.recv(timeout)
@@ -386,6 +385,15 @@ class Replies(_Receiver):
     def __init__(self, channel: str, schema: Schema, native: _native.NativeReplies) -> None:
         super().__init__(channel, native)
         self.schema = schema
+
+    def _receive(self, timeout: float | None) -> Any:
+        try:
+            payload = self._native.recv(timeout)
+        except Error:
+            # The stream is over: it leaves the sets that it is in.
+            self.close()
+            raise
+        return None if payload is None else self.schema.unpack(payload)
 
     def cancel(self) -> None:
         """Tells the replier that no further reply is wanted. A second call has no effect."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Callable, Hashable, Iterator, Protocol
 
 from . import _native
-from ._channels import Publisher, Puller, Pusher, Replier, Subscriber
+from ._channels import Publisher, Puller, Pusher, Replier, Replies, Subscriber
 from ._closing import Closing
 from ._table import KeyChanges, TableReader
 
@@ -103,12 +103,12 @@ class WaitSet(Closing):
     def add(
         self,
         key: Hashable,
-        end: Publisher | Subscriber | Pusher | Puller | Replier | TableReader | KeyChanges,
+        end: Publisher | Subscriber | Pusher | Puller | Replier | Replies | TableReader | KeyChanges,
     ) -> None:
         """Adds an end. Several members may have the same key.
 
-        A reader of a table is ready while a key was stored since the reader loaded it last, and ``changes`` of a reader for
-        its keys.
+        A stream of replies is ready when it has a reply, or its end. It leaves the set when the end was received. A reader of
+        a table is ready while a key was stored since the reader loaded it last, and ``changes`` of a reader for its keys.
 
         Raises:
             SetUpError: The system has no memory for the second mapping of the segment.

@@ -5,12 +5,12 @@
 use super::lent::Lent;
 use super::sample::lock;
 use super::{NativeRequester, bytes_of, failed};
-use crate::error::exception;
-use crate::held::{Unusable, forked};
+use crate::error::{exception, set_up};
+use crate::held::{Held, Unusable, forked};
 use crate::wait::{Until, wait};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use shmcomm::{DynError, DynReplies, DynRequester};
+use shmcomm::{DynError, DynReplies, DynRequester, WaitSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -75,6 +75,24 @@ impl NativeReplies {
         }
         held.give_back(lent.into_end());
         true
+    }
+
+    /// Adds the stream to a set. Fails if it is over.
+    pub(super) fn watch(&self, py: Python<'_>, set: &Held<WaitSet<u64>>, key: u64) -> PyResult<()> {
+        let held = &self.requester.get().held;
+        if held.forked() {
+            return Err(forked(py));
+        }
+        let added = py.detach(|| {
+            set.blocking(|set| {
+                lock(&self.lent).as_mut().and_then(Lent::guard).map(|guard| set.add(key, &guard.0))
+            })
+        });
+        match added {
+            Ok(Some(added)) => added.map_err(|error| set_up(py, &error)),
+            Ok(None) => Err(self.over(py)),
+            Err(unusable) => Err(set.unusable(py, unusable)),
+        }
     }
 
     fn over(&self, py: Python<'_>) -> PyErr {

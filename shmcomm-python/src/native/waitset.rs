@@ -4,7 +4,8 @@
 //! library. A wait holds the lock of the set for a slice at most.
 
 use super::{
-    NativePublisher, NativePuller, NativePusher, NativeReplier, NativeSubscriber, NativeTableReader, failed,
+    NativePublisher, NativePuller, NativePusher, NativeReplier, NativeReplies, NativeSubscriber,
+    NativeTableReader, failed,
 };
 use crate::error::set_up;
 use crate::held::{Held, Unusable};
@@ -54,8 +55,11 @@ impl NativeWaitSet {
         if let Ok(end) = end.cast::<NativeReplier>() {
             return self.put(end.py(), key, &end.get().held);
         }
+        if let Ok(replies) = end.cast::<NativeReplies>() {
+            return replies.get().watch(end.py(), &self.held, key);
+        }
         Err(PyTypeError::new_err(
-            "a set waits for publishers, subscribers, pushers, pullers, repliers, and readers of tables",
+            "a set waits for publishers, subscribers, pushers, pullers, repliers, streams of replies, and readers of tables",
         ))
     }
 
