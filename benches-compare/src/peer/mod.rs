@@ -4,6 +4,7 @@
 //! end spends on the bytes is part of the figure: see [`Touch`].
 
 pub mod bare;
+pub mod growth;
 #[cfg(feature = "iceoryx2")]
 pub mod iceoryx;
 pub mod ipc;
@@ -11,6 +12,7 @@ pub mod pipe;
 pub mod python;
 pub mod shm;
 pub mod shmem;
+pub mod stream;
 pub mod table;
 pub mod threads;
 pub mod unix;

@@ -4,6 +4,7 @@ pub mod alone;
 pub mod call;
 pub mod deliver;
 pub mod fanout;
+pub mod growth;
 pub mod latency;
 pub mod load;
 pub mod memory;
@@ -11,6 +12,7 @@ pub mod python;
 pub mod queue;
 pub mod scale;
 pub mod spread;
+pub mod stream;
 pub mod table;
 pub mod throughput;
 
@@ -28,6 +30,7 @@ pub const WORKS: &[Work] = &[
     ("lossy", throughput::lossy),
     ("queue", queue::cases),
     ("call", call::cases),
+    ("stream", stream::cases),
     ("fanout", fanout::cases),
     ("spread", spread::cases),
     ("alone", alone::cases),
@@ -37,6 +40,7 @@ pub const WORKS: &[Work] = &[
     ("memory", memory::cases),
     ("scale", scale::cases),
     ("table", table::cases),
+    ("growth", growth::cases),
     ("python", python::cases),
 ];
 

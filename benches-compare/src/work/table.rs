@@ -45,7 +45,7 @@ fn case(id: &str, title: &str, call: Call) -> Case {
 }
 
 /// Returns a name that the other process does not use.
-fn own(place: &Place) -> String {
+pub(super) fn own(place: &Place) -> String {
     format!("{}-{}", place.name, if place.leads { "lead" } else { "follow" })
 }
 
