@@ -30,6 +30,7 @@ RATE is the average since the senders joined. With --watch, or with --duration T
 A damaged or foreign file is listed with its problem. -n limits the lines, or the pictures of --watch.
 
 GROUP is the group of users that share the channel; the column is there if there is such a channel.
+SLOT is the present size of a slot that grows, and its limit, in bytes; the column is there if a slot grows.
 
 JSON: an object per channel, with channel, pattern, wire, group (null: of this user alone), message, codec,
 state (live, stale, problem),
@@ -132,11 +133,16 @@ pub fn table(figures: &[Figures]) -> Table {
     let column = |heading, right, expendable| Column { heading, right, expendable };
     let shared = figures.iter().any(|one| one.group.is_some());
     let group = shared.then(|| column("GROUP", false, 1));
+    let grows = figures.iter().any(|one| one.grow != 0);
+    let slot = grows.then(|| column("SLOT", true, 10));
     let first = [Some(column("CHANNEL", false, 0)), group].into_iter().flatten();
+    let kind = [
+        Some(column("PATTERN", false, 6)),
+        Some(column("MESSAGE", false, 5)),
+        Some(column("SLOTS", true, 9)),
+        slot,
+    ];
     let rest = [
-        column("PATTERN", false, 6),
-        column("MESSAGE", false, 5),
-        column("SLOTS", true, 9),
         column("SENT", true, 4),
         column("RATE", true, 2),
         column("PUBLISHER", false, 3),
@@ -144,7 +150,8 @@ pub fn table(figures: &[Figures]) -> Table {
         column("LOST", true, 8),
         column("STATE", false, 0),
     ];
-    let mut table = Table::new(first.chain(rest).collect::<Vec<_>>());
+    let columns = first.chain(kind.into_iter().flatten()).chain(rest);
+    let mut table = Table::new(columns.collect::<Vec<_>>());
     for one in figures {
         let broken = one.problem.is_some();
         let number = |number: Option<u64>| match number.filter(|_| !broken) {
@@ -159,10 +166,13 @@ pub fn table(figures: &[Figures]) -> Table {
         let (state, tone) = one.shown_state();
         let group = shared.then(|| text(one.group.clone().unwrap_or_default()));
         let first = [Some(Cell::new(one.channel.clone())), group].into_iter().flatten();
+        let kind = [
+            Some(text(one.pattern.to_owned())),
+            Some(text(one.message.clone())),
+            Some(number(Some(one.slots))),
+            grows.then(|| growth(one)),
+        ];
         let rest = [
-            text(one.pattern.to_owned()),
-            text(one.message.clone()),
-            number(Some(one.slots)),
             number(Some(one.sent)),
             rate,
             text(one.sender()),
@@ -170,7 +180,16 @@ pub fn table(figures: &[Figures]) -> Table {
             number(one.lost),
             Cell::new(state).tone(tone),
         ];
-        table.push(first.chain(rest).collect());
+        table.push(first.chain(kind.into_iter().flatten()).chain(rest).collect());
     }
     table
+}
+
+/// Returns the present size of the slots of a channel, and its limit.
+fn growth(one: &Figures) -> Cell {
+    if one.grow == 0 || one.problem.is_some() {
+        return Cell::none();
+    }
+    let (now, limit) = (units::grouped(one.slot_size), units::grouped(one.grow));
+    Cell::both(format!("{now} of {limit}"), format!("{}/{}", one.slot_size, one.grow))
 }

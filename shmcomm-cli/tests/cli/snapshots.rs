@@ -20,6 +20,22 @@ fn list_shows_every_pattern() {
 }
 
 #[test]
+fn list_shows_how_far_slots_have_grown() {
+    let world = World::new();
+    let _peer = world.start("grown");
+    let pipe = world.run(&["list"]).out;
+    assert!(pipe.starts_with("CHANNEL\tPATTERN\tMESSAGE\tSLOTS\tSLOT\tSENT"), "{pipe}");
+    assert!(pipe.contains("robot/imu\tpub/sub\tImu\t16\t-\t1\t"), "{pipe}");
+    assert!(pipe.contains("scans\tpub/sub\tu64+[f32]\t4\t1024/4096\t1\t"), "{pipe}");
+    let shown = world.on_terminal(200, &["list", "scans"]).out;
+    assert!(shown.contains("1 024 of 4 096"), "{shown}");
+    // A narrow terminal has no room for it.
+    assert!(!world.on_terminal(40, &["list", "scans"]).out.contains("SLOT"));
+    let fixed = world.run(&["list", "robot/imu"]).out;
+    assert!(!fixed.contains("SLOT\t"), "{fixed}");
+}
+
+#[test]
 fn info_shows_all_facts() {
     let world = World::new();
     let _peer = world.start("world");

@@ -27,6 +27,7 @@ fn part() {
         ("service", world::service),
         ("counting", world::counting),
         ("table", world::table),
+        ("grown", world::grown),
         ("shared", group::shared),
     ]);
 }

@@ -72,6 +72,7 @@ channel! {
     pub Old: PubSub<Imu> { name: "old/imu", slots: 16 }
     pub Left: PushPull<Task> { name: "old/jobs", slots: 8 }
     pub Flood: PubSub<u64> { name: "flood", slots: 1024 }
+    pub Scans: PubSub<u64, [f32]> { name: "scans", slots: 4, slot_size: 64, grow: 4 KiB }
     pub Values: Table { name: "table", charge: f32, mode: Mode, pose: [f64; 3] }
 }
 
@@ -127,6 +128,16 @@ pub fn world() {
     say("ready");
     stage::wait();
     drop((receiver, replier, requester));
+}
+
+/// A channel whose slots have grown, beside one with fixed slots.
+pub fn grown() {
+    let mut feed = ImuFeed::publisher().unwrap();
+    feed.send(&imu(1)).unwrap();
+    let mut scans = Scans::publisher().unwrap();
+    scans.send(&1, &[0.5; 200]).unwrap();
+    say("ready");
+    stage::wait();
 }
 
 /// A table with two writers of three keys.
