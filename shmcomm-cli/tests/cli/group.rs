@@ -2,8 +2,13 @@
 
 use crate::support::World;
 use crate::world::{ImuFeed, Jobs, Task, imu};
+use serde_json::Value;
 use shmcomm_tests::{say, stage};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, Permissions};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 /// A feed of the group, a private feed of the same name, and a queue of the group with a job.
 pub fn shared() {
@@ -105,12 +110,73 @@ fn doctor_checks_the_directory_of_a_group() {
     };
     assert_eq!(found(&world), None);
     let directory = world.dir().join(format!("shmcomm.{group}"));
-    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o770)).unwrap();
+    fs::set_permissions(&directory, PermissionsExt::from_mode(0o770)).unwrap();
     let finding = found(&world).expect("a finding");
-    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o2770)).unwrap();
+    fs::set_permissions(&directory, PermissionsExt::from_mode(0o2770)).unwrap();
     assert_eq!(finding["level"], "error");
     let what = finding["what"].as_str().unwrap();
     assert!(what.contains("with mode 0770"), "{what}");
     assert!(finding["cure"].as_str().unwrap().contains("chmod 2770"), "{finding}");
     assert_eq!(found(&world), None);
+}
+
+/// Returns the findings of a check, as a user sees them that is in no group of the system.
+fn seen_by_outsider(world: &World, check: &str) -> Vec<Value> {
+    // A user and a group that no account has.
+    const OUTSIDER: u32 = 41_667;
+    // The user may have no access to the folder of the program, so the open file is started.
+    let program = fs::File::open(env!("CARGO_BIN_EXE_shmcomm")).unwrap();
+    rustix::io::fcntl_setfd(&program, rustix::io::FdFlags::empty()).unwrap();
+    let output = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+        .args(["doctor", "--json"])
+        .env("SHMCOMM_DIR", world.dir())
+        .env_remove("SHMCOMM_NAMESPACE")
+        .current_dir("/")
+        .uid(OUTSIDER)
+        .gid(OUTSIDER)
+        .output()
+        .unwrap();
+    assert!(output.status.code().is_some(), "{output:?}");
+    let out = String::from_utf8(output.stdout).unwrap();
+    let all = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    all.filter(|finding| finding["check"] == check).collect()
+}
+
+#[test]
+fn doctor_notes_groups_of_other_users() {
+    if !stage::is_root() {
+        return stage::skip("only the superuser can start a process of another user");
+    }
+    let world = World::new();
+    // Open to all users, like `/dev/shm`.
+    fs::set_permissions(world.dir(), Permissions::from_mode(0o1777)).unwrap();
+    let _peer = world.start("shared");
+    let first = groups(&world, "jobs")[0].clone().unwrap();
+    let found = || seen_by_outsider(&world, "group-member");
+    let expect = |what: &str, first: &str| {
+        let [finding] = &found()[..] else { panic!("{:?}", found()) };
+        assert_eq!(finding["level"], "note");
+        let text = finding["what"].as_str().unwrap();
+        assert_eq!(
+            text,
+            format!("this user is not a member of group `{first}`, which shares channels{what}")
+        );
+        let cure = finding["cure"].as_str().unwrap();
+        assert!(cure.contains(&format!("usermod -aG {first} USER")), "{cure}");
+    };
+    expect("", &first);
+    // A group of all distributions, with another number than that of the superuser.
+    let all = fs::read_to_string("/etc/group").expect("a system has groups");
+    let id = all.lines().find_map(|line| line.strip_prefix("daemon:x:")?.split(':').next()?.parse().ok());
+    let directory = world.dir().join("shmcomm.daemon");
+    fs::create_dir(&directory).unwrap();
+    chown(&directory, None, Some(id.expect("the group `daemon`"))).unwrap();
+    fs::set_permissions(&directory, Permissions::from_mode(0o2770)).unwrap();
+    expect(" and 1 more", first.as_str().min("daemon"));
+    // A directory of a wrong mode is another finding.
+    fs::set_permissions(&directory, Permissions::from_mode(0o770)).unwrap();
+    expect("", &first);
+    // Nothing is noted for a member.
+    let own = world.run(&["doctor", "--json"]).objects();
+    assert!(own.iter().all(|finding| finding["check"] != "group-member"), "{own:?}");
 }
