@@ -133,6 +133,9 @@ channel! {
     /// Frames of a camera, up to full HD in colour, written and read in place.
     pub Camera: PubSub<FrameHeader, [u8]> { name: "examples/camera", slots: 8, max_len: 1920 * 1080 * 3 }
 
+    /// Entries of a log: their length, and their text. Most are short.
+    pub Log: PubSub<u64, [u8]> { name: "examples/log", slots: 16, slot_size: 256, grow: 1 MiB }
+
     /// Past positions: every single point is recorded.
     pub Track: PubSub<Waypoint> { name: "examples/track", slots: 1024, overflow: Wait, patience: 60s }
 
