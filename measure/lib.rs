@@ -1,1 +1,1 @@
-//! Programs that measure: the examples `latency`, `fairness`, `instructions` and `observer`.
+//! Programs that measure: the examples `latency`, `fairness`, `instructions`, `observer` and `writers`.
