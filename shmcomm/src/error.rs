@@ -105,6 +105,29 @@ impl std::error::Error for Error {
         self.0.source.as_ref().map(|s| &**s as _)
     }
 }
+/// Reason why the slots of a channel could not grow: see [`Opener::grow`](crate::Opener::grow).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct NotGrown {
+    kind: ErrorKind,
+    text: String,
+}
+
+impl NotGrown {
+    pub(crate) fn new(size: usize, before: u64, target: u64, why: &Error) -> Self {
+        let (size, target) = (count(size, "byte"), count(target, "byte"));
+        let text = format!(
+            "the message takes {size}, and the slots of {before} could not grow to {target}, so it was not sent: {why}"
+        );
+        NotGrown { kind: why.kind(), text }
+    }
+
+    /// Returns the kind of failure: [`NoSpace`](ErrorKind::NoSpace) if the system has no room for the larger slots.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
 /// Defines the errors of one operation in its blocking, non-blocking and timed form.
 ///
 /// `common` lists the variants that all of them have. A unit variant before the `;` belongs to one error alone.

@@ -250,7 +250,7 @@ pub use dynamic::{
     ValueError, Wire, describe, describe_in_group,
 };
 #[cfg(not(loom))]
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, NotGrown};
 #[cfg(not(loom))]
 pub use generic::{OperationError, Receive, Transmit};
 #[cfg(not(loom))]
@@ -258,7 +258,7 @@ pub use layout::{Discipline, Format as MessageFormat, Pattern};
 pub use message::{CapacityError, Encoded, Fixed, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp};
 #[cfg(not(loom))]
 pub use pubsub::{
-    Filter, Iter, Loan, NotGrown, Publisher, PublisherId, RecvError, RecvTimeoutError, Sample, SendError,
+    Filter, Iter, Loan, Publisher, PublisherId, RecvError, RecvTimeoutError, Sample, SendError,
     SendTimeoutError, Subscriber, TailLoan, TailSample, TryIter, TryRecvError, TrySendError,
 };
 #[cfg(all(feature = "async", not(loom)))]

@@ -23,7 +23,7 @@ pub struct Stats {
     pub backlog: Option<Backlog>,
     /// Slots of the segment.
     pub slots: u64,
-    /// Payload bytes that a slot holds.
+    /// Payload bytes that a slot holds. In a queue whose slots grow: that the largest slot has reached.
     pub slot_size: u64,
     /// Largest payload bytes to which the slots may grow; 0 if they do not grow. See [`Opener::grow`](crate::Opener::grow).
     pub grow: u64,
@@ -71,6 +71,8 @@ pub(crate) fn read(attachment: &Attachment) -> Stats {
     let region = attachment.region();
     let geometry = attachment.geometry();
     let sent = attachment.sent();
+    // Relaxed: a figure to show.
+    let (slot_size, growths) = geometry.grown(region.u64(control::GROWN).load(Ordering::Relaxed));
     Stats {
         messages: sent.messages,
         bytes: sent.bytes,
@@ -78,9 +80,9 @@ pub(crate) fn read(attachment: &Attachment) -> Stats {
         holes: region.u64(control::HOLES).load(Ordering::Relaxed),
         backlog: None,
         slots: geometry.slots,
-        slot_size: geometry.slot_size,
+        slot_size,
         grow: geometry.growth.limit,
-        growths: geometry.growth.steps,
+        growths,
         segment_size: geometry.segment_size,
         position: sent.head,
         named: attachment.name_refers_here(),

@@ -120,13 +120,14 @@ pub enum Of {
     Native,
     Tails,
     Pattern(&'static str),
+    Either(&'static str, &'static str),
 }
 
 pub const KEYS: [Key; 15] = [
     Key { word: "name", example: "\"robot/imu\"", of: Of::All },
     Key { word: "slots", example: "64", of: Of::All },
     Key { word: "slot_size", example: "4096", of: Of::All },
-    Key { word: GROW, example: "1 MiB", of: Of::Pattern("PubSub") },
+    Key { word: GROW, example: "1 MiB", of: Of::Either("PubSub", "PushPull") },
     Key { word: "max_len", example: "4096", of: Of::Tails },
     Key { word: "seats", example: "128", of: Of::Native },
     Key { word: "group", example: "\"robots\"", of: Of::Native },
@@ -147,6 +148,7 @@ impl Key {
             Of::Native => wire == Wire::Native,
             Of::Tails => wire == Wire::Native && tail,
             Of::Pattern(word) => wire == Wire::Native && word == pattern.word,
+            Of::Either(one, other) => wire == Wire::Native && [one, other].contains(&pattern.word),
         }
     }
 
@@ -158,6 +160,7 @@ impl Key {
             Of::Native => "channels without `wire: Python`".into(),
             Of::Tails => "`PubSub<Header, [Item]>`".into(),
             Of::Pattern(word) => format!("`{}`", shape(word)),
+            Of::Either(one, other) => format!("`{}` and `{}`", shape(one), shape(other)),
         }
     }
 }

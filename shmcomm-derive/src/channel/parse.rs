@@ -355,8 +355,7 @@ fn insert(key: &Ident, value: Option<Expr>, channel: &mut Channel, errors: &mut 
         let (whose, this) = (known.whose(), kind.pattern.shape);
         let with = if wire == Wire::Python { " with `wire: Python`" } else { "" };
         let why = if known.word == GROW {
-            "\nslots grow for one sender, whose receivers follow it; a queue has any number of senders, and its messages \
-             must stay where they are: set `slot_size` to the longest message"
+            "\na request and its reply share a slot of a fixed size: set `slot_size` to the longest message"
         } else {
             ""
         };

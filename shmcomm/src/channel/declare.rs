@@ -220,10 +220,7 @@ pub const fn between<M: ?Sized, F: ?Sized>(
 }
 
 /// Lets the slots grow. The caller has checked the value.
-pub const fn growing<M: ?Sized, F: ?Sized>(
-    mut channel: Channel<PubSub<M, F>>,
-    grow: usize,
-) -> Channel<PubSub<M, F>> {
+pub const fn growing<P>(mut channel: Channel<P>, grow: usize) -> Channel<P> {
     channel.settings.grow = grow;
     channel
 }

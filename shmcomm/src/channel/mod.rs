@@ -364,7 +364,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | `name` | all | 1 to 200 bytes: parts of letters, digits, `_`, `-`, `.`, joined by `/`; `{id}` in a literal is a parameter |
 /// | `slots` | all | number of messages that the channel holds: a power of two from 2 to 1,048,576; default 64, or 16 for `ReqRep`; `PubSub` above 128 KiB: what 8 MiB hold, at least 8, above 4 MiB 4 |
 /// | `slot_size` | all | maximum size of a message in bytes; default the size of the message |
-/// | `grow` | `PubSub` with a tail or a codec | largest size to which the slots grow when a message needs it: `1 MiB`, or a number of bytes; see [`Opener::grow`] |
+/// | `grow` | `PubSub` with a tail or a codec, `PushPull` with a codec | largest size to which the slots grow when a message needs it: `1 MiB`, or a number of bytes; see [`Opener::grow`] |
 /// | `max_len` | `PubSub<Header, [Item]>` | maximum number of items in a tail; `slot_size` follows |
 /// | `seats` | all | number of ends that may be open at one time, 2 to 4096; default 128 |
 /// | `publishers` | `PubSub` | number of publishers that may be open at one time, 1 to 32; default 1 |

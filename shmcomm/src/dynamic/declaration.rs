@@ -165,7 +165,7 @@ impl Declaration {
         self
     }
 
-    /// Lets the slots of publish/subscribe grow up to `bytes`, for contents without a fixed size: see
+    /// Lets the slots of publish/subscribe and push/pull grow up to `bytes`, for contents without a fixed size: see
     /// [`Opener::grow`](crate::Opener::grow).
     #[must_use]
     pub fn grow(mut self, bytes: u64) -> Self {
@@ -350,10 +350,11 @@ impl Declaration {
         if self.grow == 0 || (self.exact && self.grow == self.slot_size) {
             return None;
         }
-        if self.pattern != Pattern::PubSub || self.wire != Wire::Native {
-            let pattern = self.pattern.name();
+        if !matches!(self.pattern, Pattern::PubSub | Pattern::PushPull) || !self.is_native() {
+            let (pattern, wire) =
+                (self.pattern.name(), if self.is_native() { "" } else { " of the Python library" });
             return Some(format!(
-                "`grow` is for native publish/subscribe, and this is {pattern}; leave it out"
+                "`grow` is for native publish/subscribe and push/pull, and this is {pattern}{wire}; leave it out"
             ));
         }
         Growth::refusal(self.format, self.slot_size, self.grow, self.publishers.into())

@@ -3,9 +3,10 @@
 //! Owns [`Description`]. Calls `segment` for the header, in a mapping without a seat. Never waits.
 
 use crate::error::{Error, ErrorKind};
-use crate::layout::{Discipline, FLAG_MANY, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern};
+use crate::layout::{Discipline, FLAG_MANY, FLAG_REDELIVER, FLAG_WAIT, Format, Pattern, control};
 use crate::schema::{Layout, SchemaError};
 use crate::segment::{Participant, View};
+use crate::sync::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The format of a segment.
@@ -121,7 +122,8 @@ impl Description {
             slots: geometry.slots,
             slot_size: geometry.slot_size,
             grow: geometry.growth.limit,
-            growths: geometry.growth.steps,
+            // Relaxed: a figure to show.
+            growths: geometry.grown(view.region().u64(control::GROWN).load(Ordering::Relaxed)).1,
             request_size: geometry.request_size,
             align: geometry.align,
             seats: geometry.seats,

@@ -15,6 +15,8 @@ pub(crate) const MIN_SLOTS: u64 = 2;
 pub(crate) const MAX_SLOTS: u64 = 1 << 20;
 /// Largest payload capacity of a slot, in bytes: the length is a u32, with a margin.
 pub(crate) const MAX_SLOT_SIZE: u64 = 1 << 31;
+/// Largest number of bytes of all slots of a queue that grow: a process can map as many.
+pub(crate) const MAX_GROWN: u64 = 1 << 45;
 /// Largest number of participants.
 pub(crate) const MAX_SEATS: u32 = 4096;
 /// Largest number of readers of a pinned ring: the number of reader bits in a slot's state word.
@@ -121,6 +123,8 @@ fn pinned_seats(slots: u64, publishers: u32) -> u32 {
 ///    `publishers` is 1.
 /// 7. For `ReqRep`, `exchange` lies behind `request_size` bytes of payload, and its reply starts within
 ///    `slot_size`. Otherwise `request_size` is 0, and `exchange` is [`Exchange::NONE`].
+///    With growing slots of a queue, `growth.limit` takes the place of `slot_size` in 2: the memory of a slot beyond
+///    `slot_size` is allocated when a message needs it.
 /// 8. For `Table`, the keys take `slot_size` bytes from `slots_offset`, up to `segment_size`, and invariants 2 and 3 do
 ///    not hold. `publishers` is `slots`: seat `i` belongs to the writer of key `i`, unless keys have several writers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +183,8 @@ pub(crate) enum GeometryError {
     Crowded { publishers: u32, seats: u32 },
     #[error("a schema of {bytes}; it may have {MAX_SCHEMA}", bytes = count(*.0, "byte"))]
     Schema(u64),
+    #[error("slots that grow to {bytes}; together they may have {MAX_GROWN}", bytes = count(*.0, "byte"))]
+    Grown(u64),
     #[error("`{field}` is {found}, which contradicts the other fields: they imply {expected}")]
     Inconsistent { field: &'static str, found: u64, expected: u64 },
     #[error("`{field}` has the unknown value {found}")]
@@ -419,6 +425,9 @@ impl Geometry {
     pub(crate) fn growing(self, growth: Growth) -> Result<Self, GeometryError> {
         let (Growth { limit, series, steps }, unknown) =
             (growth, |field, found| Err(GeometryError::Unknown { field, found }));
+        if limit != 0 && self.is_job_queue() {
+            return self.growing_in_place(growth);
+        }
         let grows = matches!(self.discipline, Discipline::Copied | Discipline::Pinned);
         if limit == 0 {
             return match (series, steps) {
@@ -446,6 +455,7 @@ impl Geometry {
     /// Returns `true` if the two segments are of one series, so that a position means the same in both.
     pub(crate) fn continues(&self, other: &Geometry) -> bool {
         self.growth.is_some()
+            && !self.grows_in_place()
             && (self.growth.limit, self.growth.series) == (other.growth.limit, other.growth.series)
             && (self.discipline, self.slots) == (other.discipline, other.slots)
     }

@@ -22,6 +22,7 @@ mod exchange;
 pub(crate) mod geometry;
 mod growth;
 mod identity;
+mod in_place;
 mod region;
 mod table;
 #[cfg(all(feature = "python", not(loom)))]
@@ -33,6 +34,7 @@ pub(crate) use geometry::{
     PINNED_READERS, Shape, default_slots,
 };
 pub(crate) use growth::Growth;
+pub(crate) use in_place::Grown;
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
 pub(crate) use region::{Line, Region, Words};
@@ -86,6 +88,8 @@ pub(crate) mod control {
     pub(crate) const REPLIES: usize = 896;
     /// u64, number of times that a subscriber became active in the flow control of a publisher that waits.
     pub(crate) const JOINS: usize = 1024;
+    /// u64, how far the slots of a queue have grown: see [`Grown`](super::Grown).
+    pub(crate) const GROWN: usize = 1032;
     /// Full name of the channel, padded with zeros.
     pub(crate) const CHANNEL: usize = 1280;
     /// The end of the control words. The bytes between them are reserved and zero.

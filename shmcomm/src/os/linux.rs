@@ -11,6 +11,7 @@ use rustix::time::{ClockId, Timespec};
 use std::collections::HashSet;
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,6 +50,60 @@ pub(crate) fn create_unnamed(dir: &Path) -> io::Result<File> {
 /// Returns `FileTooLarge` beyond the limit of the process (`RLIMIT_FSIZE`), before the kernel sends SIGXFSZ,
 /// which kills the process.
 pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
+    check_room(file, len, len)?;
+    back(file, len)
+}
+
+/// Sets the length of `file` to `len` zero bytes, and allocates the memory of `parts` alone, which are in order.
+pub(crate) fn reserve_parts(
+    file: &File,
+    len: u64,
+    parts: impl Iterator<Item = Range<u64>>,
+) -> io::Result<()> {
+    let page = rustix::param::page_size() as u64;
+    // Whole pages; parts whose pages meet are one part.
+    let mut whole: Vec<Range<u64>> = Vec::new();
+    for part in parts {
+        let (start, end) = (part.start / page * page, part.end.next_multiple_of(page).min(len));
+        match whole.last_mut().filter(|last| last.end >= start) {
+            Some(last) => last.end = last.end.max(end),
+            None => whole.push(start..end),
+        }
+    }
+    check_room(file, len, whole.iter().map(|part| part.end - part.start).sum())?;
+    rustix::io::retry_on_intr(|| rustix::fs::ftruncate(file, len))?;
+    whole.into_iter().try_for_each(|part| back_part(file, part))
+}
+
+/// Allocates the memory of a part of a file: all of it, or nothing. The bytes before it have memory, so the page in which
+/// it begins has some. No process uses the other pages, except the last one.
+pub(crate) fn extend(file: &File, part: Range<u64>) -> io::Result<()> {
+    let page = rustix::param::page_size() as u64;
+    // If an allocation fails, the kernel takes back pages of the range that were never written.
+    let start = part.start.next_multiple_of(page);
+    let Some(bytes) = part.end.checked_sub(start).filter(|bytes| *bytes > 0) else { return Ok(()) };
+    let last = (part.end - 1) / page * page;
+    let give_back = || {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if start < last {
+            // If it fails, the pages stay, for the next attempt.
+            let _ = rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, flags, start, last - start));
+        }
+    };
+    if check_free(file, bytes).is_err() {
+        // A process that died in this call may have left pages of the range.
+        give_back();
+        check_free(file, bytes)?;
+    }
+    let allocated = back_part(file, start..part.end);
+    if allocated.is_err() {
+        give_back();
+    }
+    allocated
+}
+
+/// Returns the error of a reservation of `bytes` in a file of `len` bytes that cannot succeed.
+fn check_room(file: &File, len: u64, bytes: u64) -> io::Result<()> {
     if file_size_limit().is_some_and(|limit| len > limit) {
         return Err(Errno::FBIG.into());
     }
@@ -56,21 +111,30 @@ pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
         let why = "it is a hugetlbfs, whose files can only be mapped";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
+    check_free(file, bytes)
+}
+
+fn check_free(file: &File, bytes: u64) -> io::Result<()> {
     // A reservation that must fail would take all free memory before it fails.
     let disk = rustix::fs::fstatvfs(file)?;
     let limited = disk.f_blocks > 0;
-    if limited && len > disk.f_bfree.saturating_mul(disk.f_frsize) {
+    if limited && bytes > disk.f_bfree.saturating_mul(disk.f_frsize) {
         return Err(Errno::NOSPC.into());
     }
-    back(file, len)
+    Ok(())
 }
 
 /// Allocates the memory of the first `len` bytes of a file of that length, if its creator only set the
 /// length. Changes nothing if the memory is allocated.
 pub(crate) fn back(file: &File, len: u64) -> io::Result<()> {
-    let mut done = 0;
-    while done < len {
-        let step = RESERVE_STEP.min(len - done);
+    back_part(file, 0..len)
+}
+
+/// Allocates the memory of a part of a file. Changes nothing where it is allocated.
+fn back_part(file: &File, part: Range<u64>) -> io::Result<()> {
+    let mut done = part.start;
+    while done < part.end {
+        let step = RESERVE_STEP.min(part.end - done);
         match rustix::fs::fallocate(file, FallocateFlags::empty(), done, step) {
             Ok(()) => done += step,
             Err(Errno::INTR) => {}

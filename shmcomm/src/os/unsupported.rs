@@ -9,6 +9,7 @@ use super::{FileId, REASON, Ready, Refusal, Stat, Woken, WokenOf};
 use crate::sync::AtomicU32;
 use std::collections::HashSet;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -39,6 +40,18 @@ pub(crate) fn create_unnamed(_dir: &Path) -> io::Result<File> {
 }
 
 pub(crate) fn reserve(_file: &File, _len: u64) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn reserve_parts(
+    _file: &File,
+    _len: u64,
+    _parts: impl Iterator<Item = Range<u64>>,
+) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn extend(_file: &File, _part: Range<u64>) -> io::Result<()> {
     refuse()
 }
 

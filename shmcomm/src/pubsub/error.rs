@@ -1,7 +1,7 @@
 //! Errors of a single send or receive: small enums, exhaustive on purpose.
 
 use crate::codec::EncodeError;
-use crate::error::{Error as SetUpError, ErrorKind, lagged, operation_errors};
+use crate::error::{NotGrown, lagged, operation_errors};
 use crate::message::Invalid;
 use crate::plural::count;
 use crate::wait::Stopped;
@@ -38,29 +38,6 @@ pub enum SendError {
     /// This process was forked from the process that opened the channel.
     #[error("this end was opened before `fork`; open the channel again in the child")]
     Forked,
-}
-
-/// Reason why the slots of a channel could not grow: see [`Opener::grow`](crate::Opener::grow).
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{text}")]
-pub struct NotGrown {
-    kind: ErrorKind,
-    text: String,
-}
-
-impl NotGrown {
-    pub(super) fn new(size: usize, before: u64, target: u64, why: &SetUpError) -> Self {
-        let (size, target) = (count(size, "byte"), count(target, "byte"));
-        let text = format!(
-            "the message takes {size}, and the slots of {before} could not grow to {target}, so it was not sent: {why}"
-        );
-        NotGrown { kind: why.kind(), text }
-    }
-
-    /// Returns the kind of failure: [`NoSpace`](ErrorKind::NoSpace) if the system has no room for the larger slots.
-    pub fn kind(&self) -> ErrorKind {
-        self.kind
-    }
 }
 
 /// Reason why [`try_send`](crate::Publisher::try_send) sent no message. The caller keeps the message.

@@ -27,9 +27,7 @@ mod subscriber;
 mod tests;
 mod watch;
 
-pub use error::{
-    NotGrown, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
-};
+pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 pub use filter::Filter;
 #[cfg(feature = "async")]
 pub use future::{MessageStream, OwnedMessageStream};

@@ -1,7 +1,7 @@
 //! Errors of a single push or pull: small enums, exhaustive on purpose.
 
 use crate::codec::EncodeError;
-use crate::error::operation_errors;
+use crate::error::{NotGrown, operation_errors};
 use crate::message::Invalid;
 use crate::plural::count;
 use crate::wait::Stopped;
@@ -16,6 +16,10 @@ operation_errors! {
         /// The codec of the channel cannot hold this message, or it does not fit into a slot.
         #[error("{0}")]
         Unencodable(why: EncodeError),
+        /// The message needs a larger slot, and it could not be made, on a channel with `grow`. The channel is unchanged, and
+        /// shorter messages can be sent.
+        #[error("{0}")]
+        NotGrown(why: NotGrown),
         /// This process was forked from the process that opened the channel.
         #[error("{FORKED}")]
         Forked,

@@ -11,6 +11,7 @@
 mod error;
 #[cfg(feature = "async")]
 mod future;
+mod growth;
 mod iter;
 mod job;
 mod puller;

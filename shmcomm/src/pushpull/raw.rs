@@ -3,7 +3,7 @@
 //! Owns sending and receiving of bytes, with and without a deadline. Calls `ring` for the slots. Never
 //! interprets a message: closures write and read it.
 
-use super::{PullError, PushError};
+use super::{PullError, PushError, growth};
 use crate::codec::EncodeError;
 use crate::fault::fault_point;
 use crate::message::Invalid;
@@ -27,7 +27,18 @@ impl QueueEnd<State> {
         // Before the slot is claimed: pullers check its age from then on.
         let now = os::monotonic_coarse();
         let Some(mut loan) = self.state.queue.claim_for_push() else { return Ok(false) };
-        let len = write(loan.bytes_mut()).map_err(PushError::Unencodable)?;
+        let grows = self.attachment.geometry().grows_in_place();
+        if grows {
+            loan.take_grown();
+        }
+        let len = match write(loan.bytes_mut()) {
+            Ok(len) => len,
+            Err(EncodeError::TooLong { needed, .. }) if grows => {
+                growth::fit(&self.attachment, &mut loan, needed)?;
+                write(loan.bytes_mut()).map_err(PushError::Unencodable)?
+            }
+            Err(why) => return Err(PushError::Unencodable(why)),
+        };
         fault_point!("push.written");
         if !loan.commit(len, now) {
             return Err(PushError::Damaged);

@@ -8,7 +8,7 @@ use super::attachment::{Arrival, Attachment, MappedFile};
 use super::forward;
 use super::mapping::{map, region};
 use super::registration::Turn;
-use super::{ChannelPath, PatternOps, Requested, Role, Spec, name, seats, series, system};
+use super::{ChannelPath, PatternOps, Requested, Role, Spec, memory, name, seats, series, system};
 use crate::error::{Error, ErrorKind};
 use crate::escape::Shown as _;
 use crate::fault::fault_point;
@@ -95,14 +95,15 @@ pub(super) fn unnamed(
     identity.schema_offset = geometry.schema_offset;
     identity.schema_len = geometry.schema_len;
     identity.created = os::wall_clock();
-    if geometry.growth.is_some() {
+    identity.grow = geometry.growth.limit;
+    if geometry.growth.is_some() && !geometry.grows_in_place() {
         // The first segment of a series gives it its number.
         if geometry.growth.steps == 0 {
             // No two processes have the same time and process id.
             geometry.growth.series = (identity.created as u64 ^ u64::from(os::pid()).rotate_right(24)).max(1);
         }
-        let Growth { limit, series, steps } = geometry.growth;
-        (identity.grow, identity.series, identity.steps) = (limit, series, steps);
+        let Growth { series, steps, .. } = geometry.growth;
+        (identity.series, identity.steps) = (series, steps);
     }
     identity.creator = os::pid();
     identity.publishers = geometry.publishers_field();
@@ -131,17 +132,20 @@ pub(super) fn unnamed(
 
 fn reserve(place: &ChannelPath, file: &File, geometry: &Geometry) -> Result<(), Error> {
     let size = geometry.segment_size;
-    let error = match os::reserve(file, size) {
+    let error = match memory::allocate(file, geometry) {
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
     let dir = place.dir().display();
-    let made_of = format!(
+    let mut made_of = format!(
         "{size} ({} of {})",
         count(geometry.slots, "slot"),
         count(geometry.slot_size, "byte"),
         size = count(size, "byte")
     );
+    if geometry.grows_in_place() {
+        made_of = format!("{made_of}, whose slots grow to {}", geometry.growth.limit);
+    }
     let (kind, why) = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
             ErrorKind::NoSpace,

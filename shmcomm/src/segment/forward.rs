@@ -17,8 +17,8 @@
 //! 3. A process follows a forwarding file only to the file that it records.
 
 use super::registration::{Registration, Turn};
-use super::{ChannelPath, seats};
-use crate::layout::{CHANNEL_LEN, control};
+use super::{ChannelPath, memory, seats};
+use crate::layout::{CHANNEL_LEN, Geometry, control};
 use crate::os::{self, File, FileId, FileKind, Stat};
 use std::io;
 use std::path::Path;
@@ -269,23 +269,14 @@ fn wait(file: &mut File) -> io::Result<Registration<'_>> {
 
 /// Copies a segment without participants to a new file with the name, so that its queued messages outlive the
 /// last participant. The caller holds the registration lock.
-pub(super) fn rescue(place: &ChannelPath, file: &File, len: u64) -> io::Result<()> {
+pub(super) fn rescue(place: &ChannelPath, file: &File, geometry: &Geometry) -> io::Result<()> {
     let (path, temporary) = (place.path(), &place.temporary());
     // A file that was only moved gets its name back.
     if os::id_of_path(path)?.is_none() && os::link(file, path).is_ok() {
         return Ok(());
     }
     let mut copy = new_file(place)?;
-    os::reserve(&copy, len)?;
-    let mut buffer = vec![0; 1 << 16];
-    let mut at = 0;
-    while at < len {
-        let step = (len - at).min(buffer.len() as u64);
-        let part = &mut buffer[..step as usize];
-        os::read_at(file, part, at)?;
-        os::write_at(&copy, part, at)?;
-        at += step;
-    }
+    memory::copy(file, &copy, geometry)?;
     // Held until the copy is closed: a temporary name without a lock is removed by `clean_temporaries`.
     Turn::sole(&mut copy).take_seat(0)?;
     let id = os::stat(file)?.id;

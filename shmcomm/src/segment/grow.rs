@@ -1,4 +1,4 @@
-//! Continues a segment in a new one with larger slots.
+//! Larger slots: a segment is continued in a new one, or a slot of a queue gets more memory ([`grow_slot`]).
 //!
 //! Owns the order of the steps. Calls `create` for the new segment and its name, and a function of the pattern that fills
 //! it. Never sends a message, and never changes a slot of the old segment.
@@ -25,7 +25,9 @@ use super::{ChannelPath, Spec, create, inspect, series, system};
 use crate::error::{Error, ErrorKind};
 use crate::fault::fault_point;
 use crate::layout::{Geometry, Growth, Shape};
-use crate::os;
+use crate::os::{self, CURES};
+use crate::plural::count;
+use std::io;
 
 /// Returns the attachment to a segment with slots of `slot_size` bytes that continues `old`, of which the caller is the
 /// only sender. `fill` writes the messages of the old segment into the new one, before the new one has a name. The caller
@@ -85,4 +87,37 @@ fn larger(place: &ChannelPath, old: &Geometry, spec: &Spec, slot_size: u64) -> R
     Geometry::with(old.discipline, shape).and_then(|geometry| geometry.growing(growth)).map_err(|error| {
         place.error(ErrorKind::InvalidGeometry, format!("a segment cannot be made with {error}"))
     })
+}
+
+/// Allocates the memory of a payload of `size` bytes in a slot of a queue whose slots grow. The caller owns the slot, which
+/// has memory for `before` bytes. After an error it has that.
+pub(crate) fn grow_slot(
+    attachment: &Attachment,
+    index: u64,
+    (before, size): (u64, u64),
+) -> Result<(), Error> {
+    let place = attachment.place();
+    let geometry = attachment.geometry();
+    let part = geometry.part_of_slot(index, before).end..geometry.part_of_slot(index, size).end;
+    let error = match os::extend(attachment.liveness_file()?, part) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    let why = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
+            "the slot takes {}, and {} has {} free; pull the jobs of other queues, remove segments that no process uses \
+             (`shmcomm::remove_stale`), or {}",
+            count(size, "byte"),
+            place.dir().display(),
+            os::free_bytes(place.dir()).map_or("too few".to_owned(), |free| free.to_string()),
+            CURES.full
+        ),
+        io::ErrorKind::OutOfMemory => format!(
+            "the slot takes {}, and the system has no memory for them ({error}); {}",
+            count(size, "byte"),
+            CURES.no_memory
+        ),
+        _ => return Err(system(place, "reserve room for", error)),
+    };
+    Err(place.error(ErrorKind::NoSpace, why).with_source(error))
 }

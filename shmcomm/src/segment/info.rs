@@ -25,7 +25,7 @@ pub struct SegmentInfo {
     /// Name of the group of users that share the channel: see [`Opener::group`](crate::Opener::group). `None` if it is
     /// private, of this user alone.
     pub group: Option<String>,
-    /// Size of the file in bytes.
+    /// Size of the file in bytes. The file of a queue whose slots grow takes less memory, until all of them have grown.
     pub size: u64,
     /// Reason why the file is not a usable segment, with control characters escaped. All following fields are
     /// empty then.

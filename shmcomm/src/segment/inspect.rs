@@ -406,8 +406,8 @@ fn too_small(what: String, cure: &'static str) -> Result<(), Mismatch> {
 /// Returns `true` if the segment is as this program would create it.
 pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
     let theirs = &found.geometry;
-    // The slots may have grown.
-    let grown = wanted.growth.is_some() && theirs.slot_size > wanted.slot_size;
+    // The slots may have grown. Those of a queue keep the declared size in the header.
+    let grown = wanted.growth.is_some() && !wanted.grows_in_place() && theirs.slot_size > wanted.slot_size;
     (theirs.discipline, theirs.slots, theirs.align, theirs.publishers)
         == (wanted.discipline, wanted.slots, wanted.align, wanted.publishers)
         && (theirs.slot_size == wanted.slot_size || grown)

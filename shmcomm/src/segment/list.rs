@@ -185,6 +185,9 @@ fn fill(info: &mut SegmentInfo, found: &Intact) {
         }
     };
     let region: Region = region(&map);
+    // Relaxed: a figure to show.
+    let grown = region.u64(control::GROWN).load(Ordering::Relaxed);
+    (info.slot_size, info.growths) = geometry.grown(grown);
     let sent = seats::sent(&region, geometry);
     (info.messages, info.bytes) = (sent.messages, sent.bytes);
     if !is_queue {

@@ -323,8 +323,8 @@ fn growth_that_cannot_be_is_refused_with_the_reason() {
     assert!(reason(blobs(&ns, 128).publishers(2)).contains("one publisher only"));
     let fixed = Channel::<PubSub<u64>>::new("fixed").open().namespace(&*ns).grow(4096);
     assert!(fixed.publisher().err().unwrap().to_string().contains("one size"));
-    let queue = Declaration::push_pull(Content::Bytes).grow(8192);
-    let error = shmcomm::DynPusher::create(&format!("{ns}/queue"), &queue).unwrap_err();
+    let service = Declaration::req_rep(Content::Bytes, Content::Bytes).grow(8192);
+    let error = shmcomm::DynRequester::create(&format!("{ns}/service"), &service).unwrap_err();
     assert!(error.to_string().contains("`grow`"), "{error}");
 }
 

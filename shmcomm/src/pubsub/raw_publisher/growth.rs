@@ -9,11 +9,11 @@
 
 use super::{RawPublisher, writer};
 use crate::codec::EncodeError;
+use crate::error::NotGrown;
 use crate::layout::seat;
 use crate::plural::count;
 use crate::pubsub::SendError;
 use crate::pubsub::buffer::Buffer;
-use crate::pubsub::error::NotGrown;
 use crate::ring;
 use crate::segment::{self, Attachment};
 use crate::sync::Ordering;

@@ -22,6 +22,8 @@ pub(crate) struct Loan<'a> {
     /// The slot of the position.
     slot: QueueSlot,
     word: Word,
+    /// Number of bytes of payload that have memory.
+    capacity: usize,
 }
 
 /// A [`Loan`] without its queue, which is free for other operations meanwhile.
@@ -53,7 +55,8 @@ impl<'a> Loan<'a> {
     #[inline]
     pub(crate) fn from_raw(queue: &'a mut Queue, raw: RawLoan) -> Self {
         let RawLoan { position, slot, word, .. } = raw;
-        Loan { queue, position, slot, word }
+        let capacity = queue.slots.least;
+        Loan { queue, position, slot, word, capacity }
     }
 }
 
@@ -62,7 +65,29 @@ impl<'a> Loan<'a> {
     #[inline(always)]
     pub(super) fn new(queue: &'a mut Queue, position: u64, slot: QueueSlot, free: Word) -> Self {
         let word = free.writing(queue.slots.seat);
-        Loan { queue, position, slot, word }
+        let capacity = queue.slots.least;
+        Loan { queue, position, slot, word, capacity }
+    }
+
+    /// Returns the number of the slot, from 0.
+    #[cfg(not(loom))]
+    pub(crate) fn index(&self) -> u64 {
+        self.position & (self.queue.slots.count - 1)
+    }
+
+    /// Raises the capacity to what the slot has memory for, on a channel whose slots grow.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn take_grown(&mut self) {
+        self.capacity = self.queue.slots.backed(self.slot);
+    }
+
+    /// Records that the slot has memory for `bytes` bytes, at most the size of the longest message, and raises the capacity
+    /// to that. The caller has allocated it. (If it has not, a store on a full file system ends the process.)
+    #[cfg(not(loom))]
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.capacity = bytes.clamp(self.capacity, self.queue.slots.size);
+        self.queue.slots.set_backed(self.slot, self.capacity);
     }
 
     pub(super) fn slots(&self) -> &super::slots::QueueSlots {
@@ -73,10 +98,10 @@ impl<'a> Loan<'a> {
         self.slot
     }
 
-    /// Returns the capacity of the slot, in bytes.
+    /// Returns the capacity of the slot, in bytes: how many have memory.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
-        self.queue.slots.size
+        self.capacity
     }
 
     /// Returns the capacity for a request, in bytes, which is a part of that.

@@ -81,7 +81,10 @@ pub(super) struct QueueSlots {
     stride: usize,
     start: usize,
     payload: usize,
+    /// Size of the longest message, in bytes.
     pub(super) size: usize,
+    /// Number of bytes of payload that every slot has memory for: less than `size` if the slots grow.
+    pub(super) least: usize,
     /// Size of the longest request, in bytes.
     pub(super) request_size: usize,
     exchange: Exchange,
@@ -100,7 +103,8 @@ impl QueueSlots {
             stride: geometry.stride as usize,
             start: geometry.slots_offset as usize,
             payload: geometry.payload_offset as usize,
-            size: geometry.slot_size as usize,
+            size: geometry.longest() as usize,
+            least: geometry.slot_size as usize,
             request_size: geometry.request_size as usize,
             exchange: geometry.exchange,
             stream: geometry.stream,
@@ -244,6 +248,19 @@ impl QueueSlots {
     pub(super) fn set_len(&self, slot: QueueSlot, len: usize) {
         // Relaxed: published with the word.
         slot.head.u64(words::META).store(len.min(self.size) as u64, Ordering::Relaxed);
+    }
+
+    /// Returns the number of bytes of payload that `slot` has memory for, on a channel whose slots grow. The caller owns it.
+    #[cfg(not(loom))]
+    pub(super) fn backed(&self, slot: QueueSlot) -> usize {
+        // Relaxed, here and below: the slot is exclusively ours.
+        let backed = slot.head.u64(words::EXTRA).load(Ordering::Relaxed);
+        usize::try_from(backed).unwrap_or(usize::MAX).clamp(self.least, self.size)
+    }
+
+    #[cfg(not(loom))]
+    pub(super) fn set_backed(&self, slot: QueueSlot, bytes: usize) {
+        slot.head.u64(words::EXTRA).store(bytes as u64, Ordering::Relaxed);
     }
 
     /// Returns the time at which the message in `slot` was sent, in nanoseconds of a clock that the sender

@@ -2,6 +2,7 @@
 //! no protocol step wrote.
 
 mod damage;
+mod growth;
 mod streams;
 mod threads;
 

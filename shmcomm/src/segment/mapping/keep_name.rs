@@ -133,7 +133,7 @@ impl Mapping {
             return;
         }
         let channel = self.channel();
-        match rescue(&self.place, file, self.geometry.segment_size) {
+        match rescue(&self.place, file, &self.geometry) {
             Ok(()) => records.warn(format!(
                 "channel `{channel}`: its file was removed while it was in use; its queued messages are in a new file under \
                  its name"
