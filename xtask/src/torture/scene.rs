@@ -3,7 +3,7 @@
 //! Owns the table. A new role or channel is a line here and a function in `roles`.
 
 use super::life::Work;
-use super::roles::{growth, pubsub, pushpull, python, reqrep, streams, table};
+use super::roles::{growing_jobs, growth, pubsub, pushpull, python, reqrep, streams, table};
 
 /// A channel and its processes.
 pub struct Scene {
@@ -126,6 +126,16 @@ pub const SCENES: &[Scene] = &[
         name: "jobs",
         roles: &[sender("pusher", 2, true, pushpull::push), receiver("puller", 2, true, pushpull::pull)],
         audit: pushpull::audit,
+        keeps: true,
+        loses_with_receivers: false,
+    },
+    Scene {
+        name: "growing-jobs",
+        roles: &[
+            sender("pusher", 2, true, growing_jobs::push),
+            receiver("puller", 2, true, growing_jobs::pull),
+        ],
+        audit: growing_jobs::audit,
         keeps: true,
         loses_with_receivers: false,
     },

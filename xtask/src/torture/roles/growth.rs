@@ -20,7 +20,7 @@ use std::time::Duration;
 type Blobs = PubSub<[u8], Bytes>;
 
 /// Largest slot size: eight steps from the first one.
-const LIMIT: usize = 16 << 10;
+pub(super) const LIMIT: usize = 16 << 10;
 
 fn channel(life: &Life) -> Result<Opener<Blobs>, Wrong> {
     let channel = Channel::<Blobs>::try_new(life.channel.clone())?;
@@ -33,13 +33,13 @@ fn words(stamp: u64) -> usize {
     word(stamp, 0) as usize % most.min(LIMIT / 8) + 1
 }
 
-fn message(stamp: u64) -> Vec<u8> {
+pub(super) fn message(stamp: u64) -> Vec<u8> {
     let words = (1..words(stamp)).map(|place| word(stamp, place));
     std::iter::once(stamp).chain(words).flat_map(u64::to_ne_bytes).collect()
 }
 
 /// Returns the stamp of a message, if it is whole.
-fn stamp(bytes: &[u8]) -> Result<u64, Wrong> {
+pub(super) fn stamp(bytes: &[u8]) -> Result<u64, Wrong> {
     let stamp = bytes.first_chunk().map(|word| u64::from_ne_bytes(*word)).ok_or("an empty message")?;
     if bytes != message(stamp) { Err(format!("torn: message {stamp:#x}").into()) } else { Ok(stamp) }
 }

@@ -5,6 +5,7 @@
 //! error. A permitted outcome is not (no peer, full, a peer that died). Each pattern also has an audit of a
 //! channel that no other process uses.
 
+pub mod growing_jobs;
 pub mod growth;
 mod observers;
 pub mod pubsub;

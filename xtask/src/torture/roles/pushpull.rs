@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Number of bits of a job's number in a stamp; the bits above hold the number of its pusher.
-const SENDER: u32 = 32;
+pub(super) const SENDER: u32 = 32;
 
 /// Returns the channel with a varying number of slots: if no process uses it, the segment is replaced.
 fn channel(life: &mut Life) -> Result<Opener<PushPull<Small>>, Wrong> {
@@ -78,7 +78,7 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
 }
 
 /// Waits for the end of the round after the last counted job.
-fn idle(life: &mut Life) -> Result<(), Wrong> {
+pub(super) fn idle(life: &mut Life) -> Result<(), Wrong> {
     while !life.is_over() {
         life.rest(1000);
     }
