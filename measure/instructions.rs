@@ -1,5 +1,5 @@
-//! Instructions of a call, a send and a job of 64 bytes, both ends in one thread. Other load on the machine does not
-//! matter: callgrind counts them. Linux on x86-64, and needs valgrind.
+//! Instructions of a call, a send, a job, and a value of a table, of 64 bytes each, both ends in one thread. Other load
+//! on the machine does not matter: callgrind counts them. Linux on x86-64, and needs valgrind.
 //!
 //! `RUSTFLAGS="--cfg rustix_use_libc" cargo run --release --example instructions`. Without the flag, rustix looks for
 //! system calls in a page of the kernel that valgrind does not show.
@@ -7,7 +7,7 @@
 //! The program runs itself under callgrind, with two numbers of rounds for each work. The difference of the counts
 //! belongs to the additional rounds, so the start and the end of a process do not count.
 
-use shmcomm::{Channel, PubSub, PushPull, ReqRep};
+use shmcomm::{Channel, PubSub, PushPull, ReqRep, Timestamp, channel};
 use std::hint::black_box;
 use std::process::Command;
 
@@ -18,8 +18,12 @@ const CALLS: Channel<ReqRep<Words, Words>> = Channel::new("instructions/calls");
 const SENDS: Channel<PubSub<Words>> = Channel::new("instructions/sends");
 const JOBS: Channel<PushPull<Words>> = Channel::new("instructions/jobs");
 
+channel! {
+    Values: Table { name: "instructions/values", words: Words }
+}
+
 /// The works, with what one round does.
-const WORKS: [(&str, &str); 9] = [
+const WORKS: [(&str, &str); 12] = [
     ("call", "call, try_recv, reply and poll"),
     ("send-1", "send to one subscriber that polls"),
     ("send-4", "send to four subscribers that poll"),
@@ -29,6 +33,9 @@ const WORKS: [(&str, &str); 9] = [
     ("both-4", "send and try_recv, publishers: 4"),
     ("send-of-4", "send, publishers: 4"),
     ("job", "push and try_recv"),
+    ("table-store", "store in a table"),
+    ("table-store-at", "store_at in a table"),
+    ("table-load", "load from a table"),
 ];
 const ROUNDS: [u64; 2] = [20_000, 60_000];
 
@@ -100,6 +107,29 @@ fn run(work: &str, rounds: u64) -> Result {
             for round in 0..rounds {
                 pusher.send(&words(round))?;
                 black_box(puller.try_recv()?);
+            }
+        }
+        "table-store" | "table-store-at" | "table-load" => {
+            let mut writer = Values::open().namespace(&*ns).writer(Values::WORDS)?;
+            let mut reader = Values::open().namespace(&*ns).reader()?;
+            writer.store(&words(0))?;
+            match work {
+                "table-store" => {
+                    for round in 0..rounds {
+                        writer.store(&words(round))?;
+                    }
+                }
+                "table-store-at" => {
+                    for round in 0..rounds {
+                        writer.store_at(&words(round), Timestamp::from_nanos(round as i64))?;
+                    }
+                }
+                _ => {
+                    for _ in 0..rounds {
+                        let latest = reader.load(Values::WORDS)?.ok_or("no value was stored")?;
+                        black_box(latest.value);
+                    }
+                }
             }
         }
         _ => return Err(format!("no work `{work}`").into()),

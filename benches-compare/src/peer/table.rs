@@ -1,7 +1,7 @@
 //! Tables of latest values: both ends of each, for one value of 64 bytes.
 
 use crate::Result;
-use shmcomm::{TableReader, TableWriter, channel};
+use shmcomm::{TableReader, TableWriter, Timestamp, channel};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 
@@ -30,6 +30,22 @@ impl Table {
     pub fn open(name: &str) -> Result<Self> {
         let open = || Values::open().namespace(name);
         Ok(Table { writer: open().writer(Values::VALUE)?, reader: open().reader()? })
+    }
+}
+
+/// The ends of shmcomm, with a time that the writer has already.
+pub struct Timed(pub Table);
+
+impl Ends for Timed {
+    #[inline]
+    fn store(&mut self, value: Value) -> Result<()> {
+        self.0.writer.store_at(&value, Timestamp::from_nanos(value[0] as i64))?;
+        Ok(())
+    }
+
+    #[inline]
+    fn load(&mut self) -> Result<Value> {
+        self.0.load()
     }
 }
 

@@ -4,11 +4,14 @@
 //! other process has ends of its own, which it does not use.
 
 use crate::Result;
-use crate::case::{Burst, Case, Entry, Figure, Outcome, Place, Way, check, now};
-use crate::peer::table::{Ends, N, SequenceLock, Table};
+use crate::case::{Burst, Case, Entry, Figure, Outcome, Place, Target, Way, check, now};
+use crate::peer::table::{Ends, N, SequenceLock, Table, Timed};
 use std::hint::black_box;
 
 const BURST: u64 = 50_000;
+
+/// The way whose store does not read the clock.
+const TIMED: &str = "shmcomm, time given by the caller";
 
 #[derive(Clone, Copy)]
 enum Call {
@@ -29,6 +32,16 @@ fn case(id: &str, title: &str, call: Call) -> Case {
         Entry::new("sequence lock in plain memory", BURST, move |_| run(SequenceLock::new(), call)),
         Entry::new("shmcomm", BURST, move |place| run(Table::open(&own(place))?, call)),
     ];
+    // The values of shmcomm have a time, and those of the others have none. A store reads the clock for it, unless the
+    // program has the time already.
+    let compared = match call {
+        Call::Store => {
+            let timed = move |place: &Place| run(Timed(Table::open(&own(place))?), call);
+            ways.push(Entry::new(TIMED, BURST, timed));
+            TIMED
+        }
+        Call::Load => "shmcomm",
+    };
     #[cfg(feature = "iceoryx2")]
     ways.push(Entry::new("iceoryx2 blackboard", BURST, move |place| {
         use crate::peer::table::blackboard::Blackboard;
@@ -39,8 +52,7 @@ fn case(id: &str, title: &str, call: Call) -> Case {
         title: title.into(),
         figure: Figure::Cost,
         ways,
-        // No bound: a value of shmcomm has a time, for which a store reads the clock. The others have none.
-        targets: vec![],
+        targets: vec![Target::at_most(compared, 1.0, "iceoryx2 blackboard")],
     }
 }
 

@@ -66,18 +66,24 @@ impl RawWriter {
         })
     }
 
-    /// Stores the bytes of a value, which have the size of the key, and returns the version.
+    /// Stores the bytes of a value with the time of the system's clock. They have the size of the key. Returns the version.
     #[inline]
     pub(crate) fn store(&mut self, bytes: &[u8]) -> Result<u64, StoreError> {
+        self.store_at(bytes, os::wall_clock)
+    }
+
+    /// Stores the bytes of a value with the time that `time` returns.
+    #[inline]
+    pub(crate) fn store_at(&mut self, bytes: &[u8], time: impl FnOnce() -> i64) -> Result<u64, StoreError> {
         if self.attachment.forked() {
             return Err(StoreError::Forked);
         }
         let version = match &mut self.writer {
-            Storage::Own(writer) => writer.store(bytes, os::wall_clock()),
+            Storage::Own(writer) => writer.store(bytes, time()),
             Storage::Shared(writer) => {
                 let locked = turn::lock(writer, &self.attachment)?;
-                // Under the lock: a later version has a later time.
-                writer.store(locked, bytes, os::wall_clock())
+                // Under the lock: a later version has a later time of the clock.
+                writer.store(locked, bytes, time())
             }
         };
         self.changed.notify_leased(&mut self.lease);

@@ -65,6 +65,37 @@ fn reader_loads_what_writers_stored() {
 }
 
 #[test]
+fn store_at_keeps_the_time_of_the_caller() {
+    let ns = namespace("store-at");
+    let mut mode = Robot::open().namespace(&ns).writer(Robot::MODE).unwrap();
+    let mut reader = Robot::open().namespace(&ns).reader().unwrap();
+    for (version, nanos) in (1..).zip([7, -1, i64::MAX, i64::MIN, 0]) {
+        let time = crate::Timestamp::from_nanos(nanos);
+        assert_eq!(mode.store_at(&Mode::Idle, time), Ok(version));
+        let found = reader.load(Robot::MODE).unwrap().unwrap();
+        assert_eq!((found.version, found.time), (version, time));
+    }
+}
+
+#[test]
+fn load_gives_values_of_every_size() {
+    let ns = namespace("sizes");
+    let mut first = Big::open().namespace(&ns).writer(Big::FIRST).unwrap();
+    let mut second = Big::open().namespace(&ns).writer(Big::SECOND).unwrap();
+    let mut reader = Big::open().namespace(&ns).reader().unwrap();
+    assert_eq!((reader.load(Big::FIRST), reader.load(Big::SECOND)), (Ok(None), Ok(None)));
+    for version in 1..=3 {
+        first.store(&[version; 4096]).unwrap();
+        second.store(&[version, 0, !version]).unwrap();
+        let (large, small) = (reader.load(Big::FIRST).unwrap(), reader.load(Big::SECOND).unwrap());
+        let (large, small) = (large.unwrap(), small.unwrap());
+        assert_eq!((large.value, large.version), ([version; 4096], version));
+        assert_eq!((small.value, small.version), ([version, 0, !version], version));
+        assert!(!reader.has_changed(crate::AnyKey));
+    }
+}
+
+#[test]
 fn second_writer_of_a_key_is_refused_with_the_process() {
     let ns = namespace("owner");
     let mut first = Robot::open().namespace(&ns).writer(Robot::MODE).unwrap();
