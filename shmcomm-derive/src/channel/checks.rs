@@ -1,6 +1,6 @@
 //! Generates the checks of a channel that need the compiler: sizes, names and counts, under the tokens concerned.
 
-use super::keys::GROW;
+use super::keys::{GROW, IN_PLACE};
 use super::kind::{Format, Kind};
 use super::parse::Channel;
 use super::parts::shm;
@@ -44,6 +44,12 @@ pub fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         let arguments = quote!(#who, #ident::CARRIES, #ident::SLOT_SIZE, #ident::GROW);
         checks.push(check(channel, "grow", grow, arguments));
         checks.push(check(channel, "grows_alone", grow, quote!(#who, #ident::PUBLISHERS)));
+    }
+    if let Some(in_place) = values.get(IN_PLACE) {
+        let longest = values.get(GROW).map_or(quote!(#ident::SLOT_SIZE), |_| quote!(#ident::GROW));
+        let seats = values.get("seats").map_or(quote!(0), |_| quote!(#ident::SEATS));
+        let arguments = quote!(#who, #ident::IN_PLACE, #longest, #ident::SLOTS, #ident::PUBLISHERS, #seats);
+        checks.push(check(channel, "in_place", in_place, arguments));
     }
     let items = match &kind.format {
         Format::Tail(slice) => Some((&*slice.elem, show(&slice.elem))),

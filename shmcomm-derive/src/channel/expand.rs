@@ -4,7 +4,7 @@
 //! The generated code declares no item with a name beside the struct, so it captures no name of the author. What it
 //! imports begins with `__shmcomm`.
 
-use super::keys::{End, GROW, Wire};
+use super::keys::{End, GROW, IN_PLACE, Wire};
 use super::kind::{Format, Kind};
 use super::parse::Channel;
 use super::parts::{carries, format, parameters, shared, shm};
@@ -108,6 +108,16 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         Some(_) => quote!(#shm::growing(#descriptor, Self::GROW)),
         None => descriptor,
     };
+    let in_place = channel.values.get(IN_PLACE).map(|in_place| {
+        quote! {
+            /// `true` if messages of every size are in place, `false` if they are copied.
+            pub const IN_PLACE: #shm::primitive::bool = #in_place;
+        }
+    });
+    let descriptor = match &in_place {
+        Some(_) => quote!(#shm::placed(#descriptor, Self::IN_PLACE)),
+        None => descriptor,
+    };
     let descriptor = shared(channel, quote!(#shm::asked(#descriptor, &[#(#keys),*])));
     let slot_size = match channel.values.get("slot_size") {
         Some(slot_size) => slot_size.clone(),
@@ -140,6 +150,7 @@ fn native(channel: &Channel, kind: &Kind) -> TokenStream {
         pub const SLOT_SIZE: #shm::primitive::usize = #slot_size;
         #window
         #grow
+        #in_place
         const SEATS: #shm::primitive::usize = #seats;
         const PUBLISHERS: #shm::primitive::usize = #publishers;
         #terms

@@ -84,6 +84,9 @@ pub const TABLE: &str = "Table";
 /// The key whose value is a size with a unit: `1 MiB`.
 pub const GROW: &str = "grow";
 
+/// The key that decides whether messages are in place.
+pub const IN_PLACE: &str = "in_place";
+
 /// Units of a size, and their bytes.
 pub const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
@@ -123,11 +126,12 @@ pub enum Of {
     Either(&'static str, &'static str),
 }
 
-pub const KEYS: [Key; 15] = [
+pub const KEYS: [Key; 16] = [
     Key { word: "name", example: "\"robot/imu\"", of: Of::All },
     Key { word: "slots", example: "64", of: Of::All },
     Key { word: "slot_size", example: "4096", of: Of::All },
     Key { word: GROW, example: "1 MiB", of: Of::Either("PubSub", "PushPull") },
+    Key { word: IN_PLACE, example: "true", of: Of::Pattern("PubSub") },
     Key { word: "max_len", example: "4096", of: Of::Tails },
     Key { word: "seats", example: "128", of: Of::Native },
     Key { word: "group", example: "\"robots\"", of: Of::Native },

@@ -9,7 +9,7 @@
 //! that an editor can complete the rest.
 
 use super::attrs;
-use super::keys::{GROW, KEYS, Key, PATTERNS, WIRES, Wire};
+use super::keys::{GROW, IN_PLACE, KEYS, Key, PATTERNS, WIRES, Wire};
 use super::kind::{self, Format, Kind};
 use super::settings;
 use super::table;
@@ -354,10 +354,12 @@ fn insert(key: &Ident, value: Option<Expr>, channel: &mut Channel, errors: &mut 
     if let Some(kind) = kind.filter(|kind| !known.fits(kind.pattern, kind.format.is_tail(), wire)) {
         let (whose, this) = (known.whose(), kind.pattern.shape);
         let with = if wire == Wire::Python { " with `wire: Python`" } else { "" };
-        let why = if known.word == GROW {
-            "\na request and its reply share a slot of a fixed size: set `slot_size` to the longest message"
-        } else {
-            ""
+        let why = match known.word {
+            GROW => {
+                "\na request and its reply share a slot of a fixed size: set `slot_size` to the longest message"
+            }
+            IN_PLACE => "\njobs, requests and replies are in place at every size: leave it out",
+            _ => "",
         };
         let why = if kind.is_table() || wire == Wire::Python { "" } else { why };
         errors.at(key, format_args!("`{word}` is a key of {whose}, not of `{this}`{with}{why}"));

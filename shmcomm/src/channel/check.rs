@@ -6,7 +6,7 @@
 
 use super::Overflow;
 use super::pattern::MessageInfo;
-use crate::layout;
+use crate::layout::{self, InPlaceAsked, InPlaceRefusal};
 use crate::message::check;
 use crate::message::text::Text;
 use core::time::Duration;
@@ -218,6 +218,55 @@ pub const fn grow(who: &str, carries: MessageInfo, slot_size: usize, grow: usize
             .num(grow)
             .str("\n`grow` is the largest size that the slots may reach: make it more than `slot_size`, or leave it out")
             .panic();
+    }
+}
+
+/// Checks that messages of up to `longest` bytes can be copied or in place, as `in_place` says. `seats` is 0 if the
+/// declaration names none.
+#[track_caller]
+pub const fn in_place(
+    who: &str,
+    in_place: bool,
+    longest: usize,
+    slots: usize,
+    publishers: usize,
+    seats: usize,
+) {
+    let (slots, publishers, seats) = (slots as u64, publishers as u64, seats as u64);
+    let asked = InPlaceAsked { in_place, longest: longest as u64, slots, publishers, seats };
+    match asked.refusal() {
+        None => {}
+        Some(InPlaceRefusal::TooLong) => Text::new()
+            .str("the messages of channel ")
+            .code(who)
+            .str(" take up to ")
+            .bytes(longest)
+            .str(", and at most ")
+            .num(layout::COPIED_MAX as usize)
+            .str(" are copied\nleave out `in_place: false`: larger messages are read and written in their slots")
+            .panic(),
+        Some(InPlaceRefusal::Seats { subscribers, slots: enough }) => {
+            let text = Text::new()
+                .str("channel ")
+                .code(who)
+                .str(" has ")
+                .num(seats as usize)
+                .str(" seats, and with `in_place: true` its ")
+                .num(slots as usize)
+                .str(" slots serve ")
+                .num(subscribers as usize)
+                .str(" subscribers: each may keep a slot, and two must stay free\n");
+            match enough {
+                Some(slots) => text
+                    .str("set `slots: ")
+                    .num(slots as usize)
+                    .str("`, declare fewer `seats`, or leave out `in_place`")
+                    .panic(),
+                None => text
+                    .str("declare fewer `seats`, for 56 subscribers at most, or leave out `in_place`")
+                    .panic(),
+            }
+        }
     }
 }
 

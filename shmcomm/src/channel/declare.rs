@@ -1,8 +1,8 @@
 //! Items that an expansion of `channel!` uses. Not public API.
 
 pub use super::check::{
-    expect_every, fits, group, grow, grows_alone, has_max_len, has_slot_size, message, name, one_waits,
-    publishers, seats, seats_beside, slots, tail, tail_fits, window,
+    expect_every, fits, group, grow, grows_alone, has_max_len, has_slot_size, in_place, message, name,
+    one_waits, publishers, seats, seats_beside, slots, tail, tail_fits, window,
 };
 pub use super::message_words::*;
 pub use super::pattern::MessageInfo;
@@ -169,6 +169,7 @@ pub const fn asked<P: ?Sized>(mut channel: Channel<P>, keys: &[&str]) -> Channel
             b"patience" => Requested::PATIENCE,
             b"window" => Requested::WINDOW,
             b"grow" => Requested::GROW,
+            b"in_place" => Requested::IN_PLACE,
             _ => Requested::NOTHING,
         };
         channel.settings.asked = channel.settings.asked.and(key);
@@ -222,6 +223,15 @@ pub const fn between<M: ?Sized, F: ?Sized>(
 /// Lets the slots grow. The caller has checked the value.
 pub const fn growing<P>(mut channel: Channel<P>, grow: usize) -> Channel<P> {
     channel.settings.grow = grow;
+    channel
+}
+
+/// Decides whether messages are in place. The caller has checked the value.
+pub const fn placed<M: ?Sized, F: ?Sized>(
+    mut channel: Channel<PubSub<M, F>>,
+    in_place: bool,
+) -> Channel<PubSub<M, F>> {
+    channel.settings.in_place = Some(in_place);
     channel
 }
 

@@ -40,6 +40,7 @@ pub(crate) mod check;
 pub mod declare;
 mod ends;
 mod grow;
+mod in_place;
 #[doc(hidden)]
 pub mod message_words;
 mod opener;
@@ -84,6 +85,8 @@ pub(crate) struct Settings {
     slot_size: usize,
     /// Largest bytes per slot, if the slots grow; otherwise 0.
     grow: usize,
+    /// `true` if messages are in place at every size, `false` if they are copied, `None` if their size decides.
+    in_place: Option<bool>,
     seats: usize,
     publishers: usize,
     /// Number of unread replies of a request, if its replies are a stream.
@@ -134,6 +137,7 @@ impl Settings {
             slots: if carries.is_exchange() { Self::REQUESTS } else { Self::SLOTS },
             slot_size,
             grow: 0,
+            in_place: None,
             seats: Self::SEATS,
             publishers: Self::PUBLISHERS,
             window: Self::WINDOW,
@@ -365,6 +369,7 @@ impl<P: ?Sized> fmt::Debug for Channel<P> {
 /// | `slots` | all | number of messages that the channel holds: a power of two from 2 to 1,048,576; default 64, or 16 for `ReqRep`; `PubSub` above 128 KiB: what 8 MiB hold, at least 8, above 4 MiB 4 |
 /// | `slot_size` | all | maximum size of a message in bytes; default the size of the message |
 /// | `grow` | `PubSub` with a tail or a codec, `PushPull` with a codec | largest size to which the slots grow when a message needs it: `1 MiB`, or a number of bytes; see [`Opener::grow`] |
+/// | `in_place` | `PubSub` | `true` if messages of every size are in place, `false` if they are copied, up to 4096 bytes; by default the size decides: see [`Opener::in_place`] |
 /// | `max_len` | `PubSub<Header, [Item]>` | maximum number of items in a tail; `slot_size` follows |
 /// | `seats` | all | number of ends that may be open at one time, 2 to 4096; default 128 |
 /// | `publishers` | `PubSub` | number of publishers that may be open at one time, 1 to 32; default 1 |

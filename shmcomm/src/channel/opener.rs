@@ -5,7 +5,7 @@
 use super::pattern::{MessageInfo, TypeInfo};
 use super::{Overflow, PubSub, ReqRep, ReqStream, Settings, Table};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{self, Format, Growth, Pattern};
+use crate::layout::{self, Format, Growth, InPlaceAsked, Pattern};
 use crate::message::json;
 use crate::plural::count;
 use crate::schema::resolve::ChannelTypes;
@@ -217,6 +217,7 @@ impl<P: ?Sized> Opener<P> {
             slots,
             slot_size,
             grow,
+            in_place,
             seats,
             publishers,
             window,
@@ -244,6 +245,18 @@ impl<P: ?Sized> Opener<P> {
         }
         if grow != 0
             && let Some(why) = Growth::refusal(format, slot_size as u64, grow as u64, publishers as u64)
+        {
+            return invalid(why);
+        }
+        if let Some(in_place) = in_place
+            && let Some(why) = (InPlaceAsked {
+                in_place,
+                longest: slot_size.max(grow) as u64,
+                slots: slots as u64,
+                publishers: publishers as u64,
+                seats: self.settings.asked_seats() as u64,
+            })
+            .why_not()
         {
             return invalid(why);
         }
@@ -291,6 +304,7 @@ impl<P: ?Sized> Opener<P> {
             slots: slots as u64,
             slot_size: slot_size as u64,
             grow: grow as u64,
+            in_place,
             request_size: request_size as u64,
             window: if streams { window as u64 } else { 0 },
             reply_size: reply_size as u64,
@@ -322,8 +336,8 @@ impl<P: ?Sized> Opener<P> {
 
 /// Returns the number of slots of a publish/subscribe channel: the requested one, or the default for its sizes.
 fn pubsub_slots(settings: &Settings) -> usize {
-    let seats = if settings.asked.has(Requested::SEATS) { settings.seats } else { 0 };
-    let default = layout::default_slots(settings.slot_size as u64, seats as u64) as usize;
+    let seats = settings.asked_seats() as u64;
+    let default = layout::default_slots(settings.slot_size as u64, seats) as usize;
     if settings.asked.has(Requested::SLOTS) { settings.slots } else { default }
 }
 

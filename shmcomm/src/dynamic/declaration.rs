@@ -8,8 +8,8 @@ use super::payload::Payload;
 use super::{Description, Wire};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
-    DEFAULT_SLOTS, Discipline, Exchange, FLAG_MANY, FLAG_REDELIVER, FLAG_WAIT, Format, Growth, Pattern,
-    StreamPlaces, default_slots,
+    DEFAULT_SLOTS, Discipline, Exchange, FLAG_MANY, FLAG_REDELIVER, FLAG_WAIT, Format, Growth, InPlaceAsked,
+    Pattern, StreamPlaces, default_slots,
 };
 use crate::plural::count;
 use crate::schema::{Layout, LayoutField};
@@ -51,6 +51,8 @@ pub struct Declaration {
     slot_size: u64,
     /// Largest slot size, if the slots grow; otherwise 0.
     grow: u64,
+    /// `true` if messages are in place at every size, `false` if they are copied, `None` if their size decides.
+    in_place: Option<bool>,
     request_size: u64,
     align: u64,
     seats: u32,
@@ -132,6 +134,7 @@ impl Declaration {
             slots_given: false,
             slot_size: size.max(1),
             grow: 0,
+            in_place: None,
             request_size: size,
             align,
             seats: SEATS,
@@ -170,6 +173,14 @@ impl Declaration {
     #[must_use]
     pub fn grow(mut self, bytes: u64) -> Self {
         self.grow = bytes;
+        self
+    }
+
+    /// Decides whether messages of publish/subscribe are in place or copied: see
+    /// [`Opener::in_place`](crate::Opener::in_place).
+    #[must_use]
+    pub fn in_place(mut self, in_place: bool) -> Self {
+        self.in_place = Some(in_place);
         self
     }
 
@@ -323,6 +334,7 @@ impl Declaration {
             slots,
             slot_size,
             grow: self.grow,
+            in_place: self.in_place,
             request_size,
             window: self.window,
             reply_size: if self.window == 0 || self.exact { 0 } else { reply },
@@ -340,7 +352,12 @@ impl Declaration {
             patience,
             expect_every: None,
             stop: None,
-            asked: if self.seats_given { Requested::SEATS } else { Requested::NOTHING },
+            asked: match (self.seats_given, self.in_place.filter(|_| !self.exact)) {
+                (true, None) => Requested::SEATS,
+                (true, Some(_)) => Requested::SEATS.and(Requested::IN_PLACE),
+                (false, None) => Requested::NOTHING,
+                (false, Some(_)) => Requested::IN_PLACE,
+            },
         })
     }
 
@@ -358,6 +375,26 @@ impl Declaration {
             ));
         }
         Growth::refusal(self.format, self.slot_size, self.grow, self.publishers.into())
+    }
+
+    /// Returns the reason why the messages cannot be in place, or copied, as the declaration says.
+    fn not_placed(&self) -> Option<String> {
+        let in_place = self.in_place.filter(|_| !self.exact)?;
+        if self.pattern != Pattern::PubSub || self.wire != Wire::Native {
+            let pattern = self.pattern.name();
+            return Some(format!(
+                "`in_place` is for native publish/subscribe, and this is {pattern}; leave it out"
+            ));
+        }
+        let seats = if self.seats_given { u64::from(self.seats) } else { 0 };
+        let asked = InPlaceAsked {
+            in_place,
+            longest: self.slot_size.max(self.grow),
+            slots: if self.slots_given { self.slots } else { default_slots(self.slot_size, seats) },
+            publishers: self.publishers.into(),
+            seats,
+        };
+        asked.why_not()
     }
 
     /// Checks the declaration of a new channel.
@@ -384,7 +421,7 @@ impl Declaration {
             && let Some(why) = self.layouts.first().and_then(keys::problem)
         {
             return Err(Error::new(ErrorKind::InvalidGeometry, name.to_owned(), why));
-        } else if let Some(why) = self.no_growth() {
+        } else if let Some(why) = self.no_growth().or_else(|| self.not_placed()) {
             return Err(Error::new(ErrorKind::InvalidGeometry, name.to_owned(), why));
         } else if self.format == Format::Tail && self.pattern != Pattern::PubSub {
             "a header with a tail is for publish/subscribe only; use a codec or bytes".into()
@@ -432,6 +469,10 @@ impl From<&Description> for Declaration {
             slots_given: true,
             slot_size: what.slot_size,
             grow: what.grow,
+            in_place: match what.pattern {
+                Pattern::PubSub => what.discipline.map(Discipline::pins),
+                Pattern::PushPull | Pattern::ReqRep | Pattern::Table => None,
+            },
             request_size: what.request_size,
             align: what.align,
             seats: what.seats,

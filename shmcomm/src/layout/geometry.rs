@@ -102,8 +102,13 @@ impl Shape {
 /// Returns the largest number of seats of a pinned ring. It has no bit for more readers, and each reader may pin a slot.
 /// Two slots must stay free, one to write and one to read. (In a ring of two slots one reader leaves one slot free,
 /// which is enough.)
-fn pinned_seats(slots: u64, publishers: u32) -> u32 {
-    PINNED_READERS.min((slots as u32).saturating_sub(2)).max(1).saturating_add(publishers)
+pub(super) const fn pinned_seats(slots: u64, publishers: u32) -> u32 {
+    let readers = match (slots as u32).saturating_sub(2) {
+        0 => 1,
+        free if free > PINNED_READERS => PINNED_READERS,
+        free => free,
+    };
+    readers.saturating_add(publishers)
 }
 
 /// The sizes and offsets of a segment.

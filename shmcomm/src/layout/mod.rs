@@ -23,6 +23,7 @@ pub(crate) mod geometry;
 mod growth;
 mod identity;
 mod in_place;
+mod placement;
 mod region;
 mod table;
 #[cfg(all(feature = "python", not(loom)))]
@@ -35,6 +36,7 @@ pub(crate) use geometry::{
 };
 pub(crate) use growth::Growth;
 pub(crate) use in_place::Grown;
+pub(crate) use placement::{InPlaceAsked, InPlaceRefusal};
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
 pub(crate) use region::{Line, Region, Words};
@@ -352,6 +354,16 @@ impl Discipline {
             5 => Some(Discipline::MultiPinned),
             6 => Some(Discipline::Table),
             _ => None,
+        }
+    }
+
+    /// Returns the discipline of publish/subscribe.
+    pub(crate) const fn broadcast(shared: bool, pins: bool) -> Self {
+        match (shared, pins) {
+            (false, false) => Discipline::Copied,
+            (false, true) => Discipline::Pinned,
+            (true, false) => Discipline::MultiCopied,
+            (true, true) => Discipline::MultiPinned,
         }
     }
 

@@ -46,6 +46,7 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         slots: 8,
         slot_size: size_of::<M>() as u64,
         grow: 0,
+        in_place: None,
         request_size: 0,
         window: 0,
         reply_size: 0,

@@ -13,7 +13,8 @@ use crate::error::{Error, ErrorKind};
 use crate::escape::Shown as _;
 use crate::fault::fault_point;
 use crate::layout::{
-    Geometry, Growth, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VERSION_EXTENDED, control, seat,
+    Discipline, Geometry, Growth, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VERSION_EXTENDED, control,
+    seat,
 };
 use crate::os::{self, CURES, File, Stat};
 use crate::plural::count;
@@ -34,8 +35,16 @@ pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Err
     // Slots that grow keep the discipline and the seats of the largest ones: subscribers then have their seats in each
     // segment of the series.
     let largest = Shape { slot_size: spec.slot_size.max(spec.grow), ..shape };
-    let largest = if spec.asked.has(Requested::SEATS) { largest } else { largest.with_default_seats() };
-    let made = Geometry::new(largest).and_then(|made| {
+    let largest = if spec.asked.has(Requested::SEATS) || spec.in_place == Some(false) {
+        largest
+    } else {
+        largest.with_default_seats()
+    };
+    let first = match spec.in_place {
+        Some(pins) => Geometry::with(Discipline::broadcast(spec.publishers > 1, pins), largest),
+        None => Geometry::new(largest),
+    };
+    let made = first.and_then(|made| {
         Geometry::with(made.discipline, Shape { slot_size: spec.slot_size, ..largest })?
             .streaming(spec.window)?
             .growing(Growth { limit: spec.grow, ..Growth::NONE })

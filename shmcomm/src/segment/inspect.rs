@@ -5,7 +5,7 @@
 
 use super::forward::{self, Forward};
 use super::spec::Accepted;
-use super::{ChannelPath, Role, Spec, system};
+use super::{ChannelPath, Requested, Role, Spec, system};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{
     FLAG_MANY, FLAG_REDELIVER, FLAG_WAIT, Format, Geometry, GeometryError, Identity, MAGIC, MAX_SCHEMA,
@@ -326,6 +326,16 @@ fn same_declaration(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
         let (theirs, ours) = (writers(found.identity.flags), writers(spec.flags));
         return channel(format!(
             "a key has {theirs} at a time in the segment, and {ours} as this program declares it (`writers: Many`)"
+        ));
+    }
+    let pins = found.geometry.discipline.pins();
+    if spec.asked.has(Requested::IN_PLACE) && spec.in_place.is_some_and(|wanted| wanted != pins) {
+        let messages = |pins| {
+            if pins { "in place (`in_place: true`)" } else { "copied (`in_place: false`)" }
+        };
+        let (theirs, ours) = (messages(pins), messages(!pins));
+        return channel(format!(
+            "messages are {theirs} in the segment, and {ours} as this program declares it"
         ));
     }
     // Each publisher chooses whether it waits: subscribers follow the segment.

@@ -5,7 +5,7 @@
 use super::retry::Retry;
 use super::{ChannelPath, name, seats};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{COPIED_MAX, Discipline, Geometry, Growth, PINNED_READERS};
+use crate::layout::{COPIED_MAX, Discipline, Geometry, Growth, PINNED_READERS, SMALL_MAX};
 use crate::os::{self, CURES};
 use crate::plural::count;
 use std::time::Duration;
@@ -13,6 +13,14 @@ use std::time::Duration;
 /// Returns the error for a segment without a free seat among the `seats` that the role may have.
 pub(super) fn no_seat(place: &ChannelPath, geometry: &Geometry, seats: usize) -> Error {
     let text = match geometry.discipline {
+        Discipline::Pinned | Discipline::MultiPinned if is_asked_in_place(geometry) => format!(
+            "no seat is free: {} for subscribers, each taken by a live one. The channel has its messages in place \
+             (`in_place: true`), and two of the {} must stay free: a channel seats two subscribers fewer than it has slots, \
+             {PINNED_READERS} at most. Close some of them, or, where the segment is made, raise `slots` or leave out \
+             `in_place`",
+            count(seats, "seat"),
+            count(geometry.slots, "slot")
+        ),
         Discipline::MultiPinned => format!(
             "no seat is free: {} for subscribers, each taken by a live one. Messages this large are read \
                          in their slots, so a channel seats two subscribers fewer than it has slots, \
@@ -22,8 +30,8 @@ pub(super) fn no_seat(place: &ChannelPath, geometry: &Geometry, seats: usize) ->
         ),
         Discipline::Pinned if geometry.slot_size <= COPIED_MAX => format!(
             "no seat is free: {} for subscribers, each taken by a live one. Messages of this size are read in their slots \
-             as long as the channel declares no more seats than that. Close some of them, or declare more `seats` where the \
-             segment is made: its messages are then copied",
+             as long as the channel declares no more seats than that. Close some of them, or declare more `seats`, without \
+             `in_place: true`, where the segment is made: its messages are then copied",
             count(seats, "seat")
         ),
         Discipline::Pinned => format!(
@@ -45,6 +53,13 @@ pub(super) fn no_seat(place: &ChannelPath, geometry: &Geometry, seats: usize) ->
         ),
     };
     place.error(ErrorKind::NoSeat, text)
+}
+
+/// Returns `true` if the messages would be copied without the setting `in_place: true`, whatever the number of seats.
+fn is_asked_in_place(geometry: &Geometry) -> bool {
+    // For slots that grow, the limit decides.
+    let longest = geometry.slot_size.max(geometry.growth.limit);
+    longest <= if geometry.discipline.shared() { COPIED_MAX } else { SMALL_MAX }
 }
 
 pub(super) fn already_published(place: &ChannelPath, publishers: &[seats::Entry]) -> Error {
@@ -136,6 +151,14 @@ pub(super) fn other_sizes(theirs: &Geometry, ours: &Geometry) -> String {
         ours.slot_size,
         ours.seats
     );
+    if theirs.discipline.pins() != ours.discipline.pins() {
+        let messages = |it: &Geometry| if it.discipline.pins() { "in place" } else { "copied" };
+        return format!(
+            "{sizes}; its messages are {}, and here they are {}",
+            messages(theirs),
+            messages(ours)
+        );
+    }
     if theirs.growth.limit != ours.growth.limit {
         let grow = |growth: Growth| match growth.limit {
             0 => "do not grow".to_owned(),

@@ -97,7 +97,10 @@ fn seats(there: &Geometry, spec: &Spec) -> u32 {
         publishers: there.publishers,
         schema_len: 0,
     };
-    let made =
-        if there.growth.is_some() { Geometry::with(there.discipline, shape) } else { Geometry::new(shape) };
+    let made = if there.growth.is_some() || spec.in_place.is_some() {
+        Geometry::with(there.discipline, shape)
+    } else {
+        Geometry::new(shape)
+    };
     made.map_or(spec.seats, |made| made.seats)
 }

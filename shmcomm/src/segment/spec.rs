@@ -26,6 +26,8 @@ pub(crate) struct Spec {
     pub(crate) slot_size: u64,
     /// Largest size in bytes to which the slots grow; 0 if they do not grow.
     pub(crate) grow: u64,
+    /// `true` if messages are in place at every size, `false` if they are copied, `None` if their size decides.
+    pub(crate) in_place: Option<bool>,
     /// Bytes of the longest request, for request/reply; otherwise 0.
     pub(crate) request_size: u64,
     /// Number of unread replies that a request may have, if its replies are a stream; otherwise 0.
@@ -73,7 +75,7 @@ impl Spec {
 
 /// The settings that a program specified itself. The other settings have their default, and are not compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Requested(u8);
+pub(crate) struct Requested(u16);
 
 impl Requested {
     pub(crate) const NOTHING: Requested = Requested(0);
@@ -86,6 +88,7 @@ impl Requested {
     pub(crate) const PATIENCE: Requested = Requested(32);
     pub(crate) const WINDOW: Requested = Requested(64);
     pub(crate) const GROW: Requested = Requested(128);
+    pub(crate) const IN_PLACE: Requested = Requested(256);
 
     pub(crate) const fn and(self, other: Requested) -> Self {
         Requested(self.0 | other.0)

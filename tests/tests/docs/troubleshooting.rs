@@ -198,6 +198,19 @@ fn more_subscribers_than_seats() {
 }
 
 #[test]
+fn messages_in_place_that_cannot_be() {
+    let scene = Scene::new("in-place");
+    let open = || scene.channel().slots(8).in_place(true);
+    let error = open().seats(8).publisher().err().unwrap();
+    scene.shown(ErrorKind::InvalidGeometry, &error, &[]);
+    let _publisher = open().publisher().unwrap();
+    let error = scene.channel().in_place(false).subscriber().err().unwrap();
+    scene.shown(ErrorKind::ChannelMismatch, &error, &[]);
+    let _subscribers = [(); 6].map(|()| open().subscriber().unwrap());
+    scene.shown(ErrorKind::NoSeat, &open().subscriber().err().unwrap(), &[]);
+}
+
+#[test]
 fn permissions() {
     let scene = Scene::new("mode");
     let _publisher = scene.channel().publisher().unwrap();

@@ -16,6 +16,7 @@ mod growth;
 mod growth_queues;
 #[cfg(not(windows))]
 mod growth_waits;
+mod in_place;
 mod inline;
 // Measures the free bytes by a system call of Unix.
 #[cfg(unix)]

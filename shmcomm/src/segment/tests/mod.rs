@@ -37,6 +37,7 @@ impl Channel {
             slots: 8,
             slot_size: 64,
             grow: 0,
+            in_place: None,
             request_size: 0,
             window: 0,
             reply_size: 0,
