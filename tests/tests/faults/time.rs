@@ -93,7 +93,7 @@ fn wall_clock_is_only_for_showing() {
         "message/",
         "python/",
         // The time of a value, which readers show.
-        "table/writer.rs",
+        "table/raw_writer.rs",
         // Values of Python's datetime, converted from and to a `SystemTime`: no clock is read, see below.
         "codec/value/time.rs",
     ];
