@@ -191,8 +191,8 @@ for i, name in enumerate(["imu", "robot/imu", "sim1/robot/imu", "a-b_c.d/e", "..
     put("names", str(i), name.encode())
 
 # A channel, how many changes come first, then where and what: words of header, seats, slots; then a file as it is.
-places = [0, 8, 24, 64, 128, 192, 256, 320, 384, 448, 512, 1024, 4096, 4104, 4160]
-for channel in range(11):
+places = [0, 8, 24, 64, 128, 168, 192, 256, 320, 384, 448, 512, 1024, 1032, 4096, 4104, 4160]
+for channel in range(14):
     put("attach", f"{channel}_as_it_is", bytes([channel, 0]))
     for before in (0, 99):
         for name, value in (("ones", b"\xff" * 8), ("one", struct.pack("<Q", 1)), ("high", struct.pack("<Q", 1 << 62))):

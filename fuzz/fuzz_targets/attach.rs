@@ -29,6 +29,8 @@ channel! {
     Waits: PubSub<[u64; 4]> { name: "waits", slots: 4, seats: 4, overflow: Wait, patience: 1ms }
     WaitsLarge: PubSub<[u64; 600]> { name: "waits-large", slots: 4, seats: 4, overflow: Wait, patience: 1ms }
     Latest: Table { name: "latest", first: [u64; 4], second: u64 }
+    Grows: PubSub<[u8], Bytes> { name: "grows", slots: 4, seats: 4, slot_size: 64, grow: 4096 }
+    GrowingJobs: PushPull<[u8], Bytes> { name: "growing-jobs", slots: 4, seats: 4, slot_size: 64, grow: 4096 }
 }
 
 const SHORT: Duration = Duration::from_micros(200);
@@ -43,7 +45,7 @@ struct Subject {
 static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
     let native = |name: &str| format!("shmcomm2_{}%2F{name}", namespace());
     let python = |kind: &str| format!("shmcomm_{kind}_{}", namespace());
-    let subjects: [(String, fn(&mut dyn FnMut())); 12] = [
+    let subjects: [(String, fn(&mut dyn FnMut())); 14] = [
         (native("small"), small),
         (native("large"), large),
         (native("jobs"), jobs),
@@ -56,6 +58,8 @@ static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
         (native("waits"), waits),
         (native("waits-large"), waits_large),
         (native("latest"), latest),
+        (native("grows"), grows),
+        (native("growing-jobs"), growing_jobs),
     ];
     let images = subjects.into_iter().map(|(file, run)| {
         let path = Path::new("/dev/shm").join(file);
@@ -273,6 +277,52 @@ fn latest(change: &mut dyn FnMut()) {
             change();
         }
     }
+}
+
+/// Bytes of the messages of a round: they fit, need larger slots, and are too long.
+const LENGTHS: [usize; 5] = [30, 100, 60, 3000, 5000];
+
+fn grows(change: &mut dyn FnMut()) {
+    let mut publisher = here(Grows::open()).publisher();
+    let mut subscriber = here(Grows::open()).history(3).subscriber();
+    let mut sets = sets(&subscriber.as_ref().ok().map(|end| end as &dyn Waitable).into_iter().collect::<Vec<_>>());
+    for (round, len) in LENGTHS.into_iter().enumerate() {
+        check(&mut sets);
+        if let Ok(publisher) = &mut publisher {
+            let _ = publisher.send_timeout(&vec![7; len], SHORT);
+            let _ = (publisher.stats(), publisher.subscribers());
+        }
+        if let Ok(subscriber) = &mut subscriber {
+            let _ = (subscriber.try_recv(), poll(subscriber.recv_async()));
+            let _ = (subscriber.latest(), subscriber.stats(), subscriber.lag());
+        }
+        // The next send copies what is changed.
+        if round == 0 {
+            change();
+        }
+    }
+    let _ = shmcomm::list_segments();
+}
+
+fn growing_jobs(change: &mut dyn FnMut()) {
+    let open = || here(GrowingJobs::open());
+    let (mut pusher, mut puller) = (open().pusher(), open().puller());
+    let mut sets = sets(&puller.as_ref().ok().map(|end| end as &dyn Waitable).into_iter().collect::<Vec<_>>());
+    for (round, len) in LENGTHS.into_iter().cycle().take(8).enumerate() {
+        check(&mut sets);
+        if let Ok(pusher) = &mut pusher {
+            let _ = pusher.send_timeout(&vec![7; len], SHORT);
+            let _ = (pusher.stats(), pusher.flush(Duration::ZERO));
+        }
+        if let Ok(puller) = &mut puller {
+            let _ = (puller.try_recv(), poll(puller.recv_async()));
+        }
+        // One slot has grown by then.
+        if round == 3 {
+            change();
+        }
+    }
+    let _ = shmcomm::list_segments();
 }
 
 fn short(options: Options) -> Options {
