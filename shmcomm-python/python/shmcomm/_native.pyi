@@ -159,7 +159,9 @@ class NativeSubscriber:
 
 @final
 class NativePusher:
-    def __new__(cls, channel: str, schema: str | None, settings: _Settings, group: str | None) -> NativePusher: ...
+    def __new__(
+        cls, channel: str, schema: str | None, settings: _Settings, grow: int | None, group: str | None
+    ) -> NativePusher: ...
     @property
     def schema(self) -> str: ...
     def send(self, payload: Any, timeout: float | None) -> bool: ...
@@ -168,7 +170,13 @@ class NativePusher:
 @final
 class NativePuller:
     def __new__(
-        cls, channel: str, schema: str | None, settings: _Settings, timeout: float, group: str | None
+        cls,
+        channel: str,
+        schema: str | None,
+        settings: _Settings,
+        grow: int | None,
+        timeout: float,
+        group: str | None,
     ) -> NativePuller: ...
     @property
     def schema(self) -> str: ...

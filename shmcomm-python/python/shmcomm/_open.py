@@ -213,12 +213,17 @@ def pusher(
     *,
     slots: int | None = None,
     slot_size: int | None = None,
+    grow: int | None = None,
     seats: int | None = None,
     namespace: str | None = None,
     group: str | None = None,
     mode: int | None = None,
 ) -> Pusher:
     """Opens a pusher of a queue, and creates the queue if it does not exist. See :func:`publisher`.
+
+    With *grow* a slot takes more memory when a job is longer than *slot_size*, up to that number of bytes. A job never
+    moves, and its puller waits for nothing. If there is no memory left, :meth:`Pusher.send` raises an error, and the
+    program keeps the job.
 
     Raises:
         TypeMismatchError: The queue exists with another layout.
@@ -234,7 +239,9 @@ def pusher(
     group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
     wanted = None if schema is None else _schema(schema, channel)
-    native = _native.NativePusher(channel, None if wanted is None else wanted.text, settings, group)
+    native = _native.NativePusher(
+        channel, None if wanted is None else wanted.text, settings, _grow(channel, grow), group
+    )
     return Pusher(channel, wanted or _stated(channel, native), native)
 
 
@@ -245,12 +252,14 @@ def puller(
     timeout: float | None = 5.0,
     slots: int | None = None,
     slot_size: int | None = None,
+    grow: int | None = None,
     seats: int | None = None,
     namespace: str | None = None,
     group: str | None = None,
     mode: int | None = None,
 ) -> Puller:
     """Opens a puller of a queue. With *schema* it creates the queue if it does not exist; without, it waits for it.
+    See :func:`pusher` for *grow*.
 
     Raises:
         NotFoundError: There is no such queue within *timeout*, and *schema* is ``None``.
@@ -260,10 +269,11 @@ def puller(
     channel = _full_name(name, namespace)
     group = _group(channel, group, mode)
     settings = _settings(channel, slots, slot_size, seats)
+    limit = _grow(channel, grow)
     wanted = None if schema is None else _schema(schema, channel)
 
     def opened(text: str | None) -> _native.NativePuller:
-        return _native.NativePuller(channel, text, settings, _seconds(timeout), group)
+        return _native.NativePuller(channel, text, settings, limit, _seconds(timeout), group)
 
     try:
         native = opened(None if wanted is None else wanted.text)

@@ -24,6 +24,15 @@ impl Source for DynPuller {
     }
 }
 
+/// Returns the declaration of a queue. Without `grow` it has no opinion on slots that grow.
+fn queue(py: Python<'_>, schema: &str, grow: Option<u64>) -> PyResult<Declaration> {
+    let declaration = Declaration::push_pull(content(py, schema)?);
+    Ok(match grow {
+        Some(limit) => declaration.grow(limit),
+        None => declaration,
+    })
+}
+
 /// Pusher of a native channel.
 #[pyclass(frozen, module = "shmcomm._native")]
 pub struct NativePusher {
@@ -34,17 +43,18 @@ pub struct NativePusher {
 #[pymethods]
 impl NativePusher {
     #[new]
-    #[pyo3(signature = (channel, schema, settings, group))]
+    #[pyo3(signature = (channel, schema, settings, grow, group))]
     fn new(
         py: Python<'_>,
         channel: String,
         schema: Option<&str>,
         settings: Settings,
+        grow: Option<u64>,
         group: Option<String>,
     ) -> PyResult<Self> {
         let end = match schema {
             Some(schema) => {
-                let declaration = declared(Declaration::push_pull(content(py, schema)?), settings, group);
+                let declaration = declared(queue(py, schema, grow)?, settings, group);
                 py.detach(|| DynPusher::create(&channel, &declaration))
             }
             None => py.detach(|| match found(&channel, group.as_deref())? {
@@ -90,18 +100,19 @@ pub struct NativePuller {
 #[pymethods]
 impl NativePuller {
     #[new]
-    #[pyo3(signature = (channel, schema, settings, timeout, group))]
+    #[pyo3(signature = (channel, schema, settings, grow, timeout, group))]
     fn new(
         py: Python<'_>,
         channel: String,
         schema: Option<&str>,
         settings: Settings,
+        grow: Option<u64>,
         timeout: f64,
         group: Option<String>,
     ) -> PyResult<Self> {
         let end = match schema {
             Some(schema) => {
-                let declaration = declared(Declaration::push_pull(content(py, schema)?), settings, group);
+                let declaration = declared(queue(py, schema, grow)?, settings, group);
                 py.detach(|| DynPuller::create(&channel, &declaration)).map_err(|error| set_up(py, &error))?
             }
             None => find(py, timeout, || match found(&channel, group.as_deref())? {
