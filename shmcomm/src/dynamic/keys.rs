@@ -10,7 +10,7 @@ use crate::schema::{Layout, LayoutField, LayoutKind};
 use crate::table;
 
 /// Largest size in bytes of all values of a table, so that the sums of offsets stay numbers. No system has as much memory.
-const LARGEST: usize = 1 << 48;
+const LARGEST: u64 = 1 << 48;
 
 /// The numbers of the segment of a table.
 pub(super) struct Sizes {
@@ -33,7 +33,7 @@ fn places_of(table: &Layout) -> Vec<KeyPlace> {
 
 /// Returns the numbers of the segment of a table. Opening a table that is too large fails, with its size.
 pub(super) fn sizes(table: &Layout) -> Sizes {
-    if table.size() > LARGEST {
+    if table.size() as u64 > LARGEST {
         return Sizes { slots: fields(table).len() as u64, slot_size: u64::MAX, seats: 1 };
     }
     let (slots, size, seats) = table::sizes(&places_of(table));
@@ -65,7 +65,7 @@ pub(super) fn problem(table: &Layout) -> Option<String> {
     if fields.is_empty() {
         return Some("a table has at least one key".into());
     }
-    if table.size() > LARGEST {
+    if table.size() as u64 > LARGEST {
         return Some(format!(
             "the values take {}, and a table takes at most {LARGEST}",
             count(table.size(), "byte")
