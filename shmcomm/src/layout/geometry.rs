@@ -431,7 +431,7 @@ impl Geometry {
         let (Growth { limit, series, steps }, unknown) =
             (growth, |field, found| Err(GeometryError::Unknown { field, found }));
         if limit != 0 && self.is_job_queue() {
-            return self.growing_in_place(growth);
+            return self.growing_each_slot(growth);
         }
         let grows = matches!(self.discipline, Discipline::Copied | Discipline::Pinned);
         if limit == 0 {
@@ -460,7 +460,7 @@ impl Geometry {
     /// Returns `true` if the two segments are of one series, so that a position means the same in both.
     pub(crate) fn continues(&self, other: &Geometry) -> bool {
         self.growth.is_some()
-            && !self.grows_in_place()
+            && !self.grows_each_slot()
             && (self.growth.limit, self.growth.series) == (other.growth.limit, other.growth.series)
             && (self.discipline, self.slots) == (other.discipline, other.slots)
     }

@@ -7,7 +7,7 @@ use super::Identity;
 /// Growth of the slots of a segment; all numbers are 0 if they do not grow.
 ///
 /// The segments of a *series* have the same positions: each continues the one before it in larger slots. The slots of a
-/// queue grow in their places (see `in_place`), so its `series` and `steps` are 0.
+/// queue grow in their places (see `queue_growth`), so its `series` and `steps` are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Growth {
     /// Largest slot size in bytes that a segment of the series, or a slot of a queue, may have.

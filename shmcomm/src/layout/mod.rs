@@ -22,8 +22,8 @@ mod exchange;
 pub(crate) mod geometry;
 mod growth;
 mod identity;
-mod in_place;
 mod placement;
+mod queue_growth;
 mod region;
 mod table;
 #[cfg(all(feature = "python", not(loom)))]
@@ -35,8 +35,8 @@ pub(crate) use geometry::{
     PINNED_READERS, Shape, default_slots,
 };
 pub(crate) use growth::Growth;
-pub(crate) use in_place::Grown;
 pub(crate) use placement::{InPlaceAsked, InPlaceRefusal};
+pub(crate) use queue_growth::Grown;
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;
 pub(crate) use region::{Line, Region, Words};

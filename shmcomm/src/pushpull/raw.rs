@@ -27,7 +27,7 @@ impl QueueEnd<State> {
         // Before the slot is claimed: pullers check its age from then on.
         let now = os::monotonic_coarse();
         let Some(mut loan) = self.state.queue.claim_for_push() else { return Ok(false) };
-        let grows = self.attachment.geometry().grows_in_place();
+        let grows = self.attachment.geometry().grows_each_slot();
         if grows {
             loan.take_grown();
         }

@@ -105,7 +105,7 @@ pub(super) fn unnamed(
     identity.schema_len = geometry.schema_len;
     identity.created = os::wall_clock();
     identity.grow = geometry.growth.limit;
-    if geometry.growth.is_some() && !geometry.grows_in_place() {
+    if geometry.growth.is_some() && !geometry.grows_each_slot() {
         // The first segment of a series gives it its number.
         if geometry.growth.steps == 0 {
             // No two processes have the same time and process id.
@@ -152,7 +152,7 @@ fn reserve(place: &ChannelPath, file: &File, geometry: &Geometry) -> Result<(), 
         count(geometry.slot_size, "byte"),
         size = count(size, "byte")
     );
-    if geometry.grows_in_place() {
+    if geometry.grows_each_slot() {
         made_of = format!("{made_of}, whose slots grow to {}", geometry.growth.limit);
     }
     let (kind, why) = match error.kind() {

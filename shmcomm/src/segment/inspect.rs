@@ -417,7 +417,7 @@ fn too_small(what: String, cure: &'static str) -> Result<(), Mismatch> {
 pub(super) fn as_made_by(found: &Intact, wanted: &Geometry) -> bool {
     let theirs = &found.geometry;
     // The slots may have grown. Those of a queue keep the declared size in the header.
-    let grown = wanted.growth.is_some() && !wanted.grows_in_place() && theirs.slot_size > wanted.slot_size;
+    let grown = wanted.growth.is_some() && !wanted.grows_each_slot() && theirs.slot_size > wanted.slot_size;
     (theirs.discipline, theirs.slots, theirs.align, theirs.publishers)
         == (wanted.discipline, wanted.slots, wanted.align, wanted.publishers)
         && (theirs.slot_size == wanted.slot_size || grown)

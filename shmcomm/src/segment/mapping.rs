@@ -39,7 +39,7 @@ const POPULATE_MAX: u64 = 64 << 20;
 /// Maps a whole segment; the caller has checked that the file has that length.
 pub(super) fn map(place: &ChannelPath, file: &File, geometry: &Geometry) -> Result<os::Map, Error> {
     // Filling the page tables would allocate what the slots of a queue have yet to grow to.
-    let populate = geometry.segment_size <= POPULATE_MAX && !geometry.grows_in_place();
+    let populate = geometry.segment_size <= POPULATE_MAX && !geometry.grows_each_slot();
     let len = usize::try_from(geometry.segment_size).map_err(|_| {
         let size = geometry.segment_size;
         place.error(

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// Gives a new file its length, and the memory that its segment has from the start.
 pub(super) fn allocate(file: &File, geometry: &Geometry) -> io::Result<()> {
-    if geometry.grows_in_place() {
+    if geometry.grows_each_slot() {
         os::reserve_parts(file, geometry.segment_size, geometry.parts_at_start())
     } else {
         os::reserve(file, geometry.segment_size)
@@ -24,7 +24,7 @@ pub(super) fn allocate(file: &File, geometry: &Geometry) -> io::Result<()> {
 /// Copies a segment that no process uses to a new file.
 pub(super) fn copy(from: &File, to: &File, geometry: &Geometry) -> io::Result<()> {
     allocate(to, geometry)?;
-    if !geometry.grows_in_place() {
+    if !geometry.grows_each_slot() {
         return copy_part(from, to, 0..geometry.segment_size);
     }
     copy_part(from, to, 0..geometry.slots_offset)?;

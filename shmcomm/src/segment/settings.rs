@@ -66,7 +66,7 @@ fn differences(there: &Geometry, waits: bool, spec: &Spec, role: Role) -> Vec<St
     };
     // The slots of a stream follow its window.
     // Slots that have grown are larger than declared.
-    let grown = there.growth.is_some() && !there.grows_in_place() && sizes.0 > sizes.1;
+    let grown = there.growth.is_some() && !there.grows_each_slot() && sizes.0 > sizes.1;
     if spec.window == 0 && !grown {
         compare(Requested::SLOT_SIZE, "slot_size", sizes.0, sizes.1);
     }

@@ -38,18 +38,18 @@ impl Geometry {
     }
 
     /// Returns `true` if slots grow in their places.
-    pub(crate) fn grows_in_place(&self) -> bool {
+    pub(crate) fn grows_each_slot(&self) -> bool {
         self.growth.is_some() && self.discipline == Discipline::Queue
     }
 
     /// Returns the size in bytes of the longest message that a slot of this segment can hold.
     pub(crate) fn longest(&self) -> u64 {
-        if self.grows_in_place() { self.growth.limit } else { self.slot_size }
+        if self.grows_each_slot() { self.growth.limit } else { self.slot_size }
     }
 
     /// Returns the present slot size and the number of growths, for `word`, the value of `GROWN`.
     pub(crate) fn grown(&self, word: u64) -> (u64, u64) {
-        if !self.grows_in_place() {
+        if !self.grows_each_slot() {
             return (self.slot_size, self.growth.steps);
         }
         let grown = Grown::of(word);
@@ -58,7 +58,7 @@ impl Geometry {
     }
 
     /// Returns the same layout for a queue whose slots grow in their places.
-    pub(super) fn growing_in_place(self, growth: Growth) -> Result<Self, GeometryError> {
+    pub(super) fn growing_each_slot(self, growth: Growth) -> Result<Self, GeometryError> {
         let Growth { limit, series, steps } = growth;
         for (field, found) in [("series", series), ("steps", steps)] {
             if found != 0 {
