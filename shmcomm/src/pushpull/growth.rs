@@ -11,6 +11,7 @@
 //!   EXTRA records the size                      the same; the next long job in this slot finds the memory
 //!   GROWN is raised: a statistic                the same
 //!   the message is written, and published       the job is delivered
+//!   the step is logged                          the same
 //! ```
 //!
 //! 1. A slot has memory for the bytes that its EXTRA records, or for `slot_size` if that is more. Only the owner of the slot
@@ -35,9 +36,36 @@ use crate::sync::Ordering;
 /// Number of attempts to raise a statistic that other processes raise at the same time.
 const TRIES: u32 = 64;
 
-/// Gives the slot of `loan` memory for a message of `needed` bytes.
+/// A step to a larger size than any slot of the queue had before.
+pub(super) struct Step {
+    before: u64,
+    target: u64,
+    needed: usize,
+}
+
+impl Step {
+    /// Logs the step. Not called while the pusher owns a slot: the logger of the user may block, and pullers wait for
+    /// that slot.
+    #[cold]
+    pub(super) fn log(&self, attachment: &Attachment) {
+        log::info!(
+            target: "shmcomm",
+            "channel `{}`: its slots grow from {} to {}, for a message of {}",
+            attachment.channel(),
+            self.before,
+            count(self.target, "byte"),
+            count(self.needed, "byte")
+        );
+    }
+}
+
+/// Gives the slot of `loan` memory for a message of `needed` bytes. Returns the step to log, if there is one.
 #[cold]
-pub(super) fn fit(attachment: &Attachment, loan: &mut Loan<'_>, needed: usize) -> Result<(), PushError> {
+pub(super) fn fit(
+    attachment: &Attachment,
+    loan: &mut Loan<'_>,
+    needed: usize,
+) -> Result<Option<Step>, PushError> {
     let geometry = attachment.geometry();
     let region = attachment.region();
     let word = region.u64(control::GROWN);
@@ -54,22 +82,14 @@ pub(super) fn fit(attachment: &Attachment, loan: &mut Loan<'_>, needed: usize) -
     // Relaxed, here and below: a statistic.
     let mut seen = word.load(Ordering::Relaxed);
     for _ in 0..TRIES {
-        let Some(raised) = Grown::of(seen).raised(target) else { return Ok(()) };
+        let Some(raised) = Grown::of(seen).raised(target) else { break };
         match word.compare_exchange(seen, raised, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => {
                 fault_point!("grow.counted");
-                log::info!(
-                    target: "shmcomm",
-                    "channel `{}`: its slots grow from {} to {}, for a message of {}",
-                    attachment.channel(),
-                    geometry.grown(seen).0,
-                    count(target, "byte"),
-                    count(needed, "byte")
-                );
-                return Ok(());
+                return Ok(Some(Step { before: geometry.grown(seen).0, target, needed }));
             }
             Err(now) => seen = now,
         }
     }
-    Ok(())
+    Ok(None)
 }

@@ -31,10 +31,11 @@ impl QueueEnd<State> {
         if grows {
             loan.take_grown();
         }
+        let mut step = None;
         let len = match write(loan.bytes_mut()) {
             Ok(len) => len,
             Err(EncodeError::TooLong { needed, .. }) if grows => {
-                growth::fit(&self.attachment, &mut loan, needed)?;
+                step = growth::fit(&self.attachment, &mut loan, needed)?;
                 write(loan.bytes_mut()).map_err(PushError::Unencodable)?
             }
             Err(why) => return Err(PushError::Unencodable(why)),
@@ -45,6 +46,9 @@ impl QueueEnd<State> {
         }
         self.state.counts.message(len, false, &self.attachment);
         self.wake.items.notify();
+        if let Some(step) = step {
+            step.log(&self.attachment);
+        }
         Ok(true)
     }
 
