@@ -118,6 +118,11 @@ mod fork;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub(crate) use fork::*;
 
+#[cfg(any(target_os = "macos", target_os = "windows"))]
+mod whole;
+#[cfg(any(target_os = "macos", target_os = "windows"))]
+pub(crate) use whole::*;
+
 #[cfg(target_os = "windows")]
 #[allow(unsafe_code)]
 mod windows;

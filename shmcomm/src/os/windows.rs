@@ -39,7 +39,6 @@ pub(crate) use poll::{EventFd, PollSet};
 use super::{FileId, Refusal, Stat};
 use crate::sync::{AtomicU64, Ordering};
 use std::io;
-use std::ops::Range;
 use std::os::windows::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use windows_sys::Win32::Foundation::{
@@ -112,20 +111,6 @@ pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
         return Err(io::ErrorKind::StorageFull.into());
     }
     file.inner().set_len(len)
-}
-
-/// Reserves like [`reserve`]: the whole file.
-pub(crate) fn reserve_parts(
-    file: &File,
-    len: u64,
-    _parts: impl Iterator<Item = Range<u64>>,
-) -> io::Result<()> {
-    reserve(file, len)
-}
-
-/// Does nothing: [`reserve_parts`] has allocated the whole file.
-pub(crate) fn extend(_file: &File, _part: Range<u64>) -> io::Result<()> {
-    Ok(())
 }
 
 /// Does nothing: [`reserve`] has allocated the bytes.

@@ -10,7 +10,6 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr};
 use std::io;
-use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -76,20 +75,6 @@ pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
         return Err(Errno::NOSPC.into());
     }
     Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len)?)
-}
-
-/// Reserves like [`reserve`]: the blocks of the whole file, because none can be added in the middle.
-pub(crate) fn reserve_parts(
-    file: &File,
-    len: u64,
-    _parts: impl Iterator<Item = Range<u64>>,
-) -> io::Result<()> {
-    reserve(file, len)
-}
-
-/// Does nothing: [`reserve_parts`] has allocated the whole file.
-pub(crate) fn extend(_file: &File, _part: Range<u64>) -> io::Result<()> {
-    Ok(())
 }
 
 /// Does nothing: [`reserve`] has allocated the blocks.
