@@ -2,7 +2,7 @@
 //!
 //! Owns the setting of a declaration, and that of an opener. Calls `check`. Never touches a segment.
 
-use super::{Channel, Opener, PubSub, PushPull, check};
+use super::{Channel, Opener, PubSub, PushPull, Settings, check};
 use crate::segment::Requested;
 
 impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
@@ -15,8 +15,7 @@ impl<M: ?Sized, F: ?Sized> Channel<PubSub<M, F>> {
     #[track_caller]
     pub const fn grow(mut self, bytes: usize) -> Self {
         check::grow(self.name, self.carries, self.settings.slot_size, bytes);
-        self.settings.grow = bytes;
-        self.settings.asked = self.settings.asked.and(Requested::GROW);
+        self.settings.ask_to_grow(bytes);
         self
     }
 }
@@ -47,8 +46,7 @@ impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn grow(mut self, bytes: usize) -> Self {
-        self.settings.grow = bytes;
-        self.settings.asked = self.settings.asked.and(Requested::GROW);
+        self.settings.ask_to_grow(bytes);
         self
     }
 }
@@ -64,8 +62,7 @@ impl<M: ?Sized, F: ?Sized> Channel<PushPull<M, F>> {
     #[track_caller]
     pub const fn grow(mut self, bytes: usize) -> Self {
         check::grow(self.name, self.carries, self.settings.slot_size, bytes);
-        self.settings.grow = bytes;
-        self.settings.asked = self.settings.asked.and(Requested::GROW);
+        self.settings.ask_to_grow(bytes);
         self
     }
 }
@@ -101,8 +98,15 @@ impl<M: ?Sized, F: ?Sized> Opener<PushPull<M, F>> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn grow(mut self, bytes: usize) -> Self {
-        self.settings.grow = bytes;
-        self.settings.asked = self.settings.asked.and(Requested::GROW);
+        self.settings.ask_to_grow(bytes);
         self
+    }
+}
+
+impl Settings {
+    /// Sets the limit, and records that it was asked for.
+    const fn ask_to_grow(&mut self, bytes: usize) {
+        self.grow = bytes;
+        self.asked = self.asked.and(Requested::GROW);
     }
 }

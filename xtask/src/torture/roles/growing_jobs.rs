@@ -3,7 +3,7 @@
 //! Every sent job is received whole, as in `pushpull`. The length of a job follows from its stamp, as in `growth`.
 
 use super::growth::{LIMIT, message, stamp};
-use super::pushpull::{SENDER, idle};
+use super::pushpull::{SENDER, check_order, idle};
 use super::sets::Set;
 use super::tasks::within;
 use super::threads::Threads;
@@ -99,11 +99,8 @@ pub fn pull(life: &mut Life) -> Result<(), Wrong> {
             };
             let stamp = stamp(job.message().bytes())?;
             let (sender, number) = (stamp >> SENDER, stamp & ((1 << SENDER) - 1));
-            if !job.redelivered()
-                && let Some(before) = last.insert(sender, number)
-                && number <= before
-            {
-                return Err(format!("reordered: job {number} of pusher {sender} after {before}").into());
+            if !job.redelivered() {
+                check_order(&mut last, sender, number)?;
             }
             life.job_received(number, job.redelivered())?;
             if life.random.percent(2) {

@@ -77,6 +77,16 @@ pub fn push(life: &mut Life) -> Result<(), Wrong> {
     })
 }
 
+/// Checks that a job that comes for the first time has a higher number than the jobs of its pusher before it.
+pub(super) fn check_order(last: &mut HashMap<u64, u64>, sender: u64, number: u64) -> Result<(), Wrong> {
+    match last.insert(sender, number) {
+        Some(before) if number <= before => {
+            Err(format!("reordered: job {number} of pusher {sender} after {before}").into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Waits for the end of the round after the last counted job.
 pub(super) fn idle(life: &mut Life) -> Result<(), Wrong> {
     while !life.is_over() {
@@ -128,11 +138,8 @@ pub fn pull(life: &mut Life) -> Result<(), Wrong> {
                 continue;
             }
             let (sender, number) = (job.number >> SENDER, job.number & ((1 << SENDER) - 1));
-            if !job.redelivered()
-                && let Some(before) = last.insert(sender, number)
-                && number <= before
-            {
-                return Err(format!("reordered: job {number} of pusher {sender} after {before}").into());
+            if !job.redelivered() {
+                check_order(&mut last, sender, number)?;
             }
             life.job_received(number, job.redelivered())?;
             if life.random.percent(2) {
