@@ -2,7 +2,7 @@
 //!
 //! Owns these versions, and the segment that sets poll. Calls `segment` and `wait`. Never loads a value.
 //!
-//! A wait reports each key whose version is not the one that the reader loaded last. A set polls a reader in another thread.
+//! A wait reports each key whose version differs from the version that the reader loaded last. A set polls a reader in another thread.
 //! So it has a share in the mapped segment, and goes over to a new segment by itself. Until the reader goes over too,
 //! every key of the new segment counts as not loaded.
 
