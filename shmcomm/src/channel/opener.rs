@@ -352,6 +352,10 @@ impl<T: ?Sized> Opener<Table<T>> {
 impl<M: ?Sized, F: ?Sized> Opener<PubSub<M, F>> {
     /// Sets the number of earlier messages that a new subscriber receives, if the segment still has them. The
     /// default is 0.
+    ///
+    /// The segment has the last `slots` messages. A publisher of messages from 256 KiB on uses the last two slots again
+    /// while its subscribers keep up, because they are in the cache. Then the segment has the last two or three
+    /// messages. On such a publisher a value above 0 makes it use all slots in turn.
     pub fn history(mut self, messages: usize) -> Self {
         self.history = messages;
         self

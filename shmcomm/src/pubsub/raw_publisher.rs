@@ -91,7 +91,11 @@ impl RawPublisher {
         }
         let stop = Stop::given(spec.stop.as_ref());
         let grows = attachment.geometry().growth.is_some();
-        let publisher = Self::on(attachment, writer, stop, grows.then(|| Box::new(spec)));
+        let keeps_laps = spec.history > 0 || grows || attachment.publisher_waits();
+        let mut publisher = Self::on(attachment, writer, stop, grows.then(|| Box::new(spec)));
+        if !keeps_laps {
+            publisher.allow_short_laps();
+        }
         // Subscribers that slept while no publisher was alive wake and find this one.
         publisher.items.wake_all();
         Ok(publisher)
@@ -125,6 +129,15 @@ impl RawPublisher {
             name_check,
             spec,
             watched,
+        }
+    }
+
+    /// Lets large messages use the last slots again while the subscribers keep up.
+    fn allow_short_laps(&mut self) {
+        if let Writer::Broadcast(writer) = &mut self.writer {
+            let (region, geometry) = (self.attachment.region(), *self.attachment.geometry());
+            let followed = move |next| flow_control::all_have_reached(region, &geometry, next);
+            writer.allow_short_laps(&geometry, os::monotonic, Box::new(followed));
         }
     }
 

@@ -158,7 +158,7 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn passed(&self) -> u64 {
         match self {
-            Writer::Broadcast(writer) => writer.holes(),
+            Writer::Broadcast(writer) => writer.passed(),
             Writer::Multi(writer, _) => writer.passed(),
         }
     }

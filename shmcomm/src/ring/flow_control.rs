@@ -134,6 +134,24 @@ pub(crate) fn is_evicted(window: u64) -> bool {
     window & STATE == EVICTED
 }
 
+/// Returns `true` if there are subscribers, and all of them have received everything before `position`. A snapshot.
+#[cfg_attr(loom, allow(dead_code))]
+pub(crate) fn all_have_reached(region: Region, geometry: &Geometry, position: u64) -> bool {
+    let mut any = false;
+    for index in 0..geometry.seats {
+        let at = geometry.seat(index);
+        // Acquire: pairs with [enter]. A subscriber has stored its start before.
+        if has_joined(region.u64(at + seat::FLOW).load(Acquire)) {
+            any = true;
+            // Relaxed: the caller overwrites nothing that a reader pins, whatever the position is.
+            if region.u64(at + seat::POSITION).load(Relaxed) != position {
+                return false;
+            }
+        }
+    }
+    any
+}
+
 /// Makes a reader with `start`, for which the publisher waits from then on: see [`GatingSequence::enter`].
 pub(crate) fn join<E>(
     region: Region,

@@ -56,6 +56,16 @@ pub const SCENES: &[Scene] = &[
         loses_with_receivers: false,
     },
     Scene {
+        name: "frames",
+        roles: &[
+            sender("publisher", 1, false, pubsub::publish_frames),
+            receiver("subscriber", 2, true, pubsub::subscribe_frames),
+        ],
+        audit: pubsub::audit_frames,
+        keeps: false,
+        loses_with_receivers: false,
+    },
+    Scene {
         name: "gapless",
         roles: &[
             sender("publisher", 1, false, pubsub::publish_waiting),

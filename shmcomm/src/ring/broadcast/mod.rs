@@ -235,6 +235,7 @@ mod copy;
 mod count;
 mod reader;
 mod recover;
+mod short_laps;
 mod writer;
 
 #[cfg(all(test, loom))]

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 mod lent;
 mod observe;
 mod pre_pin;
+mod short_laps;
 
 const SLOTS: u64 = 2;
 const SIZE: usize = 16;

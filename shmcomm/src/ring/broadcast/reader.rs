@@ -8,7 +8,7 @@
 mod observe;
 mod pinned;
 
-use super::{BroadcastCorrupt, DONE, HOLE, LAST_POSITION, Meta, done, hole, parse, writing};
+use super::{BroadcastCorrupt, DONE, HOLE, LAST_POSITION, Meta, done, hole, parse, short_laps, writing};
 use crate::fault::{fault_point, mutant};
 use crate::layout::{Discipline, Geometry, PINNED_READERS, Region};
 use crate::ring::lent::Lending;
@@ -48,6 +48,8 @@ pub(crate) struct Reader {
     /// Number of slots next to the writer that the reader skips after it was lapped: they would be
     /// overwritten before they are read. 0 if the writer waits for the reader. See [`Reader::widen_margin`].
     margin: u64,
+    /// The least margin: 1 if there is time to pin a message while the writer writes one, else a quarter of the slots.
+    least_margin: u64,
     /// The head when the reader was lapped the last time: where it has caught up.
     lapped_at: u64,
     /// The position whose slot has this reader's bit between two calls. Below `position`: the acquired
@@ -101,6 +103,8 @@ impl Reader {
 
     fn with_bit(region: Region, geometry: &Geometry, bit: u64) -> Self {
         let slots = Slots::new(region, geometry);
+        let pins_in_time = bit != 0 && short_laps::are_large(geometry);
+        let least_margin = if pins_in_time { 1 } else { slots.count() / 4 + 1 };
         Reader {
             slots,
             control: Control::new(region),
@@ -111,7 +115,8 @@ impl Reader {
             holes: 0,
             lost: 0,
             skipped: 0,
-            margin: slots.count() / 4 + 1,
+            margin: least_margin,
+            least_margin,
             lapped_at: 0,
             pinned: None,
             observes: false,
@@ -344,7 +349,7 @@ impl Reader {
         self.margin = if self.position < self.lapped_at {
             (self.margin * 2).min((count - 1).max(1))
         } else {
-            (self.margin / 2).max(count / 4 + 1)
+            (self.margin / 2).max(self.least_margin)
         };
     }
 

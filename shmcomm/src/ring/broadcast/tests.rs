@@ -3,6 +3,7 @@
 
 mod damage;
 mod growth;
+mod short_laps;
 mod threads;
 
 use super::*;

@@ -5,6 +5,7 @@
 //! copies.
 
 use super::count::Count;
+use super::short_laps::{Followed, ShortLaps};
 use super::{AHEAD, BroadcastCorrupt, Meta, Recovered, done, recover, writing};
 use crate::fault::mutant;
 use crate::layout::{Discipline, Geometry, Region};
@@ -36,6 +37,11 @@ pub(crate) struct Writer {
     /// Set while the slot of the next position is claimed but not published: `true` if both state words are
     /// locked.
     claimed: Option<bool>,
+    /// The choice between whole and short laps, in a ring of large messages without flow control. `limit` is then
+    /// the position of the next choice.
+    laps: Option<Box<ShortLaps>>,
+    /// Number of slots that were passed because they were pinned.
+    pinned: u64,
 }
 
 impl Writer {
@@ -50,7 +56,19 @@ impl Writer {
         // For one lap the writer checks the stamps of slots that it has not written itself.
         let new = recovered.positions == 0 || mutant("recovered slots are trusted");
         let even_from = if new { 0 } else { count.next + slots.count() };
-        Ok(Writer { slots, copied_below, limit: u64::MAX, ahead, count, recovered, even_from, claimed: None })
+        let limit = u64::MAX;
+        Ok(Writer {
+            slots,
+            copied_below,
+            limit,
+            ahead,
+            count,
+            recovered,
+            even_from,
+            claimed: None,
+            laps: None,
+            pinned: 0,
+        })
     }
 
     /// Returns what the last writer left unfinished.
@@ -84,7 +102,7 @@ impl Writer {
     /// Publishes a message. A message longer than a slot is truncated. The caller checks the length and, if
     /// there is a limit, calls [`Writer::has_credit`].
     pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
-        debug_assert!(payload.len() <= self.slots.size() && self.has_credit());
+        debug_assert!(payload.len() <= self.slots.size() && (self.laps.is_some() || self.has_credit()));
         let payload = &payload[..payload.len().min(self.slots.size())];
         if !self.is_pinned() {
             return if self.send_copied(payload) { Ok(()) } else { Err(AllPinned) };
@@ -127,23 +145,59 @@ impl Writer {
         self.try_claim_further()
     }
 
-    /// Searches the rest of the lap, because the next slot is pinned.
+    /// Lets the writer make [short laps](super::short_laps), if messages are large and slots are few. It must
+    /// have no limit. `clock` returns nanoseconds. `followed` returns `true` if there are subscribers, and all of
+    /// them have received everything before a position.
+    pub(crate) fn allow_short_laps(&mut self, geometry: &Geometry, clock: fn() -> u64, followed: Followed) {
+        self.laps = ShortLaps::new(geometry, clock, followed).map(Box::new);
+        if self.laps.is_some() {
+            self.limit = 0;
+        }
+    }
+
+    /// Chooses a lap if that is due, and claims the next slot of it that is not pinned.
     #[cold]
     fn try_claim_further(&mut self) -> Result<(), AllPinned> {
+        let Some(mut laps) = self.laps.take() else { return self.search(self.limit) };
+        let (next, vain) = (self.count.next, self.claimed.is_some());
+        let claimable = |position| {
+            // A slot that was claimed in vain stays locked, so it is claimed again.
+            !vain && !self.slots.at(position).has_pins(self.slots.phase(position), self.last(position))
+        };
+        if let Some(target) = laps.choose(next, claimable) {
+            self.pass(target);
+        }
+        let claimed = self.search(u64::MAX);
+        self.limit = self.count.next + laps.next_choice();
+        self.laps = Some(laps);
+        claimed
+    }
+
+    /// Makes holes of the positions before `position`.
+    pub(super) fn pass(&mut self, position: u64) {
+        for passed in self.count.next..position {
+            self.count.hole(self.slots.at(passed));
+        }
+        if !mutant("passed slots are trusted") {
+            self.even_from = position + self.slots.count();
+        }
+    }
+
+    /// Searches a lap for a slot that is not pinned, up to the position `limit`, and claims it.
+    fn search(&mut self, limit: u64) -> Result<(), AllPinned> {
         let first = self.count.next;
-        let end = (first + self.slots.count()).min(self.limit);
-        // Scans twice in all, because a reader that advances may be met again. The result is still a
-        // snapshot.
-        for position in (first..end).skip(1).chain(first..end) {
+        let end = (first + self.slots.count()).min(limit);
+        // Scans twice, because a reader that advances may be met again. The result is still a snapshot.
+        for position in (first..end).chain(first..end) {
             let slot = self.slots.at(position);
             if let Some(owned) =
                 slot.try_lock_after(self.slots.phase(position), self.expected_stamp(position))
             {
                 // Only now: a ring without a free slot stays unchanged.
-                for passed in first..position {
-                    self.count.hole(self.slots.at(passed));
+                if position > first {
+                    self.pinned += position - first;
+                    self.pass(position);
                 }
-                self.even_from = position + self.slots.count();
                 #[cfg(loom)]
                 slot.scribble();
                 slot.write_begin(writing(position));
@@ -167,7 +221,7 @@ impl Writer {
     pub(crate) fn commit(&mut self, len: usize) {
         let owned = self.claimed_slot();
         self.claimed = None;
-        let Writer { slots, count, .. } = self;
+        let Writer { slots, count, laps, .. } = self;
         debug_assert!(len <= slots.size());
         let len = len.min(slots.size());
         let slot = owned.slot();
@@ -176,6 +230,11 @@ impl Writer {
         let pending = owned.finish();
         slot.write_end(meta.word(), done(position));
         count.message(len);
+        if let Some(laps) = laps
+            && laps.is_timed()
+        {
+            laps.published(len);
+        }
         // Prefetches the line that the next claim changes, while this call waits for its stamp store to
         // complete. Never prefetches the line of the next stamp: a reader that polls it would lose it.
         slots.at(position + 1).prefetch_state_for_write(slots.phase(position + 1).other());
@@ -246,7 +305,13 @@ impl Writer {
         self.count.bytes
     }
 
+    /// Returns the number of slots that this writer passed because readers pinned them.
+    pub(crate) fn passed(&self) -> u64 {
+        self.pinned
+    }
+
     /// Returns the number of positions without a message since the ring was made.
+    #[cfg(test)]
     pub(crate) fn holes(&self) -> u64 {
         self.count.holes
     }
