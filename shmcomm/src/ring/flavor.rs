@@ -5,6 +5,7 @@
 //! protocol.
 
 mod counters;
+mod ready;
 #[allow(unsafe_code)]
 mod receive;
 mod series;
@@ -16,6 +17,7 @@ use super::slot::{AcquiredToken, FastPath, NoMessage};
 use crate::layout::{Geometry, Region};
 use core::{mem::MaybeUninit, ptr::NonNull};
 use counters::SeatCounters;
+pub(crate) use ready::ReadyCheck;
 
 /// Damage that no writer leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -458,32 +460,6 @@ impl Drop for Pinned<'_> {
         match self.reader {
             Reader::Broadcast(reader) => reader.unpin(),
             Reader::Multi(reader) => reader.unpin(),
-        }
-    }
-}
-
-/// Checks for a message on behalf of a reader, without being the reader (an observer).
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ReadyCheck {
-    Broadcast(broadcast::ReadyCheck),
-    Multi(multi::ReadyCheck),
-}
-
-impl ReadyCheck {
-    pub(crate) fn new(region: Region, geometry: &Geometry) -> Self {
-        if geometry.discipline.shared() {
-            ReadyCheck::Multi(multi::ReadyCheck::new(region, geometry))
-        } else {
-            ReadyCheck::Broadcast(broadcast::ReadyCheck::new(region, geometry))
-        }
-    }
-
-    /// Returns `true` if a reader at `position` would find anything, or if no reader has reached
-    /// `position`.
-    pub(crate) fn ready_at(&self, position: u64) -> bool {
-        match self {
-            ReadyCheck::Broadcast(check) => check.ready_at(position),
-            ReadyCheck::Multi(check) => check.ready_at(position),
         }
     }
 }
