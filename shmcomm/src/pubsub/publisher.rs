@@ -162,7 +162,7 @@ impl<M: ?Sized, F: Outgoing<M>> Publisher<M, F> {
         deadline: impl FnOnce() -> Option<Deadline>,
     ) -> Result<bool, SendError> {
         match F::plain(message) {
-            Some(bytes) if self.raw.send_copied(bytes) => Ok(true),
+            Some(bytes) if self.raw.send_fast(bytes) => Ok(true),
             Some(bytes) => F::detached(message, bytes, |bytes| self.send_further(bytes, deadline())),
             None => self.raw.send_with(deadline(), |room| F::write(message, room)),
         }
@@ -174,8 +174,13 @@ impl<M: ?Sized, F: Outgoing<M>> Publisher<M, F> {
     #[inline(never)]
     fn send_further(&mut self, bytes: &[u8], deadline: Option<Deadline>) -> Result<bool, SendError> {
         // A constant number of bytes is copied without a loop.
-        let sent = bytes.len() == F::PLAIN_SIZE && self.raw.send_shared(&bytes[..F::PLAIN_SIZE]);
-        if sent { Ok(true) } else { self.raw.send(bytes, deadline) }
+        if bytes.len() == F::PLAIN_SIZE {
+            let bytes = &bytes[..F::PLAIN_SIZE];
+            if self.raw.send_shared(bytes) || self.raw.send_checked(bytes) {
+                return Ok(true);
+            }
+        }
+        self.raw.send(bytes, deadline)
     }
 }
 

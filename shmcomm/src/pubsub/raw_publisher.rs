@@ -117,6 +117,7 @@ impl RawPublisher {
             writer.set_limit(0);
         }
         let name_check = NameCheck::new();
+        writer.set_checkpoint(name_check.due());
         let watched = OnceLock::new();
         RawPublisher {
             attachment,
@@ -195,25 +196,32 @@ impl RawPublisher {
         }
     }
 
-    /// Sends if the send is only a copy into the next slot. Returns `false`, and does nothing, otherwise.
+    /// Sends if the send is only a copy into the next slot, and no check of the name is due. Returns `false`, and does
+    /// nothing, otherwise.
     #[inline(always)]
-    pub(crate) fn send_copied(&mut self, bytes: &[u8]) -> bool {
-        let sent = self.may_continue() && self.writer.send_copied(bytes);
-        self.finish(sent, bytes.len())
+    pub(crate) fn send_fast(&mut self, bytes: &[u8]) -> bool {
+        let sent = self.may_continue() && self.writer.send_fast(bytes);
+        if sent {
+            loan::sent(&self.items, &self.attachment, bytes.len());
+        }
+        sent
     }
 
-    /// Sends like [`RawPublisher::send_copied`], on a channel of several publishers.
+    /// Sends like [`RawPublisher::send_fast`], after the check of the name if it is due.
+    #[inline(always)]
+    pub(crate) fn send_checked(&mut self, bytes: &[u8]) -> bool {
+        self.keep_name();
+        self.send_fast(bytes)
+    }
+
+    /// Sends if the send is only a copy into the next slot, on a channel of several publishers. Returns `false`, and
+    /// does nothing, otherwise.
     #[inline(always)]
     pub(crate) fn send_shared(&mut self, bytes: &[u8]) -> bool {
         let sent = self.may_continue() && self.writer.send_shared(bytes);
-        self.finish(sent, bytes.len())
-    }
-
-    #[inline(always)]
-    fn finish(&mut self, sent: bool, len: usize) -> bool {
         if sent {
             self.keep_name();
-            loan::sent(&self.items, &self.attachment, len);
+            loan::sent(&self.items, &self.attachment, bytes.len());
         }
         sent
     }
@@ -254,7 +262,16 @@ impl RawPublisher {
     /// Checks that the channel's name still refers to this segment, if a check is due.
     #[inline(always)]
     fn keep_name(&mut self) {
-        self.name_check.count(self.writer.next_position(), &self.attachment);
+        let position = self.writer.next_position();
+        if position >= self.name_check.due() {
+            self.check_name(position);
+        }
+    }
+
+    #[cold]
+    fn check_name(&mut self, position: u64) {
+        self.name_check.count(position, &self.attachment);
+        self.writer.set_checkpoint(self.name_check.due());
     }
 
     /// Recovers dead subscribers if the publisher skipped a pinned slot, because the subscriber that pins it
@@ -293,15 +310,15 @@ impl RawPublisher {
         &mut self,
         deadline: Option<Deadline>,
     ) -> Result<Option<(Claimed<'_>, Notifier<'_>)>, SendError> {
-        self.keep_name();
-        let claimed = if self.writer.is_pinned() {
-            let secured = self.may_continue() && self.writer.try_claim().is_ok();
-            if !secured && !self.claim_slow(deadline)? {
+        let claimed = if self.may_continue() && self.writer.claim_fast() {
+            Storage::Slot(self.writer.claim())
+        } else if self.writer.is_pinned() {
+            if !self.claim_slow(deadline)? {
                 return Ok(None);
             }
-            self.recover_if_skipped();
             Storage::Slot(self.writer.claim())
         } else {
+            self.keep_name();
             if !self.ensure_room(deadline)? {
                 return Ok(None);
             }
@@ -311,8 +328,11 @@ impl RawPublisher {
     }
 
     /// Makes the slow path of a claim. Returns `false` if there was no room.
-    #[cold]
+    //
+    // Not cold: a publisher of several has no other.
+    #[inline(never)]
     fn claim_slow(&mut self, deadline: Option<Deadline>) -> Result<bool, SendError> {
+        self.keep_name();
         if !self.ensure_room(deadline)? {
             return Ok(false);
         }
@@ -322,6 +342,7 @@ impl RawPublisher {
                 return Ok(false);
             }
         }
+        self.recover_if_skipped();
         Ok(true)
     }
 }

@@ -55,12 +55,12 @@ impl Writer {
         }
     }
 
-    /// Publishes a message in a copied ring of one publisher, below its limit. Returns `false` without
-    /// effect in all other cases.
+    /// Publishes a message on the fast path of one publisher: see [`broadcast::Writer::send_fast`]. Returns `false`
+    /// without effect in all other cases.
     #[inline(always)]
-    pub(crate) fn send_copied(&mut self, payload: &[u8]) -> bool {
+    pub(crate) fn send_fast(&mut self, payload: &[u8]) -> bool {
         match self {
-            Writer::Broadcast(writer) => writer.send_copied(payload),
+            Writer::Broadcast(writer) => writer.send_fast(payload),
             Writer::Multi(..) => false,
         }
     }
@@ -93,6 +93,16 @@ impl Writer {
                 Ok(()) => Ok(()),
                 Err(NotAppended::NoSlot | NotAppended::Limit) => Err(AllPinned),
             },
+        }
+    }
+
+    /// Claims a slot on the fast path of one publisher: see [`broadcast::Writer::claim_fast`]. Returns `false` without
+    /// effect in all other cases.
+    #[inline(always)]
+    pub(crate) fn claim_fast(&mut self) -> bool {
+        match self {
+            Writer::Broadcast(writer) => writer.claim_fast(),
+            Writer::Multi(..) => false,
         }
     }
 
@@ -136,6 +146,13 @@ impl Writer {
         match self {
             Writer::Broadcast(writer) => writer.set_limit(limit),
             Writer::Multi(writer, _) => writer.set_limit(limit),
+        }
+    }
+
+    /// Makes [`Writer::send_fast`] and [`Writer::claim_fast`] refuse the positions from `position` on.
+    pub(crate) fn set_checkpoint(&mut self, position: u64) {
+        if let Writer::Broadcast(writer) = self {
+            writer.set_checkpoint(position);
         }
     }
 

@@ -18,10 +18,11 @@ pub(super) struct Count {
 }
 
 impl Count {
-    /// Stores the head and the byte counter for a message whose stamp was just stored.
+    /// Stores the head and the byte counter for the message at `position`, the next one, whose stamp was just stored.
     #[inline(always)]
-    pub(super) fn message(&mut self, len: usize) {
-        self.next += 1;
+    pub(super) fn message(&mut self, position: u64, len: usize) {
+        debug_assert_eq!(position, self.next);
+        self.next = position + 1;
         self.bytes = self.bytes.wrapping_add(len as u64);
         // [head] pairs with [catch up]: every slot before the head has its stamp.
         let head = if mutant("flow scan before the head") { self.next - 1 } else { self.next };

@@ -9,7 +9,7 @@ use super::short_laps::{Followed, ShortLaps};
 use super::{AHEAD, BroadcastCorrupt, Meta, Recovered, done, recover, writing};
 use crate::fault::mutant;
 use crate::layout::{Discipline, Geometry, Region};
-use crate::ring::slot::{Control, Slots, WriteLock};
+use crate::ring::slot::{Control, Slot, Slots, WriteLock};
 use core::ops::Range;
 
 /// Readers pinned every slot that the writer tried. No word was changed. The condition ends as soon as a
@@ -23,10 +23,16 @@ pub(crate) struct AllPinned;
 #[derive(Debug)]
 pub(crate) struct Writer {
     slots: Slots,
-    /// Length in bytes below which messages are copied: slot size plus 1, or 0 in a pinned ring.
-    copied_below: usize,
+    /// `true` if messages are written in their slots rather than copied into them.
+    in_place: bool,
     /// The first position that the writer must not take; see [`flow_control`](crate::ring::flow_control).
     limit: u64,
+    /// The first position at which the caller has other work to do; see [`Writer::set_checkpoint`].
+    checkpoint: u64,
+    /// The first position that [`Writer::send_fast`] refuses: the lesser of limit and checkpoint, or 0 in a pinned ring.
+    send_below: u64,
+    /// The first position that [`Writer::claim_fast`] refuses: the lesser of limit and checkpoint, or 0 in a copied ring.
+    claim_below: u64,
     /// Prefetch distance in slots: [`AHEAD`], or 0 if the ring is so small that readers are about as near.
     ahead: u64,
     count: Count,
@@ -49,18 +55,19 @@ impl Writer {
     pub(crate) fn new(region: Region, geometry: &Geometry) -> Result<Self, BroadcastCorrupt> {
         debug_assert_ne!(geometry.discipline, Discipline::Queue);
         let slots = Slots::new(region, geometry);
-        let pinned = geometry.discipline == Discipline::Pinned;
-        let (count, recovered) = recover::recover(&slots, Control::new(region), pinned)?;
-        let copied_below = if pinned { 0 } else { slots.size() + 1 };
+        let in_place = geometry.discipline == Discipline::Pinned;
+        let (count, recovered) = recover::recover(&slots, Control::new(region), in_place)?;
         let ahead = if slots.count() >= 4 * AHEAD { AHEAD } else { 0 };
         // For one lap the writer checks the stamps of slots that it has not written itself.
         let new = recovered.positions == 0 || mutant("recovered slots are trusted");
         let even_from = if new { 0 } else { count.next + slots.count() };
-        let limit = u64::MAX;
-        Ok(Writer {
+        let mut writer = Writer {
             slots,
-            copied_below,
-            limit,
+            in_place,
+            limit: u64::MAX,
+            checkpoint: u64::MAX,
+            send_below: 0,
+            claim_below: 0,
             ahead,
             count,
             recovered,
@@ -68,7 +75,9 @@ impl Writer {
             claimed: None,
             laps: None,
             pinned: 0,
-        })
+        };
+        writer.set_fast_paths();
+        Ok(writer)
     }
 
     /// Returns what the last writer left unfinished.
@@ -76,27 +85,34 @@ impl Writer {
         self.recovered
     }
 
-    /// Publishes a message by copying it, at a position below the limit. Returns `false` without effect if
-    /// the ring is pinned, the payload is too long, or no position is below the limit.
+    /// Publishes a message by copying it, at a position below the limit and the checkpoint. Returns `false` without
+    /// effect if the ring is pinned, the payload is too long, or the position is not below both.
     //
     // Always inlined, with the rest out of line. The compiler then copies a payload of constant size with
     // one move per word, without a loop and without a test of the length.
     #[inline(always)]
-    pub(crate) fn send_copied(&mut self, payload: &[u8]) -> bool {
-        if payload.len() >= self.copied_below || !self.has_credit() {
-            return false;
-        }
+    pub(crate) fn send_fast(&mut self, payload: &[u8]) -> bool {
         let position = self.count.next;
         let slot = self.slots.at(position);
+        // One comparison excludes a pinned ring too.
+        if position >= self.send_below || payload.len() > slot.size() {
+            return false;
+        }
+        self.copy(position, slot, payload);
+        true
+    }
+
+    /// Publishes a message in a copied ring, at the next position and in its slot.
+    #[inline(always)]
+    fn copy(&mut self, position: u64, slot: Slot, payload: &[u8]) {
         slot.write_begin(writing(position));
         slot.store(payload);
         let meta = Meta { len: payload.len() as u32, holes: self.count.holes as u32 };
         slot.write_end(meta.word(), done(position));
-        self.count.message(payload.len());
+        self.count.message(position, payload.len());
         if self.ahead > 0 {
-            self.slots.at(position + self.ahead).prefetch_for_write();
+            self.slots.at(position + self.ahead).prefetch_for_write(payload.len());
         }
-        true
     }
 
     /// Publishes a message. A message longer than a slot is truncated. The caller checks the length and, if
@@ -104,8 +120,13 @@ impl Writer {
     pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), AllPinned> {
         debug_assert!(payload.len() <= self.slots.size() && (self.laps.is_some() || self.has_credit()));
         let payload = &payload[..payload.len().min(self.slots.size())];
-        if !self.is_pinned() {
-            return if self.send_copied(payload) { Ok(()) } else { Err(AllPinned) };
+        if !self.in_place {
+            if !self.has_credit() {
+                return Err(AllPinned);
+            }
+            let position = self.count.next;
+            self.copy(position, self.slots.at(position), payload);
+            return Ok(());
         }
         let mut claim = self.claim()?;
         claim.fill(payload);
@@ -128,21 +149,29 @@ impl Writer {
     // The writer records the claim, and the returned value only says that there is one: a loan is moved often.
     #[inline(always)]
     pub(crate) fn try_claim(&mut self) -> Result<(), AllPinned> {
-        debug_assert_eq!(self.copied_below, 0);
+        debug_assert!(self.in_place);
+        if self.has_credit() && self.claim_next() { Ok(()) } else { self.try_claim_further() }
+    }
+
+    /// Claims the slot of the next position, below the limit and the checkpoint. Returns `false` without effect if the
+    /// ring is copied, a reader pins the slot, or the position is not below both.
+    #[inline(always)]
+    pub(crate) fn claim_fast(&mut self) -> bool {
+        self.count.next < self.claim_below && self.claim_next()
+    }
+
+    /// Claims the slot of the next position, unless a reader pins it.
+    #[inline(always)]
+    fn claim_next(&mut self) -> bool {
         let position = self.count.next;
-        if self.has_credit()
-            && let Some(owned) = self
-                .slots
-                .at(position)
-                .try_lock_after(self.slots.phase(position), self.expected_stamp(position))
-        {
-            #[cfg(loom)]
-            owned.slot().scribble();
-            owned.slot().write_begin(writing(position));
-            self.claimed = Some(owned.into_raw());
-            return Ok(());
-        }
-        self.try_claim_further()
+        let slot = self.slots.at(position);
+        let locked = slot.try_lock_after(self.slots.phase(position), self.expected_stamp(position));
+        let Some(owned) = locked else { return false };
+        #[cfg(loom)]
+        slot.scribble();
+        slot.write_begin(writing(position));
+        self.claimed = Some(owned.into_raw());
+        true
     }
 
     /// Lets the writer make [short laps](super::short_laps), if messages are large and slots are few. It must
@@ -151,7 +180,7 @@ impl Writer {
     pub(crate) fn allow_short_laps(&mut self, geometry: &Geometry, clock: fn() -> u64, followed: Followed) {
         self.laps = ShortLaps::new(geometry, clock, followed).map(Box::new);
         if self.laps.is_some() {
-            self.limit = 0;
+            self.set_limit(0);
         }
     }
 
@@ -168,7 +197,7 @@ impl Writer {
             self.pass(target);
         }
         let claimed = self.search(u64::MAX);
-        self.limit = self.count.next + laps.next_choice();
+        self.set_limit(self.count.next + laps.next_choice());
         self.laps = Some(laps);
         claimed
     }
@@ -229,7 +258,7 @@ impl Writer {
         let meta = Meta { len: len as u32, holes: count.holes as u32 };
         let pending = owned.finish();
         slot.write_end(meta.word(), done(position));
-        count.message(len);
+        count.message(position, len);
         if let Some(laps) = laps
             && laps.is_timed()
         {
@@ -262,7 +291,7 @@ impl Writer {
     /// Returns `true` if messages are written in their slots rather than copied into them.
     #[inline(always)]
     pub(crate) fn is_pinned(&self) -> bool {
-        self.copied_below == 0
+        self.in_place
     }
 
     /// Returns `true` if readers pin every slot, so that a claim would fail. Stops the scan at the first
@@ -285,6 +314,19 @@ impl Writer {
     /// [`Writer::has_credit`] before each message.
     pub(crate) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
+        self.set_fast_paths();
+    }
+
+    /// Makes [`Writer::send_fast`] and [`Writer::claim_fast`] refuse the positions from `position` on, for a caller that
+    /// has other work to do then. Other calls ignore the checkpoint.
+    pub(crate) fn set_checkpoint(&mut self, position: u64) {
+        self.checkpoint = position;
+        self.set_fast_paths();
+    }
+
+    fn set_fast_paths(&mut self) {
+        let below = self.limit.min(self.checkpoint);
+        (self.send_below, self.claim_below) = if self.in_place { (0, below) } else { (below, 0) };
     }
 
     /// Returns the position of the next message or hole.

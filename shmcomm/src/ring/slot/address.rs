@@ -11,6 +11,8 @@ use core::ptr::NonNull;
 
 #[cfg(loom)]
 use crate::fault::fault_point;
+#[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+use crate::layout::CACHE_LINE;
 use crate::layout::Region;
 use crate::sync::AtomicU64;
 
@@ -56,6 +58,22 @@ impl SlotPtr {
         }
         #[cfg(not(all(target_arch = "x86_64", not(miri))))]
         let _ = by;
+    }
+
+    /// Prefetches for writing the line at this address and the next one.
+    #[inline(always)]
+    pub(super) fn prefetch_two_for_write(self) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: as in `prefetch_for_write`.
+        unsafe {
+            core::arch::asm!(
+                "prefetchw [{at}]",
+                "prefetchw [{at} + {line}]",
+                at = in(reg) self.0.as_ptr(),
+                line = const CACHE_LINE,
+                options(nostack, preserves_flags, readonly)
+            );
+        }
     }
 
     /// # Safety
@@ -111,6 +129,8 @@ impl SlotPtr {
     }
 
     pub(super) fn prefetch_for_write(self, _by: usize) {}
+
+    pub(super) fn prefetch_two_for_write(self) {}
 
     pub(super) unsafe fn word<'a>(self, at: usize) -> &'a AtomicU64 {
         let word: *const AtomicU64 = self.region.u64(self.at + at);

@@ -9,7 +9,7 @@
 use super::Slot;
 use super::address::block;
 use crate::fault::{fault_point, mutant, weak};
-use crate::layout::CACHE_LINE;
+use crate::layout::{CACHE_LINE, slot};
 use crate::sync::Ordering::{self, Acquire, Relaxed, Release};
 use crate::sync::{compiler_fence, fence};
 use core::mem::MaybeUninit;
@@ -48,12 +48,14 @@ impl Slot {
         fault_point!("pub.closed");
     }
 
-    /// Prefetches for writing the first lines of a slot that the writer reaches soon.
-    #[inline]
-    pub(in crate::ring) fn prefetch_for_write(self) {
-        self.at.prefetch_for_write(0);
-        if self.payload + self.size > CACHE_LINE {
-            self.at.prefetch_for_write(CACHE_LINE);
+    /// Prefetches for writing the first lines of a slot in which the writer soon writes a message of `len` bytes.
+    #[inline(always)]
+    pub(in crate::ring) fn prefetch_for_write(self, len: usize) {
+        // The payload of an aligned message may start later: then its line is not prefetched.
+        if slot::META + 8 + len > CACHE_LINE {
+            self.at.prefetch_two_for_write();
+        } else {
+            self.at.prefetch_for_write(0);
         }
     }
 

@@ -41,6 +41,11 @@ impl NameCheck {
         NameCheck { at: 0, step: 1, last: 0 }
     }
 
+    /// Returns the call at which the next check is due.
+    pub(crate) fn due(&self) -> u64 {
+        self.at
+    }
+
     /// Checks the name if that is due at call `count`, a number that never decreases.
     #[inline(always)]
     pub(crate) fn count(&mut self, count: u64, mapping: &Mapping) {
