@@ -1,5 +1,5 @@
-//! Instructions of a call, a send, a job, and a value of a table, of 64 bytes each, both ends in one thread. Other load
-//! on the machine does not matter: callgrind counts them. Linux on x86-64, and needs valgrind.
+//! Instructions of a call, a send, a job, and a value of a table, of 64 bytes each, and of 64 KiB in place, both ends in
+//! one thread. Other load on the machine does not matter: callgrind counts them. Linux on x86-64, and needs valgrind.
 //!
 //! `RUSTFLAGS="--cfg rustix_use_libc" cargo run --release --example instructions`. Without the flag, rustix looks for
 //! system calls in a page of the kernel that valgrind does not show.
@@ -17,13 +17,14 @@ type Words = [u64; 8];
 const CALLS: Channel<ReqRep<Words, Words>> = Channel::new("instructions/calls");
 const SENDS: Channel<PubSub<Words>> = Channel::new("instructions/sends");
 const JOBS: Channel<PushPull<Words>> = Channel::new("instructions/jobs");
+const FRAMES: Channel<PubSub<[u64; 8192]>> = Channel::new("instructions/frames");
 
 channel! {
     Values: Table { name: "instructions/values", words: Words }
 }
 
 /// The works, with what one round does.
-const WORKS: [(&str, &str); 12] = [
+const WORKS: [(&str, &str); 13] = [
     ("call", "call, try_recv, reply and poll"),
     ("send-1", "send to one subscriber that polls"),
     ("send-4", "send to four subscribers that poll"),
@@ -32,6 +33,7 @@ const WORKS: [(&str, &str); 12] = [
     ("both-16-wait", "send and 16 try_recv, overflow: Wait"),
     ("both-4", "send and try_recv, publishers: 4"),
     ("send-of-4", "send, publishers: 4"),
+    ("in-place", "loan and try_recv_ref of 64 KiB"),
     ("job", "push and try_recv"),
     ("table-store", "store in a table"),
     ("table-store-at", "store_at in a table"),
@@ -99,6 +101,16 @@ fn run(work: &str, rounds: u64) -> Result {
                 for subscriber in &mut subscribers {
                     black_box(subscriber.try_recv()?);
                 }
+            }
+        }
+        "in-place" => {
+            let mut publisher = FRAMES.open().namespace(&*ns).publisher()?;
+            let mut subscriber = FRAMES.open().namespace(&*ns).subscriber()?;
+            for round in 0..rounds {
+                let mut loan = publisher.loan()?;
+                loan[0] = black_box(round);
+                loan.send()?;
+                black_box(subscriber.try_recv_ref()?[0]);
             }
         }
         "job" => {

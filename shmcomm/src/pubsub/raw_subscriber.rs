@@ -22,7 +22,7 @@ use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, WaitFo
 use conversion::Conversion;
 use core::mem::MaybeUninit;
 pub(super) use counts::{Refusal, SubscriberCounts};
-use deadline::{Credit, FlowAndDeadline, Monitor};
+use deadline::{Credit, Monitor};
 use disconnect::Refused;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -37,8 +37,10 @@ pub(crate) struct RawSubscriber {
     pub(super) spec: Spec,
     pub(super) counts: SubscriberCounts,
     pub(super) empties: u32,
-    /// Flow control and deadline monitor, on channels that have either.
-    pub(super) terms: Option<Box<FlowAndDeadline>>,
+    /// Share of the window, on a channel with `overflow: Wait`.
+    pub(super) credit: Option<Credit>,
+    /// Deadline monitor, for a subscriber that expects messages at regular times.
+    pub(super) expect: Option<Box<Monitor>>,
     /// State that wait sets poll, once the subscriber is in one.
     pub(super) watched: OnceLock<Arc<Watched>>,
     pub(super) stop: Stop,
@@ -85,7 +87,8 @@ impl RawSubscriber {
         let region = attachment.region();
         let geometry = attachment.geometry();
         let start = || join(region, geometry, attachment.seat() - geometry.publishers);
-        let mut terms = FlowAndDeadline { window: None, expect: spec.expect_every.and_then(Monitor::new) };
+        let mut credit = None;
+        let expect = spec.expect_every.and_then(Monitor::new).map(Box::new);
         let reader = if attachment.publisher_waits() {
             let asked = flow_control::FlowTerms {
                 patience: u64::try_from(spec.patience.as_nanos()).unwrap_or(u64::MAX),
@@ -94,7 +97,7 @@ impl RawSubscriber {
             };
             flow_control::join(region, geometry, attachment.seat_offset(), asked, start).map(
                 |(reader, share)| {
-                    terms.window = Some(Credit { share, room: EventCount::new(region, control::ROOM) });
+                    credit = Some(Credit { share, room: EventCount::new(region, control::ROOM) });
                     reader
                 },
             )
@@ -102,7 +105,6 @@ impl RawSubscriber {
             start()
         };
         let reader = reader.map_err(|why| attachment.damaged(why))?;
-        let terms = (terms.window.is_some() || terms.expect.is_some()).then(|| Box::new(terms));
         let buffer = if geometry.discipline.pins() {
             Buffer::new(0, 1)
         } else {
@@ -110,7 +112,7 @@ impl RawSubscriber {
         };
         // Relaxed: a statistic; on a channel with flow control the window has stored it with its ordering.
         attachment.seat_word(seat::POSITION).store(reader.position(), Ordering::Relaxed);
-        if terms.as_ref().is_none_or(|terms| terms.window.is_none()) {
+        if credit.is_none() {
             flow_control::join_as_observer(region, attachment.seat_offset());
         }
         let items = EventCount::new(region, control::ITEMS);
@@ -126,7 +128,8 @@ impl RawSubscriber {
             spec,
             counts,
             empties,
-            terms,
+            credit,
+            expect,
             watched,
             stop,
             refused: None,
@@ -201,10 +204,10 @@ impl RawSubscriber {
     }
 
     #[inline(always)]
-    fn after_fast<'l>(&mut self, outcome: FastPath<&'l mut [u8]>) -> FastPath<&'l mut [u8]> {
+    fn after_fast<'l>(&mut self, outcome: FastPath<(&'l mut [u8], u64)>) -> FastPath<&'l mut [u8]> {
         match outcome {
-            FastPath::Ready(bytes) => {
-                self.took(bytes.len());
+            FastPath::Ready((bytes, position)) => {
+                self.took(bytes.len(), position);
                 FastPath::Ready(bytes)
             }
             FastPath::Empty if self.may_stay_empty() => FastPath::Empty,
@@ -223,7 +226,7 @@ impl RawSubscriber {
         }
         match self.reader.receive(landing) {
             Ok((bytes, len)) => {
-                self.took(len);
+                self.took(len, self.reader.position());
                 Ok(Some((bytes, len)))
             }
             Err(missed) => self.nothing(missed).map(|()| None),
@@ -266,7 +269,7 @@ impl RawSubscriber {
         };
         match outcome {
             Ok((len, acquired)) => {
-                self.took(len);
+                self.took(len, self.reader.position());
                 Ok(Some(Acquired { len, acquired, counted: true }))
             }
             Err(missed) => self.acquire_followed(missed),
@@ -336,7 +339,7 @@ impl RawSubscriber {
             let passed = self.reader.skipped().saturating_sub(skipped);
             self.counts.skipped = self.counts.skipped.saturating_add(passed);
             self.attachment.seat_word(seat::SKIPPED).store(self.counts.skipped, Ordering::Relaxed);
-            self.took(len);
+            self.took(len, self.reader.position());
         }
         Ok(Some(Acquired { len, acquired, counted }))
     }
@@ -375,45 +378,38 @@ impl RawSubscriber {
         counts::refuse(&mut self.counts, &self.attachment, len, why)
     }
 
+    /// Counts a message of `len` bytes before `position`, and stores how far the reader is.
     #[inline(always)]
-    fn took(&mut self, len: usize) {
+    fn took(&mut self, len: usize, position: u64) {
         #[cfg(feature = "trace-slots")]
         log::debug!(
             target: "shmcomm::slots",
-            "channel `{}`: read {len} before position {}",
-            self.attachment.channel(),
-            self.reader.position(), len = crate::plural::count(len, "byte"));
+            "channel `{}`: read {len} before position {position}",
+            self.attachment.channel(), len = crate::plural::count(len, "byte"));
         // While messages queue, no store is needed here.
         if self.empties != 0 {
             self.empties = 0;
         }
         self.counts.received += 1;
         self.counts.bytes += len as u64;
-        match &mut self.terms {
-            // Relaxed, here and below: statistics for other processes, stored by this end only.
-            None => {
-                self.attachment.seat_word(seat::POSITION).store(self.reader.position(), Ordering::Relaxed)
-            }
-            Some(terms) => {
-                let position = self.reader.position();
-                match &mut terms.window {
-                    Some(window) => window.moved(position),
-                    None => self.attachment.seat_word(seat::POSITION).store(position, Ordering::Relaxed),
-                }
-                if terms.expect.is_some() {
-                    self.met();
-                }
-            }
+        let seat = self.attachment.seat_words();
+        // Relaxed, here and below: statistics for other processes, stored by this end only.
+        match &mut self.credit {
+            Some(credit) => credit.moved(position),
+            None => seat.u64(seat::POSITION).store(position, Ordering::Relaxed),
         }
-        self.attachment.seat_word(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
-        self.attachment.seat_word(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
+        seat.u64(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
+        seat.u64(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
+        if self.expect.is_some() {
+            self.met();
+        }
     }
 
     /// Stores the position of the reader in its seat or in its share of the window.
     pub(super) fn moved(&mut self) {
         let position = self.reader.position();
-        match self.terms.as_mut().and_then(|terms| terms.window.as_mut()) {
-            Some(window) => window.moved(position),
+        match &mut self.credit {
+            Some(credit) => credit.moved(position),
             // Relaxed: a statistic.
             None => self.attachment.seat_word(seat::POSITION).store(position, Ordering::Relaxed),
         }
@@ -422,11 +418,11 @@ impl RawSubscriber {
 
 impl Drop for RawSubscriber {
     fn drop(&mut self) {
-        if let Some(window) = self.terms.as_ref().and_then(|terms| terms.window.as_ref())
+        if let Some(credit) = &self.credit
             && !self.attachment.forked()
         {
-            window.share.leave();
-            window.room.notify();
+            credit.share.leave();
+            credit.room.notify();
         }
     }
 }

@@ -231,27 +231,36 @@ impl<M: ?Sized, F: Incoming<M>> Subscriber<M, F> {
                 }
             }
             FastPath::Empty => Ok(None),
-            FastPath::Slow => self.take_slow(),
+            FastPath::Slow => {
+                // A variable of its own: a call that returned the message to where the fast path leaves it
+                // would force that path to leave it in memory.
+                let mut message = None;
+                self.take_slow(&mut message)?;
+                Ok(message)
+            }
         }
     }
 
     #[inline(never)]
-    fn take_slow(&mut self) -> Result<Option<F::Owned>, RecvError> {
-        if self.raw.converts() {
-            return self.take_encoded();
-        }
+    fn take_slow(&mut self, message: &mut Option<F::Owned>) -> Result<(), RecvError> {
         let mut room = F::Room::new();
-        let Some(room) = room.bytes() else { return self.take_encoded() };
-        match self.raw.receive_shared(room) {
+        let (false, Some(room)) = (self.raw.converts(), room.bytes()) else {
+            *message = self.take_encoded()?;
+            return Ok(());
+        };
+        let (bytes, len) = match self.raw.receive_shared(room) {
             FastPath::Ready(bytes) => {
                 let len = bytes.len();
-                return F::read_private(bytes, len).map(Some).map_err(|why| self.raw.refuse(len, why));
+                (bytes, len)
             }
-            FastPath::Empty => return Ok(None),
-            FastPath::Slow => {}
-        }
-        let Some((bytes, len)) = self.raw.read(room)? else { return Ok(None) };
-        F::read_private(bytes, len).map(Some).map_err(|why| self.raw.refuse(len, why))
+            FastPath::Empty => return Ok(()),
+            FastPath::Slow => match self.raw.read(room)? {
+                Some(read) => read,
+                None => return Ok(()),
+            },
+        };
+        *message = Some(F::read_private(bytes, len).map_err(|why| self.raw.refuse(len, why))?);
+        Ok(())
     }
 
     fn take_encoded(&mut self) -> Result<Option<F::Owned>, RecvError> {

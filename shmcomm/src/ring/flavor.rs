@@ -319,9 +319,9 @@ impl Reader {
         }
     }
 
-    /// Receives on the fast path: see [`broadcast::Reader::read_fast`].
+    /// Receives on the fast path, and returns the next position: see [`broadcast::Reader::read_fast`].
     #[inline(always)]
-    pub(super) fn read_fast(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath {
+    pub(super) fn read_fast(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath<u64> {
         match self {
             Reader::Broadcast(reader) => reader.read_fast(bytes),
             Reader::Multi(_) => FastPath::Slow,

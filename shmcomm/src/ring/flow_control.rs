@@ -86,7 +86,7 @@ use super::Reader;
 #[cfg(loom)]
 use super::broadcast::Reader;
 use crate::fault::{fault_point, mutant, weak};
-use crate::layout::{Geometry, Line, Region, control, seat};
+use crate::layout::{Geometry, Line, Region, Words, control, seat};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicU64, fence};
 
@@ -103,6 +103,9 @@ const OBSERVER: u64 = 3;
 
 /// The longest stall timeout that fits in the word, in nanoseconds: 146 years. It never ends.
 const FOREVER: u64 = u64::MAX >> 2;
+
+/// A number of joins that is never reached.
+const NEVER: u64 = u64::MAX;
 
 fn word(state: u64, patience: u64) -> u64 {
     patience.min(FOREVER) << 2 | state
@@ -193,10 +196,10 @@ pub(crate) struct GatingSequence {
     own: Line,
     /// The window word of this subscriber while it is active.
     word: u64,
-    /// The position that it stored last.
-    stored: u64,
     /// Number of positions, a power of two, after which the subscriber wakes the publisher.
     step: u64,
+    /// The next position at which it wakes the publisher: a multiple of `step`.
+    wake_at: u64,
 }
 
 impl GatingSequence {
@@ -208,10 +211,10 @@ impl GatingSequence {
         let step = (geometry.slots / 8).max(1);
         // Relaxed: an estimate. The load that counts comes after [join].
         let head = region.u64(control::HEAD).load(Relaxed);
-        let stored = head.saturating_sub(if terms.history { geometry.slots } else { 0 });
-        let share = GatingSequence { region, own: region.line(seat), word, stored, step };
+        let start = head.saturating_sub(if terms.history { geometry.slots } else { 0 });
+        let share = GatingSequence { region, own: region.line(seat), word, step, wake_at: 0 };
         // Relaxed: released by the window word.
-        share.position().store(stored, Relaxed);
+        share.own.u64(seat::POSITION).store(start, Relaxed);
         fault_point!("sub.entering");
         share.activate();
         share
@@ -220,7 +223,7 @@ impl GatingSequence {
     #[cold]
     fn activate(&self) {
         // [enter] pairs with the scan.
-        self.window().swap(self.word, Release);
+        self.own.u64(seat::FLOW).swap(self.word, Release);
         fault_point!("sub.entered");
         // [enter] pairs with the scan.
         self.region.u64(control::JOINS).fetch_add(1, Release);
@@ -234,32 +237,25 @@ impl GatingSequence {
     /// the caller must wake a publisher that sleeps.
     #[inline(always)]
     pub(crate) fn consumed(&mut self, position: u64) -> bool {
-        let passed = (self.stored ^ position) >= self.step;
-        self.stored = position;
+        let own = self.own;
         // [consumed] pairs with the scan.
-        self.position().store(position, weak("flow relaxed position", Release));
+        own.u64(seat::POSITION).store(position, weak("flow relaxed position", Release));
         // Relaxed: a subscriber that sees its eviction late enters again late.
-        if self.window().load(Relaxed) != self.word {
+        if own.u64(seat::FLOW).load(Relaxed) != self.word {
             self.activate();
         }
-        passed
+        if position < self.wake_at {
+            return false;
+        }
+        self.wake_at = (position | (self.step - 1)).saturating_add(1);
+        true
     }
 
     /// Leaves: the publisher no longer waits for this subscriber.
     pub(crate) fn leave(&self) {
         // [consumed] pairs with the scan, which treats this as a position after all others.
-        self.window().swap(0, Release);
+        self.own.u64(seat::FLOW).swap(0, Release);
         fault_point!("sub.parted");
-    }
-
-    #[inline(always)]
-    fn position(&self) -> &AtomicU64 {
-        self.own.u64(seat::POSITION)
-    }
-
-    #[inline(always)]
-    fn window(&self) -> &AtomicU64 {
-        self.own.u64(seat::FLOW)
     }
 }
 
@@ -268,8 +264,10 @@ impl GatingSequence {
 pub(crate) struct FlowControl {
     region: Region,
     geometry: Geometry,
-    /// The value of `JOINS` at the last search for gating subscribers; `None` before the first search.
-    joins: Option<u64>,
+    /// The word `JOINS`.
+    joins: Words<8>,
+    /// Its value at the last search for gating subscribers; [`NEVER`] before the first search.
+    seen: u64,
     /// Seats of the subscribers that were active at that search.
     gating: Vec<u32>,
     /// For each seat: the position at which it blocked the publisher, and the start of the stall.
@@ -297,7 +295,8 @@ impl FlowControl {
         FlowControl {
             region,
             geometry: *geometry,
-            joins: None,
+            joins: region.words(control::JOINS),
+            seen: NEVER,
             gating: Vec::with_capacity(seats),
             stalls: vec![None; seats].into_boxed_slice(),
             due: None,
@@ -313,10 +312,10 @@ impl FlowControl {
             fence(SeqCst);
         }
         // [enter]: pairs with the release of a joining subscriber.
-        let joins = self.region.u64(control::JOINS).load(Acquire);
-        if self.joins != Some(joins) {
+        let joins = self.joins.u64(0).load(Acquire);
+        if self.seen != joins {
             self.find_gating();
-            self.joins = Some(joins);
+            self.seen = joins;
         }
         let slots = self.geometry.slots;
         let mut limit = next.saturating_add(slots);
@@ -342,7 +341,7 @@ impl FlowControl {
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         // Relaxed: a hint.
-        self.joins == Some(self.region.u64(control::JOINS).load(Relaxed))
+        self.joins.u64(0).load(Relaxed) == self.seen
     }
 
     fn find_gating(&mut self) {

@@ -225,6 +225,12 @@ impl Mapping {
             .collect()
     }
 
+    /// Returns this participant's own entry, for several words of it.
+    #[inline(always)]
+    pub(crate) fn seat_words(&self) -> Line {
+        self.own
+    }
+
     /// Returns a counter in this participant's own entry: `layout::seat::*`.
     #[inline]
     pub(crate) fn seat_word(&self, at: usize) -> &AtomicU64 {

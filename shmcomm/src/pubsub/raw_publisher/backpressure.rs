@@ -97,7 +97,13 @@ impl RawPublisher {
     /// publisher must rescan before it continues below its limit.
     #[inline(always)]
     pub(in crate::pubsub) fn may_continue(&self) -> bool {
-        !self.attachment.forked() && self.backpressure.as_ref().is_none_or(|limit| limit.gates.is_current())
+        if self.attachment.forked() {
+            return false;
+        }
+        match &self.backpressure {
+            None => true,
+            Some(limit) => limit.gates.is_current(),
+        }
     }
 
     /// Returns `true` if a message can be sent now. With a deadline, waits for room and returns `false` at

@@ -1,19 +1,14 @@
-//! [`FlowAndDeadline`]: flow control and deadline monitor of a subscriber, on channels that ask for them.
+//! [`Credit`] and [`Monitor`]: flow control and deadline monitor of a subscriber, on channels that ask for them.
 //!
 //! Owns the subscriber's share of the window on a channel with `overflow: Wait`, and the clock of a
 //! subscriber that expects messages at regular times. Calls `ring::flow_control`. Never reads the ring. A
-//! subscriber without either has no `FlowAndDeadline`, and pays one test per message.
+//! subscriber without either pays two tests per message.
 
 use super::RawSubscriber;
 use super::RecvError;
 use crate::ring::flow_control::GatingSequence;
 use crate::wait::{Deadline, EventCount, WaitFor};
 use std::time::{Duration, Instant};
-
-pub(in crate::pubsub) struct FlowAndDeadline {
-    pub(in crate::pubsub) window: Option<Credit>,
-    pub(in crate::pubsub) expect: Option<Monitor>,
-}
 
 /// A share of the window, and the event that wakes the publisher when the share moves.
 pub(in crate::pubsub) struct Credit {
@@ -111,11 +106,11 @@ impl Monitor {
 
 impl RawSubscriber {
     pub(in crate::pubsub) fn expect(&self) -> Option<&Monitor> {
-        self.terms.as_ref()?.expect.as_ref()
+        self.expect.as_deref()
     }
 
     pub(in crate::pubsub) fn expect_mut(&mut self) -> Option<&mut Monitor> {
-        self.terms.as_mut()?.expect.as_mut()
+        self.expect.as_deref_mut()
     }
 
     /// Returns the period in which a message is expected, or zero without an expectation.

@@ -62,7 +62,7 @@ impl RawSubscriber {
         let may = !empties.is_multiple_of(PROBE)
             && self.attachment.publisher_seated()
             && self.watched.get().is_none()
-            && self.terms.as_ref().is_none_or(|terms| terms.expect.is_none());
+            && self.expect.is_none();
         if may {
             self.empties = empties;
         }
@@ -82,7 +82,7 @@ impl RawSubscriber {
         if suspect || self.empties.is_multiple_of(PROBE) || !self.attachment.publisher_seated() {
             self.probe()?;
         }
-        if self.terms.is_some() { self.missed() } else { Ok(()) }
+        self.missed()
     }
 
     #[cold]
@@ -148,9 +148,9 @@ impl RawSubscriber {
                 next.counts = self.counts;
                 next.stop = core::mem::take(&mut self.stop);
                 next.took_over();
-                if grown && let (Some(terms), Some(before)) = (&mut next.terms, &mut self.terms) {
+                if grown {
                     // The period goes on: the publisher is the same.
-                    core::mem::swap(&mut terms.expect, &mut before.expect);
+                    core::mem::swap(&mut next.expect, &mut self.expect);
                 }
                 if let Some(watched) = self.watched.take() {
                     if let Ok(observer) = next.attachment.observer() {
@@ -160,9 +160,9 @@ impl RawSubscriber {
                     next.watched = OnceLock::from(watched);
                 }
                 *self = next;
-                if grown && let Some(window) = self.terms.as_ref().and_then(|terms| terms.window.as_ref()) {
+                if grown && let Some(credit) = &self.credit {
                     // The publisher may have waited for a subscriber in the old segment.
-                    window.room.notify();
+                    credit.room.notify();
                 }
                 true
             }

@@ -125,7 +125,7 @@ impl Witness {
         // call.)
         let seen = if self.reader.is_pinned() { FastPath::Slow } else { self.reader.read_fast(&mut bytes) };
         let outcome = match seen {
-            FastPath::Ready(()) => Ok(SIZE),
+            FastPath::Ready(_) => Ok(SIZE),
             FastPath::Empty => Err(NoMessage::Empty),
             FastPath::Slow => self.reader.read_into(&mut bytes),
         };

@@ -192,13 +192,14 @@ impl Reader {
     }
 
     /// Copies the next message on the fast path: it fills `bytes`, the ring is copied, and the message directly
-    /// follows the last one received. Or reports that nothing is new. [`Reader::read_exact`] handles all
-    /// other states.
+    /// follows the last one received. Returns the position after it. Or reports that nothing is new.
+    /// [`Reader::read_exact`] handles all other states.
     //
     // Always inlined, and without a loop for messages of one size.
     #[inline(always)]
-    pub(crate) fn read_fast(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath {
-        let (slot, stamp) = (self.slots.at(self.position), done(self.position));
+    pub(crate) fn read_fast(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath<u64> {
+        let position = self.position;
+        let (slot, stamp) = (self.slots.at(position), done(position));
         let seen = slot.load_stamp();
         if seen < stamp {
             return FastPath::Empty;
@@ -206,9 +207,10 @@ impl Reader {
         // One comparison checks both: its holes are the counted holes, and its length is the length of
         // `bytes`.
         let next = Meta { len: bytes.len() as u32, holes: self.holes };
-        if self.fast && seen == stamp && self.gap == 0 && copy::<true>(slot, stamp, bytes) == Some(next) {
-            self.position += 1;
-            return FastPath::Ready(());
+        let copies = self.fast && seen == stamp && self.gap == 0;
+        if copies && copy::<true>(slot, stamp, bytes) == Some(next.word()) {
+            self.position = position + 1;
+            return FastPath::Ready(self.position);
         }
         FastPath::Slow
     }
@@ -238,7 +240,7 @@ impl Reader {
         for _ in 0..READ_ATTEMPTS {
             let (slot, stamp) = (self.slots.at(self.position), done(self.position));
             if slot.load_stamp() == stamp
-                && let Some(meta) = copy::<EXACT>(slot, stamp, bytes)
+                && let Some(meta) = copy::<EXACT>(slot, stamp, bytes).map(Meta::from_word)
                 && self.is_next(meta)
             {
                 self.position += 1;
@@ -260,7 +262,8 @@ impl Reader {
         if self.observes {
             return self.latest_observed(bytes);
         }
-        let (_, meta, ()) = self.newest(|slot, _, stamp| Some((copy::<false>(slot, stamp, bytes)?, ())))?;
+        let (_, meta, ()) =
+            self.newest(|slot, _, stamp| Some((Meta::from_word(copy::<false>(slot, stamp, bytes)?), ())))?;
         Some(self.len(meta))
     }
 
@@ -410,19 +413,19 @@ impl Reader {
     }
 }
 
-/// Copies the payload of a slot, if the slot still has `stamp` after the copy.
+/// Copies the payload of a slot, and returns the meta word, if the slot still has `stamp` after the copy.
 #[inline(always)]
-fn copy<const EXACT: bool>(slot: Slot, stamp: u64, bytes: &mut [MaybeUninit<u8>]) -> Option<Meta> {
+fn copy<const EXACT: bool>(slot: Slot, stamp: u64, bytes: &mut [MaybeUninit<u8>]) -> Option<u64> {
     if mutant("validation before the copy") {
-        let meta = slot.validate(stamp).map(Meta::from_word)?;
-        slot.load(front::<EXACT>(slot.size(), meta, bytes));
+        let meta = slot.validate(stamp)?;
+        slot.load(front::<EXACT>(slot.size(), Meta::from_word(meta), bytes));
         return Some(meta);
     }
     // Relaxed: a first guess, which counts only if `validate` finds the same word.
     let guess = if EXACT { 0 } else { slot.meta().load(Relaxed) };
     slot.load(front::<EXACT>(slot.size(), Meta::from_word(guess), bytes));
     fault_point!("sub.copied");
-    slot.validate(stamp).map(Meta::from_word)
+    slot.validate(stamp)
 }
 
 /// Returns the part of the bytes that a message may fill.

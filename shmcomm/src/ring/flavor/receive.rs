@@ -7,13 +7,16 @@ use super::{FastPath, NoMessage, Reader};
 use core::mem::MaybeUninit;
 
 impl Reader {
-    /// Receives on the fast path: returns a message that fills `bytes`, nothing, or a request for the slow
-    /// path.
+    /// Receives on the fast path: returns a message that fills `bytes` and the position after it, nothing, or a
+    /// request for the slow path.
     #[inline(always)]
-    pub(crate) fn receive_fast<'b>(&mut self, bytes: &'b mut [MaybeUninit<u8>]) -> FastPath<&'b mut [u8]> {
+    pub(crate) fn receive_fast<'b>(
+        &mut self,
+        bytes: &'b mut [MaybeUninit<u8>],
+    ) -> FastPath<(&'b mut [u8], u64)> {
         match self.read_fast(bytes) {
             // SAFETY: `read_fast` wrote all of them.
-            FastPath::Ready(()) => FastPath::Ready(unsafe { written(bytes) }),
+            FastPath::Ready(position) => FastPath::Ready((unsafe { written(bytes) }, position)),
             FastPath::Empty => FastPath::Empty,
             FastPath::Slow => FastPath::Slow,
         }
@@ -21,10 +24,13 @@ impl Reader {
 
     /// Receives like [`Reader::receive_fast`], on a channel of several publishers.
     #[inline(always)]
-    pub(crate) fn receive_shared<'b>(&mut self, bytes: &'b mut [MaybeUninit<u8>]) -> FastPath<&'b mut [u8]> {
+    pub(crate) fn receive_shared<'b>(
+        &mut self,
+        bytes: &'b mut [MaybeUninit<u8>],
+    ) -> FastPath<(&'b mut [u8], u64)> {
         match self.read_shared(bytes) {
             // SAFETY: `read_shared` wrote all of them.
-            FastPath::Ready(()) => FastPath::Ready(unsafe { written(bytes) }),
+            FastPath::Ready(()) => FastPath::Ready((unsafe { written(bytes) }, self.position())),
             FastPath::Empty => FastPath::Empty,
             FastPath::Slow => FastPath::Slow,
         }
