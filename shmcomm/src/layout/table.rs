@@ -32,6 +32,9 @@ pub(crate) struct KeyPlace {
 }
 
 impl KeyPlace {
+    /// Offset of the first buffer from the version word.
+    pub(crate) const FIRST_BUFFER: u64 = LINE_PAIR as u64;
+
     /// Returns the distance from one buffer to the next.
     pub(crate) const fn stride(self) -> u64 {
         (BUFFER_HEAD + self.size).next_multiple_of(CACHE_LINE as u64)
@@ -39,7 +42,7 @@ impl KeyPlace {
 
     /// Returns the offset of buffer `index` from the version word.
     pub(crate) const fn buffer(self, index: u64) -> u64 {
-        LINE_PAIR as u64 + index * self.stride()
+        Self::FIRST_BUFFER + index * self.stride()
     }
 
     /// Returns the number of bytes from one version word to the next.

@@ -252,11 +252,13 @@ pub const fn slice_as_bytes<T: ShmMessage>(messages: &[T]) -> &[u8] {
 /// The check is free for a type of which every bit pattern is valid.
 #[inline]
 pub fn validate<T: ShmMessage>(bytes: &[u8]) -> Result<(), Invalid> {
+    if is_value::<T>(bytes) { Ok(()) } else { Err(Invalid::of::<T>(bytes)) }
+}
+
+#[inline(always)]
+fn is_value<T: ShmMessage>(bytes: &[u8]) -> bool {
     const { require_sound::<T>() };
-    if bytes.len() == size_of::<T>() && (T::SCHEMA.any_bits || T::is_valid(bytes)) {
-        return Ok(());
-    }
-    Err(Invalid::of::<T>(bytes))
+    bytes.len() == size_of::<T>() && (T::SCHEMA.any_bits || T::is_valid(bytes))
 }
 
 /// Checks that `bytes` are any number of `T`s. The error names the item and the part that is wrong.
@@ -286,6 +288,13 @@ pub fn read<T: ShmMessage>(bytes: &[u8]) -> Result<T, Invalid> {
     validate::<T>(bytes)?;
     // SAFETY: `validate` checked the length and, by `ShmMessage` 3, the value. It may be unaligned.
     Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// Copies a message like [`read`]. Returns `None` if the bytes are not one.
+#[inline(always)]
+pub(crate) fn read_valid<T: ShmMessage>(bytes: &[u8]) -> Option<T> {
+    // SAFETY: the length is that of a `T`, and by `ShmMessage` 3 the bytes are a value. It may be unaligned.
+    is_value::<T>(bytes).then(|| unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
 /// Copies a message like [`read`], onto the heap: a large message takes no stack.

@@ -7,7 +7,7 @@ use super::forward::{self, Standing};
 use super::inspect::{self, Found, Intact};
 use super::{ChannelPath, EventPage, Participant, Sent, mapping, registration, seats, system};
 use crate::error::{Error, ErrorKind};
-use crate::layout::{FLAG_MANY, Format, Geometry, Identity, Pattern, Region, control, seat};
+use crate::layout::{FLAG_MANY, Format, Geometry, Identity, Pattern, Region, Words, control, seat};
 use crate::os::{self, File, FileId, ForkId};
 use crate::plural::count;
 use crate::sync::Ordering;
@@ -63,6 +63,8 @@ impl Drop for ReadMap {
 /// 2. In the child of a fork the memory is not mapped. A user of the region checks [`View::forked`] before.
 pub(crate) struct View {
     region: Region,
+    /// The word [`control::STATE`].
+    state: Words<8>,
     map: ReadMap,
     geometry: Geometry,
     identity: Identity,
@@ -147,7 +149,8 @@ impl View {
         })?;
         let map = ReadMap::new(file.clone(), len).map_err(|error| system(&place, "map", error))?;
         let (region, id) = (map.region(), stat.id);
-        Ok(View { region, map, geometry, identity, pattern, format, schema, place, file, id })
+        let state = region.words(control::STATE);
+        Ok(View { region, state, map, geometry, identity, pattern, format, schema, place, file, id })
     }
 
     /// Returns the bytes of the segment. Valid while this view lives, and not in a forked child.
@@ -200,7 +203,7 @@ impl View {
     #[inline]
     pub(crate) fn is_superseded(&self) -> bool {
         // Relaxed: it is set once and never cleared, and a process that loads it opens the channel again.
-        self.region.u64(control::STATE).load(Ordering::Relaxed) != control::LIVE
+        self.state.u64(0).load(Ordering::Relaxed) != control::LIVE
     }
 
     /// Returns the participant on seat `index`, alive or dead. Takes a system call of 200 to 500 ns if there is one.

@@ -4,7 +4,7 @@
 
 use super::seen::Seen;
 use super::{Key, LoadError};
-use crate::message::{self, ShmMessage, Timestamp};
+use crate::message::{self, Invalid, ShmMessage, Timestamp};
 use crate::ring::table::{KeyReader, Stamped, load_set};
 
 /// A value of a table that was loaded.
@@ -19,6 +19,13 @@ pub struct Latest<V> {
     pub time: Timestamp,
 }
 
+impl<V> Latest<V> {
+    #[inline(always)]
+    pub(super) fn new(value: V, stamped: Stamped) -> Self {
+        Latest { value, version: stamped.version, time: Timestamp::from_nanos(stamped.time) }
+    }
+}
+
 /// The keys of a mapped table, and the memory that takes their copies.
 pub struct Copies<'r> {
     keys: &'r [KeyReader],
@@ -29,19 +36,6 @@ pub struct Copies<'r> {
 impl<'r> Copies<'r> {
     pub(crate) fn new(keys: &'r [KeyReader], seen: &'r Seen, buffer: &'r mut Vec<u8>) -> Self {
         Copies { keys, seen, buffer }
-    }
-
-    /// Copies the value of one key.
-    #[inline]
-    pub(super) fn one<T: ?Sized, V: ShmMessage>(
-        &mut self,
-        key: Key<T, V>,
-    ) -> Result<Option<Latest<V>>, LoadError> {
-        self.room(size_of::<V>());
-        let bytes = &mut self.buffer[..size_of::<V>()];
-        let stamped = self.keys[key.index() as usize].load(bytes)?;
-        self.seen.loaded(key.index() as usize, stamped.version);
-        value(key, stamped, bytes)
     }
 
     /// Copies values that were current at one instant, one behind the other.
@@ -124,12 +118,28 @@ fn value<T: ?Sized, V: ShmMessage>(
     stamped: Stamped,
     bytes: &[u8],
 ) -> Result<Option<Latest<V>>, LoadError> {
-    let Stamped { version, time, len } = stamped;
-    if version == 0 {
+    if stamped.version == 0 {
         return Ok(None);
     }
-    let invalid = |problem| LoadError::Invalid { key: key.name(), problem };
-    // A value of another length is refused like a message of another length.
-    let value = message::read(bytes.get(..len).unwrap_or_default()).map_err(invalid)?;
-    Ok(Some(Latest { value, version, time: Timestamp::from_nanos(time) }))
+    let value = message::read(of_value(stamped, bytes)).map_err(|problem| invalid(key, problem))?;
+    Ok(Some(Latest::new(value, stamped)))
+}
+
+/// Checks that the bytes are a value of the key.
+pub(super) fn check<T: ?Sized, V: ShmMessage>(
+    key: Key<T, V>,
+    stamped: Stamped,
+    bytes: &[u8],
+) -> Result<(), LoadError> {
+    message::validate::<V>(of_value(stamped, bytes)).map_err(|problem| invalid(key, problem))
+}
+
+/// Returns the bytes of a value. A value of another length is refused like a message of another length.
+#[inline]
+fn of_value(stamped: Stamped, bytes: &[u8]) -> &[u8] {
+    bytes.get(..stamped.len).unwrap_or_default()
+}
+
+fn invalid<T: ?Sized, V>(key: Key<T, V>, problem: Invalid) -> LoadError {
+    LoadError::Invalid { key: key.name(), problem }
 }

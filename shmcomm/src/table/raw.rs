@@ -50,6 +50,12 @@ impl RawReader {
         }
     }
 
+    /// Returns `true` if the mapping may be used, and its segment was not removed or replaced.
+    #[inline(always)]
+    pub(crate) fn is_current(&self) -> bool {
+        !self.mapped.view.forked() && !self.mapped.view.is_superseded()
+    }
+
     /// Checks that the mapping may be used, and goes over to a new segment if the old one was removed or replaced.
     #[inline]
     pub(crate) fn check(&mut self) -> Result<(), LoadError> {

@@ -38,8 +38,6 @@ pub(crate) struct RawWriter {
     /// The event in which readers sleep.
     changed: EventCount,
     lease: SeenLease,
-    /// Number of stores by this writer.
-    stores: u64,
 }
 
 impl RawWriter {
@@ -62,7 +60,6 @@ impl RawWriter {
             counts: Counts::default(),
             name_check: NameCheck::new(),
             lease: SeenLease::default(),
-            stores: 0,
         })
     }
 
@@ -88,8 +85,7 @@ impl RawWriter {
         };
         self.changed.notify_leased(&mut self.lease);
         self.counts.message(bytes.len(), false, &self.attachment);
-        self.stores += 1;
-        self.name_check.count(self.stores, &self.attachment);
+        self.name_check.count(version, &self.attachment);
         Ok(version)
     }
 

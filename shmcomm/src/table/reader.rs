@@ -3,18 +3,23 @@
 //! Owns the loads by type. Calls `raw` for the mapping and the waits, `copies` for the values. Never writes to a key: the
 //! mapping of the keys is for loads only.
 
-use super::copies::{Copies, Latest};
+use super::copies::{Copies, Latest, check};
 use super::raw::RawReader;
 use super::{
     ChangedKeys, Key, KeySet, LoadError, TableKeys, TableWaitError, TableWaitTimeoutError, places_of,
 };
 use crate::error::Error;
-use crate::message::ShmMessage;
+use crate::message::in_place::UninitMessage;
+use crate::message::{self, ShmMessage};
+use crate::ring::table::Stamped;
 use crate::segment::{self, Spec};
 use crate::wait::{Deadline, StopHandle};
 use core::fmt;
 use core::marker::PhantomData;
 use std::time::{Duration, Instant};
+
+/// Size of the largest values whose copy is inlined in the program of the user.
+const FAST_MAX: usize = 512;
 
 /// Reads the values of the table `T`. Any number of readers may be open: a reader takes no seat.
 ///
@@ -68,8 +73,42 @@ impl<T: TableKeys + ?Sized> TableReader<T> {
     /// See [`LoadError`].
     #[inline]
     pub fn load<V: ShmMessage>(&mut self, key: Key<T, V>) -> Result<Option<Latest<V>>, LoadError> {
+        if let Some(latest) = self.load_fast(key) {
+            return Ok(Some(latest));
+        }
+        // The value comes through the buffer. If a call returned it, the compiler would keep the results of both paths in
+        // memory, and load by vectors there what the fast path has just stored as words.
+        let stamped = self.load_to_buffer(key)?;
+        let value = self.buffer.get(..stamped.len).and_then(message::read_valid);
+        Ok(value.filter(|_| stamped.version > 0).map(|value| Latest::new(value, stamped)))
+    }
+
+    /// Returns the latest value of a small key if the first attempt finds one, in the segment that has the table's name.
+    #[inline(always)]
+    fn load_fast<V: ShmMessage>(&mut self, key: Key<T, V>) -> Option<Latest<V>> {
+        if size_of::<V>() > FAST_MAX || !self.raw.is_current() {
+            return None;
+        }
+        let index = key.index() as usize;
+        let mut room = UninitMessage::<V>::new();
+        let (stamped, bytes) = self.raw.mapped.keys[index].load_fast(room.bytes())?;
+        if stamped.len != size_of::<V>() {
+            return None;
+        }
+        let value = message::read_valid(bytes)?;
+        self.raw.seen.loaded(index, stamped.version);
+        Some(Latest::new(value, stamped))
+    }
+
+    /// Copies the latest value of a key to the buffer, and checks it. The version is 0 if no value was ever stored.
+    #[inline(never)]
+    fn load_to_buffer<V: ShmMessage>(&mut self, key: Key<T, V>) -> Result<Stamped, LoadError> {
         self.raw.check()?;
-        self.copies().one(key)
+        let (stamped, bytes) = self.copies().bytes(key.index() as usize, size_of::<V>())?;
+        if stamped.version > 0 {
+            check(key, stamped, bytes)?;
+        }
+        Ok(stamped)
     }
 
     /// Returns the latest values of several keys that were current at one instant. `keys` is a tuple of one to eight keys,

@@ -12,12 +12,15 @@ use core::mem::MaybeUninit;
 
 /// The words of one key.
 ///
-/// Invariant, from those of [`Geometry`] and [`Region`]: `place.span()` bytes from `at` are mapped and readable,
-/// writable for the writer of the key, aligned to 128, and atomics to all.
+/// Invariant, from those of [`Geometry`] and [`Region`]: the `span()` bytes of the place from `at` are mapped and readable,
+/// writable for the writer of the key, aligned to 128, and atomics to all. `stride` and `size` are those of the place.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ring) struct Cell {
     at: SlotPtr,
-    place: KeyPlace,
+    /// Distance from one buffer to the next.
+    stride: usize,
+    /// Size of a value.
+    size: usize,
 }
 
 impl Cell {
@@ -26,7 +29,8 @@ impl Cell {
         let end = place.offset.checked_add(place.span());
         assert!(end.is_some_and(|end| end <= geometry.slot_size), "a key outside its table");
         let at = (geometry.slots_offset + place.offset) as usize;
-        Cell { at: SlotPtr::new(region, at, place.span() as usize), place }
+        let (stride, size) = (place.stride() as usize, place.size as usize);
+        Cell { at: SlotPtr::new(region, at, place.span() as usize), stride, size }
     }
 
     #[inline]
@@ -57,12 +61,11 @@ impl Cell {
     /// Returns the buffer of a version.
     #[inline]
     pub(in crate::ring) fn buffer(&self, version: u64) -> Slot {
-        let (offset, payload) = (self.place.buffer(version % BUFFERS), slot::EXTRA + 8);
+        let offset = KeyPlace::FIRST_BUFFER as usize + (version % BUFFERS) as usize * self.stride;
         // SAFETY: the buffers lie inside the span (invariant).
-        let at = unsafe { self.at.add(offset as usize) };
-        let size = self.place.size as usize;
+        let at = unsafe { self.at.add(offset) };
         // A buffer has no state word. Its invariants are those of a copied slot.
-        Slot { at, payload, size, states: self.place.stride() as usize }
+        Slot { at, payload: slot::EXTRA + 8, size: self.size, states: self.stride }
     }
 }
 
@@ -79,6 +82,14 @@ impl Slot {
     pub(in crate::ring) fn time(self) -> i64 {
         // Relaxed: between [observe] and [validate], which order it.
         self.word(slot::TIME).load(Relaxed) as i64
+    }
+
+    /// Copies a payload like [`Slot::load`], and returns the bytes that it has initialised.
+    #[inline(always)]
+    pub(in crate::ring) fn load_uninit(self, bytes: &mut [MaybeUninit<u8>]) -> &mut [u8] {
+        self.load(bytes);
+        // SAFETY: the layout is the same, and `load` has written all of the bytes.
+        unsafe { &mut *(core::ptr::from_mut(bytes) as *mut [u8]) }
     }
 
     /// Copies a payload to initialised bytes, like [`Slot::load`].

@@ -93,10 +93,11 @@ pub(crate) mod shared;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use super::slot::Cell;
+use super::slot::{Cell, Slot};
 use crate::fault::{fault_point, mutant};
 use crate::layout::{Geometry, KeyPlace, Region};
 use crate::sync::spin_loop;
+use core::mem::MaybeUninit;
 pub(crate) use shared::{Locked, SharedKeyWriter};
 
 /// Attempts of a load before it gives up.
@@ -197,6 +198,15 @@ impl KeyReader {
         self.cell.load_version()
     }
 
+    /// Copies the current value to `bytes`, which are as many as the key has, in one attempt. Returns `None` if it was
+    /// overwritten or if there is none: the stamp of a buffer is never `done(0)`.
+    //
+    // Always inlined: a value of constant size is copied without a loop, and need not be in memory.
+    #[inline(always)]
+    pub(crate) fn load_fast<'b>(&self, bytes: &'b mut [MaybeUninit<u8>]) -> Option<(Stamped, &'b mut [u8])> {
+        self.copy(self.version(), |buffer| buffer.load_uninit(bytes))
+    }
+
     /// Copies the current value to `bytes`, which are as many as the key has. They are the value only if the call
     /// returns a version other than 0.
     #[inline]
@@ -231,11 +241,17 @@ impl KeyReader {
         if version == 0 {
             return Some(Stamped::NOTHING);
         }
+        self.copy(version, |buffer| buffer.load_initialized(bytes)).map(|(stamped, ())| stamped)
+    }
+
+    /// Copies the value of this version with `load`. Returns `None` if it was overwritten.
+    #[inline(always)]
+    fn copy<T>(&self, version: u64, load: impl FnOnce(Slot) -> T) -> Option<(Stamped, T)> {
         let buffer = self.cell.buffer(version);
         let time = buffer.time();
-        buffer.load_initialized(bytes);
+        let loaded = load(buffer);
         let len = buffer.validate(done(version))?;
-        Some(Stamped { version, time, len: len as usize })
+        Some((Stamped { version, time, len: len as usize }, loaded))
     }
 }
 

@@ -58,10 +58,13 @@ fn value(size: usize, key: u64, version: u64) -> Vec<u8> {
     bytes
 }
 
-/// Returns the current value.
+/// Returns the current value. The fast path finds the same one.
 fn load(reader: &KeyReader, size: usize) -> (Stamped, Vec<u8>) {
     let mut bytes = vec![0xEE; size];
     let stamped = reader.load(&mut bytes).unwrap();
+    let mut room = vec![MaybeUninit::uninit(); size];
+    let fast = reader.load_fast(&mut room).map(|(stamped, bytes)| (stamped, bytes.to_vec()));
+    assert_eq!(fast, (stamped.version > 0).then(|| (stamped, bytes.clone())));
     (stamped, bytes)
 }
 
