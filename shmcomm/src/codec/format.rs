@@ -45,10 +45,6 @@ pub trait Outgoing<M: ?Sized>: sealed::Sealed {
     #[doc(hidden)]
     fn write(message: &M, room: &mut [u8]) -> Result<usize, EncodeError>;
 
-    /// Number of bytes that [`plain`](Outgoing::plain) returns, or 0.
-    #[doc(hidden)]
-    const PLAIN_SIZE: usize = 0;
-
     /// Returns the bytes of `message` if they are its encoding. Their number is then a constant.
     #[doc(hidden)]
     #[inline(always)]
@@ -206,8 +202,6 @@ impl<K, M: ?Sized> View<K, M> {
 }
 
 impl<M: ShmMessage> Outgoing<M> for Fixed {
-    const PLAIN_SIZE: usize = if M::SCHEMA.has_gaps() { 0 } else { size_of::<M>() };
-
     #[inline(always)]
     fn write(message: &M, room: &mut [u8]) -> Result<usize, EncodeError> {
         let capacity = room.len();

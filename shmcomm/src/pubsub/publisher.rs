@@ -163,24 +163,9 @@ impl<M: ?Sized, F: Outgoing<M>> Publisher<M, F> {
     ) -> Result<bool, SendError> {
         match F::plain(message) {
             Some(bytes) if self.raw.send_fast(bytes) => Ok(true),
-            Some(bytes) => F::detached(message, bytes, |bytes| self.send_further(bytes, deadline())),
+            Some(bytes) => F::detached(message, bytes, |bytes| self.raw.send(bytes, deadline())),
             None => self.raw.send_with(deadline(), |room| F::write(message, room)),
         }
-    }
-
-    /// Sends what the fast path did not send. On a channel of several publishers that is every message.
-    //
-    // Out of line, so that only one copy of it is in the program for each type.
-    #[inline(never)]
-    fn send_further(&mut self, bytes: &[u8], deadline: Option<Deadline>) -> Result<bool, SendError> {
-        // A constant number of bytes is copied without a loop.
-        if bytes.len() == F::PLAIN_SIZE {
-            let bytes = &bytes[..F::PLAIN_SIZE];
-            if self.raw.send_shared(bytes) || self.raw.send_checked(bytes) {
-                return Ok(true);
-            }
-        }
-        self.raw.send(bytes, deadline)
     }
 }
 

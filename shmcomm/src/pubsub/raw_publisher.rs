@@ -202,25 +202,10 @@ impl RawPublisher {
     pub(crate) fn send_fast(&mut self, bytes: &[u8]) -> bool {
         let sent = self.may_continue() && self.writer.send_fast(bytes);
         if sent {
-            loan::sent(&self.items, &self.attachment, bytes.len());
-        }
-        sent
-    }
-
-    /// Sends like [`RawPublisher::send_fast`], after the check of the name if it is due.
-    #[inline(always)]
-    pub(crate) fn send_checked(&mut self, bytes: &[u8]) -> bool {
-        self.keep_name();
-        self.send_fast(bytes)
-    }
-
-    /// Sends if the send is only a copy into the next slot, on a channel of several publishers. Returns `false`, and
-    /// does nothing, otherwise.
-    #[inline(always)]
-    pub(crate) fn send_shared(&mut self, bytes: &[u8]) -> bool {
-        let sent = self.may_continue() && self.writer.send_shared(bytes);
-        if sent {
-            self.keep_name();
+            // One of several publishers has no checkpoint: the others move its position.
+            if matches!(self.writer, Writer::Multi(..)) {
+                self.keep_name();
+            }
             loan::sent(&self.items, &self.attachment, bytes.len());
         }
         sent

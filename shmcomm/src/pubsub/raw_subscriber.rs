@@ -186,26 +186,7 @@ impl RawSubscriber {
         if self.attachment.forked() {
             return FastPath::Slow;
         }
-        let outcome = self.reader.receive_fast(landing);
-        self.after_fast(outcome)
-    }
-
-    /// Receives like [`RawSubscriber::receive_fast`], on a channel of several publishers.
-    #[inline(always)]
-    pub(super) fn receive_shared<'l>(
-        &mut self,
-        landing: &'l mut [MaybeUninit<u8>],
-    ) -> FastPath<&'l mut [u8]> {
-        if self.attachment.forked() {
-            return FastPath::Slow;
-        }
-        let outcome = self.reader.receive_shared(landing);
-        self.after_fast(outcome)
-    }
-
-    #[inline(always)]
-    fn after_fast<'l>(&mut self, outcome: FastPath<(&'l mut [u8], u64)>) -> FastPath<&'l mut [u8]> {
-        match outcome {
+        match self.reader.receive_fast(landing) {
             FastPath::Ready((bytes, position)) => {
                 self.took(bytes.len(), position);
                 FastPath::Ready(bytes)

@@ -248,17 +248,7 @@ impl<M: ?Sized, F: Incoming<M>> Subscriber<M, F> {
             *message = self.take_encoded()?;
             return Ok(());
         };
-        let (bytes, len) = match self.raw.receive_shared(room) {
-            FastPath::Ready(bytes) => {
-                let len = bytes.len();
-                (bytes, len)
-            }
-            FastPath::Empty => return Ok(()),
-            FastPath::Slow => match self.raw.read(room)? {
-                Some(read) => read,
-                None => return Ok(()),
-            },
-        };
+        let Some((bytes, len)) = self.raw.read(room)? else { return Ok(()) };
         *message = Some(F::read_private(bytes, len).map_err(|why| self.raw.refuse(len, why))?);
         Ok(())
     }

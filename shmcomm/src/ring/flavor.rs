@@ -55,24 +55,18 @@ impl Writer {
         }
     }
 
-    /// Publishes a message on the fast path of one publisher: see [`broadcast::Writer::send_fast`]. Returns `false`
-    /// without effect in all other cases.
+    /// Publishes a message on the fast path: see [`broadcast::Writer::send_fast`] and
+    /// [`multi::Writer::send_copied`]. Returns `false`, and publishes nothing, in all other cases.
     #[inline(always)]
     pub(crate) fn send_fast(&mut self, payload: &[u8]) -> bool {
         match self {
             Writer::Broadcast(writer) => writer.send_fast(payload),
-            Writer::Multi(..) => false,
+            Writer::Multi(writer, counters) => {
+                let Some(position) = writer.send_copied(payload) else { return false };
+                counters.sent(position, payload.len());
+                true
+            }
         }
-    }
-
-    /// Publishes a message in a copied ring of several publishers. Returns `false`, and publishes nothing, in all
-    /// other cases.
-    #[inline(always)]
-    pub(crate) fn send_shared(&mut self, payload: &[u8]) -> bool {
-        let Writer::Multi(writer, counters) = self else { return false };
-        let Some(position) = writer.send_copied(payload) else { return false };
-        counters.sent(position, payload.len());
-        true
     }
 
     /// Publishes a message. A message longer than a slot is truncated; the caller checks the length.
@@ -319,21 +313,16 @@ impl Reader {
         }
     }
 
-    /// Receives on the fast path, and returns the next position: see [`broadcast::Reader::read_fast`].
+    /// Receives on the fast path: see [`broadcast::Reader::read_fast`] and [`multi::Reader::read_fast`].
     #[inline(always)]
     pub(super) fn read_fast(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath<u64> {
         match self {
             Reader::Broadcast(reader) => reader.read_fast(bytes),
-            Reader::Multi(_) => FastPath::Slow,
-        }
-    }
-
-    /// Receives on the fast path of several publishers: see [`multi::Reader::read_fast`].
-    #[inline(always)]
-    pub(super) fn read_shared(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath {
-        match self {
-            Reader::Broadcast(_) => FastPath::Slow,
-            Reader::Multi(reader) => reader.read_fast(bytes),
+            Reader::Multi(reader) => match reader.read_fast(bytes) {
+                FastPath::Ready(()) => FastPath::Ready(reader.position()),
+                FastPath::Empty => FastPath::Empty,
+                FastPath::Slow => FastPath::Slow,
+            },
         }
     }
 

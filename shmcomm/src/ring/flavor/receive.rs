@@ -22,20 +22,6 @@ impl Reader {
         }
     }
 
-    /// Receives like [`Reader::receive_fast`], on a channel of several publishers.
-    #[inline(always)]
-    pub(crate) fn receive_shared<'b>(
-        &mut self,
-        bytes: &'b mut [MaybeUninit<u8>],
-    ) -> FastPath<(&'b mut [u8], u64)> {
-        match self.read_shared(bytes) {
-            // SAFETY: `read_shared` wrote all of them.
-            FastPath::Ready(()) => FastPath::Ready((unsafe { written(bytes) }, self.position())),
-            FastPath::Empty => FastPath::Empty,
-            FastPath::Slow => FastPath::Slow,
-        }
-    }
-
     /// Copies the next message to `bytes`, and returns them with the length of the message. A writer that
     /// violates the type of the channel may have sent another length.
     #[inline]

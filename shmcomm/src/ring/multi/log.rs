@@ -9,6 +9,9 @@ use crate::ring::slot::{Entries, OwnSlots, Slot};
 /// Number of bits of an entry for the writer.
 const WRITER: u32 = MAX_PUBLISHERS.trailing_zeros();
 const _: () = assert!(MAX_PUBLISHERS.is_power_of_two());
+/// Number of bits of an entry for the name of a slot, beyond those of the number of entries. A shift by it leaves the lap
+/// times the number of entries, plus less than that number.
+const NAME_BITS: u32 = WRITER + 1;
 
 /// Number of positions that entries can name, for any number of slots. It lasts one to three centuries, at
 /// a position in 20 ns.
@@ -27,8 +30,8 @@ pub(super) struct Log {
 /// The relation of an entry to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// The entry names an older position, or none, with this word.
-    Older(u64),
+    /// The entry names an older position, or none.
+    Older,
     /// The entry names this position.
     Current(Named),
     /// The entry names a later position.
@@ -65,11 +68,23 @@ impl Log {
         self.entries.count()
     }
 
-    /// Returns the word that names a message.
+    /// Returns the part of a word that names a slot of a writer.
     #[inline]
-    pub(super) fn word(&self, position: u64, writer: u64, slot: u64) -> u64 {
-        let lap = (position >> self.bits) + 1;
-        (lap << WRITER | writer) << (self.bits + 1) | slot
+    pub(super) fn name(&self, writer: u64, slot: u64) -> u64 {
+        writer << (self.bits + 1) | slot
+    }
+
+    /// Returns the word that names a message by its position and the [name](Log::name) of its slot.
+    #[inline]
+    pub(super) fn word(&self, position: u64, name: u64) -> u64 {
+        self.wanted(position) << NAME_BITS | name
+    }
+
+    /// Returns the position that starts the lap after that of `position`: the number of the lap in a word that names the
+    /// position, times the number of entries.
+    #[inline(always)]
+    fn wanted(&self, position: u64) -> u64 {
+        (position | (self.count() - 1)) + 1
     }
 
     /// Returns the position that `word` names in the entry of `position`, plus a lap, or less than a lap
@@ -86,37 +101,43 @@ impl Log {
         self.decode(position, self.entries.load_entry(position))
     }
 
-    /// Loads and compares like [`Log::check_entry`], for a writer that may take the position.
+    /// Loads the entry of a position, for a writer that may take the position.
     #[inline]
-    pub(super) fn check_entry_to_replace(&self, position: u64) -> Entry {
-        self.decode(position, self.entries.load_entry_to_replace(position))
+    pub(super) fn load_entry_to_replace(&self, position: u64) -> u64 {
+        self.entries.load_entry_to_replace(position)
     }
 
     #[inline]
     fn decode(&self, position: u64, word: u64) -> Entry {
-        let (reach, wanted) = (self.reach(position, word), position + self.count());
-        if reach < wanted {
-            return Entry::Older(word);
+        let (found, wanted) = (word >> NAME_BITS, self.wanted(position));
+        if found < wanted {
+            return Entry::Older;
         }
-        if reach > wanted {
+        if found - wanted >= self.count() {
             return Entry::Newer;
         }
-        let own = word & ((1 << (self.bits + 1 + WRITER)) - 1);
-        let (writer, slot) = (own >> (self.bits + 1), own & ((1 << (self.bits + 1)) - 1));
+        let name = word - (wanted << NAME_BITS);
+        let (writer, slot) = (name >> (self.bits + 1), name & (2 * self.count() - 1));
         Entry::Current(Named { word, position, writer, slot })
     }
 
     /// Returns `true` if a position is taken.
     #[inline]
     pub(super) fn taken(&self, position: u64) -> bool {
-        self.reach(position, self.entries.load_entry(position)) >= position + self.count()
+        self.names_or_passes(self.entries.load_entry(position), position)
+    }
+
+    /// Returns `true` if `word`, loaded from the entry of `position`, names that position or a later one.
+    #[inline]
+    pub(super) fn names_or_passes(&self, word: u64, position: u64) -> bool {
+        word >> NAME_BITS >= self.wanted(position)
     }
 
     /// Returns `true` if `word`, loaded from the entry of `position`, names the position one lap before, or
     /// no position on the first lap. A writer may replace only such a word.
     #[inline]
     pub(super) fn precedes(&self, word: u64, position: u64) -> bool {
-        self.reach(position, word) == position
+        (word >> NAME_BITS) ^ position < self.count()
     }
 
     /// Returns `true` if the entry is unchanged; see [`Entries::validate`].
@@ -194,7 +215,7 @@ impl Log {
         match self.check_entry(reach.checked_sub(self.count())?) {
             Entry::Current(named) => Some(named),
             // A later entry has replaced it since.
-            Entry::Older(_) | Entry::Newer => None,
+            Entry::Older | Entry::Newer => None,
         }
     }
 }

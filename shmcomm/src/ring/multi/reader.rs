@@ -118,13 +118,15 @@ impl Reader {
         if self.bit != 0 || !self.fast {
             return FastPath::Slow;
         }
-        let named = match self.log.check_entry(self.position) {
-            Entry::Older(_) => return FastPath::Empty,
+        // Copies, so that the compiler keeps them in registers while the message is stored.
+        let (log, slots) = (self.log, self.slots);
+        let named = match log.check_entry(self.position) {
+            Entry::Older => return FastPath::Empty,
             Entry::Current(named) => named,
             Entry::Newer => return FastPath::Slow,
         };
-        let Some(slot) = self.slots.find(named) else { return FastPath::Slow };
-        match self.copy_out::<true>(slot, named, bytes) {
+        let Some(slot) = slots.find(named) else { return FastPath::Slow };
+        match self.copy_unpinned::<true>(log, slot, named, bytes) {
             Some(len) if len == bytes.len() => {
                 self.position += 1;
                 FastPath::Ready(())
@@ -263,7 +265,7 @@ impl Reader {
     fn next<T>(&mut self, mut take: impl FnMut(&mut Self, Slot, Named) -> Option<T>) -> Result<T, NoMessage> {
         for _ in 0..READ_ATTEMPTS {
             let named = match self.log.check_entry(self.position) {
-                Entry::Older(_) => return Err(NoMessage::Empty),
+                Entry::Older => return Err(NoMessage::Empty),
                 Entry::Current(named) => named,
                 Entry::Newer => return Err(self.lapped()),
             };
@@ -317,21 +319,33 @@ impl Reader {
         bytes: &mut [MaybeUninit<u8>],
     ) -> Option<usize> {
         if self.bit == 0 {
-            let early = mutant("multi validation before the copy");
-            if early && !self.log.validate(named) {
-                return None;
-            }
-            // Relaxed, and below: a first guess, which counts only if the entry is still the same.
-            let guess = if EXACT { 0 } else { slot.meta().load(Relaxed) };
-            slot.load(self.front::<EXACT>(guess, bytes));
-            let (meta, joined) = (slot.meta().load(Relaxed), slot.sender().load(Relaxed));
-            if !early && !self.log.validate(named) {
-                return None;
-            }
-            return Some(self.note(named, meta, joined));
+            return self.copy_unpinned::<EXACT>(self.log, slot, named, bytes);
         }
         let (held, meta, joined) = self.pin_slot(slot, named)?;
         held.copy_to(self.front::<EXACT>(meta, bytes));
+        Some(self.note(named, meta, joined))
+    }
+
+    /// Copies like [`Reader::copy_out`], without a pin.
+    #[inline(always)]
+    fn copy_unpinned<const EXACT: bool>(
+        &mut self,
+        log: Log,
+        slot: Slot,
+        named: Named,
+        bytes: &mut [MaybeUninit<u8>],
+    ) -> Option<usize> {
+        let early = mutant("multi validation before the copy");
+        if early && !log.validate(named) {
+            return None;
+        }
+        // Relaxed, and below: a first guess, which counts only if the entry is still the same.
+        let guess = if EXACT { 0 } else { slot.meta().load(Relaxed) };
+        slot.load(self.front::<EXACT>(guess, bytes));
+        let (meta, joined) = (slot.meta().load(Relaxed), slot.sender().load(Relaxed));
+        if !early && !log.validate(named) {
+            return None;
+        }
         Some(self.note(named, meta, joined))
     }
 

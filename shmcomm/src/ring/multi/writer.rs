@@ -41,8 +41,10 @@ pub(crate) struct Writer {
     cursor: u64,
     /// A position below which all positions are taken.
     next: u64,
-    /// The first position that the writer must not take.
+    /// The first position that the writer must not take: at most the one after [`LAST_ENTRY`].
     limit: u64,
+    /// Name of the first slot of the writer in an entry.
+    name: u64,
     /// Number of slots skipped because readers pinned them.
     passed: u64,
     /// True while the slot of the cursor is claimed but not published.
@@ -64,7 +66,8 @@ impl Writer {
         let cursor = own.map_or(0, |newest| (newest.slot + 1) % slots.each());
         let next = log.end(0);
         let pinned = geometry.discipline.pins();
-        Ok(Writer { log, slots, sender, pinned, cursor, next, limit: u64::MAX, passed: 0, claimed: false })
+        let (limit, name) = (LAST_ENTRY + 1, log.name(sender.seat.into(), 0));
+        Ok(Writer { log, slots, sender, pinned, cursor, next, limit, name, passed: 0, claimed: false })
     }
 
     /// Publishes a message, and returns its position. A message longer than a slot is truncated; the caller
@@ -199,7 +202,7 @@ impl Writer {
 
     /// Restricts the writer to the positions below `limit` from now on.
     pub(crate) fn set_limit(&mut self, limit: u64) {
-        self.limit = limit;
+        self.limit = limit.min(LAST_ENTRY + 1);
     }
 
     #[inline]
@@ -219,7 +222,7 @@ impl Writer {
         match load_own(slot.stamp()).checked_sub(1) {
             Some(position) if position <= LAST_ENTRY => match self.log.check_entry(position) {
                 Entry::Current(named) => (named.writer, named.slot) == (self.sender.seat.into(), self.cursor),
-                Entry::Older(_) | Entry::Newer => false,
+                Entry::Older | Entry::Newer => false,
             },
             _ => false,
         }
@@ -230,13 +233,14 @@ impl Writer {
     fn append(&mut self, slot: Slot) -> Result<u64, NotAppended> {
         match self.attempt(slot) {
             Attempt::Took(position) => Ok(position),
-            failed => self.append_further(slot, failed),
+            failed => self.append_further(failed),
         }
     }
 
     /// Continues after a failed attempt.
     #[cold]
-    fn append_further(&mut self, slot: Slot, mut attempt: Attempt) -> Result<u64, NotAppended> {
+    fn append_further(&mut self, mut attempt: Attempt) -> Result<u64, NotAppended> {
+        let slot = self.slot()?;
         let mut corrupt_entries = 0;
         for _ in 0..LOST_RACES {
             match attempt {
@@ -264,19 +268,14 @@ impl Writer {
     #[inline(always)]
     fn attempt(&mut self, slot: Slot) -> Attempt {
         let position = self.next;
-        let Entry::Older(seen) = self.log.check_entry_to_replace(position) else {
-            return Attempt::Taken(position);
-        };
-        if position >= self.limit {
-            return Attempt::Limit;
-        }
-        if !self.log.precedes(seen, position) || position > LAST_ENTRY {
-            return Attempt::Corrupt;
+        let seen = self.log.load_entry_to_replace(position);
+        if !self.log.precedes(seen, position) || position >= self.limit {
+            return self.obstacle(position, seen);
         }
         // Relaxed: only the writers of this seat load it.
         slot.stamp().store(position + 1, Relaxed);
         fault_point!("pub.stamped");
-        let word = self.log.word(position, self.sender.seat.into(), self.cursor);
+        let word = self.log.word(position, self.name | self.cursor);
         #[cfg(loom)]
         if mutant("multi append without the lap") {
             self.log.force(position, word);
@@ -288,6 +287,18 @@ impl Writer {
         }
         self.next = position + 1;
         Attempt::Took(position)
+    }
+
+    /// Returns the reason why the writer cannot replace the word `seen` in the entry of `position`.
+    #[cold]
+    fn obstacle(&self, position: u64, seen: u64) -> Attempt {
+        if self.log.names_or_passes(seen, position) {
+            Attempt::Taken(position)
+        } else if position >= self.limit && position <= LAST_ENTRY {
+            Attempt::Limit
+        } else {
+            Attempt::Corrupt
+        }
     }
 
     /// Returns a position below which all positions are taken: the next one, unless other writers were faster.
