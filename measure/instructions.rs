@@ -1,5 +1,6 @@
-//! Instructions of a call, a send, a job, and a value of a table, of 64 bytes each, and of 64 KiB in place, both ends in
-//! one thread. Other load on the machine does not matter: callgrind counts them. Linux on x86-64, and needs valgrind.
+//! Instructions of a call, a send, a reply of a stream, a job, and a value of a table, of 64 bytes each, and of 64 KiB in
+//! place, both ends in one thread. Other load on the machine does not matter: callgrind counts them. Linux on x86-64, and
+//! needs valgrind.
 //!
 //! `RUSTFLAGS="--cfg rustix_use_libc" cargo run --release --example instructions`. Without the flag, rustix looks for
 //! system calls in a page of the kernel that valgrind does not show.
@@ -20,11 +21,15 @@ const JOBS: Channel<PushPull<Words>> = Channel::new("instructions/jobs");
 const FRAMES: Channel<PubSub<[u64; 8192]>> = Channel::new("instructions/frames");
 
 channel! {
+    Rows: ReqRep<Words, Words> { name: "instructions/rows", replies: Stream }
+}
+
+channel! {
     Values: Table { name: "instructions/values", words: Words }
 }
 
 /// The works, with what one round does.
-const WORKS: [(&str, &str); 13] = [
+const WORKS: [(&str, &str); 14] = [
     ("call", "call, try_recv, reply and poll"),
     ("send-1", "send to one subscriber that polls"),
     ("send-4", "send to four subscribers that poll"),
@@ -34,6 +39,7 @@ const WORKS: [(&str, &str); 13] = [
     ("both-4", "send and try_recv, publishers: 4"),
     ("send-of-4", "send, publishers: 4"),
     ("in-place", "loan and try_recv_ref of 64 KiB"),
+    ("stream", "send and try_recv of a stream"),
     ("job", "push and try_recv"),
     ("table-store", "store in a table"),
     ("table-store-at", "store_at in a table"),
@@ -111,6 +117,16 @@ fn run(work: &str, rounds: u64) -> Result {
                 loan[0] = black_box(round);
                 loan.send()?;
                 black_box(subscriber.try_recv_ref()?[0]);
+            }
+        }
+        "stream" => {
+            let requester = Rows::open().namespace(&*ns).requester()?;
+            let mut replier = Rows::open().namespace(&*ns).replier()?;
+            let mut replies = requester.request(&words(0))?;
+            let mut request = replier.try_recv()?;
+            for round in 0..rounds {
+                request.send(&words(round))?;
+                black_box(replies.try_recv()?);
             }
         }
         "job" => {

@@ -127,11 +127,18 @@ struct Place {
 }
 
 impl Place {
-    /// Returns the place of the reply with this number.
+    /// Returns the first place of the window.
+    fn first(slots: &QueueSlots, slot: QueueSlot) -> Self {
+        Place { slot, at: slots.stream.replies }
+    }
+
+    /// Returns the place of the next reply: the one behind this place, or the first one. So the place of reply `n` is
+    /// `n` modulo the window, without a division.
     #[inline(always)]
-    fn of(slots: &QueueSlots, slot: QueueSlot, reply: u64) -> Self {
+    fn next(self, slots: &QueueSlots) -> Self {
         let places = &slots.stream;
-        Place { slot, at: places.replies + (reply % places.window) as usize * places.stride }
+        let (next, end) = (self.at + places.stride, places.replies + places.window as usize * places.stride);
+        Place { at: if next < end { next } else { places.replies }, ..self }
     }
 
     #[inline(always)]
@@ -159,8 +166,9 @@ impl Place {
 #[derive(Debug)]
 pub(crate) struct StreamWriter {
     slots: QueueSlots,
-    slot: QueueSlot,
     words: StreamWords,
+    /// Place of the next reply.
+    place: Place,
     /// Number of replies sent.
     sent: u64,
     /// Number of replies that may be sent before `taken` must be loaded again.
@@ -172,7 +180,7 @@ impl Request<'_> {
     pub(crate) fn stream(&self) -> StreamWriter {
         let (slots, slot) = (*self.slots(), self.slot());
         let words = StreamWords::new(&slots, slot);
-        StreamWriter { slots, slot, words, sent: 0, limit: slots.stream.window }
+        StreamWriter { slots, words, place: Place::first(&slots, slot), sent: 0, limit: slots.stream.window }
     }
 
     /// Ends the stream: the requester gets the replies that were sent, then the end.
@@ -206,22 +214,17 @@ impl StreamWriter {
         self.slots.stream.reply_size()
     }
 
-    #[inline(always)]
-    fn place(&self) -> Place {
-        Place::of(&self.slots, self.slot, self.sent)
-    }
-
     /// Returns [`capacity`](Self::capacity) bytes for the next reply, ours until [`commit`](Self::commit), after
     /// [`has_credit`](Self::has_credit) returned `true`.
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn ptr(&mut self) -> core::ptr::NonNull<u8> {
-        self.place().body(&self.slots)
+        self.place.body(&self.slots)
     }
 
     #[cfg(loom)]
     pub(crate) fn put(&mut self, value: u64) {
-        let place = self.place();
+        let place = self.place;
         self.slots.put(place.slot, place.at + self.slots.stream.body, value);
         fault_point!("stream.written");
     }
@@ -229,8 +232,9 @@ impl StreamWriter {
     /// Sends the first `len` bytes of the reply.
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) {
-        self.place().set_len(&self.slots, len);
+        self.place.set_len(&self.slots, len);
         fault_point!("stream.filled");
+        self.place = self.place.next(&self.slots);
         self.sent = self.sent.wrapping_add(1);
         self.words.set_sent(self.sent);
         fault_point!("stream.sent");
@@ -245,6 +249,8 @@ impl StreamWriter {
 pub(crate) struct StreamTicket {
     ticket: Ticket,
     words: StreamWords,
+    /// Place of the next reply.
+    place: Place,
     /// Number of replies taken.
     taken: u64,
     /// Number of replies sent, as it was last loaded.
@@ -273,8 +279,9 @@ impl Loan<'_> {
     #[inline]
     pub(crate) fn request_stream(self, len: usize, nanos: u64) -> Option<StreamTicket> {
         let words = StreamWords::new(self.slots(), self.slot());
+        let place = Place::first(self.slots(), self.slot());
         words.reset();
-        Some(StreamTicket { ticket: self.request(len, nanos)?, words, taken: 0, seen: 0 })
+        Some(StreamTicket { ticket: self.request(len, nanos)?, words, place, taken: 0, seen: 0 })
     }
 }
 
@@ -326,7 +333,7 @@ impl Queue {
         if ticket.seen.wrapping_sub(ticket.taken) > self.slots.stream.window && !mutant("stream no credit") {
             return StreamState::Damaged;
         }
-        StreamState::Ready(Place::of(&self.slots, ticket.ticket.slot(), ticket.taken).len(&self.slots))
+        StreamState::Ready(ticket.place.len(&self.slots))
     }
 
     /// Returns `true` if there is a reply to take, or the stream is over.
@@ -348,19 +355,20 @@ impl Queue {
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn stream_ptr(&self, ticket: &StreamTicket) -> core::ptr::NonNull<u8> {
-        Place::of(&self.slots, ticket.ticket.slot(), ticket.taken).body(&self.slots)
+        ticket.place.body(&self.slots)
     }
 
     #[cfg(loom)]
     pub(crate) fn get_stream(&self, ticket: &StreamTicket) -> u64 {
         fault_point!("stream.reading");
-        let place = Place::of(&self.slots, ticket.ticket.slot(), ticket.taken);
+        let place = ticket.place;
         self.slots.get(place.slot, place.at + self.slots.stream.body)
     }
 
     /// Gives the place of a reply that was read back to the replier.
     #[inline]
     pub(crate) fn take_reply(&self, ticket: &mut StreamTicket) {
+        ticket.place = ticket.place.next(&self.slots);
         ticket.taken = ticket.taken.wrapping_add(1);
         ticket.words.set_taken(ticket.taken);
         fault_point!("stream.taken");
