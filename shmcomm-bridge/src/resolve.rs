@@ -66,10 +66,11 @@ fn part(facts: &Facts, index: usize) -> Option<Layout> {
 /// Returns the plan between two layouts, or `None` if they are equal or a codec defines the messages.
 fn plan(writer: Option<&Layout>, reader: Option<&Layout>, what: &str) -> Result<Option<Plan>, String> {
     match (writer, reader) {
-        (Some(writer), Some(reader)) if writer.fingerprint() != reader.fingerprint() => {
-            Plan::between(writer, reader)
-                .map(Some)
-                .map_err(|error| format!("the {what} has another layout on the other host: {error}"))
+        (Some(writer), Some(reader)) => {
+            // Two codecs of one value are an error of the plan, and not of the fingerprints.
+            let plan = Plan::between(writer, reader)
+                .map_err(|error| format!("the {what} has another layout on the other host: {error}"))?;
+            Ok(Some(plan).filter(|_| writer.fingerprint() != reader.fingerprint()))
         }
         _ => Ok(None),
     }

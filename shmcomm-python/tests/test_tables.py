@@ -14,6 +14,8 @@ from conftest import finished
 import shmcomm
 
 POSE = np.dtype([("x", "<f8"), ("y", "<f8")])
+#: The layout of an encoded value of at most 64 bytes, without its codec.
+RAW = shmcomm.Schema('{"size":72,"list":64,"offset":8,"item":{"size":1,"type":"|u1"}}')
 KEYS = {"battery": "<f4", "pose": POSE, "settings": shmcomm.MSGPACK.bounded(64)}
 
 
@@ -50,15 +52,62 @@ def test_dataclasses_and_encoded_values_come_back(name):
     with shmcomm.table_writer(name, "mode", keys) as mode, shmcomm.table_writer(name, "settings", keys) as settings:
         mode.store(Mode(3))
         settings.store({"gain": [1, 2]})
-        with shmcomm.table_reader(name, {"mode": Mode, "settings": shmcomm.MSGPACK}) as robot:
-            assert robot.load("mode").value == Mode(3)
-            assert robot.load("settings").value == {"gain": [1, 2]}
-            assert robot.schemas["settings"].capacity == 32
+        for wanted in ({"mode": Mode}, {"mode": Mode, "settings": shmcomm.MSGPACK}):
+            with shmcomm.table_reader(name, wanted) as robot:
+                assert robot.load("mode").value == Mode(3)
+                assert robot.load("settings").value == {"gain": [1, 2]}
+                assert robot.schemas["settings"] == shmcomm.MSGPACK.bounded(32)
         with pytest.raises(shmcomm.MessageTooLongError, match="takes 42 bytes, but there is room for 32") as caught:
             settings.store("x" * 40)
         assert (caught.value.size, caught.value.capacity) == (42, 32)
         with pytest.raises(shmcomm.TypeMismatchError, match="key `mode`"):
             shmcomm.table_reader(name, {"mode": shmcomm.MSGPACK})
+
+
+def test_codec_comes_from_the_table(name):
+    keys = {"settings": shmcomm.PICKLE.bounded(64), "raw": RAW}
+    with shmcomm.table_writer(name, "settings", keys) as settings, shmcomm.table_writer(name, "raw") as raw:
+        settings.store({1, 2})
+        raw.store([0x91, 7])
+        with shmcomm.table_reader(name) as robot:
+            assert robot.load("settings").value == {1, 2}
+            assert robot.load("raw").value["items"][:2].tolist() == [0x91, 7]
+        # The program names the codec of a key whose table does not.
+        with shmcomm.table_reader(name, {"raw": shmcomm.MSGPACK}) as robot:
+            assert robot.load("raw").value == [7]
+        # The bytes of the value, for a program that does not decode it.
+        with shmcomm.table_reader(name, {"settings": RAW}) as robot:
+            assert robot.load("settings").value["len"] > 0
+
+
+def test_two_codecs_of_one_key_are_a_mismatch(name):
+    both = "there encoded with `pickle`, here with `msgpack`; use one codec for this value in both programs"
+    with shmcomm.table_writer(name, "settings", {"settings": shmcomm.PICKLE.bounded(64)}):
+        for keys in ({"settings": shmcomm.MSGPACK}, {"settings": shmcomm.MSGPACK.bounded(64)}):
+            with pytest.raises(shmcomm.TypeMismatchError, match=f"key `settings`: {both}"):
+                shmcomm.table_reader(name, keys)
+        with pytest.raises(shmcomm.TypeMismatchError, match=f"field `settings`: {both}"):
+            shmcomm.table_writer(name, "settings", {"settings": shmcomm.MSGPACK.bounded(64)})
+
+
+def test_undecodable_values_name_key_codec_and_length(name):
+    keys = {"settings": shmcomm.MSGPACK.bounded(64)}
+    with shmcomm.table_writer(name, "settings", keys) as settings, shmcomm.table_reader(name) as robot:
+        for foreign in (b"\xc1no", b"", b"\x92\x07"):
+            settings._native.store(len(foreign).to_bytes(8, "little") + foreign.ljust(64, b"\0"))
+            text = f"channel `.*`: the value of key `settings` is invalid: no value of codec `msgpack` in {len(foreign)} bytes"
+            with pytest.raises(shmcomm.InvalidMessageError, match=text):
+                robot.load("settings")
+            with pytest.raises(shmcomm.InvalidMessageError, match=text):
+                robot.load_set()
+        settings.store([1])
+        assert robot.load("settings").value == [1]
+
+
+def test_messages_of_a_bounded_codec_are_decoded(name):
+    with shmcomm.publisher(name, shmcomm.MSGPACK.bounded(64)) as values, shmcomm.subscriber(name) as received:
+        values.send({"gain": 2.5})
+        assert received.recv(timeout=30) == {"gain": 2.5}
 
 
 def test_values_of_another_layout_are_converted(name):
@@ -262,7 +311,7 @@ def test_child_of_a_fork_is_refused(name):
 def test_python_reads_and_writes_a_table_of_rust(name, peer):
     rust = peer("write table")
     assert rust.stdout.readline() == "ready\n"
-    with shmcomm.table_reader(name, {"settings": shmcomm.MSGPACK}) as robot:
+    with shmcomm.table_reader(name) as robot:
         assert robot.load("battery").value == 0.5
         assert robot.load("settings").value == {"xyz": [0.5, 7.0]}
         with shmcomm.table_writer(name, "pose") as pose:

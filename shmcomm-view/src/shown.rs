@@ -141,6 +141,10 @@ impl Shown {
             ValueRef::Bytes(bytes) => self.bytes(bytes),
             ValueRef::List(list) => self.list(list),
             ValueRef::Struct(fields) => self.fields(fields.iter(), |to, part| to.view(&part)),
+            ValueRef::Encoded(encoded) => match encoded.decode() {
+                Ok(value) => self.tree(&value),
+                Err(why) => self.special("bad", why.problem()),
+            },
             ValueRef::Invalid(invalid) => self.special("bad", &invalid.problem()),
             other => self.special("bad", &other.to_string()),
         }

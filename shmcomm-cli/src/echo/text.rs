@@ -14,6 +14,11 @@ const CHARACTERS: usize = 80;
 
 /// Returns the message on one line. `full`: nothing is cut.
 pub fn line(message: &Message<'_>, full: bool) -> String {
+    if let Message::View { head: ValueRef::Encoded(encoded), tail: None } = message
+        && let Ok(value) = encoded.decode()
+    {
+        return line(&Message::Tree(value), full);
+    }
     let mut out = Text { text: String::new(), full };
     match message {
         Message::View { head, tail } => {
@@ -130,6 +135,12 @@ impl Text {
                 }
                 self.text.push('}');
             }
+            ValueRef::Encoded(encoded) => match encoded.decode() {
+                Ok(value) => self.tree(&value),
+                Err(why) => {
+                    let _ = write!(self.text, "<{}>", bare(why.problem()));
+                }
+            },
             ValueRef::Invalid(invalid) => {
                 let _ = write!(self.text, "<{}>", bare(&invalid.problem()));
             }

@@ -70,7 +70,8 @@ const RESERVED: [&str; 56] = [
 ];
 
 /// Types of the library, and of the prelude, that a declaration must not hide.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 15] = [
+    "Encoded",
     "Pad",
     "ShmMessage",
     "ShmOption",
@@ -110,7 +111,9 @@ pub(super) fn code(segment: &SegmentInfo, types: &Types<'_>) -> String {
     channel(&mut body, segment, types);
     let mut used: BTreeSet<&str> = ["ShmMessage", "channel"].into();
     used.extend(
-        ["Pad", "ShmOption", "ShmString", "ShmVec", "Timestamp"].iter().filter(|word| uses(&body, word)),
+        ["Encoded", "Pad", "ShmOption", "ShmString", "ShmVec", "Timestamp"]
+            .iter()
+            .filter(|word| uses(&body, word)),
     );
     let used: Vec<&str> = used.into_iter().collect();
     format!("// {}\n\nuse shmcomm::{{{}}};\n\n{body}", super::title(segment), used.join(", "))
@@ -198,11 +201,24 @@ fn rust_type(types: &Types<'_>, layout: &Layout) -> String {
     match layout.kind() {
         LayoutKind::Struct { .. } | LayoutKind::Enum { .. } => safe(types.name(layout)),
         LayoutKind::Array { item, len } => format!("[{}; {len}]", rust_type(types, item)),
+        LayoutKind::List { capacity, .. } if marker(layout).is_some() => {
+            let marker = marker(layout).unwrap_or_default();
+            format!("Encoded<shmcomm::codec::Value, shmcomm::codec::{marker}, {capacity}>")
+        }
         LayoutKind::List { item, capacity, .. } => format!("ShmVec<{}, {capacity}>", rust_type(types, item)),
         LayoutKind::Maybe { item, .. } => format!("ShmOption<{}>", rust_type(types, item)),
         LayoutKind::Opaque { .. } => opaque_name(layout),
         // Numbers, texts, times: `Display` writes the type in Rust.
         _ => layout.to_string(),
+    }
+}
+
+/// Returns the type of the codec of an encoded value, if it is one of the library.
+fn marker(layout: &Layout) -> Option<&'static str> {
+    match layout.codec()? {
+        "msgpack" => Some("Msgpack"),
+        "pickle" => Some("Pickle"),
+        _ => None,
     }
 }
 

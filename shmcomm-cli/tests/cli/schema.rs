@@ -36,10 +36,12 @@ fn library() -> (PathBuf, PathBuf) {
 #[test]
 fn rust_compiles_with_the_same_fingerprint() {
     let world = World::new();
-    let _peer = world.start("world");
+    let _peers = (world.start("world"), world.start("encoded"));
     let (library, deps) = library();
-    for channel in CHANNELS {
+    for channel in CHANNELS.into_iter().chain(["tunings"]) {
         let code = code(&world, channel, "rust");
+        let named = code.contains("Encoded<shmcomm::codec::Value, shmcomm::codec::Msgpack, 48>");
+        assert_eq!(named, channel == "tunings", "{code}");
         assert!(code.contains("const _: () = assert!("), "{code}");
         let file = world.dir().join("code.rs");
         std::fs::write(&file, &code).unwrap();

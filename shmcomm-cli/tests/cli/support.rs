@@ -27,6 +27,7 @@ fn part() {
         ("service", world::service),
         ("counting", world::counting),
         ("table", world::table),
+        ("encoded", world::encoded),
         ("grown", world::grown),
         ("shared", group::shared),
     ]);

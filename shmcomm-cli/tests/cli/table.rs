@@ -43,3 +43,25 @@ fn echo_shows_each_key_and_its_changes() {
     let run = world.run(&["delay", "table"]);
     assert!(run.code == Some(1) && run.err.contains("is a table"), "{run:?}");
 }
+
+#[test]
+fn encoded_values_are_decoded_and_faults_are_named() {
+    let world = World::new();
+    let _peer = world.start("encoded");
+    let once = world.run(&["echo", "arm", "--once"]);
+    let mut lines = once.out.lines();
+    assert_eq!(lines.next(), Some("settings  #1  gain: [0.5, 2.0]"), "{once:?}");
+    let fault = "<no value of codec `msgpack` in 3 bytes: ";
+    let broken = lines.next().unwrap();
+    assert!(once.code == Some(0) && broken.starts_with(&format!("broken  #1  {fault}")), "{broken}");
+    let json = world.run(&["echo", "arm", "--once", "--json"]).objects();
+    assert_eq!(json[0]["value"]["gain"][1].as_f64(), Some(2.0), "{json:?}");
+    assert!(json[1]["key"] == "broken" && json[1]["value"].as_str().unwrap().starts_with(fault), "{json:?}");
+    let info = world.run(&["info", "arm", "--json"]).objects().remove(0);
+    assert_eq!(info["keys"][0]["type"].as_str(), Some("Encoded<_, Msgpack, 48>"), "{info}");
+    // A field of a message is decoded too.
+    let message = world.run(&["echo", "tunings", "--once"]);
+    assert!(message.out.ends_with("number: 7  settings: {gain: [0.5, 2.0]}\n"), "{message:?}");
+    let json = world.run(&["echo", "tunings", "--once", "--json"]).objects();
+    assert_eq!(json[0]["message"]["settings"]["gain"][0].as_f64(), Some(0.5), "{json:?}");
+}

@@ -1,7 +1,8 @@
 //! The channels that the tests look into, and the processes at them.
 
-use shmcomm::{Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp, channel};
+use shmcomm::{Encoded, Pad, ShmMessage, ShmOption, ShmString, ShmVec, Timestamp, channel};
 use shmcomm_tests::{say, stage};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Sample of an inertial measurement unit.
@@ -61,6 +62,16 @@ pub struct State {
     pub _pad: Pad<4>,
 }
 
+/// Settings of an arm, which a codec encodes.
+pub type Settings = Encoded<BTreeMap<String, Vec<f64>>, shmcomm::codec::Msgpack, 48>;
+
+#[derive(Clone, Copy, Debug, ShmMessage)]
+#[repr(C)]
+pub struct Tuned {
+    pub number: u64,
+    pub settings: Settings,
+}
+
 channel! {
     pub ImuFeed: PubSub<Imu> { name: "robot/imu", slots: 16 }
     pub Frames: PubSub<FrameHeader, [u8]> { name: "robot/camera", slots: 4, max_len: 1 << 16 }
@@ -74,6 +85,8 @@ channel! {
     pub Flood: PubSub<u64> { name: "flood", slots: 1024 }
     pub Scans: PubSub<u64, [f32]> { name: "scans", slots: 4, slot_size: 64, grow: 4 KiB }
     pub Values: Table { name: "table", charge: f32, mode: Mode, pose: [f64; 3] }
+    pub Arm: Table { name: "arm", settings: Settings, broken: Settings }
+    pub Tunings: PubSub<Tuned> { name: "tunings", slots: 4 }
 }
 
 pub fn imu(number: u64) -> Imu {
@@ -148,6 +161,20 @@ pub fn table() {
         charge.store(&value).unwrap();
     }
     mode.store(&Mode::Run).unwrap();
+    say("ready");
+    stage::wait();
+}
+
+/// A table and a channel with encoded values, of which one is no value.
+pub fn encoded() {
+    let gains = BTreeMap::from([("gain".to_owned(), vec![0.5, 2.0])]);
+    let settings = Settings::new(&gains).unwrap();
+    let mut arm = Arm::writer(Arm::SETTINGS).unwrap();
+    let mut broken = Arm::writer(Arm::BROKEN).unwrap();
+    arm.store(&settings).unwrap();
+    broken.store(&Settings::from_bytes(ShmVec::try_from(&b"\xc1no"[..]).unwrap())).unwrap();
+    let mut tunings = Tunings::publisher().unwrap();
+    tunings.send(&Tuned { number: 7, settings }).unwrap();
     say("ready");
     stage::wait();
 }

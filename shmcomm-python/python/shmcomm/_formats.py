@@ -90,7 +90,8 @@ class Bounded(Schema):
         if not 0 < size < 1 << 31:
             raise SchemaError(f"an encoded value of {size} bytes: give 1 to {(1 << 31) - 1} bytes")
         item = {"size": 1, "type": "|u1"}
-        super().__init__(json.dumps({"size": _PREFIX + size, "list": size, "offset": _PREFIX, "item": item}))
+        layout = {"size": _PREFIX + size, "list": size, "offset": _PREFIX, "item": item, "codec": format.codec}
+        super().__init__(json.dumps(layout))
         #: Format of the values: :data:`MSGPACK` or :data:`PICKLE`.
         self.format = format
         #: Largest number of encoded bytes.
@@ -115,9 +116,16 @@ class Bounded(Schema):
     _payload = pack
 
     def unpack(self, payload: bytes) -> Any:
-        """Returns the message of *payload*."""
+        """Returns the message of *payload*.
+
+        Raises:
+            InvalidMessageError: The bytes are no value of the codec; the text has their number.
+        """
         length = int.from_bytes(payload[:4], "little")
-        return self.format.unpack(payload[_PREFIX : _PREFIX + length])
+        try:
+            return self.format.unpack(payload[_PREFIX : _PREFIX + length])
+        except InvalidMessageError as exc:
+            raise InvalidMessageError(f"no value of codec `{self.format.codec}` in {length} bytes: {exc}") from exc
 
     def of_layout(self, found: Schema) -> Bounded | None:
         """Returns these values as a segment has them, with its size; ``None`` if *found* is no list of bytes."""

@@ -388,8 +388,9 @@ def table_reader(
     Args:
         name:      Name of the table.
         keys:      Layouts as which the program reads the values of some keys: see :func:`table_writer`. Other layouts
-                   are converted by the rules of evolution, or refused with the names of the key and the field. Encoded values
-                   take :data:`MSGPACK` or :data:`PICKLE`; the segment does not say the codec.
+                   are converted by the rules of evolution, or refused with the names of the key and the field. The
+                   segment names the codec of encoded values. :data:`MSGPACK` or :data:`PICKLE` requires that codec, and
+                   names it for a table whose creator did not.
         timeout:   Seconds to wait for the table; ``None`` waits forever.
         namespace: Namespace of the channel; by default the value of ``SHMCOMM_NAMESPACE``.
         group:     Group whose table it is. See :func:`publisher`.

@@ -103,10 +103,19 @@ def stated(text: str) -> Schema:
     for encoded in (MSGPACK, PICKLE):
         if text == encoded.codec:
             return encoded
-    parts = [Schema(json.dumps(part)) for part in json.loads(text)]
+    parts = [_layout(part) for part in json.loads(text)]
     if not parts:
         return Schema(bytes)
     return parts[0] if len(parts) == 1 else Tail(*parts)
+
+
+def _layout(part: dict[str, Any]) -> Schema:
+    """Returns the schema of one layout: that of the values, if the layout names a codec of the package."""
+    schema = Schema(json.dumps(part))
+    for encoded in (MSGPACK, PICKLE):
+        if part.get("codec") == encoded.codec and (bounded := encoded.bounded(1).of_layout(schema)) is not None:
+            return bounded
+    return schema
 
 
 def agreed(found: Schema, wanted: Schema, channel: str) -> Schema:
@@ -145,9 +154,13 @@ def agreed(found: Schema, wanted: Schema, channel: str) -> Schema:
 
 def _part(found: Schema, wanted: Schema) -> Schema:
     """Returns how a message, a header or an item is read."""
-    if isinstance(wanted, Bounded) and (bounded := wanted.of_layout(found)) is not None:
-        return bounded
-    return wanted if found.fingerprint == wanted.fingerprint else Resolved(wanted, found)
+    if isinstance(wanted, Bounded):
+        wanted = wanted.of_layout(found) or wanted
+    if found.fingerprint != wanted.fingerprint:
+        return Resolved(wanted, found)
+    # Two codecs of one value are an error.
+    _native.NativePlan(found.text, wanted.text)
+    return wanted
 
 
 def _kind(schema: Schema) -> str:

@@ -12,7 +12,7 @@ from ._channels import _End
 from ._formats import Bounded, Encoded
 from ._resolve import agreed, stated
 from ._schema import Schema
-from .exceptions import ChannelMismatchError, SchemaError, TypeMismatchError, UnknownKeyError
+from .exceptions import ChannelMismatchError, InvalidMessageError, SchemaError, TypeMismatchError, UnknownKeyError
 
 
 class Latest(NamedTuple):
@@ -56,7 +56,11 @@ class TableReader(_End):
         if found is None:
             return None
         payload, version, time = found
-        return Latest(self.schemas[key].unpack(payload), version, np.datetime64(time, "ns"))
+        try:
+            value = self.schemas[key].unpack(payload)
+        except InvalidMessageError as exc:
+            raise InvalidMessageError(f"channel `{self._channel}`: the value of key `{key}` is invalid: {exc}") from exc
+        return Latest(value, version, np.datetime64(time, "ns"))
 
     def load(self, key: str) -> Latest | None:
         """Returns the latest value of a key; ``None`` if no value was ever stored. Never waits.
@@ -64,6 +68,7 @@ class TableReader(_End):
         Raises:
             UnknownKeyError: The table has no such key; the text lists its keys.
             BusyError: Writers stored new values during each attempt to copy the value.
+            InvalidMessageError: The bytes are no value of the codec; the text has the key, the codec and the number of bytes.
         """
         return self._latest(key, self._native.load(*self._chosen((key,))))
 

@@ -321,6 +321,7 @@ impl<P: ?Sized> Opener<P> {
             fingerprint2: second.map_or(0, |part| part.fingerprint()),
             schema: schema.into(),
             difference: crate::message::schema::first_difference,
+            codecs: crate::message::schema::codec_difference,
             resolve,
             connect_timeout: self.connect_timeout,
             history: self.history as u64,

@@ -38,6 +38,7 @@ pub mod msgpack;
 #[cfg(feature = "pickle")]
 pub mod pickle;
 
+pub use crate::layout::Codec;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 #[cfg(not(loom))]
 pub use format::{Incoming, IncomingOwned, Outgoing};
@@ -50,14 +51,6 @@ pub use value::{
     ObjectArray, Opaque, ParseBigIntError, PathClass, PyPath, Range, RecordField, RecordType, Records,
     Scalar, ShapeError, Time, TimeDelta, TimeUnit, TimeZone, TypedArray, Uuid, Value, ValueIndex, WrongType,
 };
-
-/// A codec: a way to write messages as bytes, identified by a number in the segment's header.
-pub trait Codec {
-    /// Number in the segment's header. 0 is a fixed layout, which needs no codec.
-    const ID: u32;
-    /// Name in error messages and listings.
-    const NAME: &'static str;
-}
 
 /// A codec that can write messages of type `M`.
 pub trait Encode<M: ?Sized>: Codec {

@@ -346,6 +346,7 @@ impl Declaration {
             fingerprint2: self.fingerprints.1,
             schema: self.schema.clone().into(),
             difference: crate::message::schema::first_difference,
+            codecs: crate::message::schema::codec_difference,
             resolve: None,
             connect_timeout: timeout,
             history,

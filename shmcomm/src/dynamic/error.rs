@@ -266,6 +266,13 @@ pub enum ValueError {
     Invalid(schema::Invalid),
     /// The bytes are not a message of the codec.
     Decode(codec::DecodeError),
+    /// The bytes are not a value of a key of a table.
+    Key {
+        /// Name of the key.
+        key: String,
+        /// Part of the value that is wrong. For an encoded value it has the codec and the number of bytes.
+        problem: schema::Invalid,
+    },
     /// The segment does not say how to read its messages, or this program cannot read them.
     Unknown(String),
 }
@@ -275,6 +282,9 @@ impl fmt::Display for ValueError {
         match self {
             ValueError::Invalid(why) => why.fmt(f),
             ValueError::Decode(why) => why.fmt(f),
+            ValueError::Key { key, problem } => {
+                write!(f, "the value of key `{}` is invalid: {problem}", crate::escape::Escaped(key))
+            }
             ValueError::Unknown(why) => f.write_str(why),
         }
     }

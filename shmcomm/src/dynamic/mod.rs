@@ -6,6 +6,8 @@
 mod content;
 mod declaration;
 mod description;
+#[cfg(all(test, feature = "derive", feature = "msgpack", feature = "pickle"))]
+mod encoded_tests;
 mod end;
 mod error;
 mod job;

@@ -7,7 +7,7 @@ use super::content::Content;
 use super::{Description, DynError, ValueError};
 use crate::layout::Format;
 use crate::plural::count;
-use crate::schema::{Invalid, Layout, LayoutKind, ListRef, Prim, Value, ValueRef};
+use crate::schema::{self, Invalid, Layout, LayoutKind, ListRef, Prim, Value, ValueRef};
 
 /// Format of the messages of one kind.
 #[derive(Clone, Debug)]
@@ -127,23 +127,20 @@ impl Payload {
     /// Returns the message as a tree. A message with a tail is a map of `header` and `tail`.
     pub(super) fn value(&self, bytes: &[u8]) -> Result<Value, ValueError> {
         match self {
-            Payload::Fixed(layout) => {
-                layout.check(bytes)?;
-                Ok(layout.view(bytes).to_value())
-            }
+            Payload::Fixed(layout) => Ok(layout.value(bytes)?),
             Payload::Tail(..) => {
                 self.check(bytes)?;
                 let (Some(header), Some(tail)) = (self.view(bytes), self.tail(bytes)) else {
                     return Err(self.unknown());
                 };
                 Ok(Value::from_iter([
-                    ("header", header.to_value()),
-                    ("tail", ValueRef::List(tail).to_value()),
+                    ("header", header.decoded("header".into())?),
+                    ("tail", ValueRef::List(tail).decoded("tail".into())?),
                 ]))
             }
             Payload::Bytes => Ok(Value::Bytes(bytes.to_vec())),
-            Payload::Msgpack => msgpack(bytes),
-            Payload::Pickle => pickle(bytes),
+            Payload::Msgpack => decode(Format::Msgpack, bytes),
+            Payload::Pickle => decode(Format::Pickle, bytes),
             Payload::Python => Ok(python(bytes)),
             Payload::Unknown { .. } => Err(self.unknown()),
         }
@@ -160,8 +157,8 @@ impl Payload {
                 Ok(out)
             }
             Payload::Tail(header, item) => with_tail(header, item, value),
-            Payload::Msgpack => encode_msgpack(value),
-            Payload::Pickle | Payload::Python => encode_pickle(value),
+            Payload::Msgpack => encode_by(Format::Msgpack, value),
+            Payload::Pickle | Payload::Python => encode_by(Format::Pickle, value),
             Payload::Bytes => match value {
                 Value::Bytes(bytes) => Ok(bytes.clone()),
                 Value::Text(text) => Ok(text.clone().into_bytes()),
@@ -216,32 +213,20 @@ fn with_tail(header: &Layout, item: &Layout, value: &Value) -> Result<Vec<u8>, D
     Ok(out)
 }
 
-#[cfg(feature = "msgpack")]
-fn encode_msgpack(value: &Value) -> Result<Vec<u8>, DynError> {
-    crate::codec::msgpack::to_vec(&crate::codec::Value::from(value)).map_err(DynError::from)
-}
-
-#[cfg(not(feature = "msgpack"))]
-fn encode_msgpack(_: &Value) -> Result<Vec<u8>, DynError> {
-    Err(missing("msgpack").into())
-}
-
-#[cfg(feature = "pickle")]
-fn encode_pickle(value: &Value) -> Result<Vec<u8>, DynError> {
-    crate::codec::pickle::to_vec(&crate::codec::Value::from(value)).map_err(DynError::from)
-}
-
-#[cfg(not(feature = "pickle"))]
-fn encode_pickle(_: &Value) -> Result<Vec<u8>, DynError> {
-    Err(missing("pickle").into())
+/// Encodes a value by a codec.
+fn encode_by(format: Format, value: &Value) -> Result<Vec<u8>, DynError> {
+    match schema::encode(format, value) {
+        Some(encoded) => Ok(encoded?),
+        None => Err(missing(format).into()),
+    }
 }
 
 /// Reads a message whose format the segment does not say. A pickle starts with its protocol and ends with a
 /// period; text and other bytes are rarely whole messages of msgpack.
 fn python(bytes: &[u8]) -> Value {
     let value = match bytes {
-        [0x80, 2..=5, .., b'.'] => pickle(bytes),
-        [_, _, ..] => msgpack(bytes),
+        [0x80, 2..=5, .., b'.'] => decode(Format::Pickle, bytes),
+        [_, _, ..] => decode(Format::Msgpack, bytes),
         _ => return Value::Bytes(bytes.to_vec()),
     };
     value.unwrap_or_else(|_| Value::Bytes(bytes.to_vec()))
@@ -252,31 +237,16 @@ fn items_at(header: &Layout, item: &Layout) -> usize {
     header.size().next_multiple_of(item.align())
 }
 
-#[cfg(feature = "msgpack")]
-fn msgpack(bytes: &[u8]) -> Result<Value, ValueError> {
-    let value: crate::codec::Value = crate::codec::msgpack::from_slice(bytes).map_err(ValueError::Decode)?;
-    Ok(Value::from(&value))
+/// Decodes a value of a codec.
+fn decode(format: Format, bytes: &[u8]) -> Result<Value, ValueError> {
+    match schema::decode(format, bytes) {
+        Some(value) => value.map_err(ValueError::Decode),
+        None => Err(missing(format)),
+    }
 }
 
-#[cfg(not(feature = "msgpack"))]
-fn msgpack(_: &[u8]) -> Result<Value, ValueError> {
-    Err(missing("msgpack"))
-}
-
-#[cfg(feature = "pickle")]
-fn pickle(bytes: &[u8]) -> Result<Value, ValueError> {
-    let options = crate::codec::pickle::DecodeOptions::new().opaque(true);
-    let value: crate::codec::Value = options.decode(bytes).map_err(ValueError::Decode)?;
-    Ok(Value::from(&value))
-}
-
-#[cfg(not(feature = "pickle"))]
-fn pickle(_: &[u8]) -> Result<Value, ValueError> {
-    Err(missing("pickle"))
-}
-
-#[cfg(any(not(feature = "msgpack"), not(feature = "pickle")))]
-fn missing(feature: &str) -> ValueError {
+fn missing(codec: Format) -> ValueError {
+    let feature = codec.name();
     ValueError::Unknown(format!(
         "this program was built without the feature `{feature}` of shmcomm: build it with the feature to read these messages"
     ))

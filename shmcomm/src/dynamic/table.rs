@@ -3,11 +3,11 @@
 //! Owns the step from the text of the segment to keys, and the wait for a change. Calls `ring` for the copies, `schema` for
 //! the values, `wait` for the sleep. Never writes to a key: the mapping of the keys is for loads only.
 
-use super::{Description, keys};
+use super::{Description, ValueError, keys};
 use crate::error::{Error, ErrorKind};
 use crate::layout::Pattern;
 use crate::message::Timestamp;
-use crate::schema::{Layout, LayoutField, ValueRef};
+use crate::schema::{LayoutField, Value, ValueRef};
 use crate::segment::{Participant, View};
 use crate::table::{LoadError, Mapped, TableWaitError, TableWaitTimeoutError};
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, StopHandle, WaitFor};
@@ -54,7 +54,7 @@ pub struct TableObserver {
 #[derive(Clone, Copy)]
 pub struct ObservedValue<'o> {
     bytes: &'o [u8],
-    layout: &'o Layout,
+    field: &'o LayoutField,
     version: u64,
     time: Timestamp,
 }
@@ -146,7 +146,7 @@ impl TableObserver {
         let bytes = &mut self.buffer[..size];
         let found = reader.load(bytes)?;
         self.seen[key] = found.version;
-        let value = ObservedValue::new(bytes, &field.layout, (found.version, found.time));
+        let value = ObservedValue::new(bytes, field, (found.version, found.time));
         Ok((found.version > 0).then_some(value))
     }
 
@@ -257,8 +257,8 @@ impl fmt::Debug for TableObserver {
 }
 
 impl<'o> ObservedValue<'o> {
-    pub(super) fn new(bytes: &'o [u8], layout: &'o Layout, (version, time): (u64, i64)) -> Self {
-        ObservedValue { bytes, layout, version, time: Timestamp::from_nanos(time) }
+    pub(super) fn new(bytes: &'o [u8], field: &'o LayoutField, (version, time): (u64, i64)) -> Self {
+        ObservedValue { bytes, field, version, time: Timestamp::from_nanos(time) }
     }
 
     /// Returns the bytes of the value.
@@ -278,7 +278,18 @@ impl<'o> ObservedValue<'o> {
 
     /// Returns the value as a view of its bytes.
     pub fn view(&self) -> ValueRef<'o> {
-        self.layout.view(self.bytes)
+        self.field.layout.view(self.bytes)
+    }
+
+    /// Returns the value as a tree. An [`Encoded`](crate::Encoded) value is decoded, if the segment names its codec and this
+    /// program has it.
+    ///
+    /// # Errors
+    /// Returns [`ValueError::Key`] if the bytes are not a value of the key. For an encoded value the text has the codec and
+    /// the number of bytes.
+    pub fn value(&self) -> Result<Value, ValueError> {
+        let key = |problem| ValueError::Key { key: self.field.name.clone(), problem };
+        self.field.layout.value(self.bytes).map_err(key)
     }
 }
 

@@ -250,9 +250,9 @@ fn value<'r>(
     }
     // A value of another length is refused like a message of another length.
     let bytes = bytes.get(..len).unwrap_or_default();
-    let invalid = |why| DynError::Value(ValueError::Invalid(why));
+    let invalid = |problem| DynError::Value(ValueError::Key { key: field.name.clone(), problem });
     field.layout.check(bytes).map_err(invalid)?;
-    Ok(Some(ObservedValue::new(bytes, &field.layout, (version, time))))
+    Ok(Some(ObservedValue::new(bytes, field, (version, time))))
 }
 
 /// Ready while a key was stored since the reader loaded it last.

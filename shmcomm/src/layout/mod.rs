@@ -313,6 +313,14 @@ impl Format {
     }
 }
 
+/// A codec: a way to write messages as bytes, identified by a number in the segment's header.
+pub trait Codec {
+    /// Number in the segment's header. 0 is a fixed layout, which needs no codec.
+    const ID: u32;
+    /// Name in error messages and listings, and in the layout of an [`Encoded`](crate::Encoded) value.
+    const NAME: &'static str;
+}
+
 /// The protection of the messages in a segment, and the way in which slots change hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -240,7 +240,7 @@ pub const unsafe fn transparent<S>(
     let kind = wrapped.kind;
     let otherwise = encoded_otherwise || wrapped.encoded_otherwise;
     let schema = all.schema(name, size_of::<S>(), align_of::<S>(), kind, generic, otherwise);
-    Layout::new(Schema { evolution: wrapped.evolution, ..schema })
+    Layout::new(Schema { evolution: wrapped.evolution, codec: wrapped.codec, ..schema })
 }
 
 /// Describes an enum without data.

@@ -3,9 +3,10 @@
 //! One of the two texts comes from a segment, so any process can have written it. It is parsed with limits,
 //! and names from it are shown escaped and cut. Never panics.
 
+use super::codecs::{marker, of_value};
 use super::parse::{Value, parse};
+use super::shown::shown;
 use crate::plural::count;
-use std::borrow::Cow;
 
 /// Names the first difference between the layouts of a segment and of this program. Each layout is given as
 /// the JSON text of [`SCHEMA_JSON`](super::ShmMessage::SCHEMA_JSON), or as an array of such texts.
@@ -79,6 +80,9 @@ fn layouts(place: &str, there: &Value<'_>, here: &Value<'_>) -> Option<Differenc
             if both(key)?.is_some_and(|(a, b)| a != b) {
                 return Err(Type);
             }
+        }
+        if let Some(difference) = of_value(there, here) {
+            return Ok(Some(within(place, difference)));
         }
         if let Some((a, b)) = both("enum")? {
             return Ok(variants(a, b).map(|difference| within(place, difference)));
@@ -230,6 +234,9 @@ fn name(layout: &Value<'_>) -> String {
     if layout.get("str").is_some() {
         return format!("ShmString<{}>", number("str"));
     }
+    if let (Some(codec), true) = (layout.text("codec"), layout.get("list").is_some()) {
+        return format!("Encoded<_, {}, {}>", shown(&marker(codec)), number("list"));
+    }
     if layout.get("list").is_some() {
         return format!("ShmVec<{}, {}>", item(), number("list"));
     }
@@ -273,17 +280,6 @@ fn name(layout: &Value<'_>) -> String {
         ">" if little => format!("{kind} (big-endian)"),
         _ => kind.into(),
     }
-}
-
-/// Returns a name from outside in a form fit to be printed.
-fn shown(name: &str) -> Cow<'_, str> {
-    const LONGEST: usize = 80;
-    let plain = |c: char| !c.is_control() && c != '`';
-    if name.len() <= LONGEST && name.chars().all(plain) {
-        return name.into();
-    }
-    let cut = name.chars().map(|c| if plain(c) { c } else { '\u{fffd}' }).take(LONGEST).collect::<String>();
-    if cut.len() < name.len() { format!("{cut}…").into() } else { cut.into() }
 }
 
 #[cfg(test)]

@@ -157,6 +157,10 @@ impl Writer<'_> {
                 self.key("list", *capacity);
                 self.key("offset", *offset);
                 self.item(item);
+                if let Some(codec) = schema.codec {
+                    self.put(",\"codec\":");
+                    self.string(codec);
+                }
             }
             Kind::Maybe { item, offset } => {
                 self.put(",\"option\":true");

@@ -38,6 +38,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod check;
+mod codecs;
 mod describe;
 mod diff;
 mod evolution;
@@ -57,6 +58,7 @@ pub(crate) mod parse;
 mod parts;
 mod primitive;
 pub mod schema;
+mod shown;
 mod soundness;
 mod std_types;
 pub(crate) mod text;

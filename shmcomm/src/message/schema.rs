@@ -3,6 +3,8 @@
 //! Owns the layout facts, the check that they are consistent ([`Schema::is_sound`]), and the fingerprint over
 //! them (FNV-1a). Never calls `json`, which makes the text form, or `diff`, which compares it.
 
+#[cfg(not(loom))]
+pub(crate) use super::codecs::{ONE_CODEC, codec_difference, codecs_differ, marker};
 pub use super::diff::first_difference;
 pub(crate) use super::fingerprint::Fnv;
 pub(super) use super::soundness::Soundness;
@@ -18,6 +20,8 @@ pub struct Schema {
     pub align: usize,
     /// Kind of the type, with its parts.
     pub kind: Kind,
+    /// Name of the codec of an encoded value, whose bytes are the list. Not part of the fingerprint.
+    pub codec: Option<&'static str>,
     /// FNV-1a over kinds, sizes, alignments, offsets, field names, variant names and values. Names of Rust
     /// types and modules are not part of it, so that a type may move, be renamed, or be written again
     /// elsewhere.
@@ -280,6 +284,7 @@ impl Schema {
             size,
             align,
             kind,
+            codec: None,
             fingerprint: 0,
             any_bits: true,
             zero_valid: true,
@@ -316,6 +321,7 @@ impl Schema {
             size,
             align,
             kind,
+            codec,
             fingerprint,
             any_bits,
             zero_valid,
@@ -329,6 +335,7 @@ impl Schema {
             size,
             align,
             kind,
+            codec,
             fingerprint,
             any_bits,
             zero_valid,
@@ -374,6 +381,10 @@ impl Schema {
             sound: item.sound.and(Soundness::unless(item.align > offset || capacity > u32::MAX as usize)),
             ..Schema::new("ShmVec", size, item.align, Kind::List { item, capacity, offset })
         }
+    }
+    /// Returns the schema of a value that this codec encodes in a list of bytes.
+    pub(super) const fn encoded_by(self, codec: &'static str) -> Self {
+        Schema { name: "Encoded", codec: Some(codec), ..self }
     }
     pub(super) const fn option(item: &'static Schema, offset: usize, size: usize) -> Self {
         Schema {

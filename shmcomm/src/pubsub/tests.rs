@@ -59,6 +59,7 @@ fn spec<M: ShmMessage>(test: &str) -> Spec {
         fingerprint2: 0,
         schema: "[]".into(),
         difference: crate::message::schema::first_difference,
+        codecs: crate::message::schema::codec_difference,
         resolve: None,
         connect_timeout: Duration::ZERO,
         history: 0,

@@ -8,6 +8,7 @@ mod std_types;
 use super::shown::Short;
 use super::{EncodeError, Layout, Value};
 use super::{LayoutCase, LayoutField, LayoutKind, LayoutVariant};
+use super::{decode, encoded};
 use crate::escape::Escaped;
 use crate::message::Prim;
 use crate::plural::count;
@@ -28,6 +29,7 @@ impl Layout {
     /// | array | a list of exactly its length, or bytes if the items are `u8` |
     /// | `ShmVec` | a list of at most its capacity, or bytes if the items are `u8` |
     /// | `ShmOption` | `null`, or a value |
+    /// | `Encoded` of a codec of this program | any value that the codec encodes in at most its capacity |
     /// | struct | an object with every field, and no other |
     /// | padding, foreign type | bytes or a list of numbers of exactly its size |
     ///
@@ -84,6 +86,9 @@ fn encode(layout: &Layout, value: &Value, out: &mut [u8]) -> Done {
         LayoutKind::Array { item, len } => {
             let fits = |n| n == *len;
             items(layout, item, value, fits, &format!("exactly {}", count(*len, "item")), out).map(|_| ())
+        }
+        LayoutKind::List { capacity, offset, .. } if encoded::format_of(layout).is_some() => {
+            encoded_value(layout, value, (*capacity, *offset), out)
         }
         LayoutKind::List { item, capacity, offset } => {
             let range = format!("at most {}", count(*capacity, "item"));
@@ -257,6 +262,26 @@ fn raw(layout: &Layout, value: &Value, out: &mut [u8]) -> Done {
     }
     let range = format!("is no `{layout}`, which is exactly {}", count(size, "byte"));
     Err(wrong(value, &range, "give this number of bytes, or of numbers from 0 to 255"))
+}
+
+/// Writes a value as its codec encodes it.
+fn encoded_value(layout: &Layout, value: &Value, (capacity, offset): (usize, usize), out: &mut [u8]) -> Done {
+    let encoded = encoded::format_of(layout).and_then(|format| decode::encode(format, value));
+    let bytes = match encoded {
+        Some(Ok(bytes)) => bytes,
+        Some(Err(why)) => {
+            let range = format!("is refused by the codec of `{layout}`: {why}");
+            return Err(wrong(value, &range, "give a value that the codec holds"));
+        }
+        None => return Err(wrong(value, "has no codec in this program", "build it with the codec")),
+    };
+    if bytes.len() > capacity {
+        let takes = count(bytes.len(), "byte");
+        let range = format!("takes {takes} encoded, and `{layout}` holds at most {capacity}");
+        return Err(wrong(value, &range, "shorten the value"));
+    }
+    put(out, 0, &(bytes.len() as u32).to_ne_bytes())?;
+    put(out, offset, &bytes)
 }
 
 /// Writes the items of a list and returns their number.

@@ -8,7 +8,7 @@ mod kind;
 
 pub use kind::{LayoutCase, LayoutField, LayoutKind, LayoutVariant};
 
-use crate::message::schema::Fnv;
+use crate::message::schema::{Fnv, marker};
 use crate::message::{Kind, Schema, ShmMessage, Std};
 use core::fmt;
 
@@ -32,6 +32,10 @@ pub struct Layout {
     any_bits: bool,
     /// Maximum number of values in a message; saturates.
     values: u64,
+    /// Name of the codec of an encoded value.
+    codec: Option<Box<str>>,
+    /// `true` if this layout or a part of it has a codec.
+    has_codec: bool,
 }
 
 impl Layout {
@@ -64,7 +68,22 @@ impl Layout {
             }
             _ => 1,
         };
-        Layout { size, align, kind, fingerprint, any_bits, values }
+        let has_codec = match &kind {
+            LayoutKind::Array { item, .. }
+            | LayoutKind::List { item, .. }
+            | LayoutKind::Maybe { item, .. } => item.has_codec,
+            LayoutKind::Struct { fields, .. } => fields.iter().any(|field| field.layout.has_codec),
+            LayoutKind::Choice { variants, .. } => {
+                variants.iter().flat_map(|variant| &variant.content).any(|field| field.layout.has_codec)
+            }
+            _ => false,
+        };
+        Layout { size, align, kind, fingerprint, any_bits, values, codec: None, has_codec }
+    }
+
+    /// Returns the layout of a list of bytes as that of a value that this codec encodes.
+    pub(super) fn encoded_by(self, codec: &str) -> Layout {
+        Layout { codec: Some(codec.into()), has_codec: true, ..self }
     }
 
     /// Returns the layout of a table with these keys: a struct without padding, as `message::keys` makes it.
@@ -107,6 +126,50 @@ impl Layout {
             | LayoutKind::Enum { name, .. }
             | LayoutKind::Choice { name, .. } => Some(name),
             _ => None,
+        }
+    }
+
+    /// Returns the name of the codec of an [`Encoded`](crate::Encoded) value, such as `msgpack`. `None` for other types, and
+    /// for values of a segment whose creator did not name the codec.
+    pub fn codec(&self) -> Option<&str> {
+        self.codec.as_deref()
+    }
+
+    /// Returns `true` if this layout or a part of it has a codec.
+    pub(super) fn has_codec(&self) -> bool {
+        self.has_codec
+    }
+
+    /// Returns `true` if the bytes of one layout are a message of the other: the fingerprints are equal, and no value has two
+    /// codecs. A value whose codec only one layout names is the same.
+    pub(crate) fn is_same(&self, other: &Layout) -> bool {
+        self.fingerprint == other.fingerprint && self.size == other.size && self.agrees(other)
+    }
+
+    /// Returns `true` if no value has two codecs.
+    fn agrees(&self, other: &Layout) -> bool {
+        if !self.has_codec || !other.has_codec {
+            return true;
+        }
+        let fields = |ours: &[LayoutField], theirs: &[LayoutField]| {
+            ours.iter().zip(theirs).all(|(ours, theirs)| ours.layout.agrees(&theirs.layout))
+        };
+        match (&self.kind, &other.kind) {
+            (LayoutKind::List { item: ours, .. }, LayoutKind::List { item: theirs, .. }) => {
+                let both = self.codec().zip(other.codec());
+                both.is_none_or(|(ours, theirs)| ours == theirs) && ours.agrees(theirs)
+            }
+            (LayoutKind::Array { item: ours, .. }, LayoutKind::Array { item: theirs, .. })
+            | (LayoutKind::Maybe { item: ours, .. }, LayoutKind::Maybe { item: theirs, .. }) => {
+                ours.agrees(theirs)
+            }
+            (LayoutKind::Struct { fields: ours, .. }, LayoutKind::Struct { fields: theirs, .. }) => {
+                fields(ours, theirs)
+            }
+            (LayoutKind::Choice { variants: ours, .. }, LayoutKind::Choice { variants: theirs, .. }) => {
+                ours.iter().zip(theirs).all(|(ours, theirs)| fields(&ours.content, &theirs.content))
+            }
+            _ => true,
         }
     }
 
@@ -159,7 +222,11 @@ impl From<&Schema> for Layout {
             }
             Kind::Maybe { item: of, offset } => LayoutKind::Maybe { item: item(of), offset: *offset },
         };
-        Layout::new(schema.size, schema.align, kind)
+        let layout = Layout::new(schema.size, schema.align, kind);
+        match schema.codec {
+            Some(codec) => layout.encoded_by(codec),
+            None => layout,
+        }
     }
 }
 
@@ -214,7 +281,12 @@ impl fmt::Display for Layout {
             | LayoutKind::Choice { name, .. } => crate::escape::Escaped(name).fmt(f),
             LayoutKind::Array { item, len } => write!(f, "[{item}; {len}]"),
             LayoutKind::Str { capacity } => write!(f, "ShmString<{capacity}>"),
-            LayoutKind::List { item, capacity, .. } => write!(f, "ShmVec<{item}, {capacity}>"),
+            LayoutKind::List { item, capacity, .. } => match self.codec() {
+                Some(codec) => {
+                    write!(f, "Encoded<_, {}, {capacity}>", crate::escape::Escaped(&marker(codec)))
+                }
+                None => write!(f, "ShmVec<{item}, {capacity}>"),
+            },
             LayoutKind::Maybe { item, .. } => write!(f, "ShmOption<{item}>"),
         }
     }

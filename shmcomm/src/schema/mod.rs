@@ -39,7 +39,9 @@
 mod check;
 #[cfg(any(feature = "msgpack", feature = "pickle"))]
 mod coded;
+mod decode;
 mod encode;
+mod encoded;
 mod error;
 #[cfg(feature = "json")]
 mod json;
@@ -57,6 +59,8 @@ mod value;
 mod view;
 
 pub use crate::message::{Invalid, Prim};
+pub(crate) use decode::{decode, encode};
+pub use encoded::EncodedRef;
 pub use error::{EncodeError, SchemaError, SchemaErrorKind};
 pub use layout::{Layout, LayoutCase, LayoutField, LayoutKind, LayoutVariant};
 pub use resolve::{Plan, Resolution, ResolveError};

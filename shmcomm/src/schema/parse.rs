@@ -77,12 +77,30 @@ fn layout(json: &Json<'_>) -> Result<Layout, SchemaError> {
         return Err(wrong(format!("its alignment is {align}, which is no power of two up to {STRICTEST}")));
     }
     let layout = Layout::new(size, align, kind);
+    let layout = match codec(json, &layout)? {
+        Some(codec) => layout.encoded_by(codec),
+        None => layout,
+    };
     let most = VALUES.saturating_add(DENSEST.saturating_mul(size as u64));
     if layout.values() > most {
         let values = count(layout.values(), "value");
         return Err(wrong(format!("it has {values} in {}; {most} is the most", count(size, "byte"))));
     }
     Ok(layout)
+}
+
+/// Returns the name of the codec of an encoded value.
+fn codec<'j>(json: &'j Json<'_>, layout: &Layout) -> Result<Option<&'j str>, SchemaError> {
+    let (LayoutKind::List { item, .. }, Some(codec)) = (layout.kind(), json.get("codec")) else {
+        return Ok(None);
+    };
+    if !matches!(item.kind(), LayoutKind::Prim(Prim::U8)) {
+        return Err(wrong(format!("it has a codec, which encodes bytes, and its items are `{item}`")));
+    }
+    match codec {
+        Json::Text(name) if !name.is_empty() => Ok(Some(name)),
+        _ => Err(wrong("its codec has no name")),
+    }
 }
 
 /// Returns the kind and the alignment.

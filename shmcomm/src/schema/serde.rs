@@ -53,6 +53,7 @@ impl Serialize for ValueRef<'_> {
                 }
                 map.end()
             }
+            ValueRef::Encoded(encoded) => encoded.to_value().serialize(serializer),
             ValueRef::Invalid(invalid) => serializer.serialize_str(&format!("<{}>", invalid.problem())),
         }
     }

@@ -41,6 +41,7 @@ impl fmt::Display for ValueRef<'_> {
             ValueRef::Bytes(bytes) => items(f, bytes.iter()),
             ValueRef::List(list) => items(f, list.iter()),
             ValueRef::Struct(fields) => parts(f, fields.iter()),
+            ValueRef::Encoded(encoded) => fmt::Display::fmt(&encoded.to_value(), f),
             ValueRef::Invalid(invalid) => string(f, &format!("<{}>", invalid.problem())),
         }
     }

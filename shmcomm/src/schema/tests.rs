@@ -1,6 +1,8 @@
 //! Tests of layouts, views and values: all derived types, generated layouts, hostile texts and bytes.
 
 #[cfg(feature = "msgpack")]
+mod encoded;
+#[cfg(feature = "msgpack")]
 mod plain;
 
 use super::{Layout, Prim, SchemaErrorKind, Value, ValueRef};

@@ -78,6 +78,10 @@ fn write(out: &mut String, layout: &Layout) -> fmt::Result {
         LayoutKind::List { item, capacity, offset } => {
             write!(out, ",\"list\":{capacity},\"offset\":{offset}")?;
             of(out, item)?;
+            if let Some(codec) = layout.codec() {
+                out.push_str(",\"codec\":");
+                string(out, codec)?;
+            }
         }
         LayoutKind::Maybe { item, offset } => {
             write!(out, ",\"option\":true,\"offset\":{offset}")?;

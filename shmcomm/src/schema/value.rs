@@ -212,7 +212,7 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Value {
     }
 }
 
-/// Copies a view. An invalid part becomes a text that says what is wrong, between angle brackets.
+/// Copies a view, and decodes encoded values. An invalid part becomes a text that says what is wrong, between angle brackets.
 impl From<ValueRef<'_>> for Value {
     fn from(view: ValueRef<'_>) -> Self {
         match view {
@@ -229,14 +229,15 @@ impl From<ValueRef<'_>> for Value {
             ValueRef::Struct(fields) => {
                 Value::Map(fields.iter().map(|(name, part)| (name.to_owned(), part.into())).collect())
             }
+            ValueRef::Encoded(encoded) => encoded.to_value(),
             ValueRef::Invalid(invalid) => Value::Text(format!("<{}>", invalid.problem())),
         }
     }
 }
 
 impl ValueRef<'_> {
-    /// Copies the view into a tree. An invalid part becomes a text that says what is wrong, between angle
-    /// brackets.
+    /// Copies the view into a tree, and decodes encoded values. An invalid part becomes a text that says what is wrong,
+    /// between angle brackets: see [`Layout::value`](super::Layout::value) for an error instead.
     pub fn to_value(&self) -> Value {
         Value::from(*self)
     }

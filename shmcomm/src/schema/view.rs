@@ -6,6 +6,7 @@
 mod choice;
 
 use super::Layout;
+use super::encoded::EncodedRef;
 use super::{LayoutField, LayoutKind};
 use crate::message::{Prim, Timestamp};
 use crate::plural::count;
@@ -47,6 +48,9 @@ pub enum ValueRef<'b> {
     List(ListRef<'b>),
     /// A struct.
     Struct(StructRef<'b>),
+    /// An [`Encoded`](crate::Encoded) value of a codec with which this program was built. Values of other codecs are lists
+    /// of bytes.
+    Encoded(EncodedRef<'b>),
     /// Bytes that are no value of their type.
     Invalid(InvalidRef<'b>),
 }
@@ -123,7 +127,10 @@ fn view<'b>(layout: &'b Layout, b: &'b [u8]) -> Option<ValueRef<'b>> {
         LayoutKind::List { item, capacity, offset } => {
             let len = counted(b, *capacity)?;
             let bytes = b.get(*offset..)?.get(..len.checked_mul(item.size())?)?;
-            ValueRef::List(ListRef { item, len, bytes })
+            match EncodedRef::of(layout, bytes) {
+                Some(encoded) => ValueRef::Encoded(encoded),
+                None => ValueRef::List(ListRef { item, len, bytes }),
+            }
         }
         LayoutKind::Maybe { item, .. } => match word(b)? {
             0 => ValueRef::Null,
@@ -245,11 +252,12 @@ impl<'b> ValueRef<'b> {
         }
     }
 
-    /// Returns the bytes of padding, of a foreign type, or of a list of `u8`.
+    /// Returns the bytes of padding, of a foreign type, of a list of `u8`, or of an encoded value.
     pub fn as_bytes(&self) -> Option<&'b [u8]> {
         match self {
             ValueRef::Bytes(bytes) => Some(bytes),
             ValueRef::List(view) => view.as_bytes(),
+            ValueRef::Encoded(encoded) => Some(encoded.bytes()),
             _ => None,
         }
     }

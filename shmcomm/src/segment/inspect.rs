@@ -270,7 +270,7 @@ const ONE_DEFINITION: &str = "build both programs from the same definition of th
 pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
     same_declaration(found, spec)?;
     if same_layout(found, spec) {
-        return Ok(());
+        return same_codecs(found, spec);
     }
     let difference = (spec.difference)(&found.schema, &spec.schema);
     Err(other_layout(&difference, ONE_DEFINITION))
@@ -281,6 +281,7 @@ pub(super) fn same_messages(found: &Intact, spec: &Spec) -> Result<(), Mismatch>
 pub(super) fn usable(found: &Intact, spec: &Spec, role: Role) -> Result<Option<Accepted>, Mismatch> {
     same_declaration(found, spec)?;
     if same_layout(found, spec) {
+        same_codecs(found, spec)?;
         return fits(found, spec).map(|()| None);
     }
     let Some(resolve) = &spec.resolve else { return same_messages(found, spec).map(|()| None) };
@@ -294,6 +295,18 @@ pub(super) fn usable(found: &Intact, spec: &Spec, role: Role) -> Result<Option<A
 
 fn same_layout(found: &Intact, spec: &Spec) -> bool {
     (found.identity.fingerprint, found.identity.fingerprint2) == (spec.fingerprint, spec.fingerprint2)
+}
+
+/// Checks that no encoded value has one codec in the segment and another one in this program. Fingerprints do not tell.
+fn same_codecs(found: &Intact, spec: &Spec) -> Result<(), Mismatch> {
+    match (spec.codecs)(&found.schema, &spec.schema) {
+        None => Ok(()),
+        Some((difference, cure)) => Err(Mismatch {
+            kind: ErrorKind::TypeMismatch,
+            what: format!("the segment carries values of another codec than this program's: {difference}"),
+            cure: cure.into(),
+        }),
+    }
 }
 
 fn other_layout(difference: &str, cure: impl Into<Cow<'static, str>>) -> Mismatch {

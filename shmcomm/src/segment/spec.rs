@@ -49,6 +49,8 @@ pub(crate) struct Spec {
     pub(crate) schema: Cow<'static, str>,
     /// Function that describes the difference between two such texts, the segment's and this one.
     pub(crate) difference: fn(&str, &str) -> String,
+    /// Function that returns the difference between the codecs in two such texts, whose fingerprints are equal, and the cure.
+    pub(crate) codecs: fn(&str, &str) -> Option<(String, &'static str)>,
     /// Resolution of other layouts, if the messages have layouts.
     pub(crate) resolve: Option<Arc<dyn Resolve>>,
     /// Longest time to wait for a segment that does not exist yet. Zero checks once.

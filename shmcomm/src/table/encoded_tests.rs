@@ -1,8 +1,8 @@
 //! Values of types of serde in a table.
 
 use super::LoadError;
-use crate::codec::{EncodeError, Msgpack};
-use crate::{Encoded, ShmVec, channel};
+use crate::codec::{Bytes, EncodeError, Msgpack};
+use crate::{Encoded, ErrorKind, ShmVec, channel, describe};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ channel! {
 
 // The same layout in another program, which knows no codec.
 channel! { Raw: Table { name: "robot/encoded", speed: f64, settings: ShmVec<u8, 200> } }
+
+// The same table with another codec.
+channel! { Text: Table { name: "robot/encoded", speed: f64, settings: Encoded<String, Bytes, 200> } }
 
 fn namespace(test: &str) -> String {
     format!("table-encoded-{}-{test}", std::process::id())
@@ -60,4 +63,33 @@ fn bytes_of_another_codec_are_an_error() {
         assert!(found.value.decode().is_err(), "{foreign:?}");
     }
     assert!(!matches!(reader.load(Robot::SETTINGS), Err(LoadError::Invalid { .. })));
+}
+
+#[test]
+fn two_codecs_of_one_key_are_a_mismatch() {
+    let ns = namespace("codecs");
+    let _speed = Robot::open().namespace(&ns).writer(Robot::SPEED).unwrap();
+    let open = || Text::open().namespace(&ns);
+    for error in [open().writer(Text::SETTINGS).unwrap_err(), open().reader().unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::TypeMismatch);
+        let text = error.to_string();
+        assert!(
+            text.contains("field `settings`: there encoded with `msgpack`, here with `bytes`; use one codec"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn program_without_the_codec_shares_the_table() {
+    let ns = namespace("earlier");
+    let mut raw = Raw::open().namespace(&ns).writer(Raw::SETTINGS).unwrap();
+    raw.store(&ShmVec::try_from(Encoded::<_, Msgpack, 200>::new(&settings(2)).unwrap().as_bytes()).unwrap())
+        .unwrap();
+    let _speed = Robot::open().namespace(&ns).writer(Robot::SPEED).unwrap();
+    let mut reader = Robot::open().namespace(&ns).reader().unwrap();
+    assert_eq!(reader.load(Robot::SETTINGS).unwrap().unwrap().value.decode().unwrap(), settings(2));
+    // The text is that of the program that has made the segment.
+    let found = describe(raw.name()).unwrap().unwrap();
+    assert!(!found.schema.contains("codec"), "{}", found.schema);
 }

@@ -2,7 +2,8 @@
 
 use crate::format::Reading;
 use serde_json::Value;
-use shmcomm::{Pad, ShmMessage, ShmOption, ShmString, ShmVec};
+use shmcomm::codec::Bytes;
+use shmcomm::{Encoded, Pad, ShmMessage, ShmOption, ShmString, ShmVec};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
@@ -153,5 +154,8 @@ fn fingerprint_of_the_page_is_that_of_the_library() {
     check::<Everything>();
     check::<[u64; 1024]>();
     check::<bool>();
+    // The codec of a value is in the text, and no input of the fingerprint.
+    assert!(Encoded::<[u8], Bytes, 16>::SCHEMA_JSON.ends_with(r#","codec":"bytes"}"#));
+    check::<Encoded<[u8], Bytes, 16>>();
     check::<Nothing>();
 }

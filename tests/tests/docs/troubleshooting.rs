@@ -1,12 +1,14 @@
 //! `docs/troubleshooting.md` shows the errors as they are: each is provoked here, and its words looked for on the
 //! page; and no variant of an error is missing there.
 
+use shmcomm::codec::{Msgpack, Pickle};
 use shmcomm::message;
 use shmcomm::{
-    CallError, CapacityError, Channel, Error, ErrorKind, FlushError, PubSub, PullError, PullTimeoutError,
-    PushError, PushTimeoutError, RecvError, RecvTimeoutError, ReplyError, ReqRep, RequestError,
-    RequestTimeoutError, SendError, SendTimeoutError, ServeError, ServeTimeoutError, ShmString, TryPullError,
-    TryPushError, TryRecvError, TrySendError, TryServeError, force_unlink, list_segments,
+    CallError, CapacityError, Channel, DynTableReader, Encoded, Error, ErrorKind, FlushError, PubSub,
+    PullError, PullTimeoutError, PushError, PushTimeoutError, RecvError, RecvTimeoutError, ReplyError,
+    ReqRep, RequestError, RequestTimeoutError, SendError, SendTimeoutError, ServeError, ServeTimeoutError,
+    ShmString, ShmVec, TryPullError, TryPushError, TryRecvError, TrySendError, TryServeError, channel,
+    force_unlink, list_segments,
 };
 use shmcomm_tests::stage;
 use std::fs;
@@ -97,6 +99,22 @@ fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
 fn channel_that_does_not_appear() {
     let scene = Scene::new("missing");
     scene.shown(ErrorKind::NotFound, &scene.subscriber_error(), &[("(checked once)", "after 5.0 s")]);
+}
+
+channel! { Pickled: Table { name: "robot/state", settings: Encoded<u8, Pickle, 64> } }
+channel! { Arm: Table { name: "robot/state", settings: Encoded<u8, Msgpack, 64> } }
+
+#[test]
+fn values_of_tables_in_other_codecs() {
+    let scene = Scene::new("codecs");
+    let mut pickled = Pickled::open().namespace(&scene.0).writer(Pickled::SETTINGS).unwrap();
+    let error = Arm::open().namespace(&scene.0).connect_timeout(Duration::ZERO).reader().unwrap_err();
+    scene.shown(ErrorKind::TypeMismatch, &error, &[]);
+    pickled.store(&Encoded::from_bytes(ShmVec::try_from(&b"\xc1no"[..]).unwrap())).unwrap();
+    let mut reader = DynTableReader::open(pickled.name()).unwrap();
+    let error = reader.load(0).unwrap().unwrap().value().unwrap_err().to_string();
+    let (_, reason) = error.rsplit_once("bytes: ").unwrap();
+    shown(&error, &[(reason, "…"), ("Pickle", "Msgpack"), ("`pickle`", "`msgpack`")]);
 }
 
 #[test]

@@ -3,13 +3,15 @@
 use super::super::describe::Layout;
 use super::super::{Schema, ShmMessage};
 use super::ShmVec;
+use crate::layout::Codec;
 use core::fmt;
 use core::marker::PhantomData;
 
 /// A value of type `M` that a codec `F` encodes, in at most `N` bytes of a message: `Encoded<Settings, Msgpack, 4096>`.
 ///
 /// It has the layout of a `ShmVec<u8, N>`, and takes `8 + N` bytes. So a value of any type of serde can be a key of a table, or a
-/// field of a message with a fixed layout. All programs must use the same codec: the layout does not name it.
+/// field of a message with a fixed layout. The layout names the codec, so that other programs decode the value; it is not
+/// part of the fingerprint. Two programs with different codecs get an error that names both.
 ///
 /// ```
 /// # #[cfg(feature = "msgpack")] {
@@ -75,9 +77,13 @@ impl<M: ?Sized, F: ?Sized, const N: usize> fmt::Debug for Encoded<M, F, N> {
 // SAFETY: transparent over a list of bytes, whose layout and validity these are. No byte pattern of the list violates an
 // invariant of this type: `decode` checks the bytes.
 #[diagnostic::do_not_recommend]
-unsafe impl<M: ?Sized + 'static, F: ?Sized + 'static, const N: usize> ShmMessage for Encoded<M, F, N> {
-    const LAYOUT: Layout<Self> =
-        Layout::new(Schema::list(<u8 as ShmMessage>::SCHEMA, N, super::vec::PREFIX, size_of::<Self>()));
+unsafe impl<M: ?Sized + 'static, F: Codec + ?Sized + 'static, const N: usize> ShmMessage
+    for Encoded<M, F, N>
+{
+    const LAYOUT: Layout<Self> = Layout::new(
+        Schema::list(<u8 as ShmMessage>::SCHEMA, N, super::vec::PREFIX, size_of::<Self>())
+            .encoded_by(F::NAME),
+    );
     fn is_valid(bytes: &[u8]) -> bool {
         ShmVec::<u8, N>::is_valid(bytes)
     }

@@ -6,6 +6,7 @@
 use super::rules::{self, Rules};
 use super::run::{Case, Items, Step};
 use super::{Cause, Layout, Resolution, ResolveError};
+use crate::message::schema::{ONE_CODEC, codecs_differ};
 use crate::message::{Prim, Std};
 use crate::plural::count;
 use crate::schema::{LayoutField, LayoutKind};
@@ -25,7 +26,7 @@ pub(super) fn steps(
 
 /// Returns `true` if the first bytes of a message of `writer` are a message of `reader`.
 pub(super) fn is_prefix(writer: &Layout, reader: &Layout) -> bool {
-    if same(writer, reader) {
+    if writer.is_same(reader) {
         return true;
     }
     let (LayoutKind::Struct { fields: theirs, .. }, LayoutKind::Struct { fields: ours, .. }) =
@@ -40,10 +41,6 @@ pub(super) fn is_prefix(writer: &Layout, reader: &Layout) -> bool {
             .is_some_and(|theirs| theirs.offset == field.offset && is_prefix(&theirs.layout, &field.layout))
     };
     reader.size() <= writer.size() && reader.align() <= writer.align() && ours.iter().all(placed)
-}
-
-fn same(writer: &Layout, reader: &Layout) -> bool {
-    writer.fingerprint() == reader.fingerprint() && writer.size() == reader.size()
 }
 
 /// Returns the fields by name. Of two fields of one name, which no type has, the first counts.
@@ -67,9 +64,14 @@ impl Build<'_> {
         place: &str,
         steps: &mut Vec<Step>,
     ) -> Result<(), ResolveError> {
-        if same(writer, reader) {
+        if writer.is_same(reader) {
             copy(steps, from, to, reader.size());
             return Ok(());
+        }
+        if let (Some(theirs), Some(ours)) = (writer.codec(), reader.codec())
+            && theirs != ours
+        {
+            return Err(other_codec(theirs, ours, place));
         }
         // An error about an item is one about its container, whose type the author wrote.
         let whole = |inside: &str, error: ResolveError| match error.cause {
@@ -334,6 +336,11 @@ fn difference((writer, from): At<'_>, (reader, to): At<'_>, place: &str) -> Stri
     } else {
         format!("there `{theirs}` at byte {from}, here `{ours}` at byte {to}")
     }
+}
+
+#[cold]
+fn other_codec(theirs: &str, ours: &str, place: &str) -> ResolveError {
+    ResolveError::new(Cause::Codec, place, codecs_differ(theirs, ours), ONE_CODEC)
 }
 
 #[cold]

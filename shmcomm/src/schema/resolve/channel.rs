@@ -129,17 +129,16 @@ impl ChannelTypes {
     /// Resolves the layouts that a role reads.
     fn plans(&self, theirs: &[Layout], role: Role) -> Result<Option<Resolved>, super::ResolveError> {
         let plan = |theirs: &Layout, ours: &Schema| Plan::with(theirs, Layout::from(ours), &Rules::of(ours));
+        let same = |theirs: &Layout, ours: &Schema| theirs.is_same(&Layout::from(ours));
         let (first, items) = match (role, theirs, self.second) {
             (Role::Subscriber | Role::Puller, [message], None) => (plan(message, self.first)?, None),
             (Role::Subscriber | Role::Puller, [header, item], Some(ours)) if self.format == Format::Tail => {
                 (plan(header, self.first)?, Some(plan(item, ours)?))
             }
-            (Role::Replier, [request, reply], Some(ours)) if reply.fingerprint() == ours.fingerprint => {
+            (Role::Replier, [request, reply], Some(ours)) if same(reply, ours) => {
                 (plan(request, self.first)?, None)
             }
-            (Role::Requester, [request, reply], Some(ours))
-                if request.fingerprint() == self.first.fingerprint =>
-            {
+            (Role::Requester, [request, reply], Some(ours)) if same(request, self.first) => {
                 (plan(reply, ours)?, None)
             }
             _ => return Ok(None),

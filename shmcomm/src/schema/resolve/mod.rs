@@ -236,6 +236,8 @@ enum Cause {
     Type,
     /// The writer or the reader lacks a field or variant.
     Missing,
+    /// The two sides encode the value with different codecs.
+    Codec,
 }
 
 impl ResolveError {

@@ -49,6 +49,7 @@ impl Channel {
             fingerprint2: 0,
             schema: r#"[{"name":"Imu"}]"#.into(),
             difference: crate::message::schema::first_difference,
+            codecs: crate::message::schema::codec_difference,
             resolve: None,
             connect_timeout: Duration::ZERO,
             history: 0,
