@@ -64,6 +64,25 @@ def test_dataclasses_and_encoded_values_come_back(name):
             shmcomm.table_reader(name, {"mode": shmcomm.MSGPACK})
 
 
+def test_stored_time_is_that_of_the_program(name):
+    with shmcomm.table_writer(name, "battery", KEYS) as battery, shmcomm.table_reader(name) as robot:
+        times = (0, -7, time.time_ns(), np.int64(5), np.datetime64("2026-12-01T12:00:00.000000001"), np.datetime64(3, "s"))
+        for version, at in enumerate(times, 1):
+            assert battery.store(0.5, at=at) == version
+            assert robot.load("battery").time == (at if isinstance(at, np.datetime64) else np.datetime64(int(at), "ns"))
+        battery.store(0.5, at=robot.load("battery").time)
+        assert robot.load("battery").time == np.datetime64(3, "s")
+        for wrong in (1 << 63, np.datetime64("NaT", "s"), np.datetime64("9999-01-01"), np.datetime64("2026", "Y")):
+            with pytest.raises(ValueError, match="`at` is"):
+                battery.store(0.5, at=wrong)
+        for wrong in (1.5, "now"):
+            with pytest.raises(TypeError):
+                battery.store(0.5, at=wrong)
+        with pytest.raises(TypeError):
+            battery.store(0.5, 7)
+        assert battery.version == len(times) + 1
+
+
 def test_codec_comes_from_the_table(name):
     keys = {"settings": shmcomm.PICKLE.bounded(64), "raw": RAW}
     with shmcomm.table_writer(name, "settings", keys) as settings, shmcomm.table_writer(name, "raw") as raw:
@@ -94,7 +113,7 @@ def test_undecodable_values_name_key_codec_and_length(name):
     keys = {"settings": shmcomm.MSGPACK.bounded(64)}
     with shmcomm.table_writer(name, "settings", keys) as settings, shmcomm.table_reader(name) as robot:
         for foreign in (b"\xc1no", b"", b"\x92\x07"):
-            settings._native.store(len(foreign).to_bytes(8, "little") + foreign.ljust(64, b"\0"))
+            settings._native.store(len(foreign).to_bytes(8, "little") + foreign.ljust(64, b"\0"), None)
             text = f"channel `.*`: the value of key `settings` is invalid: no value of codec `msgpack` in {len(foreign)} bytes"
             with pytest.raises(shmcomm.InvalidMessageError, match=text):
                 robot.load("settings")

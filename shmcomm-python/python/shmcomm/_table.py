@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from typing import Any, AsyncIterator, Iterator, Mapping, NamedTuple
 
 import numpy as np
@@ -197,16 +198,21 @@ class TableWriter(_End):
         #: Layout of the values.
         self.schema = schema
 
-    def store(self, value: Any) -> int:
-        """Stores a value, with the time of the system's clock, and returns its version. Wakes the readers that wait.
+    def store(self, value: Any, *, at: int | np.datetime64 | None = None) -> int:
+        """Stores a value and returns its version. Wakes the readers that wait.
 
         It does not wait, except for another writer of the key that is in the middle of a store.
+
+        Args:
+            at: Time of the value, such as that of its measurement: nanoseconds since the Unix epoch, as ``time.time_ns()``
+                returns them, or a ``datetime64``. Readers get it as :attr:`Latest.time`. ``None``: the time of the
+                system's clock.
 
         Raises:
             InvalidMessageError: The value does not fit the layout; the text names the field.
             BusyError: Another writer of the key was stopped in the middle of a store, more than a second ago.
         """
-        return int(self._native.store(self.schema._payload(value)))
+        return int(self._native.store(self.schema._payload(value), None if at is None else _nanoseconds(at)))
 
     @property
     def version(self) -> int:
@@ -215,6 +221,37 @@ class TableWriter(_End):
 
     def __repr__(self) -> str:
         return f"TableWriter({self._channel!r}, {self.key!r})"
+
+
+def _nanoseconds(at: int | np.datetime64) -> int:
+    """Returns a time in nanoseconds since the Unix epoch."""
+    if isinstance(at, np.datetime64):
+        if np.isnat(at):
+            raise ValueError("`at` is no time (NaT); give nanoseconds since the Unix epoch, or a datetime64")
+        # An integer of Python: numpy does not report that a time is outside the range of its unit.
+        unit, count = np.datetime_data(at.dtype)
+        scale = _SCALES.get(unit)
+        if scale is None:
+            raise ValueError(f"`at` is a datetime64 of the unit `{unit}`; give one of W, D, h, m, s, ms, us or ns")
+        nanoseconds = int(at.astype(np.int64)) * count * scale
+    else:
+        nanoseconds = operator.index(at)
+    if not -(1 << 63) <= nanoseconds < 1 << 63:
+        raise ValueError(f"`at` is {at!r}; give a time from 1677 to 2262, in nanoseconds since the Unix epoch")
+    return nanoseconds
+
+
+#: Nanoseconds of a unit of ``datetime64``.
+_SCALES = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "D": 86_400_000_000_000,
+    "W": 604_800_000_000_000,
+}
 
 
 def unknown(channel: str, key: object, keys: Mapping[str, Schema]) -> UnknownKeyError:

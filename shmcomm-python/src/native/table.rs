@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use shmcomm::schema::LayoutField;
 use shmcomm::{
-    Declaration, Description, DynError, DynTableReader, DynTableWriter, ObservedValue, StopHandle,
+    Declaration, Description, DynError, DynTableReader, DynTableWriter, ObservedValue, StopHandle, Timestamp,
 };
 use std::time::Duration;
 
@@ -199,16 +199,20 @@ impl NativeTableWriter {
         &self.schema
     }
 
-    /// Stores a value, and returns its version.
-    fn store(&self, payload: &Bound<'_, PyAny>) -> PyResult<u64> {
+    /// Stores a value, and returns its version. The time is that of the clock, or `at` in nanoseconds since the Unix epoch.
+    #[pyo3(signature = (payload, at))]
+    fn store(&self, payload: &Bound<'_, PyAny>, at: Option<i64>) -> PyResult<u64> {
         let (py, bytes) = (payload.py(), bytes_of(payload)?);
-        let store = |end: &mut DynTableWriter| end.store_bytes(&bytes);
+        let store = |end: &mut DynTableWriter| match at {
+            Some(at) => end.store_bytes_at(&bytes, Timestamp::from_nanos(at)),
+            None => end.store_bytes(&bytes),
+        };
         // A store waits for another writer of the key, and then not with the GIL.
         let stored = if self.many { None } else { self.held.if_free(py, store)? };
         let stored = match stored {
             Some(stored) => stored,
             None => {
-                let stored = py.detach(|| self.held.blocking(|end| end.store_bytes(&bytes)));
+                let stored = py.detach(|| self.held.blocking(store));
                 stored.map_err(|unusable| self.held.unusable(py, unusable))?
             }
         };

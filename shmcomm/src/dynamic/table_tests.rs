@@ -2,7 +2,7 @@
 
 use super::{Declaration, DynError, DynPublisher, DynTableReader, DynTableWriter, describe};
 use crate::schema::{Layout, Value};
-use crate::{AnyKey, ErrorKind, LoadError, WaitSet, channel};
+use crate::{AnyKey, ErrorKind, LoadError, Timestamp, WaitSet, channel};
 use std::time::Duration;
 
 channel! { Robot: Table { name: "robot", battery: f32, pose: [f64; 3], armed: bool } }
@@ -37,6 +37,25 @@ fn dynamic_ends_read_and_write_a_typed_table() {
     let set = robot.load_set(&[1, 0]).unwrap();
     let shown: Vec<_> = set.iter().map(|value| value.unwrap().view().to_string()).collect();
     assert_eq!(shown, ["[1.0,2.0,3.0]", "0.5"]);
+}
+
+#[test]
+fn stored_time_is_that_of_the_program() {
+    let name = format!("{}/robot", namespace("times"));
+    let mut battery = DynTableWriter::create(&name, &declared(), "battery").unwrap();
+    let mut robot = DynTableReader::open(&name).unwrap();
+    let (early, later) = (Timestamp::from_nanos(-7), Timestamp::from_nanos(1_764_000_000_000_000_001));
+    assert_eq!(battery.store_at(&Value::from(0.5), later).unwrap(), 1);
+    assert_eq!(
+        robot.load(0).unwrap().map(|latest| (latest.view().as_f64(), latest.time())),
+        Some((Some(0.5), later))
+    );
+    // No time is compared with another one.
+    assert_eq!(battery.store_bytes_at(&0.25_f32.to_ne_bytes(), early).unwrap(), 2);
+    assert_eq!(robot.load(0).unwrap().map(|latest| (latest.version(), latest.time())), Some((2, early)));
+    assert!(matches!(battery.store_at(&Value::from("full"), later), Err(DynError::Encode(_))));
+    assert!(matches!(battery.store_bytes_at(&[1], later), Err(DynError::Value(_))));
+    assert_eq!(battery.version(), 2);
 }
 
 #[test]

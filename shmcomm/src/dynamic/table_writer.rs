@@ -7,6 +7,7 @@ use super::table_reader::keys_of;
 use super::{Declaration, Description, DynError, ValueError, keys};
 use crate::error::Error;
 use crate::layout::Pattern;
+use crate::message::Timestamp;
 use crate::schema::{LayoutField, Value};
 use crate::table::RawWriter;
 use core::fmt;
@@ -78,9 +79,18 @@ impl DynTableWriter {
     /// [`DynError::Encode`] if the value does not fit the layout; [`DynError::Other`] with
     /// [`StoreError::Busy`](crate::StoreError::Busy); [`DynError::Forked`]. Nothing was stored then.
     pub fn store(&mut self, value: &Value) -> Result<u64, DynError> {
-        let mut bytes = vec![0; self.field.layout.size()];
-        self.field.layout.encode(value, &mut bytes)?;
+        let bytes = self.encoded(value)?;
         Ok(self.raw.store(&bytes)?)
+    }
+
+    /// Stores a value like [`store`](Self::store), with a time that the caller has, such as that of the measurement. It does
+    /// not read the clock: see [`TableWriter::store_at`](crate::TableWriter::store_at).
+    ///
+    /// # Errors
+    /// See [`store`](Self::store).
+    pub fn store_at(&mut self, value: &Value, time: Timestamp) -> Result<u64, DynError> {
+        let bytes = self.encoded(value)?;
+        Ok(self.raw.store_at(&bytes, || time.as_nanos())?)
     }
 
     /// Stores the bytes of a value like [`store`](Self::store), after a check.
@@ -88,8 +98,28 @@ impl DynTableWriter {
     /// # Errors
     /// [`DynError::Value`] if the bytes are not a value of the key; see [`store`](Self::store).
     pub fn store_bytes(&mut self, bytes: &[u8]) -> Result<u64, DynError> {
-        self.field.layout.check(bytes).map_err(|why| DynError::Value(ValueError::Invalid(why)))?;
+        self.check(bytes)?;
         Ok(self.raw.store(bytes)?)
+    }
+
+    /// Stores the bytes of a value like [`store_at`](Self::store_at), after a check.
+    ///
+    /// # Errors
+    /// See [`store_bytes`](Self::store_bytes).
+    pub fn store_bytes_at(&mut self, bytes: &[u8], time: Timestamp) -> Result<u64, DynError> {
+        self.check(bytes)?;
+        Ok(self.raw.store_at(bytes, || time.as_nanos())?)
+    }
+
+    fn encoded(&self, value: &Value) -> Result<Vec<u8>, DynError> {
+        let mut bytes = vec![0; self.field.layout.size()];
+        self.field.layout.encode(value, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn check(&self, bytes: &[u8]) -> Result<(), DynError> {
+        let key = |problem| ValueError::Key { key: self.field.name.clone(), problem };
+        self.field.layout.check(bytes).map_err(|problem| DynError::Value(key(problem)))
     }
 
     /// Returns the number of stores of the key, by all its writers since the segment was created. Returns 0 in a forked child
