@@ -11,6 +11,7 @@
 use shmcomm::{Channel, PubSub, PushPull, ReqRep, Timestamp, channel};
 use std::hint::black_box;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Words = [u64; 8];
@@ -29,7 +30,10 @@ channel! {
 }
 
 /// The works, with what one round does.
-const WORKS: [(&str, &str); 14] = [
+const WORKS: [(&str, &str); 17] = [
+    ("ring-send", "send, slot ring"),
+    ("ring-both", "send and receive, slot ring"),
+    ("ping-pong", "round trip, two counters"),
     ("call", "call, try_recv, reply and poll"),
     ("send-1", "send to one subscriber that polls"),
     ("send-4", "send to four subscribers that poll"),
@@ -65,6 +69,24 @@ fn run(work: &str, rounds: u64) -> Result {
     let ns = format!("instructions-{}", std::process::id());
     let words = |round| black_box([round; 8]);
     match work {
+        "ring-send" | "ring-both" => {
+            let mut ring = SlotRing::new();
+            for round in 0..rounds {
+                ring.send(&words(round));
+                if work == "ring-both" {
+                    black_box(ring.receive().ok_or("no message")?);
+                }
+            }
+        }
+        "ping-pong" => {
+            let counters = black_box([const { AtomicU64::new(0) }; 2]);
+            for round in 0..rounds {
+                for counter in &counters {
+                    counter.store(black_box(round), Ordering::Release);
+                    black_box(counter.load(Ordering::Acquire));
+                }
+            }
+        }
         "call" => {
             let requester = CALLS.open().namespace(&*ns).requester()?;
             let mut replier = CALLS.open().namespace(&*ns).replier()?;
@@ -163,6 +185,41 @@ fn run(work: &str, rounds: u64) -> Result {
         _ => return Err(format!("no work `{work}`").into()),
     }
     Ok(())
+}
+
+/// A ring without any guarantee, the lower bound in `benches-compare`: a slot is a stamp and the message behind it. It has
+/// no death, no fork, no length, no count and no waiter.
+struct SlotRing {
+    slots: Box<[[AtomicU64; 16]]>,
+    sent: u64,
+    received: u64,
+}
+
+impl SlotRing {
+    fn new() -> Self {
+        let slots = (0..64).map(|_| [const { AtomicU64::new(0) }; 16]).collect();
+        SlotRing { slots: black_box(slots), sent: 0, received: 0 }
+    }
+
+    #[inline(always)]
+    fn send(&mut self, message: &[u64; 8]) {
+        let [stamp, payload @ ..] = &self.slots[self.sent as usize % self.slots.len()];
+        for (to, word) in payload.iter().zip(message) {
+            to.store(*word, Ordering::Relaxed);
+        }
+        self.sent += 1;
+        stamp.store(self.sent, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn receive(&mut self) -> Option<[u64; 8]> {
+        let [stamp, payload @ ..] = &self.slots[self.received as usize % self.slots.len()];
+        if stamp.load(Ordering::Acquire) != self.received + 1 {
+            return None;
+        }
+        self.received += 1;
+        Some(std::array::from_fn(|at| payload[at].load(Ordering::Relaxed)))
+    }
 }
 
 /// Returns the number of instructions of a process that does the work.
