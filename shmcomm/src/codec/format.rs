@@ -45,6 +45,14 @@ pub trait Outgoing<M: ?Sized>: sealed::Sealed {
     #[doc(hidden)]
     fn write(message: &M, room: &mut [u8]) -> Result<usize, EncodeError>;
 
+    /// Returns the number of bytes that [`write`](Outgoing::write) writes, if it is known before.
+    #[doc(hidden)]
+    #[inline]
+    fn size(message: &M) -> Option<usize> {
+        let _ = message;
+        None
+    }
+
     /// Returns the bytes of `message` if they are its encoding. Their number is then a constant.
     #[doc(hidden)]
     #[inline(always)]
@@ -285,6 +293,11 @@ impl<O, C: Codec> IncomingOwned<O> for C {
 impl<M: ?Sized, C: Codec + Encode<M>> Outgoing<M> for C {
     fn write(message: &M, room: &mut [u8]) -> Result<usize, EncodeError> {
         C::encode(message, room)
+    }
+
+    #[inline]
+    fn size(message: &M) -> Option<usize> {
+        C::encoded_size(message)
     }
 }
 

@@ -62,6 +62,22 @@ pub trait Encode<M: ?Sized>: Codec {
     /// [`EncodeError::Refused`] if the format cannot hold the message. After an error the contents of `out`
     /// are unspecified.
     fn encode(message: &M, out: &mut [u8]) -> Result<usize, EncodeError>;
+
+    /// Returns the number of bytes that [`encode`](Self::encode) writes, if it is known without encoding the message.
+    ///
+    /// A publisher whose slots grow then encodes straight into a slot. Otherwise it encodes into a buffer of its own and copies
+    /// the bytes, because a message that proves too long for its slot would destroy the old message in it.
+    ///
+    /// ```
+    /// use shmcomm::codec::{Bytes, Encode};
+    ///
+    /// assert_eq!(<Bytes as Encode<[u8]>>::encoded_size(b"abc"), Some(3));
+    /// ```
+    #[inline]
+    fn encoded_size(message: &M) -> Option<usize> {
+        let _ = message;
+        None
+    }
 }
 
 /// A codec that can read messages of type `M`.
@@ -101,6 +117,11 @@ impl<M: AsRef<[u8]> + ?Sized> Encode<M> for Bytes {
         };
         room.copy_from_slice(bytes);
         Ok(bytes.len())
+    }
+
+    #[inline]
+    fn encoded_size(message: &M) -> Option<usize> {
+        Some(message.as_ref().len())
     }
 }
 

@@ -164,7 +164,7 @@ impl<M: ?Sized, F: Outgoing<M>> Publisher<M, F> {
         match F::plain(message) {
             Some(bytes) if self.raw.send_fast(bytes) => Ok(true),
             Some(bytes) => F::detached(message, bytes, |bytes| self.raw.send(bytes, deadline())),
-            None => self.raw.send_with(deadline(), |room| F::write(message, room)),
+            None => self.raw.send_with(deadline(), || F::size(message), |room| F::write(message, room)),
         }
     }
 }

@@ -230,14 +230,19 @@ impl RawPublisher {
     }
 
     /// Sends the message that `write` writes into the slot, or into the buffer that is copied into it. Waits
-    /// for room if there is a deadline. Returns `false` if there was no room.
+    /// for room if there is a deadline. Returns `false` if there was no room. `size` returns the number of bytes of the message,
+    /// if it is known; it is called only if the slots grow.
     pub(crate) fn send_with(
         &mut self,
         deadline: Option<Deadline>,
+        size: impl FnOnce() -> Option<usize>,
         write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
     ) -> Result<bool, SendError> {
         if self.spec.is_some() {
-            return self.send_fitting(deadline, write);
+            match size() {
+                Some(size) => self.make_fit(size)?,
+                None => return self.send_fitting(deadline, write),
+            }
         }
         let Some((mut claimed, notifier)) = self.try_claim(deadline)? else { return Ok(false) };
         let len = write(claimed.bytes_mut())?;

@@ -32,8 +32,8 @@ impl RawPublisher {
         if size <= self.capacity() { Ok(()) } else { self.grow_for(size) }
     }
 
-    /// Sends an encoded message of any length. It is written into a private buffer first: a slot that is claimed for a
-    /// message that does not fit has lost its old message.
+    /// Sends an encoded message whose length is known only after it is encoded. It is written into a private buffer
+    /// first: a slot that is claimed for a message that does not fit has lost its old message.
     pub(super) fn send_fitting(
         &mut self,
         deadline: Option<Deadline>,
