@@ -267,7 +267,7 @@ pub enum ValueError {
     /// The bytes are not a message of the codec.
     Decode(codec::DecodeError),
     /// The bytes are not a value of a key of a table.
-    Key {
+    TableKey {
         /// Name of the key.
         key: String,
         /// Part of the value that is wrong. For an encoded value it has the codec and the number of bytes.
@@ -282,7 +282,7 @@ impl fmt::Display for ValueError {
         match self {
             ValueError::Invalid(why) => why.fmt(f),
             ValueError::Decode(why) => why.fmt(f),
-            ValueError::Key { key, problem } => {
+            ValueError::TableKey { key, problem } => {
                 write!(f, "the value of key `{}` is invalid: {problem}", crate::escape::Escaped(key))
             }
             ValueError::Unknown(why) => f.write_str(why),

@@ -285,10 +285,10 @@ impl<'o> ObservedValue<'o> {
     /// program has it.
     ///
     /// # Errors
-    /// Returns [`ValueError::Key`] if the bytes are not a value of the key. For an encoded value the text has the codec and
+    /// Returns [`ValueError::TableKey`] if the bytes are not a value of the key. For an encoded value the text has the codec and
     /// the number of bytes.
     pub fn value(&self) -> Result<Value, ValueError> {
-        let key = |problem| ValueError::Key { key: self.field.name.clone(), problem };
+        let key = |problem| ValueError::TableKey { key: self.field.name.clone(), problem };
         self.field.layout.value(self.bytes).map_err(key)
     }
 }

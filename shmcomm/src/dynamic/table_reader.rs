@@ -250,7 +250,7 @@ fn value<'r>(
     }
     // A value of another length is refused like a message of another length.
     let bytes = bytes.get(..len).unwrap_or_default();
-    let invalid = |problem| DynError::Value(ValueError::Key { key: field.name.clone(), problem });
+    let invalid = |problem| DynError::Value(ValueError::TableKey { key: field.name.clone(), problem });
     field.layout.check(bytes).map_err(invalid)?;
     Ok(Some(ObservedValue::new(bytes, field, (version, time))))
 }

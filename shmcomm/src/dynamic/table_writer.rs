@@ -118,7 +118,7 @@ impl DynTableWriter {
     }
 
     fn check(&self, bytes: &[u8]) -> Result<(), DynError> {
-        let key = |problem| ValueError::Key { key: self.field.name.clone(), problem };
+        let key = |problem| ValueError::TableKey { key: self.field.name.clone(), problem };
         self.field.layout.check(bytes).map_err(|problem| DynError::Value(key(problem)))
     }
 
