@@ -230,8 +230,8 @@ impl RawPublisher {
     }
 
     /// Sends the message that `write` writes into the slot, or into the buffer that is copied into it. Waits
-    /// for room if there is a deadline. Returns `false` if there was no room. `size` returns the number of bytes of the message,
-    /// if it is known; it is called only if the slots grow.
+    /// for room if there is a deadline. Returns `false` if there was no room. `size` returns the number of bytes
+    /// of the message, if it is known; it is called only if the slots grow.
     pub(crate) fn send_with(
         &mut self,
         deadline: Option<Deadline>,
