@@ -6,11 +6,17 @@
 //!
 //! ```text
 //!   next position at the limit
-//!     └─ scan ─ room ─────────────────────────────────────────────────────────→ take it
-//!          └─ none ─ spin on the gating subscriber, until an eighth of the ring is free → scan
-//!               └─ before each sleep, 50 ms apart at most, and when a stall timeout ends:
-//!                    recover dead subscribers, evict stalled subscribers, scan
+//!     └─ scan ─ an eighth of the ring is free ────────────────────────────────→ take it
+//!          └─ less ─ poll the gating subscriber for some µs, less and less often → scan
+//!               ├─ room ───────────────────────────────────────────────────────→ take it
+//!               └─ none ─ spin on the gating subscriber, until an eighth of the ring is free → scan
+//!                    └─ before each sleep, 50 ms apart at most, and when a stall timeout ends:
+//!                         recover dead subscribers, evict stalled subscribers, scan
 //! ```
+//!
+//! Each scan and each poll takes the line of the position from its subscriber, whose next store waits until it has the
+//! line again. So a publisher that has nearly filled the ring waits for more room than it needs (an idea of credit-based
+//! flow control: credits are returned in batches), and polls with exponential backoff.
 //!
 //! A `try_send` that finds no room makes the steps before a sleep once, but recovers dead subscribers at most
 //! every [`SCAN_PERIOD`], because it may be called in a loop.
@@ -23,6 +29,7 @@ use crate::pubsub::gates::Gates;
 use crate::pubsub::{PUBLISHER_SEAT, SendError};
 use crate::ring::Writer;
 use crate::segment::Attachment;
+use crate::sync::spin_loop;
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, WaitFor};
 use std::time::Duration;
 
@@ -31,6 +38,12 @@ const SCAN_PERIOD: Duration = Duration::from_millis(20);
 
 /// Longest sleep of a publisher while subscribers are in earlier segments, whose events are not its own.
 const BEHIND: Duration = Duration::from_millis(1);
+
+/// Pauses for which a publisher waits until an eighth of the ring is free, while less is. A pause takes 10 to 50 ns.
+const PAUSES: u32 = 256;
+
+/// Most pauses between two of these polls.
+const LONGEST_PAUSE: u32 = 16;
 
 /// State of a publisher that waits for its subscribers.
 pub(in crate::pubsub) struct Backpressure {
@@ -130,13 +143,18 @@ impl RawPublisher {
             return Err(SendError::AllSlotsHeld);
         };
         let mut limited = AtLimit { attachment, writer, backpressure, stop };
-        if limited.scan() {
+        let has_room = limited.scan();
+        if has_room && (deadline.is_none() || limited.may_have_eighth()) {
             return Ok(true);
         }
         let Some(deadline) = deadline else {
             limited.reclaim(SCAN_PERIOD);
             return Ok(limited.scan());
         };
+        limited.poll_for_eighth();
+        if limited.scan() {
+            return Ok(true);
+        }
         match wait::wait(&mut limited, deadline)? {
             Some(outcome) => outcome.map(|()| true),
             // Less than an eighth of the ring may be free, for which the publisher is not woken.
@@ -161,6 +179,21 @@ impl AtLimit<'_> {
     fn scan(&mut self) -> bool {
         self.writer.set_limit(self.backpressure.gates.limit(self.writer.next_position()));
         self.writer.has_credit() && !self.writer.is_full()
+    }
+
+    /// Returns `true` if an eighth of the ring is free, as far as the subscriber that sets the limit is concerned.
+    fn may_have_eighth(&self) -> bool {
+        self.backpressure.gates.may_have_credit(self.writer.next_position())
+    }
+
+    /// Polls until an eighth of the ring is free, for some microseconds.
+    fn poll_for_eighth(&self) {
+        let (mut left, mut pauses) = (PAUSES, 1);
+        while left > 0 && !self.may_have_eighth() {
+            (0..pauses).for_each(|_| spin_loop());
+            left = left.saturating_sub(pauses);
+            pauses = (2 * pauses).min(LONGEST_PAUSE);
+        }
     }
 
     /// Recovers dead subscribers, unless that was done within `pause`, and evicts subscribers whose stall
@@ -197,8 +230,7 @@ impl WaitFor for AtLimit<'_> {
     type Output = Result<(), SendError>;
 
     fn poll_once(&mut self) -> Option<Self::Output> {
-        (self.backpressure.gates.may_have_credit(self.writer.next_position()) && self.scan())
-            .then_some(Ok(()))
+        (self.may_have_eighth() && self.scan()).then_some(Ok(()))
     }
 
     fn housekeeping(&mut self) -> Option<Self::Output> {
