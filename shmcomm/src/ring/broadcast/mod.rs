@@ -45,8 +45,8 @@
 //! | `hole(r)` | there is no message at `r`; continue at `r + 1` |
 //! | more than `hole(r)` | lapped: message `r` is gone |
 //!
-//! A position becomes a hole if readers pin its slot (pinned rings), or if the writer died between
-//! `writing` and `done`.
+//! A position becomes a hole if the writer died between `writing` and `done`, if readers pin its slot (pinned
+//! rings), or if the writer goes back to a slot that it has used shortly before ([`short_laps`]).
 //!
 //! # Counting what was missed
 //!
@@ -261,8 +261,8 @@ const WRITING: u64 = 1;
 const DONE: u64 = 2;
 const HOLE: u64 = 3;
 
-/// Distance, in slots, at which cache lines are prefetched ahead of the writer: about the time that a line
-/// takes to come from another core.
+/// Distance, in slots, at which cache lines are prefetched ahead of the writer of small messages: about the time that a
+/// line takes to come from another core.
 const AHEAD: u64 = 8;
 
 /// The last position that a stamp can name.

@@ -33,8 +33,9 @@ pub(crate) struct Writer {
     send_below: u64,
     /// The first position that [`Writer::claim_fast`] refuses: the lesser of limit and checkpoint, or 0 in a copied ring.
     claim_below: u64,
-    /// Prefetch distance in slots: [`AHEAD`], or 0 if the ring is so small that readers are about as near.
-    ahead: u64,
+    /// The first position after whose message no slot is prefetched: the slot [`AHEAD`] is beyond the limit, and a
+    /// reader may be about to read it. 0 in a ring so small that readers are always about as near.
+    prefetch_below: u64,
     count: Count,
     recovered: Recovered,
     /// The first position from which on the slots are known to have the messages of the previous lap, or no
@@ -57,7 +58,6 @@ impl Writer {
         let slots = Slots::new(region, geometry);
         let in_place = geometry.discipline == Discipline::Pinned;
         let (count, recovered) = recover::recover(&slots, Control::new(region), in_place)?;
-        let ahead = if slots.count() >= 4 * AHEAD { AHEAD } else { 0 };
         // For one lap the writer checks the stamps of slots that it has not written itself.
         let new = recovered.positions == 0 || mutant("recovered slots are trusted");
         let even_from = if new { 0 } else { count.next + slots.count() };
@@ -68,7 +68,7 @@ impl Writer {
             checkpoint: u64::MAX,
             send_below: 0,
             claim_below: 0,
-            ahead,
+            prefetch_below: 0,
             count,
             recovered,
             even_from,
@@ -110,8 +110,10 @@ impl Writer {
         let meta = Meta { len: payload.len() as u32, holes: self.count.holes as u32 };
         slot.write_end(meta.word(), done(position));
         self.count.message(position, payload.len());
-        if self.ahead > 0 {
-            self.slots.at(position + self.ahead).prefetch_for_write(payload.len());
+        if position < self.prefetch_below {
+            // Fewer slots if they have more lines: a processor fetches about 16 at a time.
+            let ahead = if Slot::lines(payload.len()) > 2 { AHEAD / 2 } else { AHEAD };
+            self.slots.at(position + ahead).prefetch_for_write(payload.len());
         }
     }
 
@@ -167,11 +169,19 @@ impl Writer {
         let slot = self.slots.at(position);
         let locked = slot.try_lock_after(self.slots.phase(position), self.expected_stamp(position));
         let Some(owned) = locked else { return false };
+        self.begin(position, owned);
+        true
+    }
+
+    /// Begins the message at `position`, the next one, in a slot that was just locked.
+    #[inline(always)]
+    fn begin(&mut self, position: u64, owned: WriteLock) {
+        debug_assert_eq!(position, self.count.next);
+        let slot = owned.slot();
         #[cfg(loom)]
         slot.scribble();
         slot.write_begin(writing(position));
         self.claimed = Some(owned.into_raw());
-        true
     }
 
     /// Lets the writer make [short laps](super::short_laps), if messages are large and slots are few. It must
@@ -227,10 +237,7 @@ impl Writer {
                     self.pinned += position - first;
                     self.pass(position);
                 }
-                #[cfg(loom)]
-                slot.scribble();
-                slot.write_begin(writing(position));
-                self.claimed = Some(owned.into_raw());
+                self.begin(position, owned);
                 return Ok(());
             }
         }
@@ -250,7 +257,7 @@ impl Writer {
     pub(crate) fn commit(&mut self, len: usize) {
         let owned = self.claimed_slot();
         self.claimed = None;
-        let Writer { slots, count, laps, .. } = self;
+        let Writer { slots, count, laps, prefetch_below, .. } = self;
         debug_assert!(len <= slots.size());
         let len = len.min(slots.size());
         let slot = owned.slot();
@@ -264,9 +271,14 @@ impl Writer {
         {
             laps.published(len);
         }
-        // Prefetches the line that the next claim changes, while this call waits for its stamp store to
-        // complete. Never prefetches the line of the next stamp: a reader that polls it would lose it.
-        slots.at(position + 1).prefetch_state_for_write(slots.phase(position + 1).other());
+        // Prefetches the lines that the claim after the next changes, while this call waits for its stamp store to
+        // complete. Never prefetches the line of the next stamp: a reader that polls it would lose it. The lock of a
+        // claim waits for all stores before it, so the misses of one message would not overlap those of the next.
+        let (after, phase) = (slots.at(position + 2), slots.phase(position + 2));
+        after.prefetch_state_for_write(phase.other());
+        if position < *prefetch_below {
+            after.prefetch_for_write(len);
+        }
         pending.unlock();
     }
 
@@ -327,6 +339,8 @@ impl Writer {
     fn set_fast_paths(&mut self) {
         let below = self.limit.min(self.checkpoint);
         (self.send_below, self.claim_below) = if self.in_place { (0, below) } else { (below, 0) };
+        let far = self.slots.count() >= 4 * AHEAD;
+        self.prefetch_below = if far { self.limit.saturating_sub(AHEAD) } else { 0 };
     }
 
     /// Returns the position of the next message or hole.

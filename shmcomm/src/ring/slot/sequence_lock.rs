@@ -20,6 +20,9 @@ const WORD_OUT: Ordering = if cfg!(tsan) { Release } else { Relaxed };
 /// The ordering of a payload load. See [`WORD_OUT`].
 const WORD_IN: Ordering = if cfg!(tsan) { Acquire } else { Relaxed };
 
+/// The most lines of a slot that are prefetched. The processor fetches a longer run of lines ahead by itself.
+const MOST_LINES: usize = 24;
+
 impl Slot {
     /// Begins a write: from here on meta and a copied payload do not match the last stamp.
     #[inline]
@@ -48,15 +51,27 @@ impl Slot {
         fault_point!("pub.closed");
     }
 
-    /// Prefetches for writing the first lines of a slot in which the writer soon writes a message of `len` bytes.
+    /// Prefetches for writing the lines of a slot in which the writer soon writes a message of `len` bytes, unless they
+    /// are more than [`MOST_LINES`].
     #[inline(always)]
     pub(in crate::ring) fn prefetch_for_write(self, len: usize) {
-        // The payload of an aligned message may start later: then its line is not prefetched.
-        if slot::META + 8 + len > CACHE_LINE {
-            self.at.prefetch_two_for_write();
-        } else {
-            self.at.prefetch_for_write(0);
+        // The payload of an aligned message may start later: then its last line is not prefetched.
+        match Self::lines(len) {
+            1 => self.at.prefetch_for_write(0),
+            2 => self.at.prefetch_two_for_write(),
+            lines @ ..=MOST_LINES => {
+                for line in 0..lines {
+                    self.at.prefetch_for_write(line * CACHE_LINE);
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// Returns the number of lines that a message of `len` bytes takes with its header.
+    #[inline(always)]
+    pub(in crate::ring) fn lines(len: usize) -> usize {
+        (slot::META + 8 + len).div_ceil(CACHE_LINE)
     }
 
     /// Returns the current stamp of the slot to a reader.
