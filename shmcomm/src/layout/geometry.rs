@@ -26,6 +26,8 @@ pub(crate) const PINNED_SLOTS: u64 = 8;
 /// Distance in bytes from one state word of a slot to the next, and from the payload to the first. It keeps
 /// apart words that different processes write at the same time.
 pub(crate) const STATE: u64 = LINE_PAIR as u64;
+/// Distance in bytes from one packed slot to the next: half a cache line.
+pub(crate) const PACKED: u64 = 32;
 /// Size of an entry of the multi-producer ring, in bytes.
 pub(crate) const ENTRY: u64 = 8;
 /// Largest number of publishers at a time: the number that an entry of the multi-producer ring can name.
@@ -115,7 +117,7 @@ pub(super) const fn pinned_seats(slots: u64, publishers: u32) -> u32 {
 ///
 /// Invariants, true of every value that [`Geometry::new`] or [`Geometry::check`] returned:
 /// 1. `slots` is a power of two between 2 and 2^20; for `Table` it is the number of keys, 1 to [`MAX_KEYS`].
-/// 2. `stride` is a multiple of 64 and of `align`; `payload_offset + slot_size <= state_offset`, and
+/// 2. `stride` is a multiple of 64, or [`PACKED`], and of `align`; `payload_offset + slot_size <= state_offset`, and
 ///    `payload_offset` is a multiple of 8 and of `align`. `state_offset + states * STATE <= stride`, and both
 ///    are multiples of 128 if `states` is not 0.
 /// 3. Slot `i < slots_in_all` lies at `slots_offset + i * stride`, within `segment_size`. With one
@@ -389,6 +391,8 @@ impl Geometry {
             schema_len: identity.schema_len,
         };
         let computed = Self::with(discipline, shape)?.streaming(identity.window)?.growing_as(identity)?;
+        // Segments of earlier releases have one slot in each line.
+        let computed = if identity.stride == PACKED { computed.packed() } else { computed };
         for (field, found, expected) in [
             ("publishers", identity.publishers.into(), computed.publishers_field().into()),
             ("seats", identity.seats.into(), computed.seats.into()),

@@ -22,6 +22,7 @@ mod exchange;
 pub(crate) mod geometry;
 mod growth;
 mod identity;
+mod packing;
 mod placement;
 mod queue_growth;
 mod region;
@@ -46,8 +47,9 @@ pub(crate) use table::{BUFFERS, KEY_OWNER, KeyPlace, places};
 pub(crate) const MAGIC: u64 = 0x5348_4D43_4F4D_4D31;
 /// The version of this format.
 pub(crate) const VERSION: u64 = 2;
-/// The version in the header of a table, of a channel whose replies are streams, and of one whose slots grow. Releases that
-/// know none of them refuse it by name, instead of taking it for a damaged segment. Its parts are those of [`VERSION`].
+/// The version in the header of a table, and of a channel whose replies are streams, or whose slots grow or are packed.
+/// Releases that know none of them refuse it by name, instead of taking it for a damaged segment. Its parts are those of
+/// [`VERSION`].
 pub(crate) const VERSION_EXTENDED: u64 = 3;
 /// The version of the format of PyPI's `shm-comm` 1.0.0.
 pub(crate) const VERSION_PYTHON: u64 = 1;
@@ -214,6 +216,17 @@ pub(crate) struct Identity {
 impl Identity {
     /// Size of the identity, in bytes.
     pub(crate) const SIZE: usize = 256;
+
+    /// Returns a field, by name and value, that only a header of [`VERSION_EXTENDED`] may have.
+    pub(crate) fn extension(&self) -> Option<(&'static str, u64)> {
+        let fields = [
+            ("window", self.window, self.window != 0),
+            ("grow", self.grow, self.grow != 0),
+            ("pattern", self.pattern.into(), self.pattern == Pattern::Table as u32),
+            ("stride", self.stride, self.stride == geometry::PACKED),
+        ];
+        fields.into_iter().find_map(|(name, value, extended)| extended.then_some((name, value)))
+    }
 }
 
 const _: () = {

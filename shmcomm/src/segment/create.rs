@@ -13,8 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::escape::Shown as _;
 use crate::fault::fault_point;
 use crate::layout::{
-    Discipline, Geometry, Growth, Identity, MAGIC, PAGE, Pattern, Shape, VERSION, VERSION_EXTENDED, control,
-    seat,
+    Discipline, Geometry, Growth, Identity, MAGIC, PAGE, Shape, VERSION, VERSION_EXTENDED, control, seat,
 };
 use crate::os::{self, CURES, File, Stat};
 use crate::plural::count;
@@ -48,6 +47,7 @@ pub(super) fn geometry(place: &ChannelPath, spec: &Spec) -> Result<Geometry, Err
         Geometry::with(made.discipline, Shape { slot_size: spec.slot_size, ..largest })?
             .streaming(spec.window)?
             .growing(Growth { limit: spec.grow, ..Growth::NONE })
+            .map(Geometry::packed)
     });
     made.map_err(|error| {
         place.error(ErrorKind::InvalidGeometry, format!("a segment cannot be made with {error}"))
@@ -83,8 +83,6 @@ pub(super) fn unnamed(
     fault_point!("segment.reserved");
     let mut identity = Identity::from_bytes(&[0; Identity::SIZE]);
     identity.magic = MAGIC;
-    let extended = spec.pattern == Pattern::Table || spec.window != 0 || spec.grow != 0;
-    identity.version = if extended { VERSION_EXTENDED } else { VERSION };
     identity.segment_size = geometry.segment_size;
     identity.fingerprint = spec.fingerprint;
     identity.fingerprint2 = spec.fingerprint2;
@@ -118,6 +116,7 @@ pub(super) fn unnamed(
     identity.publishers = geometry.publishers_field();
     identity.request_size = geometry.request_size;
     identity.window = geometry.stream.window;
+    identity.version = if identity.extension().is_some() { VERSION_EXTENDED } else { VERSION };
     os::write_at(&file, &identity.to_bytes(), 0).map_err(|error| system(place, "write", error))?;
     os::write_at(&file, place.name().as_bytes(), control::CHANNEL as u64)
         .map_err(|error| system(place, "write", error))?;

@@ -160,7 +160,7 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
     }
     match identity.version {
         VERSION => {}
-        VERSION_EXTENDED if is_extended(&identity) => {}
+        VERSION_EXTENDED if identity.extension().is_some() => {}
         VERSION_PYTHON => {
             return Err(place.error(
                 ErrorKind::Version,
@@ -181,12 +181,9 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
         }
     }
     let damaged = |file, why| Ok(Found::Damaged { file, stat, why });
-    if identity.version == VERSION && is_extended(&identity) {
-        let (field, found) = match (identity.window, identity.grow) {
-            (0, 0) => ("pattern", identity.pattern.into()),
-            (0, grow) => ("grow", grow),
-            (window, _) => ("window", window),
-        };
+    if identity.version == VERSION
+        && let Some((field, found)) = identity.extension()
+    {
         let error = GeometryError::Unknown { field, found };
         return damaged(file, format!("its header is damaged: {error}"));
     }
@@ -214,11 +211,6 @@ fn read(place: &ChannelPath, file: File, stat: Stat) -> Result<Found, Error> {
         Err(error) => return damaged(file, format!("its schema is damaged: {}", error.utf8_error())),
     };
     Ok(Found::Intact(Box::new(Intact { file, stat, identity, geometry, pattern, format, schema })))
-}
-
-/// Returns `true` if the header describes a table, streams or slots that grow, which have a version of their own.
-fn is_extended(identity: &Identity) -> bool {
-    identity.pattern == Pattern::Table as u32 || identity.window != 0 || identity.grow != 0
 }
 
 /// Returns the error for an end that cannot repair the damage.

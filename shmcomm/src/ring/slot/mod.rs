@@ -32,7 +32,7 @@ pub(super) use state::{Phase, Pin, PinRefused, READERS, WriteLock};
 /// The slots of one ring.
 ///
 /// Invariants, from those of [`Geometry`] and [`Region`]:
-/// 1. Slot `i <= mask` lies at `first + i * stride`, mapped, readable and writable, and aligned to 64.
+/// 1. Slot `i <= mask` lies at `first + i * stride`, mapped, readable and writable, and aligned to 32.
 /// 2. `payload` is a multiple of 8 and at least 16 (multi-producer: 32). `payload + size`, rounded up to 8, is at
 ///    most `states`, and `states` is at most `stride`.
 /// 3. Only the owner of a [`WriteLock`] or of a [`Pin`] of a pinned slot touches its payload. The [document

@@ -7,6 +7,7 @@ mod life;
 mod limits;
 mod process;
 mod refusals;
+mod versions;
 
 use super::{Attachment, ChannelPath, PatternOps, Role, Spec, join, publish, subscribe};
 use crate::error::ErrorKind;
