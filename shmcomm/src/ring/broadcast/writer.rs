@@ -9,7 +9,7 @@ use super::short_laps::{Followed, ShortLaps};
 use super::{AHEAD, BroadcastCorrupt, Meta, Recovered, done, recover, writing};
 use crate::fault::mutant;
 use crate::layout::{Discipline, Geometry, Region};
-use crate::ring::slot::{Control, Slot, Slots, WriteLock};
+use crate::ring::slot::{Control, MOST_LINES, Slot, Slots, WriteLock};
 use core::ops::Range;
 
 /// Readers pinned every slot that the writer tried. No word was changed. The condition ends as soon as a
@@ -34,7 +34,8 @@ pub(crate) struct Writer {
     /// The first position that [`Writer::claim_fast`] refuses: the lesser of limit and checkpoint, or 0 in a copied ring.
     claim_below: u64,
     /// The first position after whose message no slot is prefetched: the slot [`AHEAD`] is beyond the limit, and a
-    /// reader may be about to read it. 0 in a ring so small that readers are always about as near.
+    /// reader may be about to read it. 0 in a ring so small that readers are always about as near, and in a
+    /// pinned ring of larger slots than [`MOST_LINES`].
     prefetch_below: u64,
     count: Count,
     recovered: Recovered,
@@ -339,8 +340,9 @@ impl Writer {
     fn set_fast_paths(&mut self) {
         let below = self.limit.min(self.checkpoint);
         (self.send_below, self.claim_below) = if self.in_place { (0, below) } else { (below, 0) };
-        let far = self.slots.count() >= 4 * AHEAD;
-        self.prefetch_below = if far { self.limit.saturating_sub(AHEAD) } else { 0 };
+        let small = !self.in_place || Slot::lines(self.slots.size()) <= MOST_LINES;
+        let prefetches = small && self.slots.count() >= 4 * AHEAD;
+        self.prefetch_below = if prefetches { self.limit.saturating_sub(AHEAD) } else { 0 };
     }
 
     /// Returns the position of the next message or hole.

@@ -27,6 +27,7 @@ pub(super) use cell::Cell;
 use core::mem::MaybeUninit;
 pub(super) use entries::{Entries, OwnSlots};
 pub(crate) use outcome::{AcquiredToken, FastPath, NoMessage};
+pub(super) use sequence_lock::MOST_LINES;
 pub(super) use state::{Phase, Pin, PinRefused, READERS, WriteLock};
 
 /// The slots of one ring.

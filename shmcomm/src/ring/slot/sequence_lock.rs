@@ -21,7 +21,7 @@ const WORD_OUT: Ordering = if cfg!(tsan) { Release } else { Relaxed };
 const WORD_IN: Ordering = if cfg!(tsan) { Acquire } else { Relaxed };
 
 /// The most lines of a slot that are prefetched. The processor fetches a longer run of lines ahead by itself.
-const MOST_LINES: usize = 24;
+pub(in crate::ring) const MOST_LINES: usize = 24;
 
 impl Slot {
     /// Begins a write: from here on meta and a copied payload do not match the last stamp.
@@ -51,20 +51,18 @@ impl Slot {
         fault_point!("pub.closed");
     }
 
-    /// Prefetches for writing the lines of a slot in which the writer soon writes a message of `len` bytes, unless they
-    /// are more than [`MOST_LINES`].
+    /// Prefetches for writing the lines of a slot in which the writer soon writes a message of `len` bytes.
     #[inline(always)]
     pub(in crate::ring) fn prefetch_for_write(self, len: usize) {
         // The payload of an aligned message may start later: then its last line is not prefetched.
         match Self::lines(len) {
             1 => self.at.prefetch_for_write(0),
             2 => self.at.prefetch_two_for_write(),
-            lines @ ..=MOST_LINES => {
-                for line in 0..lines {
+            lines => {
+                for line in 0..lines.min(MOST_LINES) {
                     self.at.prefetch_for_write(line * CACHE_LINE);
                 }
             }
-            _ => {}
         }
     }
 
