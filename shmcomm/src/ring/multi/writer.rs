@@ -7,7 +7,7 @@ use super::log::{Entry, LAST_ENTRY, Log, LogCorrupt};
 use super::{Sender, meta};
 use crate::fault::{fault_point, mutant};
 use crate::layout::{Geometry, Region};
-use crate::ring::slot::{OwnSlots, Phase, Slot, WriteLock};
+use crate::ring::slot::{Cursor, OwnSlots, Phase, Slot, WriteLock};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::load_own;
 
@@ -38,7 +38,7 @@ pub(crate) struct Writer {
     sender: Sender,
     pinned: bool,
     /// The slot to try next.
-    cursor: u64,
+    cursor: Cursor,
     /// A position below which all positions are taken.
     next: u64,
     /// The first position that the writer must not take: at most the one after [`LAST_ENTRY`].
@@ -64,6 +64,7 @@ impl Writer {
             .filter(|named| named.writer == u64::from(sender.seat))
             .max_by_key(|named| named.position);
         let cursor = own.map_or(0, |newest| (newest.slot + 1) % slots.each());
+        let cursor = slots.cursor(sender.seat.into(), cursor).expect("the seat of a publisher");
         let next = log.end(0);
         let pinned = geometry.discipline.pins();
         let (limit, name) = (LAST_ENTRY + 1, log.name(sender.seat.into(), 0));
@@ -98,19 +99,19 @@ impl Writer {
 
     #[inline(always)]
     fn copy_and_append(&mut self, payload: &[u8]) -> Result<u64, NotAppended> {
-        let slot = self.slot()?;
+        let slot = self.cursor.slot();
         slot.write_begin_unstamped();
         if mutant("multi append before the write") {
             let position = self.append(slot)?;
             slot.store(payload);
             slot.describe(meta(payload.len(), self.sender.pid), self.sender.joined as u64);
-            self.advance_cursor();
+            self.cursor.advance();
             return Ok(position);
         }
         slot.store(payload);
         slot.describe(meta(payload.len(), self.sender.pid), self.sender.joined as u64);
         let position = self.append(slot)?;
-        self.advance_cursor();
+        self.cursor.advance();
         Ok(position)
     }
 
@@ -129,7 +130,7 @@ impl Writer {
         debug_assert!(self.pinned);
         // Scans twice, because a reader that advances may be met again.
         for _ in 0..2 * self.slots.each() {
-            let slot = self.slot()?;
+            let slot = self.cursor.slot();
             if !self.is_named(slot) {
                 if let Some(owned) = slot.try_lock(Phase::EVEN) {
                     slot.write_begin_unstamped();
@@ -139,7 +140,7 @@ impl Writer {
                 }
                 self.passed += 1;
             }
-            self.advance_cursor();
+            self.cursor.advance();
         }
         Err(NotAppended::NoSlot)
     }
@@ -148,9 +149,7 @@ impl Writer {
     #[inline]
     pub(in crate::ring) fn claimed_slot(&self) -> WriteLock {
         assert!(self.claimed, "a slot is claimed before it is used");
-        // The claim has found this slot, so it exists.
-        let slot = self.slots.of(self.sender.seat.into(), self.cursor).expect("a slot of this writer");
-        slot.lock_from_raw(Phase::ODD, false)
+        self.cursor.slot().lock_from_raw(Phase::ODD, false)
     }
 
     /// Publishes (commits) the first `len` bytes of the claimed slot, and returns the position of the
@@ -166,13 +165,13 @@ impl Writer {
         if mutant("multi append before unlock") {
             let position = self.append(slot)?;
             owned.finish().unlock();
-            self.advance_cursor();
+            self.cursor.advance();
             return Ok(position);
         }
         // Unlocks before the entry, because a reader that sees the entry may pin the slot.
         owned.finish().unlock();
         let position = self.append(slot)?;
-        self.advance_cursor();
+        self.cursor.advance();
         Ok(position)
     }
 
@@ -205,23 +204,14 @@ impl Writer {
         self.limit = limit.min(LAST_ENTRY + 1);
     }
 
-    #[inline]
-    fn slot(&self) -> Result<Slot, NotAppended> {
-        self.slots.of(self.sender.seat.into(), self.cursor).ok_or(NotAppended::NoSlot)
-    }
-
-    #[inline]
-    fn advance_cursor(&mut self) {
-        let each = self.slots.each() - u64::from(mutant("multi slot too few"));
-        self.cursor = if self.cursor + 1 < each { self.cursor + 1 } else { 0 };
-    }
-
     /// Returns `true` if an entry names the slot of the cursor. Only the entry of the last position that
     /// was tried for the slot can name it.
     fn is_named(&self, slot: Slot) -> bool {
         match load_own(slot.stamp()).checked_sub(1) {
             Some(position) if position <= LAST_ENTRY => match self.log.check_entry(position) {
-                Entry::Current(named) => (named.writer, named.slot) == (self.sender.seat.into(), self.cursor),
+                Entry::Current(named) => {
+                    (named.writer, named.slot) == (self.sender.seat.into(), self.cursor.index())
+                }
                 Entry::Older | Entry::Newer => false,
             },
             _ => false,
@@ -240,7 +230,7 @@ impl Writer {
     /// Continues after a failed attempt.
     #[cold]
     fn append_further(&mut self, mut attempt: Attempt) -> Result<u64, NotAppended> {
-        let slot = self.slot()?;
+        let slot = self.cursor.slot();
         let mut corrupt_entries = 0;
         for _ in 0..LOST_RACES {
             match attempt {
@@ -275,7 +265,7 @@ impl Writer {
         // Relaxed: only the writers of this seat load it.
         slot.stamp().store(position + 1, Relaxed);
         fault_point!("pub.stamped");
-        let word = self.log.word(position, self.name | self.cursor);
+        let word = self.log.word(position, self.name | self.cursor.index());
         #[cfg(loom)]
         if mutant("multi append without the lap") {
             self.log.force(position, word);

@@ -135,9 +135,53 @@ impl OwnSlots {
         Some(Slot { at, payload: self.slots.payload, size: self.slots.size, states: self.slots.states })
     }
 
+    /// Returns a cursor at a slot of a writer; `None` as in [`OwnSlots::of`].
+    pub(in crate::ring) fn cursor(&self, writer: u64, index: u64) -> Option<Cursor> {
+        let (first, slot) = (self.of(writer, 0)?.at, self.of(writer, index)?);
+        let each = self.each - u64::from(mutant("multi slot too few"));
+        Some(Cursor { first, slot, index, each, stride: self.slots.stride })
+    }
+
     /// Returns all slots, for a participant that clears pin bits.
     pub(in crate::ring) fn all(&self) -> impl Iterator<Item = Slot> {
         (0..self.writers * self.each).filter_map(|i| self.of(i / self.each, i % self.each))
+    }
+}
+
+/// The slot that a writer writes next. It saves the arithmetic of [`OwnSlots::of`] for each message.
+///
+/// Invariant: `first` is the first of `each` slots of the writer, `stride` bytes apart, and `slot` is slot `index < each`.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ring) struct Cursor {
+    first: SlotPtr,
+    slot: Slot,
+    index: u64,
+    each: u64,
+    stride: usize,
+}
+
+impl Cursor {
+    #[inline(always)]
+    pub(in crate::ring) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Returns the number of the slot among those of the writer.
+    #[inline(always)]
+    pub(in crate::ring) fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Moves to the next slot, and from the last one to the first.
+    #[inline(always)]
+    pub(in crate::ring) fn advance(&mut self) {
+        let next = self.index + 1;
+        (self.index, self.slot.at) = if next < self.each {
+            // SAFETY: slot `next` of the writer (invariant), within the place of its slots.
+            (next, unsafe { self.slot.at.add(self.stride) })
+        } else {
+            (0, self.first)
+        };
     }
 }
 

@@ -25,7 +25,7 @@ use address::SlotPtr;
 pub(super) use cell::Cell;
 #[cfg(test)]
 use core::mem::MaybeUninit;
-pub(super) use entries::{Entries, OwnSlots};
+pub(super) use entries::{Cursor, Entries, OwnSlots};
 pub(crate) use outcome::{AcquiredToken, FastPath, NoMessage};
 pub(super) use sequence_lock::MOST_LINES;
 pub(super) use state::{Phase, Pin, PinRefused, READERS, WriteLock};
