@@ -272,13 +272,13 @@ impl Writer {
         {
             laps.published(len);
         }
-        // Prefetches the lines that the claim after the next changes, while this call waits for its stamp store to
-        // complete. Never prefetches the line of the next stamp: a reader that polls it would lose it. The lock of a
-        // claim waits for all stores before it, so the misses of one message would not overlap those of the next.
-        let (after, phase) = (slots.at(position + 2), slots.phase(position + 2));
-        after.prefetch_state_for_write(phase.other());
+        // Prefetches the line that the next claim changes, while this call waits for its stamp store to
+        // complete. Never prefetches the line of the next stamp: a reader that polls it would lose it.
+        slots.at(position + 1).prefetch_state_for_write(slots.phase(position + 1).other());
         if position < *prefetch_below {
-            after.prefetch_for_write(len);
+            // The lock of a claim waits for all stores before it, so the misses of one message would not overlap those
+            // of the next.
+            slots.at(position + 2).prefetch_for_write(len);
         }
         pending.unlock();
     }

@@ -96,7 +96,7 @@ impl Reader {
         (self.position, self.empty_polls) = (position + 1, 0);
         // A reader that sets its bit waits for the cache line. The prefetch runs while the caller reads
         // this message.
-        self.slots.at(position + 2).prefetch_state_for_write(self.slots.phase(position + 2));
+        self.slots.at(position + 1).prefetch_state_for_write(self.slots.phase(position + 1));
     }
 
     /// Pins the next message, and advances past it.
