@@ -32,6 +32,13 @@ fn walking<const N: usize>(burst: u64, slots: usize) -> Case {
             shm::Subscriber::<N>::open(name, Wait::Polling, Touch::All)
         })
     }));
+    ways.push(Entry::new("shmcomm, 4 slots", burst, move |place| {
+        stream(
+            place,
+            |name| shm::Publisher::<N>::waiting(name, 4),
+            |name| shm::Subscriber::<N>::open(name, Wait::Polling, Touch::All),
+        )
+    }));
     Case {
         id: format!("{}-slots{slots}", whole.id),
         title: format!("{}, {slots} slots", whole.title),
