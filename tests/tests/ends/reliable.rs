@@ -96,6 +96,20 @@ fn fill(publisher: &mut shmcomm::Publisher<Small>, first: u64) -> u64 {
 }
 
 #[test]
+fn blocking_send_takes_a_single_free_slot() {
+    let ns = namespace("single");
+    let mut publisher = channel(&ns).slots(64).publisher().unwrap();
+    let mut subscriber = channel(&ns).slots(64).subscriber().unwrap();
+    assert_eq!(fill(&mut publisher, 0), 64);
+    for number in 0..4 {
+        assert_eq!(subscriber.try_recv().map(|message| message.number), Ok(number));
+        // Far less than an eighth of the ring is free.
+        publisher.send_timeout(&Small::new(64 + number), LONG).unwrap();
+        assert_eq!(publisher.try_send(&Small::new(0)), Err(TrySendError::Full));
+    }
+}
+
+#[test]
 fn nothing_is_lost_by_processes_of_unlike_speed() {
     const COUNT: u64 = 20_000;
     let ns = namespace("unlike");

@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Each scan and each poll takes the line of the position from its subscriber, whose next store waits until it has the
-//! line again. So a publisher that has nearly filled the ring waits for more room than it needs (an idea of credit-based
-//! flow control: credits are returned in batches), and polls with exponential backoff.
+//! line again. So a publisher that has nearly filled the ring waits for more room than it needs, as credits come in batches
+//! in credit-based flow control (Kung and Morris 1995). It polls with exponential backoff.
 //!
 //! A `try_send` that finds no room makes the steps before a sleep once, but recovers dead subscribers at most
 //! every [`SCAN_PERIOD`], because it may be called in a loop.
