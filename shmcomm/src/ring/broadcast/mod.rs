@@ -45,8 +45,8 @@
 //! | `hole(r)` | there is no message at `r`; continue at `r + 1` |
 //! | more than `hole(r)` | lapped: message `r` is gone |
 //!
-//! A position becomes a hole if the writer died between `writing` and `done`, if readers pin its slot (pinned
-//! rings), or if the writer goes back to a slot that it has used shortly before ([`short_laps`]).
+//! A position becomes a hole if the writer died between `writing` and `done`. In pinned rings it also becomes one if
+//! readers pin its slot, or if the writer goes back to a slot that it has used shortly before ([`short_laps`]).
 //!
 //! # Counting what was missed
 //!

@@ -33,9 +33,9 @@ pub(crate) struct Writer {
     send_below: u64,
     /// The first position that [`Writer::claim_fast`] refuses: the lesser of limit and checkpoint, or 0 in a copied ring.
     claim_below: u64,
-    /// The first position after whose message no slot is prefetched: the slot [`AHEAD`] is beyond the limit, and a
-    /// reader may be about to read it. 0 in a ring so small that readers are always about as near, and in a
-    /// pinned ring of larger slots than [`MOST_LINES`].
+    /// The first position after whose message no slot is prefetched. The slot [`AHEAD`] of it is beyond the limit, so a
+    /// reader may be about to read that slot. 0 in a small ring, where readers are always about as near. 0 also in a
+    /// pinned ring whose slots have more than [`MOST_LINES`] lines.
     prefetch_below: u64,
     count: Count,
     recovered: Recovered,

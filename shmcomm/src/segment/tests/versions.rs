@@ -1,4 +1,4 @@
-//! Versions of the format: what each may have, and who refuses it.
+//! Tests of the versions of the format: what a segment of each version may have, and which ends refuse it.
 
 use super::refusals::{all_refused, identity, put, sound, with_identity};
 use super::*;
