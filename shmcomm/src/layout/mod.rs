@@ -24,6 +24,8 @@ mod growth;
 mod identity;
 mod packing;
 mod placement;
+#[cfg(not(loom))]
+mod prefetch;
 mod queue_growth;
 mod region;
 mod table;
@@ -37,6 +39,8 @@ pub(crate) use geometry::{
 };
 pub(crate) use growth::Growth;
 pub(crate) use placement::{InPlaceAsked, InPlaceRefusal};
+#[cfg(not(loom))]
+pub(crate) use prefetch::prefetch_for_write;
 pub(crate) use queue_growth::Grown;
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;

@@ -7,6 +7,7 @@
 #[cfg(not(loom))]
 mod real {
     use crate::layout::LINE_PAIR;
+    use crate::layout::prefetch::{prefetch, prefetch_for_write};
     use crate::sync::{AtomicU32, AtomicU64};
     use core::ptr::NonNull;
 
@@ -62,6 +63,12 @@ mod real {
             unsafe { self.base.add(at) }
         }
 
+        /// Prefetches for writing the line of byte `at`.
+        #[inline(always)]
+        pub(crate) fn prefetch_for_write(&self, at: usize) {
+            prefetch_for_write(self.base.as_ptr().wrapping_add(at));
+        }
+
         /// Returns the words in `N` bytes from byte `at` on.
         #[inline(always)]
         pub(crate) fn words<const N: usize>(&self, at: usize) -> Words<N> {
@@ -104,6 +111,18 @@ mod real {
             assert!(at.is_multiple_of(4) && at + 4 <= N);
             // SAFETY: as for `u64`.
             unsafe { AtomicU32::from_ptr(self.0.as_ptr().add(at).cast()) }
+        }
+
+        /// Prefetches for reading the line `by` bytes after the start of the words, in them or behind them.
+        #[inline(always)]
+        pub(crate) fn prefetch(&self, by: usize) {
+            prefetch(self.0.as_ptr().wrapping_add(by));
+        }
+
+        /// Prefetches a line for writing: see [`Words::prefetch`].
+        #[inline(always)]
+        pub(crate) fn prefetch_for_write(&self, by: usize) {
+            prefetch_for_write(self.0.as_ptr().wrapping_add(by));
         }
     }
 }
@@ -246,6 +265,8 @@ mod model {
             Words { region: *self, at }
         }
 
+        pub(crate) fn prefetch_for_write(&self, _at: usize) {}
+
         pub(crate) fn line(&self, at: usize) -> Line {
             self.words(at)
         }
@@ -273,6 +294,10 @@ mod model {
         pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
             self.region.u64(self.at + at)
         }
+
+        pub(crate) fn prefetch(&self, _by: usize) {}
+
+        pub(crate) fn prefetch_for_write(&self, _by: usize) {}
     }
 }
 

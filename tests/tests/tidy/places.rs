@@ -4,7 +4,7 @@ use super::sources::{code_lines, relative, sources};
 use std::collections::BTreeSet;
 
 /// Prefixes of the paths below `shmcomm/src` that may contain unsafe code.
-const UNSAFE: [&str; 10] = [
+const UNSAFE: [&str; 11] = [
     "os/",
     "segment/",
     "ring/slot",
@@ -12,6 +12,7 @@ const UNSAFE: [&str; 10] = [
     "ring/flavor/receive.rs",
     "ring/queue/slot",
     "layout/region.rs",
+    "layout/prefetch.rs",
     "message/",
     "python/v1/raw.rs",
     "sync.rs",

@@ -110,7 +110,7 @@
 //! # Cache lines
 //!
 //! The cost of a message between two processors is the transfer of its cache lines, and of the right to
-//! write them. Two rules follow, on which no invariant depends:
+//! write them. Three rules follow, on which no invariant depends:
 //!
 //! * Before a slot is released, its owner leaves every cache line of it in the modified state. A receiver
 //!   that has read a job overwrites a word of each line with its present value before it leaves the slot,
@@ -122,6 +122,15 @@
 //!   receiver pauses only after 16 jobs in a row for which it hardly had to wait, so single jobs and
 //!   requests do not meet a pause. A requester polls only the reply status, which lies on the line of the reply.
 //!   The word, and the request beside it, stay with the replier.
+//! * A participant prefetches a line as soon as it knows that it needs the line next, and no other participant polls it.
+//!   A receiver prefetches the second line of a message before it takes the slot. A requester that has seen the
+//!   status prefetches the line of the word, which it needs to free the slot, while it reads the reply. After that it
+//!   prefetches the lines of its next request, except the line of the word, which a replier polls. It does not do so
+//!   if other requesters took the slots after its last request: the next slot may be theirs.
+//!
+//! So a call moves lines six times, one after the other, if both ends poll: the word to the requester for WRITING, and,
+//! because the replier has polled it meanwhile, again for READY; to the replier for CLAIMED; the line of the reply to
+//! the replier, and back; and the word to the requester, which frees the slot.
 //!
 //! # Request and reply in one slot
 //!
@@ -202,6 +211,8 @@ pub(crate) struct Queue {
     empty_polls: u32,
     /// Number of polls that found the ring full since a slot was last taken.
     full: u32,
+    /// `true` if the slot at `next` was not free at the last request: another participant uses the slots from there on.
+    met_others: bool,
     /// Number of unsuccessful polls since a message was last taken.
     misses: u32,
     /// Number of consecutive messages that the first or second poll found.
@@ -233,6 +244,7 @@ impl Queue {
             returned,
             empty_polls: 0,
             full: 0,
+            met_others: false,
             misses: 0,
             dense: 0,
             held,

@@ -89,6 +89,7 @@ impl Queue {
     #[inline(always)]
     fn take(&mut self, position: u64, slot: QueueSlot, word: Word) -> bool {
         let mine = word.claimed(self.slots.seat);
+        self.slots.prefetch_second_line(slot);
         if self.slots.change(slot, word, mine, Step::Take).is_err() {
             return false;
         }

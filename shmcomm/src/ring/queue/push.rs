@@ -23,6 +23,7 @@ impl Queue {
     /// the ring is full.
     #[inline]
     pub(crate) fn begin_request(&mut self) -> Option<Loan<'_>> {
+        self.met_others = false;
         self.claim_for_push()
     }
 
@@ -64,6 +65,7 @@ impl Queue {
     #[cold]
     #[inline(never)]
     fn claim_other(&mut self) -> Option<(u64, Word)> {
+        self.met_others = true;
         let mut budget = self.budget();
         let mut room = self.find_free(&mut budget);
         while budget.spend() {

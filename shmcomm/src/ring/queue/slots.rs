@@ -88,6 +88,8 @@ pub(super) struct QueueSlots {
     /// Size of the longest request, in bytes.
     pub(super) request_size: usize,
     exchange: Exchange,
+    /// Offset of the second line of a message in its slot; 0 if the longest message fits into one line.
+    second_line: usize,
     /// Offsets of the stream of replies, of a channel with streams.
     pub(super) stream: StreamPlaces,
     pub(super) seat: u32,
@@ -96,17 +98,19 @@ pub(super) struct QueueSlots {
 impl QueueSlots {
     pub(super) fn new(region: Region, geometry: &Geometry, seat: u32) -> Self {
         debug_assert!(seat < geometry.seats);
+        let (payload, request_size) = (geometry.payload_offset as usize, geometry.request_size as usize);
         QueueSlots {
             region,
             count: geometry.slots,
             shift: geometry.slots.trailing_zeros(),
             stride: geometry.stride as usize,
             start: geometry.slots_offset as usize,
-            payload: geometry.payload_offset as usize,
+            payload,
             size: geometry.longest() as usize,
             least: geometry.slot_size as usize,
-            request_size: geometry.request_size as usize,
+            request_size,
             exchange: geometry.exchange,
+            second_line: if payload + request_size > CACHE_LINE { CACHE_LINE } else { 0 },
             stream: geometry.stream,
             seat,
         }
@@ -115,8 +119,14 @@ impl QueueSlots {
     /// Returns the slot of a position.
     #[inline(always)]
     pub(super) fn slot(&self, position: u64) -> QueueSlot {
-        let at = self.start + (position & (self.count - 1)) as usize * self.stride;
+        let at = self.offset(position);
         QueueSlot { at, head: self.region.words(at) }
+    }
+
+    /// Returns the offset of the slot of a position in the region.
+    #[inline(always)]
+    fn offset(&self, position: u64) -> usize {
+        self.start + (position & (self.count - 1)) as usize * self.stride
     }
 
     /// Returns all slots, in the order of their addresses.
@@ -296,6 +306,30 @@ impl QueueSlots {
         // The payload of a model has no atomic words.
         let at = if cfg!(loom) { words::EXTRA } else { self.payload + status };
         ReplyArea { status: self.region.words(slot.at + at), from: reply, room: self.size - reply }
+    }
+
+    /// Prefetches for reading the second line of the message in `slot`, if it has one.
+    #[inline(always)]
+    pub(super) fn prefetch_second_line(&self, slot: QueueSlot) {
+        slot.head.prefetch(self.second_line);
+    }
+
+    /// Prefetches for writing two lines that a request at `position` writes: its second line, and the line of its reply
+    /// status. Never the first line, which a replier may poll.
+    #[inline(always)]
+    pub(super) fn prefetch_request_for_write(&self, position: u64) {
+        let at = self.offset(position);
+        let status = self.payload + self.exchange.status;
+        self.region.prefetch_for_write(at + status);
+        if self.second_line != 0 {
+            self.region.prefetch_for_write(at + self.second_line);
+        }
+    }
+
+    /// Prefetches for writing the line of the word of `slot`.
+    #[inline(always)]
+    pub(super) fn prefetch_word_for_write(&self, slot: QueueSlot) {
+        slot.head.prefetch_for_write(words::STAMP);
     }
 
     /// Returns the same slot as this view maps it, for a slot that another view of the segment made.

@@ -72,7 +72,11 @@ impl Queue {
     pub(crate) fn poll_reply(&self, ticket: &Ticket) -> ReplyState {
         match ticket.reply_area.status() {
             ReplyStatus::Pending => ReplyState::Pending,
-            ReplyStatus::Reply(len) => ReplyState::Replied(len),
+            ReplyStatus::Reply(len) => {
+                // For `finish`, while the reply is read.
+                self.slots.prefetch_word_for_write(ticket.slot);
+                ReplyState::Replied(len)
+            }
             ReplyStatus::NoReply => self.find_reply(ticket),
         }
     }
@@ -146,7 +150,12 @@ impl Queue {
         // No load before it: the line is with the replier.
         let word = ticket.word.replied();
         match self.slots.change(ticket.slot, word, word.freed(), Step::Close) {
-            Ok(()) => CloseOutcome::Freed,
+            Ok(()) => {
+                if !self.met_others {
+                    self.slots.prefetch_request_for_write(self.next);
+                }
+                CloseOutcome::Freed
+            }
             Err(_) => self.close(ticket),
         }
     }

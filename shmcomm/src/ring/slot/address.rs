@@ -14,6 +14,8 @@ use crate::fault::fault_point;
 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
 use crate::layout::CACHE_LINE;
 use crate::layout::Region;
+#[cfg(not(loom))]
+use crate::layout::prefetch_for_write;
 use crate::sync::AtomicU64;
 
 /// An address in a region, with the accesses to it.
@@ -49,22 +51,15 @@ impl SlotPtr {
     /// Prefetches for writing the line that lies `by` bytes further on. A hint: no result depends on it.
     #[inline(always)]
     pub(super) fn prefetch_for_write(self, by: usize) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: accesses no memory, whatever the address. Processors that lack the instruction treat it
-        // as a no-op.
-        unsafe {
-            let at = self.0.as_ptr().wrapping_add(by);
-            core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        let _ = by;
+        prefetch_for_write(self.0.as_ptr().wrapping_add(by));
     }
 
     /// Prefetches for writing the line at this address and the next one.
     #[inline(always)]
     pub(super) fn prefetch_two_for_write(self) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: as in `prefetch_for_write`.
+        // SAFETY: accesses no memory, whatever the address. Processors that lack the instruction treat it
+        // as a no-op.
         unsafe {
             core::arch::asm!(
                 "prefetchw [{at}]",
