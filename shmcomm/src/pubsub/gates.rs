@@ -57,6 +57,11 @@ impl Gates {
         self.is_behind() || self.newest.may_have_credit(next)
     }
 
+    /// Returns the free positions from `next` on, and how many are worth a scan: see [`FlowControl::room`].
+    pub(super) fn room(&self, next: u64) -> Option<(u64, u64)> {
+        Some((self.newest.room(next)?, self.newest.worth()))
+    }
+
     /// Returns `true` if subscribers may be in earlier segments. They do not wake a publisher that sleeps.
     pub(super) fn is_behind(&self) -> bool {
         !self.earlier.is_empty()

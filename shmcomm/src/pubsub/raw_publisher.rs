@@ -6,6 +6,7 @@
 
 mod backpressure;
 mod growth;
+mod pace;
 
 use super::buffer::Buffer;
 use super::capacity::CapacityWatch;

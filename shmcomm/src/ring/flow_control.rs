@@ -357,11 +357,22 @@ impl FlowControl {
     /// Returns `true` if a scan can help a publisher at `next`. That is so if the subscriber that set the
     /// limit has passed enough positions, or is no longer active.
     pub(crate) fn may_have_credit(&self, next: u64) -> bool {
-        let Some(index) = self.slowest else { return true };
-        let slots = self.geometry.slots;
-        let worth = next.saturating_sub(slots).saturating_add((slots / 8).max(1));
+        self.room(next).is_none_or(|room| room >= self.worth())
+    }
+
+    /// Returns the number of free positions that are worth a scan: an eighth of the ring.
+    pub(crate) fn worth(&self) -> u64 {
+        (self.geometry.slots / 8).max(1)
+    }
+
+    /// Returns the number of positions from `next` on that the subscriber that set the limit leaves free, or `None` if it
+    /// is no longer active. A snapshot.
+    pub(crate) fn room(&self, next: u64) -> Option<u64> {
+        let index = self.slowest?;
         // Relaxed, both: the scan decides.
-        self.position(index).load(Relaxed) >= worth || self.window(index).load(Relaxed) & STATE != ACTIVE
+        let position = self.position(index).load(Relaxed);
+        let is_active = self.window(index).load(Relaxed) & STATE == ACTIVE;
+        is_active.then(|| position.saturating_add(self.geometry.slots).saturating_sub(next))
     }
 
     /// Evicts every subscriber that has blocked the publisher at `next` for longer than its stall timeout, and

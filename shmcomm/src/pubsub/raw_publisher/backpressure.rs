@@ -7,7 +7,7 @@
 //! ```text
 //!   next position at the limit
 //!     └─ scan ─ an eighth of the ring is free ────────────────────────────────→ take it
-//!          └─ less ─ poll the gating subscriber for some µs, less and less often → scan
+//!          └─ less ─ poll the gating subscriber for some µs, first when it is expected to be done → scan
 //!               ├─ room ───────────────────────────────────────────────────────→ take it
 //!               └─ none ─ spin on the gating subscriber, until an eighth of the ring is free → scan
 //!                    └─ before each sleep, 50 ms apart at most, and when a stall timeout ends:
@@ -16,12 +16,14 @@
 //!
 //! Each scan and each poll takes the line of the position from its subscriber, whose next store waits until it has the
 //! line again. So a publisher that has nearly filled the ring waits for more room than it needs, as credits come in batches
-//! in credit-based flow control (Kung and Morris 1995). It polls with exponential backoff.
+//! in credit-based flow control (Kung and Morris 1995). `pace` says after how many pauses it polls first; from then on it
+//! polls with exponential backoff.
 //!
 //! A `try_send` that finds no room makes the steps before a sleep once, but recovers dead subscribers at most
 //! every [`SCAN_PERIOD`], because it may be called in a loop.
 
 use super::RawPublisher;
+use super::pace::Pace;
 use crate::layout::control;
 use crate::os;
 use crate::plural::count;
@@ -39,17 +41,15 @@ const SCAN_PERIOD: Duration = Duration::from_millis(20);
 /// Longest sleep of a publisher while subscribers are in earlier segments, whose events are not its own.
 const BEHIND: Duration = Duration::from_millis(1);
 
-/// Pauses for which a publisher waits until an eighth of the ring is free, while less is. A pause takes 10 to 50 ns.
-const PAUSES: u32 = 256;
-
-/// Most pauses between two of these polls.
-const LONGEST_PAUSE: u32 = 16;
+/// Pauses for which a publisher waits until an eighth of the ring is free, while less is. A pause takes 10 to 65 ns.
+const PAUSES: u64 = 256;
 
 /// State of a publisher that waits for its subscribers.
 pub(in crate::pubsub) struct Backpressure {
     gates: Gates,
     event: EventCount,
     backoff: SleepBackoff,
+    pace: Pace,
     /// Time of the last liveness scan, in nanoseconds of the monotonic clock.
     scanned: u64,
     /// Time at which the first stall timeout of a blocking subscriber ends.
@@ -66,7 +66,8 @@ impl Backpressure {
         debug_assert_eq!(attachment.seat(), PUBLISHER_SEAT);
         let gates = Gates::new(attachment);
         let event = EventCount::new(attachment.region(), control::ROOM);
-        Backpressure { gates, event, backoff: SleepBackoff::new(), scanned: 0, due: Deadline::Never }
+        let (backoff, pace) = (SleepBackoff::new(), Pace::default());
+        Backpressure { gates, event, backoff, pace, scanned: 0, due: Deadline::Never }
     }
 }
 
@@ -186,13 +187,22 @@ impl AtLimit<'_> {
         self.backpressure.gates.may_have_credit(self.writer.next_position())
     }
 
-    /// Polls until an eighth of the ring is free, for some microseconds.
-    fn poll_for_eighth(&self) {
-        let (mut left, mut pauses) = (PAUSES, 1);
-        while left > 0 && !self.may_have_eighth() {
-            (0..pauses).for_each(|_| spin_loop());
-            left = left.saturating_sub(pauses);
-            pauses = (2 * pauses).min(LONGEST_PAUSE);
+    /// Polls until an eighth of the ring is free, for some microseconds: first when that is expected.
+    fn poll_for_eighth(&mut self) {
+        let next = self.writer.next_position();
+        let Backpressure { gates, pace, .. } = &mut *self.backpressure;
+        let Some((before, worth)) = gates.room(next) else { return };
+        let (mut waited, mut pauses) = (0, pace.pauses(worth.saturating_sub(before)));
+        while waited < PAUSES {
+            let now = pauses.min(PAUSES - waited);
+            (0..now).for_each(|_| spin_loop());
+            waited += now;
+            let Some((room, worth)) = gates.room(next) else { return };
+            pace.observe(waited, room.saturating_sub(before));
+            if room >= worth {
+                return;
+            }
+            pauses = (waited / 2).max(1);
         }
     }
 
