@@ -274,10 +274,12 @@ impl Writer {
         }
         // Prefetches the line that the next claim changes, while this call waits for its stamp store to
         // complete. Never prefetches the line of the next stamp: a reader that polls it would lose it.
-        slots.at(position + 1).prefetch_state_for_write(slots.phase(position + 1).other());
+        let prefetch_state = |at| slots.at(at).prefetch_state_for_write(slots.phase(at).other());
+        prefetch_state(position + 1);
         if position < *prefetch_below {
             // The lock of a claim waits for all stores before it, so the misses of one message would not overlap those
-            // of the next.
+            // of the next. The nearer state word is prefetched again: a reader that polls may have taken its line.
+            prefetch_state(position + 2);
             slots.at(position + 2).prefetch_for_write(len);
         }
         pending.unlock();

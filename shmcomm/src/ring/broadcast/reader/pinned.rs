@@ -93,10 +93,16 @@ impl Reader {
     /// Advances after the message at a position was pinned.
     #[inline(always)]
     fn advance_after(&mut self, position: u64) {
+        let was_there = self.empty_polls == 0;
         (self.position, self.empty_polls) = (position + 1, 0);
         // A reader that sets its bit waits for the cache line. The prefetch runs while the caller reads
         // this message.
-        self.slots.at(position + 1).prefetch_state_for_write(self.slots.phase(position + 1));
+        let prefetch = |at| self.slots.at(at).prefetch_state_for_write(self.slots.phase(at));
+        prefetch(position + 1);
+        if was_there {
+            // Probably a stream: a line may take longer than the caller reads a message.
+            prefetch(position + 2);
+        }
     }
 
     /// Pins the next message, and advances past it.
