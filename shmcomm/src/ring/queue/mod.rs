@@ -128,9 +128,15 @@
 //!   prefetches the lines of its next request, except the line of the word, which a replier polls. It does not do so
 //!   if other requesters took the slots after its last request: the next slot may be theirs.
 //!
-//! So a call moves lines six times, one after the other, if both ends poll: the word to the requester for WRITING, and,
-//! because the replier has polled it meanwhile, again for READY; to the replier for CLAIMED; the line of the reply to
-//! the replier, and back; and the word to the requester, which frees the slot.
+//! If both ends poll, a call then moves lines, or the right to write them, seven times, one after the other:
+//!
+//! 1. the word to the requester, for WRITING;
+//! 2. the word to the requester, for READY, because the replier has polled it meanwhile;
+//! 3. the word to the replier, which loads it;
+//! 4. the right to write it to the replier, for CLAIMED;
+//! 5. the line of the reply to the replier;
+//! 6. the line of the reply to the requester;
+//! 7. the word to the requester, which frees the slot.
 //!
 //! # Request and reply in one slot
 //!
