@@ -57,9 +57,14 @@ impl Gates {
         self.is_behind() || self.newest.may_have_credit(next)
     }
 
-    /// Returns the free positions from `next` on, and how many are worth a scan: see [`FlowControl::room`].
-    pub(super) fn room(&self, next: u64) -> Option<(u64, u64)> {
-        Some((self.newest.room(next)?, self.newest.worth()))
+    /// Returns the number of positions that are free from `next` on: see [`FlowControl::room`].
+    pub(super) fn room(&self, next: u64) -> Option<u64> {
+        self.newest.room(next)
+    }
+
+    /// Returns the number of free positions that are worth a scan: see [`FlowControl::worth`].
+    pub(super) fn worth(&self) -> u64 {
+        self.newest.worth()
     }
 
     /// Returns `true` if subscribers may be in earlier segments. They do not wake a publisher that sleeps.

@@ -7,7 +7,7 @@
 //! ```text
 //!   next position at the limit
 //!     └─ scan ─ an eighth of the ring is free ────────────────────────────────→ take it
-//!          └─ less ─ poll the gating subscriber for some µs, first when it is expected to be done → scan
+//!          └─ less ─ poll the gating subscriber for some µs, first when room is expected → scan
 //!               ├─ room ───────────────────────────────────────────────────────→ take it
 //!               └─ none ─ spin on the gating subscriber, until an eighth of the ring is free → scan
 //!                    └─ before each sleep, 50 ms apart at most, and when a stall timeout ends:
@@ -41,7 +41,7 @@ const SCAN_PERIOD: Duration = Duration::from_millis(20);
 /// Longest sleep of a publisher while subscribers are in earlier segments, whose events are not its own.
 const BEHIND: Duration = Duration::from_millis(1);
 
-/// Pauses for which a publisher waits until an eighth of the ring is free, while less is. A pause takes 10 to 65 ns.
+/// Pauses for which a publisher waits until an eighth of the ring is free, while less is. A pause takes 10 to 50 ns.
 const PAUSES: u64 = 256;
 
 /// State of a publisher that waits for its subscribers.
@@ -187,17 +187,18 @@ impl AtLimit<'_> {
         self.backpressure.gates.may_have_credit(self.writer.next_position())
     }
 
-    /// Polls until an eighth of the ring is free, for some microseconds: first when that is expected.
+    /// Polls until an eighth of the ring is free, for some microseconds. Polls first when that is expected.
     fn poll_for_eighth(&mut self) {
         let next = self.writer.next_position();
         let Backpressure { gates, pace, .. } = &mut *self.backpressure;
-        let Some((before, worth)) = gates.room(next) else { return };
+        let Some(before) = gates.room(next) else { return };
+        let worth = gates.worth();
         let (mut waited, mut pauses) = (0, pace.pauses(worth.saturating_sub(before)));
         while waited < PAUSES {
             let now = pauses.min(PAUSES - waited);
             (0..now).for_each(|_| spin_loop());
             waited += now;
-            let Some((room, worth)) = gates.room(next) else { return };
+            let Some(room) = gates.room(next) else { return };
             pace.observe(waited, room.saturating_sub(before));
             if room >= worth {
                 return;

@@ -126,7 +126,7 @@
 //!   A receiver prefetches the second line of a message before it takes the slot. A requester that has seen the
 //!   status prefetches the line of the word, which it needs to free the slot, while it reads the reply. After that it
 //!   prefetches the lines of its next request, except the line of the word, which a replier polls. It does not do so
-//!   if other requesters took the slots after its last request: the next slot may be theirs.
+//!   if the next slot was taken at its last request: other participants use the slots from there on.
 //!
 //! If both ends poll, a call then moves lines, or the right to write them, seven times, one after the other:
 //!

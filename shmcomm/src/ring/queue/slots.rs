@@ -88,7 +88,7 @@ pub(super) struct QueueSlots {
     /// Size of the longest request, in bytes.
     pub(super) request_size: usize,
     exchange: Exchange,
-    /// Offset of the second line of a message in its slot; 0 if the longest message fits into one line.
+    /// Offset of the second line of a job or request in its slot; 0 if the longest one fits into the first line.
     second_line: usize,
     /// Offsets of the stream of replies, of a channel with streams.
     pub(super) stream: StreamPlaces,
@@ -308,7 +308,8 @@ impl QueueSlots {
         ReplyArea { status: self.region.words(slot.at + at), from: reply, room: self.size - reply }
     }
 
-    /// Prefetches for reading the second line of the message in `slot`, if it has one.
+    /// Prefetches for reading the second line of the job or request in `slot`. If the longest one has no second line, this
+    /// is the line of the word, which the caller has.
     #[inline(always)]
     pub(super) fn prefetch_second_line(&self, slot: QueueSlot) {
         slot.head.prefetch(self.second_line);
