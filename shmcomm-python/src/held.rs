@@ -1,17 +1,21 @@
 //! [`Held`]: an end that several Python threads may use, and that a call may close.
 //!
-//! Owns the lock of an end. Rules: a thread that holds the lock never waits for the GIL, and the child of a fork never
-//! waits for the lock, because the thread that holds it may not exist in the child.
+//! Owns the lock of an end. Calls the line of its threads. Rules: a thread that holds the lock never waits for the GIL,
+//! and the child of a fork never waits for the lock, because the thread that holds it may not exist in the child. A thread
+//! that may have to wait for the lock enters the line first, except to close the end or to give it back.
 
 use crate::error::exception;
+use crate::line::{Line, Place};
 use pyo3::prelude::*;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 /// An end, until it is closed.
 pub struct Held<E> {
     end: Mutex<Option<E>>,
+    line: Line,
     /// `true` while the end is lent. Changed under the lock.
     lent: AtomicBool,
     /// `true` after the end was closed. Changed under the lock.
@@ -36,6 +40,7 @@ impl<E: Send> Held<E> {
     pub fn new(kind: &'static str, name: String, end: E) -> Self {
         Held {
             end: Mutex::new(Some(end)),
+            line: Line::default(),
             lent: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             process: std::process::id(),
@@ -79,12 +84,51 @@ impl<E: Send> Held<E> {
         self.call(end, work).map(Some).map_err(|why| self.unusable(py, why))
     }
 
-    /// Calls `work` with the end, and waits for other threads. The caller does not have the GIL.
+    /// Calls `work` with the end in the turn of this thread, for which it waits. The caller does not have the GIL, and
+    /// `work` does not sleep.
     pub fn blocking<R>(&self, work: impl FnOnce(&mut E) -> R) -> Result<R, Unusable> {
         if self.forked() {
             return Err(Unusable::Forked);
         }
-        self.call(self.end.lock().unwrap_or_else(PoisonError::into_inner), work)
+        let _place = self.line.enter();
+        self.call(self.lock(), work)
+    }
+
+    /// Calls `work` with the end, and with the time for which it may sleep, in the turn of this thread. Returns `None`
+    /// if the turn did not come within `slice`. The caller does not have the GIL.
+    pub fn turn<R>(
+        &self,
+        slice: Duration,
+        work: impl FnOnce(&mut E, Duration) -> R,
+    ) -> Option<Result<R, Unusable>> {
+        self.timed(slice, |end, place, left| work(end, place.share(left)))
+    }
+
+    /// Calls `work` with the end, and with the rest of `time`, in the turn of this thread. The turn lasts as long as
+    /// `work`. Returns `None` if the turn did not come within `time`. The caller does not have the GIL.
+    pub fn whole_turn<R>(
+        &self,
+        time: Duration,
+        work: impl FnOnce(&mut E, Duration) -> R,
+    ) -> Option<Result<R, Unusable>> {
+        self.timed(time, |end, _, left| work(end, left))
+    }
+
+    fn timed<R>(
+        &self,
+        time: Duration,
+        work: impl FnOnce(&mut E, &Place<'_>, Duration) -> R,
+    ) -> Option<Result<R, Unusable>> {
+        if self.forked() {
+            return Some(Err(Unusable::Forked));
+        }
+        let start = Instant::now();
+        let place = self.line.enter_within(time)?;
+        Some(self.call(self.lock(), |end| work(end, &place, time.saturating_sub(start.elapsed()))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<E>> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn call<R>(
@@ -107,7 +151,8 @@ impl<E: Send> Held<E> {
             return Err(forked(py));
         }
         let lent = py.detach(|| {
-            let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+            let _place = self.line.enter();
+            let mut end = self.lock();
             let lent = end.take().ok_or_else(|| self.missing())?;
             self.lent.store(true, Relaxed);
             Ok(lent)
@@ -117,7 +162,7 @@ impl<E: Send> Held<E> {
 
     /// Gives back the end that was lent. Drops it if it was closed meanwhile.
     pub fn give_back(&self, lent: E) {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.lock();
         self.lent.store(false, Relaxed);
         if !self.closed.load(Relaxed) {
             *end = Some(lent);
@@ -134,7 +179,7 @@ impl<E: Send> Held<E> {
             return None;
         }
         py.detach(|| {
-            let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut end = self.lock();
             self.closed.store(true, Relaxed);
             end.take()
         })

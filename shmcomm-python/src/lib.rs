@@ -4,6 +4,7 @@
 
 mod error;
 mod held;
+mod line;
 mod logging;
 mod native;
 mod segments;

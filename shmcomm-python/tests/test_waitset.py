@@ -197,6 +197,56 @@ def test_several_tasks_wait_for_a_set(name):
         asyncio.run(both())
 
 
+def test_thread_that_waits_keeps_no_other_out(name):
+    with shmcomm.publisher(name, "<i8") as pub, shmcomm.subscriber(name) as sub, shmcomm.WaitSet() as one:
+        one.add("sub", sub)
+        found = []
+        threads = [threading.Thread(target=lambda: found.append(one.wait()[0].key)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.1)
+        # Each of these calls waited for many seconds when a thread that sleeps took the lock again at once.
+        started = time.monotonic()
+        for _ in range(10):
+            assert one.wait(timeout=0) == []
+            assert one.wait(timeout=0.02) == []
+            assert len(one) == 1
+        with pytest.raises(asyncio.TimeoutError):
+            asyncio.run(asyncio.wait_for(one.wait_async(), 0.2))
+        # Now the threads sleep in the descriptor.
+        for _ in range(10):
+            assert one.wait(timeout=0) == []
+            assert one.wait(timeout=0.02) == []
+        assert time.monotonic() - started < 10
+        pub.send(1)
+        for thread in threads:
+            thread.join(timeout=30)
+        assert found == ["sub", "sub"]
+
+
+def test_close_meets_a_task_that_begins_to_wait(name):
+    with shmcomm.publisher(name, "<i8"), shmcomm.subscriber(name) as sub:
+        for turn in range(200):
+            one, outcomes = shmcomm.WaitSet(), []
+            one.add("sub", sub)
+            begun = threading.Event()
+
+            async def task():
+                begun.set()
+                try:
+                    await asyncio.wait_for(one.wait_async(), 30)
+                except BaseException as error:
+                    outcomes.append(type(error))
+
+            thread = threading.Thread(target=lambda: asyncio.run(task()))
+            thread.start()
+            begun.wait(30)
+            time.sleep(turn % 20 * 1e-5)
+            one.close()
+            thread.join(timeout=30)
+            assert outcomes == [shmcomm.ClosedError]
+
+
 def test_close_ends_the_waits_of_threads_and_tasks(name):
     with shmcomm.publisher(name, "<i8"), shmcomm.subscriber(name) as sub:
         one, outcomes = shmcomm.WaitSet(), []

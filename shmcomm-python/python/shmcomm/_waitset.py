@@ -195,8 +195,8 @@ class WaitSet(Closing):
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
         wake = functools.partial(loop.call_soon_threadsafe, readable.set)
-        # A loop has one reader for each descriptor.
-        descriptor = os.dup(self.fileno())
+        # A loop has one reader for each descriptor. A duplicate stays open when another thread closes the set.
+        descriptor = self._native.duplicate_fd()
         try:
             loop.add_reader(descriptor, readable.set)
             self._tasks.add(wake)

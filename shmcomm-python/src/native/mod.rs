@@ -151,10 +151,9 @@ fn receive_with<E: Send, P, W: Send>(
             Some(Err(DynError::Empty)) | None => {}
             Some(Err(error)) => return Err(failed(py, &error)),
         }
-        let received = wait(py, until, |slice| match held.blocking(|end| take(end, slice)) {
-            Ok(Err(DynError::Timeout | DynError::Lagged(_))) => None,
-            Ok(result) => Some(Ok(result)),
-            Err(unusable) => Some(Err(unusable)),
+        let received = wait(py, until, |slice| match held.turn(slice, &mut take) {
+            Some(Ok(Err(DynError::Timeout | DynError::Lagged(_)))) => None,
+            result => result,
         })?;
         return match received {
             None => Ok(Received::Nothing),
@@ -183,14 +182,13 @@ fn sent<E: Send>(
     until: Until,
     mut send: impl FnMut(&mut E, Duration) -> Result<(), DynError> + Send,
 ) -> PyResult<bool> {
-    let result = wait(py, until, |slice| match held.blocking(|end| send(end, slice)) {
-        Ok(Err(DynError::Timeout)) => None,
-        Ok(Err(DynError::Full)) => {
+    let result = wait(py, until, |slice| match held.turn(slice, &mut send) {
+        Some(Ok(Err(DynError::Timeout))) => None,
+        Some(Ok(Err(DynError::Full))) => {
             std::thread::sleep(slice.min(Duration::from_millis(1)));
             None
         }
-        Ok(result) => Some(Ok(result)),
-        Err(unusable) => Some(Err(unusable)),
+        result => result,
     })?;
     match result {
         None => Ok(false),

@@ -7,13 +7,14 @@ use super::sample::lock;
 use super::{NativeRequester, bytes_of, failed};
 use crate::error::{exception, set_up};
 use crate::held::{Held, Unusable, forked};
+use crate::line::Line;
 use crate::wait::{Until, wait};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use shmcomm::{DynError, DynReplies, DynRequester, WaitSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Replies that borrow a requester of [`Lent`].
 struct Borrowed(DynReplies<'static>);
@@ -26,6 +27,8 @@ unsafe impl Send for Borrowed {}
 #[pyclass(frozen, module = "shmcomm._native")]
 pub struct NativeReplies {
     lent: Mutex<Option<Lent<DynRequester, Borrowed>>>,
+    /// Threads that receive, or end the stream.
+    line: Line,
     /// `true` after the end of the stream was received.
     complete: AtomicBool,
     requester: Py<NativeRequester>,
@@ -52,8 +55,12 @@ impl NativeReplies {
             result => Ok(Some(result)),
         };
         if let Ok(Some(Ok(()))) = asked {
-            let (lent, complete) = (Mutex::new(Some(lent)), AtomicBool::new(false));
-            return Ok(Some(NativeReplies { lent, complete, requester: requester.clone().unbind() }));
+            return Ok(Some(NativeReplies {
+                lent: Mutex::new(Some(lent)),
+                line: Line::default(),
+                complete: AtomicBool::new(false),
+                requester: requester.clone().unbind(),
+            }));
         }
         held.give_back(lent.into_end());
         match asked? {
@@ -67,12 +74,13 @@ impl NativeReplies {
     /// Ends the stream, and gives the requester back. Returns `false` if it was ended before.
     fn end(&self) -> bool {
         let held = &self.requester.get().held;
-        let Some(lent) = lock(&self.lent).take() else { return false };
-        // In the child of a fork both belong to the parent.
+        // In the child of a fork both belong to the parent, and no thread takes turns.
         if held.forked() {
-            std::mem::forget(lent);
+            std::mem::forget(lock(&self.lent).take());
             return false;
         }
+        let _place = self.line.enter();
+        let Some(lent) = lock(&self.lent).take() else { return false };
         held.give_back(lent.into_end());
         true
     }
@@ -118,24 +126,29 @@ impl NativeReplies {
         if held.forked() {
             return Err(forked(py));
         }
-        let step = |slice| match lock(&self.lent).as_mut().and_then(Lent::guard)?.0.recv_timeout(slice) {
-            Err(DynError::Timeout) => None,
-            result => Some(result),
+        // `Some(None)` if the stream is over.
+        let step = |slice| match lock(&self.lent).as_mut().and_then(Lent::guard) {
+            None => Some(None),
+            Some(replies) => match replies.0.recv_timeout(slice) {
+                Err(DynError::Timeout) => None,
+                result => Some(Some(result)),
+            },
         };
-        let is_open = || py.detach(|| lock(&self.lent).is_some());
-        let received = match py.detach(|| step(Duration::ZERO)) {
-            Some(result) => Some(result),
-            None if !is_open() => return Err(self.over(py)),
+        let polled = py.detach(|| {
+            let _place = self.line.enter();
+            step(Duration::ZERO)
+        });
+        let received = match polled {
             None => wait(py, until, |slice| {
-                let is_open = lock(&self.lent).is_some();
-                // Otherwise another thread has ended the stream.
-                if is_open { step(slice).map(Some) } else { Some(None) }
-            })?
-            .map(|result| result.ok_or_else(|| self.over(py)))
-            .transpose()?,
+                let start = Instant::now();
+                let place = self.line.enter_within(slice)?;
+                step(place.share(slice.saturating_sub(start.elapsed())))
+            })?,
+            polled => polled,
         };
+        let Some(received) = received else { return Ok(None) };
         match received {
-            None => Ok(None),
+            None => Err(self.over(py)),
             Some(Ok(Some(message))) => Ok(Some(PyBytes::new(py, message.bytes()))),
             Some(Ok(None)) => {
                 self.complete.store(true, Relaxed);

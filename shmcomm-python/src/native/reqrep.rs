@@ -85,7 +85,7 @@ impl NativeRequester {
             let (sender, receiver) = mpsc::channel();
             let (held, bytes) = (&self.held, &bytes);
             scope.spawn(move || {
-                let _ = sender.send(held.blocking(|end| end.request_bytes(bytes, time)));
+                let _ = sender.send(held.whole_turn(time, |end, left| end.request_bytes(bytes, left)));
             });
             // The receiver moves into the closure without the GIL and back: it is not shared.
             let mut receiver = receiver;
@@ -97,7 +97,7 @@ impl NativeRequester {
                 receiver = back;
                 match result {
                     Ok(result) => return result,
-                    Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Unusable::Closed),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return Some(Err(Unusable::Closed)),
                     Err(mpsc::RecvTimeoutError::Timeout) if interrupted.is_none() => {
                         if let Err(error) = py.check_signals() {
                             interrupted = Some(error);
@@ -113,11 +113,12 @@ impl NativeRequester {
             return Err(error);
         }
         match result {
-            Ok(Ok(message)) => Ok(Some(PyBytes::new(py, message.bytes()))),
-            Ok(Err(DynError::Timeout)) => Ok(None),
-            Ok(Err(DynError::Stopped)) => Err(self.held.unusable(py, Unusable::Closed)),
-            Ok(Err(error)) => Err(failed(py, &error)),
-            Err(unusable) => Err(self.held.unusable(py, unusable)),
+            Some(Ok(Ok(message))) => Ok(Some(PyBytes::new(py, message.bytes()))),
+            // Or another thread has made a request all of the time.
+            Some(Ok(Err(DynError::Timeout))) | None => Ok(None),
+            Some(Ok(Err(DynError::Stopped))) => Err(self.held.unusable(py, Unusable::Closed)),
+            Some(Ok(Err(error))) => Err(failed(py, &error)),
+            Some(Err(unusable)) => Err(self.held.unusable(py, unusable)),
         }
     }
 
@@ -192,7 +193,7 @@ impl NativeReplier {
         let until = Until::after(timeout)?;
         let handler = handler.clone().unbind();
         let served = wait(py, until, |slice| {
-            let result = self.held.blocking(|end| {
+            let result = self.held.turn(slice, |end, slice| {
                 let request = match end.recv_timeout(slice) {
                     Ok(request) => request,
                     Err(error) => return Err(error),
@@ -214,8 +215,8 @@ impl NativeReplier {
                 })
             });
             match result {
-                Ok(Err(DynError::Timeout)) => None,
-                result => Some(result),
+                Some(Ok(Err(DynError::Timeout))) => None,
+                result => result,
             }
         })?;
         match served {

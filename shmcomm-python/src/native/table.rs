@@ -108,13 +108,13 @@ impl NativeTableReader {
     #[pyo3(signature = (keys, timeout))]
     fn wait(&self, py: Python<'_>, keys: Vec<usize>, timeout: Option<f64>) -> PyResult<bool> {
         let until = Until::after(timeout)?;
-        let step = |slice| match self.held.blocking(|end| end.wait_timeout(&keys, slice)) {
-            Ok(Err(DynError::Timeout)) => None,
+        let step = |end: &mut DynTableReader, slice| end.wait_timeout(&keys, slice);
+        let result = match py.detach(|| self.held.blocking(|end| step(end, Duration::ZERO))) {
+            Ok(Err(DynError::Timeout)) => wait(py, until, |slice| match self.held.turn(slice, step) {
+                Some(Ok(Err(DynError::Timeout))) => None,
+                result => result,
+            })?,
             result => Some(result),
-        };
-        let result = match py.detach(|| step(Duration::ZERO)) {
-            None => wait(py, until, step)?,
-            result => result,
         };
         match result {
             None => Ok(false),

@@ -1,7 +1,8 @@
 //! `WaitSet`: a thread that waits for many ends, timers and files at once.
 //!
 //! Owns the set, with numbers as keys; `shmcomm/_waitset.py` has the keys of the program. Calls the wait set of the
-//! library. A wait holds the lock of the set for a slice at most.
+//! library. A wait holds the lock of the set for a slice at most, and never sleeps with it after the descriptor was
+//! asked for: then a task waits as well, and its loop must not wait for the lock.
 
 use super::{
     NativePublisher, NativePuller, NativePusher, NativeReplier, NativeReplies, NativeSubscriber,
@@ -12,8 +13,10 @@ use crate::held::{Held, Unusable};
 use crate::wait::{Until, wait};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use shmcomm::{Cause, DynTableReader, Interest, WaitSet, Waitable};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,6 +26,8 @@ pub struct NativeWaitSet {
     held: Held<WaitSet<u64>>,
     /// `true` when `close` is called: a wait that sees it does not take the lock again.
     closing: AtomicBool,
+    /// `true` when the descriptor was asked for.
+    exported: AtomicBool,
 }
 
 /// A ready member: its key, the cause, how often its time has come, and whether it can be read and written.
@@ -35,6 +40,7 @@ impl NativeWaitSet {
         NativeWaitSet {
             held: Held::new("WaitSet", String::new(), WaitSet::new()),
             closing: AtomicBool::new(false),
+            exported: AtomicBool::new(false),
         }
     }
 
@@ -132,11 +138,27 @@ impl NativeWaitSet {
         if !ready.is_empty() || self.len(py)? == 0 {
             return Ok(ready.into_iter().map(found).collect());
         }
+        let mut descriptor = None;
         let result = wait(py, until, |slice| {
             if self.closing.load(Ordering::Relaxed) {
                 return Some(Err(Unusable::Closed));
             }
-            let ready = self.held.blocking(|set| (set.wait_timeout(slice), set.is_empty()));
+            let ready = match &descriptor {
+                None if !self.exported.load(Ordering::Relaxed) => {
+                    self.held.turn(slice, |set, slice| (set.wait_timeout(slice), set.is_empty()))?
+                }
+                None => self.held.blocking(|set| match duplicate(set) {
+                    Ok(fd) => {
+                        descriptor = Some(fd);
+                        (set.try_wait(), set.is_empty())
+                    }
+                    Err(error) => (Err(error), false),
+                }),
+                Some(fd) => {
+                    sleep(fd, slice);
+                    self.held.blocking(|set| (set.try_wait(), set.is_empty()))
+                }
+            };
             match ready {
                 Ok((Ok(ready), false)) if ready.is_empty() => None,
                 ready => Some(ready),
@@ -151,7 +173,14 @@ impl NativeWaitSet {
 
     /// Returns the descriptor that is readable when a wait should be tried.
     fn fd(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.exported.store(true, Ordering::Relaxed);
         Ok(self.held.read(py, |set| set.fd().map(|fd| fd.as_raw_fd()))??)
+    }
+
+    /// Returns a duplicate of the descriptor, which the caller closes. It lives on when another thread closes the set.
+    fn duplicate_fd(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.exported.store(true, Ordering::Relaxed);
+        Ok(self.held.read(py, duplicate)??.into_raw_fd())
     }
 
     /// Returns the number of members.
@@ -175,6 +204,17 @@ impl NativeWaitSet {
             Err(unusable) => Err(self.held.unusable(py, unusable)),
         }
     }
+}
+
+fn duplicate(set: &mut WaitSet<u64>) -> io::Result<OwnedFd> {
+    set.fd()?.try_clone_to_owned()
+}
+
+/// Sleeps until the descriptor is readable, for at most `slice`. An error ends it too: the caller polls then.
+fn sleep(fd: &OwnedFd, slice: Duration) {
+    // A slice is less than a second.
+    let slice = Timespec { tv_sec: 0, tv_nsec: slice.subsec_nanos().into() };
+    let _ = poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&slice));
 }
 
 fn seconds(time: f64, name: &str) -> PyResult<Duration> {
