@@ -1,8 +1,8 @@
 //! `WaitSet`: a thread that waits for many ends, timers and files at once.
 //!
 //! Owns the set, with numbers as keys; `shmcomm/_waitset.py` has the keys of the program. Calls the wait set of the
-//! library. A wait holds the lock of the set for a slice at most, and never sleeps with it after the descriptor was
-//! asked for: then a task waits as well, and its loop must not wait for the lock.
+//! library. A wait holds the lock of the set for a slice at most. After the descriptor was asked for, no thread sleeps with
+//! the lock: a task waits as well then, and its loop must not wait for a thread.
 
 use super::{
     NativePublisher, NativePuller, NativePusher, NativeReplier, NativeReplies, NativeSubscriber,
