@@ -1,5 +1,5 @@
-//! Instructions of a call, a send, a reply of a stream, a job, and a value of a table, of 64 bytes each, and of 64 KiB in
-//! place, both ends in one thread. Other load on the machine does not matter: callgrind counts them. Linux on x86-64, and
+//! Instructions of a call, a send, a reply of a stream, a job, and a value of a table, both ends in one thread. Messages
+//! have 64 bytes, or 8 bytes, or 64 KiB in place. Other load on the machine does not matter: callgrind counts them. Linux on x86-64, and
 //! needs valgrind.
 //!
 //! `RUSTFLAGS="--cfg rustix_use_libc" cargo run --release --example instructions`. Without the flag, rustix looks for
@@ -18,6 +18,7 @@ type Words = [u64; 8];
 
 const CALLS: Channel<ReqRep<Words, Words>> = Channel::new("instructions/calls");
 const SENDS: Channel<PubSub<Words>> = Channel::new("instructions/sends");
+const NUMBERS: Channel<PubSub<u64>> = Channel::new("instructions/numbers");
 const JOBS: Channel<PushPull<Words>> = Channel::new("instructions/jobs");
 const FRAMES: Channel<PubSub<[u64; 8192]>> = Channel::new("instructions/frames");
 
@@ -30,15 +31,17 @@ channel! {
 }
 
 /// The works, with what one round does.
-const WORKS: [(&str, &str); 17] = [
+const WORKS: [(&str, &str); 19] = [
     ("ring-send", "send, slot ring"),
     ("ring-both", "send and receive, slot ring"),
+    ("ring-both-8", "send and receive, slot ring, 8 bytes"),
     ("ping-pong", "round trip, two counters"),
     ("call", "call, try_recv, reply and poll"),
     ("send-1", "send to one subscriber that polls"),
     ("send-4", "send to four subscribers that poll"),
     ("both", "send and try_recv"),
     ("both-wait", "send and try_recv, overflow: Wait"),
+    ("both-8-wait", "send and try_recv, Wait, 8 bytes"),
     ("both-16-wait", "send and 16 try_recv, overflow: Wait"),
     ("both-4", "send and try_recv, publishers: 4"),
     ("send-of-4", "send, publishers: 4"),
@@ -70,12 +73,28 @@ fn run(work: &str, rounds: u64) -> Result {
     let words = |round| black_box([round; 8]);
     match work {
         "ring-send" | "ring-both" => {
-            let mut ring = SlotRing::new();
+            let mut ring = SlotRing::<8, 7>::new();
             for round in 0..rounds {
                 ring.send(&words(round));
                 if work == "ring-both" {
                     black_box(ring.receive().ok_or("no message")?);
                 }
+            }
+        }
+        "ring-both-8" => {
+            // Four slots in each line.
+            let mut ring = SlotRing::<1, 0>::new();
+            for round in 0..rounds {
+                ring.send(&[black_box(round)]);
+                black_box(ring.receive().ok_or("no message")?);
+            }
+        }
+        "both-8-wait" => {
+            let open = || NUMBERS.open().namespace(&*ns).overflow(shmcomm::Overflow::Wait);
+            let (mut publisher, mut subscriber) = (open().publisher()?, open().subscriber()?);
+            for round in 0..rounds {
+                publisher.send(&black_box(round))?;
+                black_box(subscriber.try_recv()?);
             }
         }
         "ping-pong" => {
@@ -187,38 +206,49 @@ fn run(work: &str, rounds: u64) -> Result {
     Ok(())
 }
 
-/// A ring without any guarantee, the lower bound in `benches-compare`: a slot is a stamp and the message behind it. It has
-/// no death, no fork, no length, no count and no waiter.
-struct SlotRing {
-    slots: Box<[[AtomicU64; 16]]>,
+/// A ring without any guarantee, the lower bound in `benches-compare`. It has no death, no fork, no length, no count and no
+/// waiter.
+struct SlotRing<const N: usize, const REST: usize> {
+    slots: Box<[Slot<N, REST>]>,
     sent: u64,
     received: u64,
 }
 
-impl SlotRing {
+/// A stamp, the `N` words of the message, and unused words.
+struct Slot<const N: usize, const REST: usize> {
+    stamp: AtomicU64,
+    payload: [AtomicU64; N],
+    _rest: [u64; REST],
+}
+
+impl<const N: usize, const REST: usize> SlotRing<N, REST> {
     fn new() -> Self {
-        let slots = (0..64).map(|_| [const { AtomicU64::new(0) }; 16]).collect();
-        SlotRing { slots: black_box(slots), sent: 0, received: 0 }
+        let slot = |_| Slot {
+            stamp: AtomicU64::new(0),
+            payload: [const { AtomicU64::new(0) }; N],
+            _rest: [0; REST],
+        };
+        SlotRing { slots: black_box((0..64).map(slot).collect()), sent: 0, received: 0 }
     }
 
     #[inline(always)]
-    fn send(&mut self, message: &[u64; 8]) {
-        let [stamp, payload @ ..] = &self.slots[self.sent as usize % self.slots.len()];
-        for (to, word) in payload.iter().zip(message) {
+    fn send(&mut self, message: &[u64; N]) {
+        let slot = &self.slots[self.sent as usize % self.slots.len()];
+        for (to, word) in slot.payload.iter().zip(message) {
             to.store(*word, Ordering::Relaxed);
         }
         self.sent += 1;
-        stamp.store(self.sent, Ordering::Release);
+        slot.stamp.store(self.sent, Ordering::Release);
     }
 
     #[inline(always)]
-    fn receive(&mut self) -> Option<[u64; 8]> {
-        let [stamp, payload @ ..] = &self.slots[self.received as usize % self.slots.len()];
-        if stamp.load(Ordering::Acquire) != self.received + 1 {
+    fn receive(&mut self) -> Option<[u64; N]> {
+        let slot = &self.slots[self.received as usize % self.slots.len()];
+        if slot.stamp.load(Ordering::Acquire) != self.received + 1 {
             return None;
         }
         self.received += 1;
-        Some(std::array::from_fn(|at| payload[at].load(Ordering::Relaxed)))
+        Some(std::array::from_fn(|at| slot.payload[at].load(Ordering::Relaxed)))
     }
 }
 
