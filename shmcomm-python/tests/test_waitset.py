@@ -217,7 +217,7 @@ def test_thread_that_waits_keeps_no_other_out(name):
         for _ in range(10):
             assert one.wait(timeout=0) == []
             assert one.wait(timeout=0.02) == []
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30
         pub.send(1)
         for thread in threads:
             thread.join(timeout=30)
