@@ -1,6 +1,6 @@
 //! Instructions of a call, a send, a reply of a stream, a job, and a value of a table, both ends in one thread. Messages
-//! have 64 bytes, or 8 bytes, or 64 KiB in place. Other load on the machine does not matter: callgrind counts them. Linux on x86-64, and
-//! needs valgrind.
+//! have 64 bytes, or 8 bytes, or 64 KiB in place. Other load on the machine does not matter: callgrind counts them.
+//! Linux on x86-64, and needs valgrind.
 //!
 //! `RUSTFLAGS="--cfg rustix_use_libc" cargo run --release --example instructions`. Without the flag, rustix looks for
 //! system calls in a page of the kernel that valgrind does not show.

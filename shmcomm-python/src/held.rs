@@ -85,7 +85,7 @@ impl<E: Send> Held<E> {
     }
 
     /// Calls `work` with the end in the turn of this thread, for which it waits. The caller does not have the GIL, and
-    /// `work` does not sleep.
+    /// `work` does not wait for messages.
     pub fn blocking<R>(&self, work: impl FnOnce(&mut E) -> R) -> Result<R, Unusable> {
         if self.forked() {
             return Err(Unusable::Forked);
