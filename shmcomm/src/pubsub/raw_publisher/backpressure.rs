@@ -41,7 +41,8 @@ const SCAN_PERIOD: Duration = Duration::from_millis(20);
 /// Longest sleep of a publisher while subscribers are in earlier segments, whose events are not its own.
 const BEHIND: Duration = Duration::from_millis(1);
 
-/// Pauses for which a publisher waits until an eighth of the ring is free, while less is. A pause takes 10 to 50 ns.
+/// Pauses for which a publisher waits until an eighth of the ring is free, while less is. The processor decides how long
+/// a pause takes: tens of nanoseconds.
 const PAUSES: u64 = 256;
 
 /// State of a publisher that waits for its subscribers.
