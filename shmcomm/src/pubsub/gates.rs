@@ -42,14 +42,14 @@ impl Gates {
     }
 
     /// Returns `true` if no subscriber has joined since the last scan: see [`FlowControl::is_current`].
-    #[inline(always)]
     pub(super) fn is_current(&self) -> bool {
-        self.newest.is_current() && (self.earlier.is_empty() || self.are_earlier_current())
+        self.is_newest_current() && self.earlier.iter().all(|earlier| earlier.flow.is_current())
     }
 
-    #[cold]
-    fn are_earlier_current(&self) -> bool {
-        self.earlier.iter().all(|earlier| earlier.flow.is_current())
+    /// Returns `true` if no subscriber has joined the newest segment since the last scan.
+    #[inline(always)]
+    pub(super) fn is_newest_current(&self) -> bool {
+        self.newest.is_current()
     }
 
     /// Returns `true` if a scan can help a publisher at `next`: see [`FlowControl::may_have_credit`].

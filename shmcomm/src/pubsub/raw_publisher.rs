@@ -201,12 +201,16 @@ impl RawPublisher {
     /// nothing, otherwise.
     #[inline(always)]
     pub(crate) fn send_fast(&mut self, bytes: &[u8]) -> bool {
-        let sent = self.may_continue() && self.writer.send_fast(bytes);
+        if !self.may_continue() {
+            return false;
+        }
+        // One of several publishers has no checkpoint: the others move its position. Checked before the message is
+        // stored, because the compiler then tests the kind of the ring once.
+        if matches!(self.writer, Writer::Multi(..)) {
+            self.keep_name();
+        }
+        let sent = self.writer.send_fast(bytes);
         if sent {
-            // One of several publishers has no checkpoint: the others move its position.
-            if matches!(self.writer, Writer::Multi(..)) {
-                self.keep_name();
-            }
             loan::sent(&self.items, &self.attachment, bytes.len());
         }
         sent
@@ -262,7 +266,9 @@ impl RawPublisher {
     #[cold]
     fn check_name(&mut self, position: u64) {
         self.name_check.count(position, &self.attachment);
-        self.writer.set_checkpoint(self.name_check.due());
+        // The fast paths do not see who joins an earlier segment.
+        let behind = self.backpressure.as_ref().is_some_and(Backpressure::is_behind);
+        self.writer.set_checkpoint(if behind { 0 } else { self.name_check.due() });
     }
 
     /// Recovers dead subscribers if the publisher skipped a pinned slot, because the subscriber that pins it

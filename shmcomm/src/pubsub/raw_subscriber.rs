@@ -136,6 +136,9 @@ impl RawSubscriber {
             conversion: None,
         };
         raw.resolve();
+        if raw.expect.is_some() {
+            raw.reader.leave_fast_path();
+        }
         Ok(raw)
     }
 
@@ -188,7 +191,8 @@ impl RawSubscriber {
         }
         match self.reader.receive_fast(landing) {
             FastPath::Ready((bytes, position)) => {
-                self.took(bytes.len(), position);
+                // A subscriber that expects messages takes the slow path.
+                self.count(bytes.len(), position);
                 FastPath::Ready(bytes)
             }
             FastPath::Empty if self.may_stay_empty() => FastPath::Empty,
@@ -359,30 +363,33 @@ impl RawSubscriber {
         counts::refuse(&mut self.counts, &self.attachment, len, why)
     }
 
-    /// Counts a message of `len` bytes before `position`, and stores how far the reader is.
+    /// Counts a message of `len` bytes before `position`, and records that an expected message was received.
     #[inline(always)]
     fn took(&mut self, len: usize, position: u64) {
+        self.count(len, position);
+        if self.expect.is_some() {
+            self.met();
+        }
+    }
+
+    /// Counts a message of `len` bytes before `position`, and stores how far the reader is.
+    #[inline(always)]
+    fn count(&mut self, len: usize, position: u64) {
         #[cfg(feature = "trace-slots")]
         log::debug!(
             target: "shmcomm::slots",
             "channel `{}`: read {len} before position {position}",
             self.attachment.channel(), len = crate::plural::count(len, "byte"));
-        // While messages queue, no store is needed here.
-        if self.empties != 0 {
-            self.empties = 0;
-        }
+        self.empties = 0;
         self.counts.received += 1;
         self.counts.bytes += len as u64;
         let seat = self.attachment.seat_words();
-        // Relaxed, here and below: statistics for other processes, stored by this end only.
+        // Relaxed, all: statistics for other processes, stored by this end only.
+        seat.u64(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
+        seat.u64(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
         match &mut self.credit {
             Some(credit) => credit.moved(position),
             None => seat.u64(seat::POSITION).store(position, Ordering::Relaxed),
-        }
-        seat.u64(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
-        seat.u64(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
-        if self.expect.is_some() {
-            self.met();
         }
     }
 

@@ -198,6 +198,34 @@ fn slots_held_by_all_hands_are_an_error_that_passes() {
 }
 
 #[test]
+fn fast_path_is_off_while_an_earlier_segment_is_used() {
+    let mut spec = spec::<Raw>("earlier");
+    (spec.format, spec.grow, spec.flags) = (Format::Tail, 1 << 16, crate::layout::FLAG_WAIT);
+    let mut publisher = Publisher::<Raw>::open(spec.clone()).unwrap();
+    let mut subscriber = Subscriber::<Raw>::open(spec).unwrap();
+    let message = [7; 3];
+    // A claim that is not used publishes nothing. A check of the name makes single claims take the slow path.
+    let goes_fast = |publisher: &mut Publisher<Raw>, subscriber: &mut Subscriber<Raw>| {
+        (0..200).any(|_| {
+            publisher.send(&message).unwrap();
+            while subscriber.try_recv().is_ok() {}
+            publisher.raw().writer.claim_fast()
+        })
+    };
+    assert!(goes_fast(&mut publisher, &mut subscriber));
+    publisher.raw().make_fit(200).unwrap();
+    // The subscriber has not followed yet. Only the slow path sees who is in its segment.
+    for _ in 0..6 {
+        publisher.send(&message).unwrap();
+        assert!(!publisher.raw().writer.claim_fast());
+    }
+    for _ in 0..6 {
+        assert_eq!(subscriber.recv(), Ok(message));
+    }
+    assert!(goes_fast(&mut publisher, &mut subscriber));
+}
+
+#[test]
 fn publisher_replaces_segment_with_damaged_slots() {
     let spec = spec::<Status>("damaged");
     let mut first = Publisher::<Status>::open(spec.clone()).unwrap();

@@ -58,6 +58,11 @@ pub(in crate::pubsub) struct Backpressure {
 }
 
 impl Backpressure {
+    /// Returns `true` if subscribers may be in earlier segments.
+    pub(in crate::pubsub) fn is_behind(&self) -> bool {
+        self.gates.is_behind()
+    }
+
     /// Returns the number of live subscribers in earlier segments for which the publisher waits.
     pub(in crate::pubsub) fn gating_earlier(&self) -> usize {
         self.gates.gating_earlier()
@@ -108,8 +113,9 @@ struct AtLimit<'c> {
 }
 
 impl RawPublisher {
-    /// Returns `true` if this process opened the publisher and no subscriber was added for which the
-    /// publisher must rescan before it continues below its limit.
+    /// Returns `true` if this process opened the publisher and no subscriber was added to its segment for which
+    /// the publisher must rescan before it continues below its limit. While subscribers are in earlier segments, the
+    /// [fast paths](RawPublisher::check_name) refuse every position.
     #[inline(always)]
     pub(in crate::pubsub) fn may_continue(&self) -> bool {
         if self.attachment.forked() {
@@ -117,7 +123,7 @@ impl RawPublisher {
         }
         match &self.backpressure {
             None => true,
-            Some(limit) => limit.gates.is_current(),
+            Some(limit) => limit.gates.is_newest_current(),
         }
     }
 

@@ -37,8 +37,8 @@ pub(crate) struct Reader {
     control: Control,
     /// The reader's pin bit in state words; 0 if the payload is copied.
     bit: u64,
-    /// `true` if the fast path may copy a message: the payload is copied, and every message has the layout of its
-    /// reader.
+    /// `true` if the payload is copied, and no message needs work that only the slow path does. The fast path may copy a
+    /// message if there is no gap either: [`Reader::set_gap`] tells the slots.
     fast: bool,
     position: u64,
     gap: u64,
@@ -97,15 +97,16 @@ impl Reader {
     /// Takes the place of a reader whose ring this reader's ring [continues](super::copy).
     pub(crate) fn take_place_of(&mut self, before: &Self) {
         let Reader { position, gap, holes, lost, skipped, .. } = *before;
-        (self.position, self.gap, self.holes) = (position, gap, holes);
+        (self.position, self.holes) = (position, holes);
         (self.lost, self.skipped) = (lost, skipped);
+        self.set_gap(gap);
     }
 
     fn with_bit(region: Region, geometry: &Geometry, bit: u64) -> Self {
         let slots = Slots::new(region, geometry);
         let pins_in_time = bit != 0 && short_laps::are_large(geometry);
         let least_margin = if pins_in_time { 1 } else { slots.count() / 4 + 1 };
-        Reader {
+        let mut reader = Reader {
             slots,
             control: Control::new(region),
             bit,
@@ -122,7 +123,9 @@ impl Reader {
             observes: false,
             empty_polls: 0,
             lent: None,
-        }
+        };
+        reader.set_gap(0);
+        reader
     }
 
     /// Declares that the writer waits for this reader from now on: after a lap it continues with the oldest
@@ -131,9 +134,16 @@ impl Reader {
         self.margin = 0;
     }
 
-    /// Makes every receive take the slow path, for a reader that converts messages.
+    /// Makes every receive of a message take the slow path.
     pub(crate) fn leave_fast_path(&mut self) {
         self.fast = false;
+        self.set_gap(self.gap);
+    }
+
+    /// Sets the gap. The fast path copies only a message without one before it.
+    fn set_gap(&mut self, gap: u64) {
+        self.gap = gap;
+        self.slots.allow_fast(self.fast && (gap == 0 || mutant("fast path over a gap")));
     }
 
     fn start(&mut self, history: u64) -> Result<(), BroadcastCorrupt> {
@@ -199,15 +209,16 @@ impl Reader {
     #[inline(always)]
     pub(crate) fn read_fast(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath<u64> {
         let position = self.position;
-        let (slot, stamp) = (self.slots.at(position), done(position));
+        let (slot, stamp) = (self.slots.at_fast(position), done(position));
         let seen = slot.load_stamp();
-        if seen < stamp {
-            return FastPath::Empty;
+        if seen != stamp {
+            return if seen < stamp { FastPath::Empty } else { FastPath::Slow };
         }
         // One comparison checks both: its holes are the counted holes, and its length is the length of
         // `bytes`.
         let next = Meta { len: bytes.len() as u32, holes: self.holes };
-        let copies = self.fast && seen == stamp && self.gap == 0;
+        // A slot without room tells that the fast path must not copy.
+        let copies = !bytes.is_empty() && bytes.len() <= slot.size();
         if copies && copy::<true>(slot, stamp, bytes) == Some(next.word()) {
             self.position = position + 1;
             return FastPath::Ready(self.position);
@@ -359,7 +370,7 @@ impl Reader {
     /// Skips positions without loading their stamps.
     fn pass(&mut self, positions: u64) {
         self.position += positions;
-        self.gap += positions;
+        self.set_gap(self.gap + positions);
     }
 
     /// Returns `true` if a message at `position` directly follows the last message that was accounted for.
@@ -372,7 +383,7 @@ impl Reader {
     fn account(&mut self, meta: Meta) -> u64 {
         let holes = meta.holes.wrapping_sub(self.holes);
         let messages = self.gap.saturating_sub(holes.into());
-        self.gap = 0;
+        self.set_gap(0);
         self.holes = meta.holes;
         messages
     }

@@ -41,6 +41,7 @@ pub(super) use state::{Phase, Pin, PinRefused, READERS, WriteLock};
 ///    too, through a mapping of its own, as words that may change.
 /// 4. A pinned slot has its state word at `states` and, in a broadcast ring, a second one a [`Phase`]
 ///    further on. Both lie within the stride, each on a line of its own.
+/// 5. `fast_size` is `size` or 0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
     first: SlotPtr,
@@ -48,6 +49,8 @@ pub(super) struct Slots {
     stride: usize,
     payload: usize,
     size: usize,
+    /// Payload capacity of the slots that [`Slots::at_fast`] returns.
+    fast_size: usize,
     states: usize,
 }
 
@@ -60,8 +63,14 @@ impl Slots {
             stride: stride as usize,
             payload: geometry.payload_offset as usize,
             size: geometry.slot_size as usize,
+            fast_size: 0,
             states: geometry.state_offset as usize,
         }
+    }
+
+    /// Says whether [`Slots::at_fast`] returns slots with their capacity, or with none. It returns none at first.
+    pub(super) fn allow_fast(&mut self, fast: bool) {
+        self.fast_size = if fast { self.size } else { 0 };
     }
 
     /// Returns the number of slots.
@@ -83,6 +92,13 @@ impl Slots {
         // SAFETY: `index <= mask`, so the slot is within the place (invariant 1).
         let at = unsafe { self.first.add(index * self.stride) };
         Slot { at, payload: self.payload, size: self.size, states: self.states }
+    }
+
+    /// Returns the slot of a position to a fast path, without room for a payload unless that is
+    /// [allowed](Slots::allow_fast). So the test of the capacity, which is necessary anyway, tests both.
+    #[inline]
+    pub(super) fn at_fast(&self, position: u64) -> Slot {
+        Slot { size: self.fast_size, ..self.at(position) }
     }
 
     /// Returns the state word of the slot that belongs to the lap of a position.
