@@ -266,7 +266,7 @@ impl RawPublisher {
     #[cold]
     fn check_name(&mut self, position: u64) {
         self.name_check.count(position, &self.attachment);
-        // The fast paths do not see who joins an earlier segment.
+        // The fast paths make no check of earlier segments.
         let behind = self.backpressure.as_ref().is_some_and(Backpressure::is_behind);
         self.writer.set_checkpoint(if behind { 0 } else { self.name_check.due() });
     }

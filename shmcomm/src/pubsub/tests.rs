@@ -214,7 +214,7 @@ fn fast_path_is_off_while_an_earlier_segment_is_used() {
     };
     assert!(goes_fast(&mut publisher, &mut subscriber));
     publisher.raw().make_fit(200).unwrap();
-    // The subscriber has not followed yet. Only the slow path sees who is in its segment.
+    // The subscriber has not followed yet. Only the slow path checks its segment.
     for _ in 0..6 {
         publisher.send(&message).unwrap();
         assert!(!publisher.raw().writer.claim_fast());
