@@ -140,7 +140,7 @@ impl Reader {
         self.set_gap(self.gap);
     }
 
-    /// Sets the gap. The fast path copies only a message without one before it.
+    /// Sets the gap. The fast path copies no message behind a gap.
     fn set_gap(&mut self, gap: u64) {
         self.gap = gap;
         self.slots.allow_fast(self.fast && (gap == 0 || mutant("fast path over a gap")));

@@ -27,7 +27,7 @@ pub(crate) struct Reader {
     slots: OwnSlots,
     /// The reader's pin bit in state words; 0 if the payload is copied.
     bit: u64,
-    /// `true` if every message has the layout of its reader.
+    /// `true` if no message needs work that only the slow path does.
     fast: bool,
     position: u64,
     skipped: u64,
@@ -106,7 +106,7 @@ impl Reader {
         self.log.taken(self.position)
     }
 
-    /// Makes every receive take the slow path, for a reader that converts messages.
+    /// Makes every receive take the slow path.
     pub(crate) fn leave_fast_path(&mut self) {
         self.fast = false;
     }
