@@ -1,56 +1,34 @@
-//! [`Counts`]: the activity counters of an end of a queue, which its seat shows to other processes.
+//! The activity counters of an end, which its seat shows to other processes.
 //!
-//! Owns the counters of an end from its first message until they are added to those of the channel. Never
-//! decides anything by them.
+//! Owns the words of a seat that count messages, from the first message of an end until they are added to those of the
+//! channel. There is no private copy of them. Never decides anything by them.
 
 use crate::layout::{Geometry, Region, control, seat};
 use crate::segment::{Attachment, Role};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, add_own};
 use core::fmt::Display;
 
-/// Activity counters of an end. Mirrored in its seat.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    messages: u64,
-    bytes: u64,
-    redelivered: u64,
-    invalid: u64,
+/// Counts a message of `len` bytes.
+#[inline(always)]
+pub(crate) fn message(len: usize, attachment: &Attachment) {
+    let seat = attachment.seat_words();
+    add_own(seat.u64(seat::MESSAGES), 1);
+    add_own(seat.u64(seat::BYTES), len as u64);
 }
 
-impl Counts {
-    /// Counts a message, and stores the counters in the seat.
-    #[inline]
-    pub(crate) fn message(&mut self, len: usize, redelivered: bool, attachment: &Attachment) {
-        self.messages += 1;
-        self.bytes += len as u64;
-        // Relaxed, all: counters for other processes; only this end writes them.
-        attachment.seat_word(seat::MESSAGES).store(self.messages, Ordering::Relaxed);
-        attachment.seat_word(seat::BYTES).store(self.bytes, Ordering::Relaxed);
-        if redelivered {
-            self.redelivered += 1;
-            attachment.seat_word(seat::REDELIVERED).store(self.redelivered, Ordering::Relaxed);
-        }
-    }
-
-    /// Counts and logs a message whose bytes are not valid.
-    #[cold]
-    pub(crate) fn refused(&mut self, why: &impl Display, attachment: &Attachment) {
-        self.invalid(attachment);
-        log_refused(why, attachment);
-    }
-
-    /// Counts a message whose bytes are not valid.
-    #[cold]
-    pub(crate) fn invalid(&mut self, attachment: &Attachment) {
-        self.invalid += 1;
-        // Relaxed: a counter for other processes; only this end writes it.
-        attachment.seat_word(seat::INVALID).store(self.invalid, Ordering::Relaxed);
+/// Counts a message of `len` bytes that was taken from a queue.
+#[inline]
+pub(crate) fn taken(len: usize, redelivered: bool, attachment: &Attachment) {
+    message(len, attachment);
+    if redelivered {
+        add_own(attachment.seat_word(seat::REDELIVERED), 1);
     }
 }
 
-/// Logs a message whose bytes are not valid.
+/// Counts and logs a message whose bytes are not valid.
 #[cold]
-pub(crate) fn log_refused(why: &impl Display, attachment: &Attachment) {
+pub(crate) fn refused(why: &impl Display, attachment: &Attachment) {
+    add_own(attachment.seat_word(seat::INVALID), 1);
     log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
 }
 

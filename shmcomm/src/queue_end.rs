@@ -8,7 +8,7 @@
 //! dropped, a record is logged or this end sleeps. The code of a message, a waker or a logger may therefore
 //! use the requester that calls it.
 
-use crate::counts::{self, Counts};
+use crate::counts;
 use crate::error::Error;
 use crate::layout::{Geometry, Region, control};
 use crate::message::Invalid;
@@ -49,7 +49,6 @@ pub(crate) struct QueueEnd<S> {
 /// The mutable part of an end.
 pub(crate) struct State {
     pub(crate) queue: Queue,
-    pub(crate) counts: Counts,
     pub(crate) backoff: SleepBackoff,
     calls: u64,
     name_check: NameCheck,
@@ -129,9 +128,9 @@ impl<S> QueueEnd<S> {
             room: EventCount::new(region, control::ROOM),
             replies: EventCount::new(region, control::REPLIES),
         };
-        let (counts, backoff, scanned) = (Counts::default(), SleepBackoff::new(), os::monotonic_coarse());
+        let (backoff, scanned) = (SleepBackoff::new(), os::monotonic_coarse());
         let name_check = NameCheck::new();
-        let inner = State { queue, counts, backoff, calls: 0, name_check, scanned, now: scanned };
+        let inner = State { queue, backoff, calls: 0, name_check, scanned, now: scanned };
         attachment.recover_peers();
         if let Some(resolved) = &resolved {
             resolved.log(attachment.channel());

@@ -351,12 +351,13 @@ impl DynSubscriber {
         Ok(bytes.map(|bytes| DynMessage::new(bytes, &self.payload)))
     }
 
-    /// Returns the number of messages that this subscriber has received.
+    /// Returns the number of messages that this subscriber has received. 0 in a forked child, on a native channel.
     pub fn received(&self) -> u64 {
         on_wire!(&self.end, Receiver.received())
     }
 
-    /// Returns the number of messages that were overwritten before this subscriber received them.
+    /// Returns the number of messages that were overwritten before this subscriber received them. 0 in a forked child, on
+    /// a native channel.
     pub fn lost(&self) -> u64 {
         on_wire!(&self.end, Receiver.lost())
     }

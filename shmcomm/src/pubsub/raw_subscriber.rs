@@ -21,7 +21,7 @@ use crate::sync::Ordering;
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, WaitFor};
 use conversion::Conversion;
 use core::mem::MaybeUninit;
-pub(super) use counts::{Refusal, SubscriberCounts};
+pub(super) use counts::Refusal;
 use deadline::{Credit, Monitor};
 use disconnect::Refused;
 use std::sync::{Arc, OnceLock};
@@ -35,7 +35,6 @@ pub(crate) struct RawSubscriber {
     /// Private buffer in which messages are read in place, on a ring that copies, and while a pin is lent.
     pub(super) buffer: Buffer,
     pub(super) spec: Spec,
-    pub(super) counts: SubscriberCounts,
     pub(super) empties: u32,
     /// Share of the window, on a channel with `overflow: Wait`.
     pub(super) credit: Option<Credit>,
@@ -117,7 +116,6 @@ impl RawSubscriber {
         }
         let items = EventCount::new(region, control::ITEMS);
         let backoff = SleepBackoff::new();
-        let counts = SubscriberCounts::default();
         let (watched, empties, stop) = (OnceLock::new(), 0, Stop::given(spec.stop.as_ref()));
         let mut raw = RawSubscriber {
             attachment,
@@ -126,7 +124,6 @@ impl RawSubscriber {
             backoff,
             buffer,
             spec,
-            counts,
             empties,
             credit,
             expect,
@@ -163,10 +160,6 @@ impl RawSubscriber {
         &self.stop
     }
 
-    pub(super) fn counts(&self) -> &SubscriberCounts {
-        &self.counts
-    }
-
     pub(super) fn lag(&self) -> u64 {
         if self.attachment.forked() { 0 } else { self.reader.lag() }
     }
@@ -178,7 +171,7 @@ impl RawSubscriber {
     /// Returns the publisher of the message that was received last.
     #[inline]
     pub(super) fn publisher(&self) -> Option<PublisherId> {
-        self.reader.sender().filter(|_| self.counts.received > 0).map(PublisherId::new)
+        self.reader.sender().filter(|_| self.counted(seat::MESSAGES) > 0).map(PublisherId::new)
     }
 
     /// Copies the next message to `landing` in the common case: it has that length, and no error must be
@@ -289,10 +282,7 @@ impl RawSubscriber {
             None => Storage::Private(&self.buffer.bytes()[..len]),
         };
         let counted = counted.then_some(len);
-        (
-            Received { bytes, publisher },
-            Refusal { counts: &mut self.counts, attachment: &self.attachment, counted },
-        )
+        (Received { bytes, publisher }, Refusal { attachment: &self.attachment, counted })
     }
 
     /// Acquires the newest message, converted if the segment has another layout.
@@ -319,11 +309,7 @@ impl RawSubscriber {
         // The newest message may have been received before; then it does not count again.
         let counted = self.reader.position() > before;
         if counted {
-            // Saturating, here and in `lagged`: a damaged segment can skip any number, and subscribers follow
-            // to other segments.
-            let passed = self.reader.skipped().saturating_sub(skipped);
-            self.counts.skipped = self.counts.skipped.saturating_add(passed);
-            self.attachment.seat_word(seat::SKIPPED).store(self.counts.skipped, Ordering::Relaxed);
+            self.add_count(seat::SKIPPED, self.reader.skipped().saturating_sub(skipped));
             self.took(len, self.reader.position());
         }
         Ok(Some(Acquired { len, acquired, counted }))
@@ -360,7 +346,7 @@ impl RawSubscriber {
 
     /// Counts the last message, of `len` bytes, as refused.
     pub(super) fn refuse(&mut self, len: usize, why: Invalid) -> RecvError {
-        counts::refuse(&mut self.counts, &self.attachment, len, why)
+        counts::refuse(&self.attachment, len, why)
     }
 
     /// Counts a message of `len` bytes before `position`, and records that an expected message was received.
@@ -381,21 +367,17 @@ impl RawSubscriber {
             "channel `{}`: read {len} before position {position}",
             self.attachment.channel(), len = crate::plural::count(len, "byte"));
         self.empties = 0;
-        self.counts.received += 1;
-        self.counts.bytes += len as u64;
-        let seat = self.attachment.seat_words();
-        // Relaxed, all: statistics for other processes, stored by this end only.
-        seat.u64(seat::MESSAGES).store(self.counts.received, Ordering::Relaxed);
-        seat.u64(seat::BYTES).store(self.counts.bytes, Ordering::Relaxed);
-        match &mut self.credit {
-            Some(credit) => credit.moved(position),
-            None => seat.u64(seat::POSITION).store(position, Ordering::Relaxed),
-        }
+        crate::counts::message(len, &self.attachment);
+        self.moved_to(position);
     }
 
     /// Stores the position of the reader in its seat or in its share of the window.
     pub(super) fn moved(&mut self) {
-        let position = self.reader.position();
+        self.moved_to(self.reader.position());
+    }
+
+    #[inline(always)]
+    fn moved_to(&mut self, position: u64) {
         match &mut self.credit {
             Some(credit) => credit.moved(position),
             // Relaxed: a statistic.

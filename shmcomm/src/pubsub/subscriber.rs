@@ -8,6 +8,7 @@ use super::sample::{Received, Sample, TailSample};
 use super::{Fixed, PublisherId, RecvError, RecvTimeoutError, TryRecvError};
 use crate::codec::{Incoming, Room};
 use crate::error::Error;
+use crate::layout::seat;
 use crate::message::ShmMessage;
 use crate::ring::FastPath;
 use crate::ring::Storage;
@@ -79,14 +80,15 @@ impl<M: ?Sized, F: ?Sized> Subscriber<M, F> {
         stats::read(self.raw.attachment())
     }
 
-    /// Returns the number of messages that this subscriber has received, from all segments that it followed.
+    /// Returns the number of messages that this subscriber has received, from all segments that it followed; 0 in a
+    /// forked child.
     pub fn received(&self) -> u64 {
-        self.raw.counts().received
+        self.raw.counted(seat::MESSAGES)
     }
 
-    /// Returns the number of messages that were overwritten before this subscriber received them.
+    /// Returns the number of messages that were overwritten before this subscriber received them; 0 in a forked child.
     pub fn lost(&self) -> u64 {
-        self.raw.counts().lost
+        self.raw.counted(seat::LOST)
     }
 
     /// Returns the position in the segment of the message that is received next.
@@ -94,9 +96,9 @@ impl<M: ?Sized, F: ?Sized> Subscriber<M, F> {
         self.raw.reader.position()
     }
 
-    /// Returns the number of messages that [`latest`](Subscriber::latest) skipped.
+    /// Returns the number of messages that [`latest`](Subscriber::latest) skipped; 0 in a forked child.
     pub fn skipped(&self) -> u64 {
-        self.raw.counts().skipped
+        self.raw.counted(seat::SKIPPED)
     }
 
     /// Returns the publisher of the message that this subscriber received last, on a channel of several

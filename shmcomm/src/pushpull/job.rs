@@ -4,7 +4,7 @@
 //! Never blocks.
 
 use super::PushError;
-use crate::counts::Counts;
+use crate::counts;
 use crate::message::in_place::{InPlace, InPlaceMut};
 use crate::message::{Invalid, ShmMessage};
 use crate::os;
@@ -124,20 +124,14 @@ impl<M: ShmMessage + fmt::Debug> fmt::Debug for Job<'_, M> {
 #[must_use = "a loan that is dropped sends nothing"]
 pub struct PushLoan<'q, M> {
     place: InPlaceMut<ForkGuard<queue::Loan<'q>>, M>,
-    counts: &'q mut Counts,
     attachment: &'q Attachment,
     wake: &'q QueueEvents,
 }
 
 impl<'q, M: ShmMessage> PushLoan<'q, M> {
     #[inline]
-    pub(super) fn new(
-        loan: queue::Loan<'q>,
-        counts: &'q mut Counts,
-        attachment: &'q Attachment,
-        wake: &'q QueueEvents,
-    ) -> Self {
-        PushLoan { place: InPlaceMut::new(ForkGuard::new(loan, wake.fork_id)), counts, attachment, wake }
+    pub(super) fn new(loan: queue::Loan<'q>, attachment: &'q Attachment, wake: &'q QueueEvents) -> Self {
+        PushLoan { place: InPlaceMut::new(ForkGuard::new(loan, wake.fork_id)), attachment, wake }
     }
 
     /// Sends the message and wakes a puller that sleeps. Does not block.
@@ -150,7 +144,7 @@ impl<'q, M: ShmMessage> PushLoan<'q, M> {
         if !loan.commit(size_of::<M>(), os::monotonic_coarse()) {
             return Err(PushError::Damaged);
         }
-        self.counts.message(size_of::<M>(), false, self.attachment);
+        counts::message(size_of::<M>(), self.attachment);
         self.wake.items.notify();
         Ok(())
     }

@@ -6,6 +6,7 @@
 use super::job::{BytesJob, Job};
 use super::{OPS, PullError, PullTimeoutError, TryPullError};
 use crate::codec::Incoming;
+use crate::counts;
 use crate::error::Error;
 use crate::message::{Fixed, Invalid, ShmMessage};
 use crate::queue_end::{QueueEnd, State};
@@ -145,9 +146,9 @@ impl<M: ?Sized, F: ?Sized> Puller<M, F> {
         deadline: Option<Deadline>,
     ) -> Result<Option<BytesJob<'_>>, PullError> {
         let Some(taken) = self.end.take_until(deadline)? else { return Ok(None) };
-        let QueueEnd { attachment, wake, state: State { queue, counts, .. }, .. } = &mut self.end;
+        let QueueEnd { attachment, wake, state: State { queue, .. }, .. } = &mut self.end;
         let job = queue.job(taken);
-        counts.message(job.len(), job.redelivered(), attachment);
+        counts::taken(job.len(), job.redelivered(), attachment);
         Ok(Some(BytesJob::new(job, wake)))
     }
 }
@@ -204,16 +205,16 @@ impl<M: ShmMessage> Puller<M> {
     /// Returns the message that was taken. `prefix`: the message is longer than an `M` and starts with one.
     #[inline]
     pub(super) fn show(&mut self, taken: AcquiredSlot, prefix: bool) -> Result<Job<'_, M>, PullError> {
-        let QueueEnd { attachment, wake, state: State { queue, counts, .. }, .. } = &mut self.end;
+        let QueueEnd { attachment, wake, state: State { queue, .. }, .. } = &mut self.end;
         let job = queue.job(taken);
         let (len, redelivered) = (job.len(), job.redelivered());
         match Job::new(job, wake, prefix) {
             Ok(job) => {
-                counts.message(len, redelivered, attachment);
+                counts::taken(len, redelivered, attachment);
                 Ok(job)
             }
             Err(why) => {
-                counts.refused(&why, attachment);
+                counts::refused(&why, attachment);
                 Err(PullError::Invalid(why))
             }
         }

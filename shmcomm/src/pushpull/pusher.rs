@@ -173,8 +173,8 @@ impl<M: ShmMessage> Pusher<M> {
     }
 
     fn lend(&mut self, raw: RawLoan) -> PushLoan<'_, M> {
-        let QueueEnd { attachment, wake, state: State { queue, counts, .. }, .. } = &mut self.end;
-        PushLoan::new(Loan::from_raw(queue, raw), counts, attachment, wake)
+        let QueueEnd { attachment, wake, state: State { queue, .. }, .. } = &mut self.end;
+        PushLoan::new(Loan::from_raw(queue, raw), attachment, wake)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::{PullError, PushError, growth};
 use crate::codec::EncodeError;
+use crate::counts;
 use crate::fault::fault_point;
 use crate::message::Invalid;
 use crate::os;
@@ -44,7 +45,7 @@ impl QueueEnd<State> {
         if !loan.commit(len, now) {
             return Err(PushError::Damaged);
         }
-        self.state.counts.message(len, false, &self.attachment);
+        counts::message(len, &self.attachment);
         self.wake.items.notify();
         if let Some(step) = step {
             step.log(&self.attachment);
@@ -108,11 +109,11 @@ impl QueueEnd<State> {
         self.wake.room.notify();
         match message {
             Ok(message) => {
-                self.state.counts.message(len, redelivered, &self.attachment);
+                counts::taken(len, redelivered, &self.attachment);
                 Ok(Some(message))
             }
             Err(why) => {
-                self.state.counts.refused(&why, &self.attachment);
+                counts::refused(&why, &self.attachment);
                 Err(PullError::Invalid(why))
             }
         }

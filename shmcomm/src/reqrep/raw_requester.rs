@@ -99,9 +99,9 @@ impl RawRequester {
             return Err(CallError::Forked);
         }
         let mut state = self.state.borrow_mut();
-        let State { queue, counts, now, .. } = &mut *state;
+        let State { queue, now, .. } = &mut *state;
         let asked = send(Loan::from_raw(queue, unsent), len, *now).ok_or(CallError::Damaged)?;
-        counts.message(len, false, &self.attachment);
+        counts::message(len, &self.attachment);
         self.wake.items.notify();
         // The clock ticks every few milliseconds. It is read while the replier works.
         let read = os::monotonic_coarse();
@@ -251,8 +251,7 @@ impl RawRequester {
     /// Counts and logs a reply whose bytes are not valid.
     #[cold]
     pub(super) fn refuse(&self, why: Invalid) -> RequestError {
-        self.state.borrow_mut().counts.invalid(&self.attachment);
-        counts::log_refused(&why, &self.attachment);
+        counts::refused(&why, &self.attachment);
         RequestError::Invalid(why)
     }
 }

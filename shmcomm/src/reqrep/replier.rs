@@ -6,6 +6,7 @@
 use super::request::{Refusal, Request};
 use super::{ServeError, ServeTimeoutError, TryServeError, ops};
 use crate::codec::{Incoming, Outgoing};
+use crate::counts;
 use crate::error::Error;
 use crate::message::Fixed;
 use crate::queue_end::{QueueEnd, State, WaitTarget};
@@ -167,11 +168,11 @@ impl<Q: ?Sized, R: ?Sized, F: Incoming<Q>> Replier<Q, R, F> {
     /// Returns the request that was taken.
     #[inline(always)]
     pub(super) fn show(&mut self, taken: AcquiredSlot) -> Result<Request<'_, Q, R, F>, ServeError> {
-        let QueueEnd { attachment, wake, resolved, state: State { queue, counts, .. }, .. } = &mut self.end;
+        let QueueEnd { attachment, wake, resolved, state: State { queue, .. }, .. } = &mut self.end;
         let request = ForkGuard::new(queue.request(taken), wake.fork_id);
         let (len, redelivered) = (request.len(), request.redelivered());
-        let held = Refusal { counts, attachment, wake }.view::<Q, F>(request, resolved.as_deref())?;
-        counts.message(len, redelivered, attachment);
+        let held = Refusal { attachment, wake }.view::<Q, F>(request, resolved.as_deref())?;
+        counts::taken(len, redelivered, attachment);
         Ok(Request::new(held, wake))
     }
 }

@@ -6,7 +6,7 @@
 use super::form::RequestView;
 use super::{ReplyError, ServeError};
 use crate::codec::{EncodeError, Incoming, Outgoing};
-use crate::counts::Counts;
+use crate::counts;
 use crate::fault::fault_point;
 use crate::message::in_place::InPlaceMut;
 use crate::message::{Fixed, Invalid, ShmMessage};
@@ -154,7 +154,6 @@ impl<Q, R: ShmMessage> Request<'_, Q, R> {
 
 /// Counts and declines a request whose bytes are not valid.
 pub(super) struct Refusal<'q> {
-    pub(super) counts: &'q mut Counts,
     pub(super) attachment: &'q Attachment,
     pub(super) wake: &'q QueueEvents,
 }
@@ -179,7 +178,7 @@ impl Refusal<'_> {
     #[cold]
     #[inline(never)]
     pub(super) fn refuse(self, why: Invalid, request: ForkGuard<queue::Request<'_>>) -> ServeError {
-        self.counts.refused(&why, self.attachment);
+        counts::refused(&why, self.attachment);
         // Declined, because another replier could not answer it either.
         NotifyOnDrop::new(self.wake).decline(request.into_inner());
         ServeError::Invalid(why)

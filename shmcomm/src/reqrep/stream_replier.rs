@@ -5,6 +5,7 @@
 use super::request::Refusal;
 use super::{Replier, ServeError, ServeTimeoutError, StreamRequest, TryServeError};
 use crate::codec::Incoming;
+use crate::counts;
 use crate::error::Error;
 use crate::message::Fixed;
 use crate::queue_end::{QueueEnd, State, WaitTarget};
@@ -132,12 +133,12 @@ impl<Q: ?Sized, R: ?Sized, F: Incoming<Q>> StreamReplier<Q, R, F> {
 
     /// Returns the request that was taken.
     fn show(&mut self, taken: AcquiredSlot) -> Result<StreamRequest<'_, Q, R, F>, ServeError> {
-        let QueueEnd { attachment, wake, stop, resolved, state: State { queue, counts, backoff, .. } } =
+        let QueueEnd { attachment, wake, stop, resolved, state: State { queue, backoff, .. } } =
             &mut self.replier.end;
         let request = ForkGuard::new(queue.request(taken), wake.fork_id);
         let (len, stream) = (request.len(), request.stream());
-        let held = Refusal { counts, attachment, wake }.view::<Q, F>(request, resolved.as_deref())?;
-        counts.message(len, false, attachment);
+        let held = Refusal { attachment, wake }.view::<Q, F>(request, resolved.as_deref())?;
+        counts::message(len, attachment);
         Ok(StreamRequest::new(held, stream, (attachment, wake, stop), backoff))
     }
 }

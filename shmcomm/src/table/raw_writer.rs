@@ -4,7 +4,7 @@
 //! buffers, `wait` for the readers that sleep. Never reads a value.
 
 use super::{StoreError, turn};
-use crate::counts::{Counts, bury};
+use crate::counts;
 use crate::error::Error;
 use crate::layout::{FLAG_MANY, Geometry, KeyPlace, Region, control};
 use crate::os;
@@ -18,7 +18,7 @@ const OPS: PatternOps = PatternOps { recover, drained: |_, _| true };
 
 fn recover(region: &Region, geometry: &Geometry, seat: u32) {
     shared::recover(region, geometry, seat);
-    bury(region, geometry, seat);
+    counts::bury(region, geometry, seat);
 }
 
 /// The ring of a writer.
@@ -33,7 +33,6 @@ enum Storage {
 pub(crate) struct RawWriter {
     pub(super) attachment: Attachment,
     writer: Storage,
-    counts: Counts,
     name_check: NameCheck,
     /// The event in which readers sleep.
     changed: EventCount,
@@ -57,7 +56,6 @@ impl RawWriter {
             changed: EventCount::new(attachment.region(), control::ITEMS),
             attachment,
             writer,
-            counts: Counts::default(),
             name_check: NameCheck::new(),
             lease: SeenLease::default(),
         })
@@ -84,7 +82,7 @@ impl RawWriter {
             }
         };
         self.changed.notify_leased(&mut self.lease);
-        self.counts.message(bytes.len(), false, &self.attachment);
+        counts::message(bytes.len(), &self.attachment);
         self.name_check.count(version, &self.attachment);
         Ok(version)
     }

@@ -257,6 +257,8 @@ fn attach_small(count: u64) -> Result {
 fn fork_small() -> Result {
     let mut publisher = SmallFeed::publisher()?;
     let mut subscriber = SmallFeed::subscriber()?;
+    publisher.send(&Small::new(0))?;
+    subscriber.recv()?;
     // SAFETY: this process has one thread.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -265,6 +267,7 @@ fn fork_small() -> Result {
         let waited = subscriber.recv_timeout(Duration::from_millis(10));
         println!("child: {sent:?} {received:?} {waited:?} {}", subscriber.is_connected());
         println!("child: {} {} {}", subscriber.lag(), publisher.stats().messages, publisher.subscribers());
+        println!("child: {} {} {}", subscriber.received(), subscriber.lost(), subscriber.skipped());
         drop((publisher, subscriber));
         // A newly opened end works: a third participant besides the parent's two.
         let again = SmallFeed::subscriber()?;
@@ -276,7 +279,7 @@ fn fork_small() -> Result {
     unsafe { libc::waitpid(child, &mut status, 0) };
     publisher.send(&Small::new(2))?;
     println!("parent: {:?}", subscriber.recv()?.number);
-    println!("parent: {} subscribers", publisher.subscribers());
+    println!("parent: {} subscribers, {} received", publisher.subscribers(), subscriber.received());
     Ok(())
 }
 

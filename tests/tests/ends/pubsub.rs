@@ -442,9 +442,10 @@ fn forked_child_gets_errors_and_does_no_harm() {
     let mut peer = Peer::start(PEER, &ns, &["fork-small"]);
     peer.expect("child: Err(Forked) Err(Forked) Err(Forked) false");
     peer.expect("child: 0 0 0");
+    peer.expect("child: 0 0 0");
     peer.expect("child: 2 subscribers");
     peer.expect("parent: 2");
-    peer.expect("parent: 1 subscribers");
+    peer.expect("parent: 1 subscribers, 2 received");
 }
 
 fn find(namespace: &str) -> Option<shmcomm::SegmentInfo> {

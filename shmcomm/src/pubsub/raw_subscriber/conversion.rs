@@ -96,10 +96,10 @@ impl RawSubscriber {
         &mut self,
         Acquired { len, acquired, counted }: Acquired,
     ) -> Result<(Received<'_>, Refusal<'_>), RecvError> {
-        let RawSubscriber { attachment, reader, buffer, counts, conversion, .. } = self;
+        let RawSubscriber { attachment, reader, buffer, conversion, .. } = self;
         let counted = counted.then_some(len);
         let publisher = reader.sender().map(PublisherId::new);
-        let refusal = Refusal { counts, attachment, counted };
+        let refusal = Refusal { attachment, counted };
         let Some(conversion) = conversion else { return Err(RecvError::Disconnected) };
         let converted = match acquired {
             Some(acquired) => {

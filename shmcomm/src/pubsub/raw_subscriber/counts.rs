@@ -1,27 +1,43 @@
-//! [`SubscriberCounts`]: what a subscriber has received, lost, skipped and refused.
+//! What a subscriber has received, lost, skipped and refused, from all segments that it followed.
 //!
-//! Owns the numbers, and the step that turns a received message into a refused one. Calls the attachment for the words of
-//! the seat. Never reads the ring.
+//! Owns the words of its seat that say so, and the step that turns a received message into a refused one. There is no
+//! private copy of them. Never reads the ring.
 
+use super::RawSubscriber;
 use crate::layout::seat;
 use crate::message::Invalid;
 use crate::pubsub::RecvError;
 use crate::segment::Attachment;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, load_own};
 
-/// Counts of this subscriber over all segments that it followed. Mirrored in its seat.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::pubsub) struct SubscriberCounts {
-    pub(in crate::pubsub) received: u64,
-    pub(in crate::pubsub) bytes: u64,
-    pub(in crate::pubsub) lost: u64,
-    pub(in crate::pubsub) skipped: u64,
-    pub(in crate::pubsub) invalid: u64,
+/// The counts of a seat, as offsets of their words.
+const WORDS: [usize; 5] = [seat::MESSAGES, seat::BYTES, seat::LOST, seat::SKIPPED, seat::INVALID];
+
+impl RawSubscriber {
+    /// Returns one of the counts: `layout::seat::*`. 0 in the child of a fork, where the segment is not mapped.
+    pub(in crate::pubsub) fn counted(&self, word: usize) -> u64 {
+        if self.attachment.forked() { 0 } else { load_own(self.attachment.seat_word(word)) }
+    }
+
+    /// Adds to a count of messages without a value. Saturating: a damaged segment can skip any number, and subscribers
+    /// follow to other segments.
+    pub(super) fn add_count(&self, word: usize, messages: u64) {
+        let word = self.attachment.seat_word(word);
+        // Relaxed: a statistic for other processes, stored by this end only.
+        word.store(load_own(word).saturating_add(messages), Ordering::Relaxed);
+    }
+
+    /// Continues the counts of the segment that this subscriber leaves, in its seat in the next one.
+    pub(super) fn hand_counts_to(&self, next: &Attachment) {
+        for word in WORDS {
+            // Relaxed: statistics for other processes, stored by this end only.
+            next.seat_word(word).store(self.counted(word), Ordering::Relaxed);
+        }
+    }
 }
 
 /// Counts messages whose bytes are not valid.
 pub(in crate::pubsub) struct Refusal<'s> {
-    pub(in crate::pubsub) counts: &'s mut SubscriberCounts,
     pub(in crate::pubsub) attachment: &'s Attachment,
     /// Length of the message, if it was counted as received.
     pub(in crate::pubsub) counted: Option<usize>,
@@ -30,7 +46,7 @@ pub(in crate::pubsub) struct Refusal<'s> {
 impl Refusal<'_> {
     pub(in crate::pubsub) fn count(self, why: Invalid) -> RecvError {
         match self.counted {
-            Some(len) => refuse(self.counts, self.attachment, len, why),
+            Some(len) => refuse(self.attachment, len, why),
             // The newest message was refused before and is not counted twice.
             None => RecvError::Invalid(why),
         }
@@ -38,21 +54,12 @@ impl Refusal<'_> {
 }
 
 /// Counts a message of `len` bytes as refused, not as received.
-pub(super) fn refuse(
-    counts: &mut SubscriberCounts,
-    attachment: &Attachment,
-    len: usize,
-    why: Invalid,
-) -> RecvError {
-    counts.invalid += 1;
-    counts.received = counts.received.saturating_sub(1);
-    counts.bytes = counts.bytes.saturating_sub(len as u64);
-    for (at, count) in
-        [(seat::INVALID, counts.invalid), (seat::MESSAGES, counts.received), (seat::BYTES, counts.bytes)]
-    {
-        // Relaxed: statistics for other processes, stored by this end only.
-        attachment.seat_word(at).store(count, Ordering::Relaxed);
+pub(super) fn refuse(attachment: &Attachment, len: usize, why: Invalid) -> RecvError {
+    for (at, less) in [(seat::MESSAGES, 1), (seat::BYTES, len as u64)] {
+        let word = attachment.seat_word(at);
+        // Relaxed: a statistic for other processes, stored by this end only.
+        word.store(load_own(word).saturating_sub(less), Ordering::Relaxed);
     }
-    log::warn!(target: "shmcomm", "channel `{}`: a message was refused: {why}", attachment.channel());
+    crate::counts::refused(&why, attachment);
     RecvError::Invalid(why)
 }

@@ -92,8 +92,7 @@ impl RawSubscriber {
 
     #[cold]
     fn lagged(&mut self, lost: u64) -> RecvError {
-        self.counts.lost = self.counts.lost.saturating_add(lost);
-        self.attachment.seat_word(seat::LOST).store(self.counts.lost, Ordering::Relaxed);
+        self.add_count(seat::LOST, lost);
         self.moved();
         log::debug!(target: "shmcomm", "channel `{}`: {lost} lost", self.attachment.channel(), lost = count(lost, "message"));
         RecvError::Lagged(lost)
@@ -145,9 +144,8 @@ impl RawSubscriber {
                 let new = if grown { "larger" } else { "new" };
                 log::info!(target: "shmcomm", "channel `{}`: followed to its {new} segment", self.attachment.channel());
                 next.spec.connect_timeout = self.spec.connect_timeout;
-                next.counts = self.counts;
                 next.stop = core::mem::take(&mut self.stop);
-                next.took_over();
+                self.hand_counts_to(&next.attachment);
                 if grown {
                     // The period goes on: the publisher is the same.
                     core::mem::swap(&mut next.expect, &mut self.expect);
@@ -193,18 +191,5 @@ impl RawSubscriber {
     /// Returns the reason why the newest segment of the channel cannot be used.
     pub(in crate::pubsub) fn follow_error(&self) -> Option<&Error> {
         self.refused.as_ref().map(|refused| &refused.error)
-    }
-
-    /// Stores the counts of former segments in the new seat.
-    fn took_over(&self) {
-        for (at, count) in [
-            (seat::MESSAGES, self.counts.received),
-            (seat::BYTES, self.counts.bytes),
-            (seat::LOST, self.counts.lost),
-            (seat::SKIPPED, self.counts.skipped),
-            (seat::INVALID, self.counts.invalid),
-        ] {
-            self.attachment.seat_word(at).store(count, Ordering::Relaxed);
-        }
     }
 }

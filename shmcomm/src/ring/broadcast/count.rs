@@ -1,12 +1,13 @@
 //! [`Count`]: the writer's own copies of its control words.
 //!
 //! Owns the stores of the head and of the counters after a message and after a hole. Calls `slot`. Never
-//! loads a control word.
+//! loads a control word, except for the count of bytes, which decides nothing.
 
 use super::{Meta, hole, writing};
 use crate::fault::{fault_point, mutant, weak};
 use crate::ring::slot::{Control, Slot};
 use crate::sync::Ordering::{Relaxed, Release};
+use crate::sync::add_own;
 
 /// The writer's own copies of its control words.
 #[derive(Debug)]
@@ -14,7 +15,6 @@ pub(super) struct Count {
     pub(super) control: Control,
     pub(super) next: u64,
     pub(super) holes: u64,
-    pub(super) bytes: u64,
 }
 
 impl Count {
@@ -23,13 +23,12 @@ impl Count {
     pub(super) fn message(&mut self, position: u64, len: usize) {
         debug_assert_eq!(position, self.next);
         self.next = position + 1;
-        self.bytes = self.bytes.wrapping_add(len as u64);
         // [head] pairs with [catch up]: every slot before the head has its stamp.
         let head = if mutant("flow scan before the head") { self.next - 1 } else { self.next };
         self.control.head().store(head, weak("relaxed head", Release));
         fault_point!("pub.head");
-        // Relaxed: a statistic. The number of messages follows from head and holes.
-        self.control.bytes().store(self.bytes, Relaxed);
+        // A statistic. The number of messages follows from head and holes.
+        add_own(self.control.bytes(), len as u64);
     }
 
     /// Makes the next position a hole.

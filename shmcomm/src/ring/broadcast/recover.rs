@@ -61,8 +61,7 @@ pub(super) fn recover(
         return Err(BroadcastCorrupt::Holes { counted, expected });
     }
 
-    let bytes = load_own(control.bytes());
-    let mut count = Count { control, next: finished, holes, bytes };
+    let mut count = Count { control, next: finished, holes };
     let mut recovered = Recovered { positions: end, unfinished: end - finished, claims: 0 };
     if mutant("recovery trusts the head") {
         count.next = head;

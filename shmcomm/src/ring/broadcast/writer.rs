@@ -1,8 +1,8 @@
 //! [`Writer`]: the publishing end.
 //!
 //! Owns the order of the steps of a publication, and the counters. Calls `slot` for the accesses to a slot.
-//! Never waits for a reader, and never loads the control words that only it stores: it keeps private
-//! copies.
+//! Never waits for a reader, and decides nothing by the control words that only it stores: it keeps private copies of
+//! the head and of the holes.
 
 use super::count::Count;
 use super::short_laps::{Followed, ShortLaps};
@@ -362,7 +362,7 @@ impl Writer {
     /// writer that crashed before counting it.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> u64 {
-        self.count.bytes
+        crate::sync::load_own(self.count.control.bytes())
     }
 
     /// Returns the number of slots that this writer passed because readers pinned them.

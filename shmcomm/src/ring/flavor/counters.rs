@@ -4,6 +4,7 @@
 
 use crate::layout::{Line, Region, seat};
 use crate::sync::Ordering::Relaxed;
+use crate::sync::add_own;
 
 /// The statistics of one of several publishers, stored in its seat for other processes.
 #[derive(Debug)]
@@ -18,15 +19,11 @@ impl SeatCounters {
     }
 
     /// Counts the message of `len` bytes at `position`.
-    //
-    // Only this end stores the words, so a load and a store count exactly, and one instruction makes both.
     #[inline]
     pub(super) fn sent(&self, position: u64, len: usize) {
-        // Relaxed, all: statistics.
+        // Relaxed: a statistic.
         self.seat.u64(seat::POSITION).store(position + 1, Relaxed);
-        for (at, more) in [(seat::MESSAGES, 1), (seat::BYTES, len as u64)] {
-            let count = self.seat.u64(at);
-            count.store(count.load(Relaxed).wrapping_add(more), Relaxed);
-        }
+        add_own(self.seat.u64(seat::MESSAGES), 1);
+        add_own(self.seat.u64(seat::BYTES), len as u64);
     }
 }
