@@ -366,7 +366,6 @@ impl RawSubscriber {
             target: "shmcomm::slots",
             "channel `{}`: read {len} before position {position}",
             self.attachment.channel(), len = crate::plural::count(len, "byte"));
-        self.empties = 0;
         crate::counts::message(len, &self.attachment);
         self.moved_to(position);
     }

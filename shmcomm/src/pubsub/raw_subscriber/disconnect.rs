@@ -42,7 +42,7 @@ impl Refused {
     }
 }
 
-/// Number of consecutive empty `try_recv` calls between two liveness checks of the publisher.
+/// Number of empty `try_recv` calls from one liveness check of the publisher to the next.
 const PROBE: u32 = 256;
 
 impl RawSubscriber {

@@ -3,7 +3,7 @@
 //! Owns the stores of the head and of the counters after a message and after a hole. Calls `slot`. Never
 //! loads a control word, except for the count of bytes, which decides nothing.
 
-use super::{Meta, hole, writing};
+use super::{Holes, Meta, hole, writing};
 use crate::fault::{fault_point, mutant, weak};
 use crate::ring::slot::{Control, Slot};
 use crate::sync::Ordering::{Relaxed, Release};
@@ -15,9 +15,21 @@ pub(super) struct Count {
     pub(super) control: Control,
     pub(super) next: u64,
     pub(super) holes: u64,
+    /// `holes` as a meta word has it.
+    before: Holes,
 }
 
 impl Count {
+    pub(super) fn new(control: Control, next: u64, holes: u64) -> Self {
+        Count { control, next, holes, before: Holes::new(holes) }
+    }
+
+    /// Returns the meta word of a message of `len` bytes at the next position.
+    #[inline(always)]
+    pub(super) fn meta(&self, len: usize) -> u64 {
+        Meta { len: len as u32, holes: self.before }.word()
+    }
+
     /// Stores the head and the byte counter for the message at `position`, the next one, whose stamp was just stored.
     #[inline(always)]
     pub(super) fn message(&mut self, position: u64, len: usize) {
@@ -35,9 +47,10 @@ impl Count {
     #[cold]
     pub(super) fn hole(&mut self, slot: Slot) {
         slot.write_begin(writing(self.next));
-        slot.write_end(Meta { len: 0, holes: self.holes as u32 }.word(), hole(self.next));
+        slot.write_end(self.meta(0), hole(self.next));
         self.next += 1;
         self.holes += 1;
+        self.before = self.before.add(1);
         // [head] pairs with [catch up].
         self.control.head().store(self.next, weak("relaxed head", Release));
         fault_point!("pub.hole");

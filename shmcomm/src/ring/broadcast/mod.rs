@@ -297,19 +297,43 @@ const fn parse(stamp: u64) -> Option<(u64, u64)> {
 struct Meta {
     /// Bytes of the payload. The number comes from another process and is not trusted.
     len: u32,
-    /// Holes before this position, modulo 2^32.
-    holes: u32,
+    /// Holes before this position.
+    holes: Holes,
 }
 
 impl Meta {
     #[inline]
     const fn from_word(word: u64) -> Self {
-        Meta { len: word as u32, holes: (word >> 32) as u32 }
+        Meta { len: word as u32, holes: Holes(word & !(u32::MAX as u64)) }
     }
 
     #[inline]
     const fn word(self) -> u64 {
-        (self.holes as u64) << 32 | self.len as u64
+        self.holes.0 | self.len as u64
+    }
+}
+
+/// A number of holes modulo 2^32, in the high half, where a meta word has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Holes(u64);
+
+impl Holes {
+    const fn new(holes: u64) -> Self {
+        Holes(holes << 32)
+    }
+
+    const fn count(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[must_use]
+    const fn add(self, holes: u64) -> Self {
+        Holes(self.0.wrapping_add(holes << 32))
+    }
+
+    /// Returns the number of holes after `before`.
+    const fn since(self, before: Holes) -> u32 {
+        Holes(self.0.wrapping_sub(before.0)).count()
     }
 }
 

@@ -8,7 +8,9 @@
 mod observe;
 mod pinned;
 
-use super::{BroadcastCorrupt, DONE, HOLE, LAST_POSITION, Meta, done, hole, parse, short_laps, writing};
+use super::{
+    BroadcastCorrupt, DONE, HOLE, Holes, LAST_POSITION, Meta, done, hole, parse, short_laps, writing,
+};
 use crate::fault::{fault_point, mutant};
 use crate::layout::{Discipline, Geometry, PINNED_READERS, Region};
 use crate::ring::lent::Lending;
@@ -27,7 +29,7 @@ const READ_ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 64 };
 /// Invariants:
 /// 1. `position` is the next position to read, and never falls.
 /// 2. `gap` positions before it were skipped without loading their stamps, since the last message that was
-///    accounted for. `holes` (modulo 2^32) is the number of holes before it, without the holes in the gap.
+///    accounted for. `holes` is the number of holes before it, without the holes in the gap.
 ///
 /// So when a message at `position` says that `h` holes are before it, `h - holes` positions of the gap were
 /// holes, and the remaining positions were messages.
@@ -42,7 +44,7 @@ pub(crate) struct Reader {
     fast: bool,
     position: u64,
     gap: u64,
-    holes: u32,
+    holes: Holes,
     lost: u64,
     skipped: u64,
     /// Number of slots next to the writer that the reader skips after it was lapped: they would be
@@ -113,7 +115,7 @@ impl Reader {
             fast: bit == 0,
             position: 0,
             gap: 0,
-            holes: 0,
+            holes: Holes::new(0),
             lost: 0,
             skipped: 0,
             margin: least_margin,
@@ -167,7 +169,7 @@ impl Reader {
             {
                 let holes = Meta::from_word(meta).holes;
                 self.position = last + 1;
-                self.holes = holes.wrapping_add(u32::from(state == HOLE));
+                self.holes = holes.add(u64::from(state == HOLE));
                 self.go_back(last, history);
                 return Ok(());
             }
@@ -336,7 +338,7 @@ impl Reader {
             }
             if stamp == hole(position) {
                 self.position += 1;
-                self.holes = self.holes.wrapping_add(1);
+                self.holes = self.holes.add(1);
                 continue;
             }
             // Lapped. The slots that the writer overwrites next would be gone before they are read, so the
@@ -381,7 +383,7 @@ impl Reader {
 
     /// Closes the gap before a message at `position`. Returns the number of messages in the gap.
     fn account(&mut self, meta: Meta) -> u64 {
-        let holes = meta.holes.wrapping_sub(self.holes);
+        let holes = meta.holes.since(self.holes);
         let messages = self.gap.saturating_sub(holes.into());
         self.set_gap(0);
         self.holes = meta.holes;

@@ -53,7 +53,7 @@ pub(super) fn recover(
         None => 0,
         Some(last) => {
             let before = Meta::from_word(load_own(slots.at(last).meta())).holes;
-            before.wrapping_add(u32::from(state(last) == HOLE))
+            before.add(u64::from(state(last) == HOLE)).count()
         }
     };
     let holes = counted.saturating_add(expected.wrapping_sub(counted as u32).into());
@@ -61,7 +61,7 @@ pub(super) fn recover(
         return Err(BroadcastCorrupt::Holes { counted, expected });
     }
 
-    let mut count = Count { control, next: finished, holes };
+    let mut count = Count::new(control, finished, holes);
     let mut recovered = Recovered { positions: end, unfinished: end - finished, claims: 0 };
     if mutant("recovery trusts the head") {
         count.next = head;

@@ -40,7 +40,7 @@ impl Ring {
         let ring = Ring::new(discipline, slots, slot_size);
         for position in next - slots..next {
             ring.put(position, slot::STAMP, hole(position));
-            ring.put(position, slot::META, Meta { len: 0, holes: position as u32 }.word());
+            ring.put(position, slot::META, Meta { len: 0, holes: Holes::new(position) }.word());
         }
         ring.heap.region().u64(control::HEAD).store(next, Relaxed);
         ring.heap.region().u64(control::HOLES).store(next, Relaxed);

@@ -6,7 +6,7 @@
 
 use super::count::Count;
 use super::short_laps::{Followed, ShortLaps};
-use super::{AHEAD, BroadcastCorrupt, Meta, Recovered, done, recover, writing};
+use super::{AHEAD, BroadcastCorrupt, Recovered, done, recover, writing};
 use crate::fault::mutant;
 use crate::layout::{Discipline, Geometry, Region};
 use crate::ring::slot::{Control, MOST_LINES, Slot, Slots, WriteLock};
@@ -108,8 +108,7 @@ impl Writer {
     fn copy(&mut self, position: u64, slot: Slot, payload: &[u8]) {
         slot.write_begin(writing(position));
         slot.store(payload);
-        let meta = Meta { len: payload.len() as u32, holes: self.count.holes as u32 };
-        slot.write_end(meta.word(), done(position));
+        slot.write_end(self.count.meta(payload.len()), done(position));
         self.count.message(position, payload.len());
         if position < self.prefetch_below {
             // Fewer slots if they have more lines: a processor fetches about 16 at a time.
@@ -263,9 +262,8 @@ impl Writer {
         let len = len.min(slots.size());
         let slot = owned.slot();
         let position = count.next;
-        let meta = Meta { len: len as u32, holes: count.holes as u32 };
         let pending = owned.finish();
-        slot.write_end(meta.word(), done(position));
+        slot.write_end(count.meta(len), done(position));
         count.message(position, len);
         if let Some(laps) = laps
             && laps.is_timed()

@@ -224,11 +224,19 @@ impl Log {
 pub(super) trait Find {
     /// Returns the slot of a named message; `None` if no writer has such a slot.
     fn find(&self, named: Named) -> Option<Slot>;
+
+    /// Returns the same slot to a fast path, without room unless that is [allowed](OwnSlots::allow_fast).
+    fn find_fast(&self, named: Named) -> Option<Slot>;
 }
 
 impl Find for OwnSlots {
     #[inline]
     fn find(&self, named: Named) -> Option<Slot> {
         self.of(named.writer, named.slot)
+    }
+
+    #[inline]
+    fn find_fast(&self, named: Named) -> Option<Slot> {
+        self.of_fast(named.writer, named.slot)
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::fault::crash_at;
 use crate::layout::{Heap, Pattern, Shape};
 use crate::ring::broadcast::model::{every_crash, model};
-use crate::ring::slot::{NoMessage, initialized};
+use crate::ring::slot::{FastPath, NoMessage, initialized};
 use core::mem::MaybeUninit;
 use loom::thread;
 use std::collections::BTreeMap;
@@ -103,7 +103,13 @@ impl Witness {
     /// Receives by value.
     fn receive(&mut self) -> bool {
         let mut bytes = [MaybeUninit::uninit(); SIZE];
-        let outcome = self.reader.read_into(&mut bytes);
+        // Polls like subscribers. (In a pinned ring the first poll is the same as the poll of the second call.)
+        let seen = if self.reader.is_pinned() { FastPath::Slow } else { self.reader.read_fast(&mut bytes) };
+        let outcome = match seen {
+            FastPath::Ready(()) => Ok(SIZE),
+            FastPath::Empty => Err(NoMessage::Empty),
+            FastPath::Slow => self.reader.read_into(&mut bytes),
+        };
         self.account(outcome.map(|_| parts(&bytes)))
     }
 

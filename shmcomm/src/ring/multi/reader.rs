@@ -27,8 +27,6 @@ pub(crate) struct Reader {
     slots: OwnSlots,
     /// The reader's pin bit in state words; 0 if the payload is copied.
     bit: u64,
-    /// `true` if no message needs work that only the slow path does.
-    fast: bool,
     position: u64,
     skipped: u64,
     sender: Sender,
@@ -71,12 +69,12 @@ impl Reader {
     }
 
     fn with_bit(region: Region, geometry: &Geometry, bit: u64) -> Self {
-        let (log, slots) = (Log::new(region, geometry), OwnSlots::new(region, geometry));
+        let (log, mut slots) = (Log::new(region, geometry), OwnSlots::new(region, geometry));
+        slots.allow_fast(bit == 0);
         Reader {
             log,
             slots,
             bit,
-            fast: true,
             position: 0,
             skipped: 0,
             sender: Sender::default(),
@@ -108,16 +106,13 @@ impl Reader {
 
     /// Makes every receive take the slow path.
     pub(crate) fn leave_fast_path(&mut self) {
-        self.fast = false;
+        self.slots.allow_fast(false);
     }
 
     /// Copies the next message on the fast path: it fills `bytes`, and the ring is copied. Or reports that nothing is
     /// new. [`Reader::read_exact`] handles all other states.
     #[inline(always)]
     pub(crate) fn read_fast(&mut self, bytes: &mut [MaybeUninit<u8>]) -> FastPath {
-        if self.bit != 0 || !self.fast {
-            return FastPath::Slow;
-        }
         // Copies, so that the compiler keeps them in registers while the message is stored.
         let (log, slots) = (self.log, self.slots);
         let named = match log.check_entry(self.position) {
@@ -125,7 +120,11 @@ impl Reader {
             Entry::Current(named) => named,
             Entry::Newer => return FastPath::Slow,
         };
-        let Some(slot) = slots.find(named) else { return FastPath::Slow };
+        let Some(slot) = slots.find_fast(named) else { return FastPath::Slow };
+        // A slot without room tells that the fast path must not copy.
+        if bytes.is_empty() || bytes.len() > slot.size() {
+            return FastPath::Slow;
+        }
         match self.copy_unpinned::<true>(log, slot, named, bytes) {
             Some(len) if len == bytes.len() => {
                 self.position += 1;

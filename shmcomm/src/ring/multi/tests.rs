@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::layout::{Heap, Pattern, Shape};
-use crate::ring::slot::{NoMessage, initialized};
+use crate::ring::slot::{FastPath, NoMessage, initialized};
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 use std::thread;
@@ -87,6 +87,24 @@ fn latest(reader: &mut Reader) -> Option<(u32, u64)> {
     let mut bytes = [MaybeUninit::uninit(); SIZE];
     reader.latest_into(&mut bytes)?;
     Some(parts(&initialized(&bytes)))
+}
+
+#[test]
+fn fast_path_copies_no_message_that_must_be_pinned() {
+    for discipline in BOTH {
+        let ring = Ring::new(discipline, 8, 2);
+        let (mut writer, mut reader) = (ring.writer(0), ring.reader(0, 0));
+        let mut bytes = [MaybeUninit::uninit(); SIZE];
+        assert!(matches!(reader.read_fast(&mut bytes), FastPath::Empty));
+        writer.send(&message(0, 0)).unwrap();
+        if reader.is_pinned() {
+            assert!(matches!(reader.read_fast(&mut bytes), FastPath::Slow));
+            assert_eq!(read(&mut reader), Ok((0, 0)));
+        } else {
+            assert!(matches!(reader.read_fast(&mut bytes), FastPath::Ready(())));
+            assert_eq!(parts(&initialized(&bytes)), (0, 0));
+        }
+    }
 }
 
 #[test]

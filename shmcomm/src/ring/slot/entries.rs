@@ -123,6 +123,17 @@ impl OwnSlots {
         self.slots.size
     }
 
+    /// Says whether [`OwnSlots::of_fast`] returns slots with their capacity: see [`Slots::allow_fast`].
+    pub(in crate::ring) fn allow_fast(&mut self, fast: bool) {
+        self.slots.allow_fast(fast);
+    }
+
+    /// Returns a slot of a writer like [`OwnSlots::of`] to a fast path.
+    #[inline]
+    pub(in crate::ring) fn of_fast(&self, writer: u64, slot: u64) -> Option<Slot> {
+        Some(Slot { size: self.slots.fast_size, ..self.of(writer, slot)? })
+    }
+
     /// Returns a slot of a writer; `None` for numbers that no entry of a writer has.
     #[inline]
     pub(in crate::ring) fn of(&self, writer: u64, slot: u64) -> Option<Slot> {
