@@ -1,7 +1,7 @@
-//! What a subscriber has received, lost, skipped and refused, from all segments that it followed.
+//! The counts of a subscriber, from all segments that it followed.
 //!
-//! Owns the words of its seat that say so, and the step that turns a received message into a refused one. There is no
-//! private copy of them. Never reads the ring.
+//! Owns the words of its seat that count what it has received, lost, skipped and refused, and the step that turns a
+//! received message into a refused one. There is no private copy of the words. Never reads the ring.
 
 use super::RawSubscriber;
 use crate::layout::seat;
@@ -19,8 +19,8 @@ impl RawSubscriber {
         if self.attachment.forked() { 0 } else { load_own(self.attachment.seat_word(word)) }
     }
 
-    /// Adds to a count of messages without a value. Saturating: a damaged segment can skip any number, and subscribers
-    /// follow to other segments.
+    /// Adds to the count of lost or of skipped messages. Saturating: a damaged segment can skip any number, and
+    /// subscribers follow to other segments.
     pub(super) fn add_count(&self, word: usize, messages: u64) {
         let word = self.attachment.seat_word(word);
         // Relaxed: a statistic for other processes, stored by this end only.
