@@ -105,9 +105,8 @@ impl Reader {
         }
     }
 
-    /// Prefetches the next message, if it is there. To be called before an unpin: that instruction is locked and waits
-    /// for all loads before it, and later loads wait for it, so the misses of one message would not overlap those of the
-    /// next.
+    /// Prefetches the next message, if it is there. To be called before an unpin. That instruction is locked: it waits for
+    /// all loads before it, and later loads wait for it. So the misses of one message would not overlap those of the next.
     #[inline(always)]
     pub(super) fn prefetch_next(&self) {
         let slot = self.slots.at(self.position);
