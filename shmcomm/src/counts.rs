@@ -1,7 +1,7 @@
 //! The activity counters of an end, which its seat shows to other processes.
 //!
 //! Owns the words of a seat that count messages, from the first message of an end until they are added to those of the
-//! channel. There is no private copy of them. Never decides anything by them.
+//! channel. Calls the attachment for its seat. Keeps no private copy of the words, and never decides anything by them.
 
 use crate::layout::{Geometry, Region, control, seat};
 use crate::segment::{Attachment, Role};

@@ -44,8 +44,7 @@ pub(crate) fn load_own(word: &AtomicU64) -> u64 {
 
 /// Adds to a counter that the caller alone stores. The counter then needs no private copy.
 //
-// One instruction makes the load and the store on x86-64. It is not locked, which only a second thread that stores
-// would need.
+// One instruction makes the load and the store on x86-64. It is not locked: no other thread stores here.
 #[inline(always)]
 pub(crate) fn add_own(counter: &AtomicU64, more: u64) {
     // Relaxed: a statistic.

@@ -1,7 +1,7 @@
 //! The counts of a subscriber, from all segments that it followed.
 //!
 //! Owns the words of its seat that count what it has received, lost, skipped and refused, and the step that turns a
-//! received message into a refused one. There is no private copy of the words. Never reads the ring.
+//! received message into a refused one. Calls `counts`. Keeps no private copy of the words, and never reads the ring.
 
 use super::RawSubscriber;
 use crate::layout::seat;

@@ -49,7 +49,7 @@ pub(super) struct Slots {
     stride: usize,
     payload: usize,
     size: usize,
-    /// Payload capacity of the slots that [`Slots::at_fast`] returns.
+    /// Payload capacity of the slots that fast paths get: see [`Slots::at_fast`].
     fast_size: usize,
     states: usize,
 }

@@ -20,7 +20,7 @@ const WORD_OUT: Ordering = if cfg!(tsan) { Release } else { Relaxed };
 /// The ordering of a payload load. See [`WORD_OUT`].
 const WORD_IN: Ordering = if cfg!(tsan) { Acquire } else { Relaxed };
 
-/// The most lines of a slot that are prefetched. The processor fetches a longer run of lines ahead by itself.
+/// The most lines of a slot that a writer prefetches. The processor fetches a longer run of lines ahead by itself.
 pub(in crate::ring) const MOST_LINES: usize = 24;
 
 /// The most lines of the next message that a reader prefetches: all of a message of 1 KiB, and as many as a processor
