@@ -183,6 +183,8 @@ extern crate self as shmcomm;
 
 #[cfg(not(loom))]
 pub mod channel;
+#[cfg(not(loom))]
+mod check_pace;
 pub mod codec;
 #[cfg(not(loom))]
 mod counts;

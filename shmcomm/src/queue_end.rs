@@ -8,6 +8,7 @@
 //! dropped, a record is logged or this end sleeps. The code of a message, a waker or a logger may therefore
 //! use the requester that calls it.
 
+use crate::check_pace::CheckPace;
 use crate::counts;
 use crate::error::Error;
 use crate::layout::{Geometry, Region, control};
@@ -16,18 +17,14 @@ use crate::os::{self, ForkId};
 use crate::ring::queue::{Queue, ReplyState, StreamTicket, Ticket};
 use crate::schema::Resolution;
 use crate::schema::resolve::Resolved;
-use crate::segment::{self, Attachment, NameCheck, PatternOps, Role, Spec};
+use crate::segment::{self, Attachment, PatternOps, Role, Spec};
 use crate::wait::{self, Deadline, EventCount, Seated, SleepBackoff, Stop, Stopped, WaitFor};
 use crate::waitset::{Awaited, QueueWatch, Watched};
 use core::cell::RefCell;
 use std::sync::Arc;
 
-/// Number of sends or receives of a pusher or puller between two liveness scans.
-const CALLS: u64 = 1024;
-/// Nanoseconds between two liveness scans by a requester or replier that works or polls.
+/// Nanoseconds between two liveness scans by an end that works or polls.
 pub(crate) const PERIOD: u64 = 20_000_000;
-/// Number of calls of a requester or replier between two reads of the clock.
-const CLOCK_CALLS: u64 = 8;
 
 /// Recovers a dead participant: returns or withdraws what it had in the queue, and adds its counts to those of
 /// the channel. `redeliver` decides whether a request that it had taken goes to another replier.
@@ -51,9 +48,8 @@ pub(crate) struct State {
     pub(crate) queue: Queue,
     pub(crate) backoff: SleepBackoff,
     calls: u64,
-    name_check: NameCheck,
-    /// Value of the coarse clock at the last liveness scan.
-    scanned: u64,
+    /// The next liveness scan, which also checks the channel name.
+    pub(crate) scan: CheckPace,
     /// Value of the coarse clock after the last request.
     pub(crate) now: u64,
 }
@@ -128,9 +124,8 @@ impl<S> QueueEnd<S> {
             room: EventCount::new(region, control::ROOM),
             replies: EventCount::new(region, control::REPLIES),
         };
-        let (backoff, scanned) = (SleepBackoff::new(), os::monotonic_coarse());
-        let name_check = NameCheck::new();
-        let inner = State { queue, backoff, calls: 0, name_check, scanned, now: scanned };
+        let (backoff, now) = (SleepBackoff::new(), os::monotonic_coarse());
+        let inner = State { queue, backoff, calls: 0, scan: CheckPace::new(now), now };
         attachment.recover_peers();
         if let Some(resolved) = &resolved {
             resolved.log(attachment.channel());
@@ -176,36 +171,13 @@ impl State {
     #[inline(always)]
     pub(crate) fn called(&mut self) -> bool {
         self.calls = self.calls.wrapping_add(1);
-        self.calls.is_multiple_of(CLOCK_CALLS) && self.is_due(os::monotonic_coarse())
-    }
-
-    /// Returns `true` if a liveness check is due at `now`, and records that it is made.
-    #[inline(always)]
-    pub(crate) fn is_due(&mut self, now: u64) -> bool {
-        let due = now.saturating_sub(self.scanned) >= PERIOD;
-        if due {
-            self.scanned = now;
-        }
-        due
+        self.scan.is_due(self.calls, PERIOD)
     }
 }
 
 impl QueueEnd<State> {
-    /// Counts a call of a pusher or puller, and checks the channel name when that is due. At every [`CALLS`]th
-    /// call, recovers dead participants. The next empty poll then scans every slot, for a message that was put
-    /// back but not counted.
-    #[inline]
-    pub(crate) fn counted(&mut self) {
-        let State { queue, calls, name_check, .. } = &mut self.state;
-        *calls += 1;
-        name_check.count(*calls, &self.attachment);
-        if calls.is_multiple_of(CALLS) {
-            self.attachment.recover_peers();
-            queue.force_scan_below();
-        }
-    }
-
-    /// Counts a call that does not wait, and checks for dead participants when that is due.
+    /// Counts a call that does not wait. When a check is due, recovers dead participants. The next empty poll then scans
+    /// every slot, for a message that was put back but not counted.
     #[inline(always)]
     pub(crate) fn called(&mut self) {
         if self.state.called() {

@@ -70,6 +70,7 @@ fn polling<const N: usize>(burst: u64) -> Case {
         1 | 8 => {
             ways.push(Entry::new("bare line", burst, |place| bare::Line::open(place).map(pair)));
             targets.push(Target::at_most("shmcomm", 1.1, "slot ring"));
+            targets.push(Target::at_most_at(0.99, "shmcomm", 1.3, "slot ring"));
             targets.push(Target::at_most_at(0.999, "shmcomm", 1.3, "slot ring"));
         }
         32 | 128 | 512 => targets.push(Target::at_most("shmcomm", 1.15, "slot ring")),

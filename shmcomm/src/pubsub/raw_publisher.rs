@@ -12,13 +12,14 @@ use super::buffer::Buffer;
 use super::capacity::CapacityWatch;
 use super::loan::{self, Claimed, Notifier};
 use super::{OPS, PublisherId, SendError};
+use crate::check_pace::CheckPace;
 use crate::codec::EncodeError;
 use crate::error::Error;
 use crate::layout::{control, seat};
 use crate::os;
 use crate::plural::count;
 use crate::ring::{Corrupt, Sender, StableBytesMut, StagingBuffer, Storage, Writer, flow_control};
-use crate::segment::{self, Attachment, NameCheck, Role, Spec};
+use crate::segment::{self, Attachment, NAME_PERIOD, Role, Spec};
 use crate::stats::{self, Stats};
 use crate::sync::Ordering;
 use crate::wait::{Deadline, EventCount, Stop};
@@ -37,7 +38,7 @@ pub(crate) struct RawPublisher {
     /// Memory in which a loan is built on a ring that copies, and an encoded message if the slots grow.
     staging: Buffer,
     pub(super) stop: Stop,
-    name_check: NameCheck,
+    name_check: CheckPace,
     /// The declaration, on a channel whose slots grow.
     spec: Option<Box<Spec>>,
     /// State that wait sets poll, once the publisher is in one.
@@ -117,8 +118,8 @@ impl RawPublisher {
             // The first message scans the seats: the last publisher may have left many subscribers behind.
             writer.set_limit(0);
         }
-        let name_check = NameCheck::new();
-        writer.set_checkpoint(name_check.due());
+        let name_check = CheckPace::new(0);
+        writer.set_checkpoint(name_check.next());
         let watched = OnceLock::new();
         RawPublisher {
             attachment,
@@ -258,17 +259,19 @@ impl RawPublisher {
     #[inline(always)]
     fn keep_name(&mut self) {
         let position = self.writer.next_position();
-        if position >= self.name_check.due() {
+        if position >= self.name_check.next() {
             self.check_name(position);
         }
     }
 
     #[cold]
     fn check_name(&mut self, position: u64) {
-        self.name_check.count(position, &self.attachment);
+        if self.name_check.is_due(position, NAME_PERIOD) {
+            self.attachment.keep_name();
+        }
         // The fast paths make no check of earlier segments.
         let behind = self.backpressure.as_ref().is_some_and(Backpressure::is_behind);
-        self.writer.set_checkpoint(if behind { 0 } else { self.name_check.due() });
+        self.writer.set_checkpoint(if behind { 0 } else { self.name_check.next() });
     }
 
     /// Recovers dead subscribers if the publisher skipped a pinned slot, because the subscriber that pins it

@@ -12,6 +12,7 @@ use super::buffer::Buffer;
 use super::sample::Received;
 use super::watch::Watched;
 use super::{OPS, PublisherId, RecvError};
+use crate::check_pace::CheckPace;
 use crate::error::Error;
 use crate::layout::{Geometry, Region, control, seat};
 use crate::message::Invalid;
@@ -35,7 +36,10 @@ pub(crate) struct RawSubscriber {
     /// Private buffer in which messages are read in place, on a ring that copies, and while a pin is lent.
     pub(super) buffer: Buffer,
     pub(super) spec: Spec,
-    pub(super) empties: u32,
+    /// Polls that found no message, since the subscriber is in this segment.
+    pub(super) empties: u64,
+    /// The next liveness check of the publisher after an empty poll.
+    pub(super) probe: CheckPace,
     /// Share of the window, on a channel with `overflow: Wait`.
     pub(super) credit: Option<Credit>,
     /// Deadline monitor, for a subscriber that expects messages at regular times.
@@ -116,7 +120,7 @@ impl RawSubscriber {
         }
         let items = EventCount::new(region, control::ITEMS);
         let backoff = SleepBackoff::new();
-        let (watched, empties, stop) = (OnceLock::new(), 0, Stop::given(spec.stop.as_ref()));
+        let (watched, stop) = (OnceLock::new(), Stop::given(spec.stop.as_ref()));
         let mut raw = RawSubscriber {
             attachment,
             reader,
@@ -124,7 +128,8 @@ impl RawSubscriber {
             backoff,
             buffer,
             spec,
-            empties,
+            empties: 0,
+            probe: CheckPace::new(0),
             credit,
             expect,
             watched,

@@ -46,9 +46,9 @@ use std::time::{Duration, Instant};
 ///
 /// **If the publisher dies or leaves** (on a channel of several, the last one), the messages in the segment
 /// can still be received. Then receives return `Disconnected`: blocking calls within 50 ms of a crash,
-/// `try_recv` within 256 calls. When a publisher opens the channel again, receives return its messages, even
-/// if it had to replace the segment. `Disconnected` means that no publisher is alive now. To wait for a
-/// publisher, use [`wait_for_publisher`](Subscriber::wait_for_publisher).
+/// `try_recv` within 20 ms or 64 calls, whichever is later. When a publisher opens the channel again, receives
+/// return its messages, even if it had to replace the segment. `Disconnected` means that no publisher is alive
+/// now. To wait for a publisher, use [`wait_for_publisher`](Subscriber::wait_for_publisher).
 pub struct Subscriber<M: ?Sized, F: ?Sized = Fixed> {
     raw: RawSubscriber,
     _messages: PhantomData<fn(&M, &F)>,

@@ -6,7 +6,7 @@
 //! The queue is a bounded MPMC queue (Vyukov) with recovery (Agrona `unblock`).
 //!
 //! The other participants recover a dead participant: a waiting end scans at least every 50 ms, a working end
-//! every 1024 calls. A job of a dead puller returns to the queue.
+//! about every 20 ms. A job of a dead puller returns to the queue.
 
 mod error;
 #[cfg(feature = "async")]

@@ -24,7 +24,7 @@ impl QueueEnd<State> {
         if self.attachment.forked() {
             return Err(PushError::Forked);
         }
-        self.counted();
+        self.called();
         // Before the slot is claimed: pullers check its age from then on.
         let now = os::monotonic_coarse();
         let Some(mut loan) = self.state.queue.claim_for_push() else { return Ok(false) };
@@ -75,7 +75,7 @@ impl QueueEnd<State> {
         if self.attachment.forked() {
             return Err(PushError::Forked);
         }
-        self.counted();
+        self.called();
         Ok(self.state.queue.claim_for_push().map(Loan::into_raw))
     }
 
@@ -100,7 +100,7 @@ impl QueueEnd<State> {
         if self.attachment.forked() {
             return Err(PullError::Forked);
         }
-        self.counted();
+        self.called();
         let Some(job) = self.state.queue.try_pull() else { return Ok(None) };
         let (len, redelivered) = (job.len(), job.redelivered());
         fault_point!("pull.reading");
@@ -143,7 +143,7 @@ impl QueueEnd<State> {
         if self.attachment.forked() {
             return Err(PullError::Forked);
         }
-        self.counted();
+        self.called();
         Ok(self.state.queue.acquire_next())
     }
 

@@ -9,7 +9,7 @@ use crate::counts;
 use crate::fault::fault_point;
 use crate::message::Invalid;
 use crate::os;
-use crate::queue_end::{QueueEnd, QueueEvents, State};
+use crate::queue_end::{PERIOD, QueueEnd, QueueEvents, State};
 use crate::ring::queue::{CloseOutcome, Loan, RawLoan, ReplyState, StreamState, StreamTicket, Ticket};
 use crate::ring::{ReplyGuard, RequestEnd, RequestSlot, StableBytesMut, reply_bytes};
 use core::cell::RefCell;
@@ -108,7 +108,7 @@ impl RawRequester {
         if read != *now {
             *now = read;
             queue.date(ticket(&asked), read);
-            let is_due = state.is_due(read);
+            let is_due = state.scan.is_due_at(read, PERIOD);
             drop(state);
             self.recover_if(is_due, &self.state);
         }

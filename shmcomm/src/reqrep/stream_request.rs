@@ -6,6 +6,7 @@
 use super::form::RequestView;
 use super::request::NotifyOnDrop;
 use super::{ReplyError, SendReplyError, SendReplyTimeoutError, TrySendReplyError};
+use crate::check_pace::CheckPace;
 use crate::codec::Outgoing;
 use crate::fault::fault_point;
 use crate::message::Fixed;
@@ -19,9 +20,6 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use std::time::{Duration, Instant};
-
-/// Number of sends between two reads of the clock, for a liveness check.
-const CLOCK_SENDS: u32 = 8;
 
 /// A request whose replies are a stream, which dereferences to the message. No other replier has it.
 ///
@@ -40,9 +38,9 @@ pub struct StreamRequest<'q, Q: ?Sized, R: ?Sized, F: ?Sized = Fixed> {
     stop: &'q Stop,
     backoff: &'q mut SleepBackoff,
     /// Number of attempts to send.
-    attempts: u32,
-    /// Value of the coarse clock at the last liveness scan.
-    scanned: u64,
+    attempts: u64,
+    /// The next liveness scan.
+    scan: CheckPace,
     _reply: PhantomData<fn(&R, &F)>,
 }
 
@@ -53,9 +51,9 @@ impl<'q, Q: ?Sized, R: ?Sized, F: ?Sized> StreamRequest<'q, Q, R, F> {
         (attachment, wake, stop): (&'q Attachment, &'q QueueEvents, &'q Stop),
         backoff: &'q mut SleepBackoff,
     ) -> Self {
-        let (notify, scanned) = (NotifyOnDrop::new(wake), os::monotonic_coarse());
+        let (notify, scan) = (NotifyOnDrop::new(wake), CheckPace::new(os::monotonic_coarse()));
         let (attempts, _reply) = (0, PhantomData);
-        StreamRequest { held, notify, stream, attachment, stop, backoff, attempts, scanned, _reply }
+        StreamRequest { held, notify, stream, attachment, stop, backoff, attempts, scan, _reply }
     }
 
     /// Returns `true` if the requester still wants replies; loads one word. Returns `false` in a forked child.
@@ -98,14 +96,10 @@ impl<'q, Q: ?Sized, R: ?Sized, F: ?Sized> StreamRequest<'q, Q, R, F> {
     }
 
     /// Recovers dead participants now and then, so that a send finds that its requester is dead.
-    fn check_peers(&mut self, is_full: bool) {
-        self.attempts = self.attempts.wrapping_add(1);
-        if is_full || self.attempts.is_multiple_of(CLOCK_SENDS) {
-            let now = os::monotonic_coarse();
-            if now.saturating_sub(self.scanned) >= PERIOD {
-                self.scanned = now;
-                self.attachment.recover_peers();
-            }
+    fn check_peers(&mut self) {
+        self.attempts += 1;
+        if self.scan.is_due(self.attempts, PERIOD) {
+            self.attachment.recover_peers();
         }
     }
 
@@ -132,12 +126,11 @@ impl<Q: ?Sized, R: ?Sized, F: Outgoing<R>> StreamRequest<'_, Q, R, F> {
         if self.held.guard().forked() {
             return Err(TrySendReplyError::Forked);
         }
-        self.check_peers(false);
+        self.check_peers();
         if !self.held.guard().is_wanted() {
             return Err(TrySendReplyError::Cancelled);
         }
         if !self.stream.has_credit() {
-            self.check_peers(true);
             return Err(TrySendReplyError::Full);
         }
         let len = F::write(reply, stream_room(&mut self.stream)).map_err(TrySendReplyError::Unencodable)?;

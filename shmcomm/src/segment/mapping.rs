@@ -12,7 +12,7 @@
 mod keep_name;
 
 pub(super) use keep_name::Keeping;
-pub(crate) use keep_name::NameCheck;
+pub(crate) use keep_name::NAME_PERIOD;
 
 use super::forward;
 use super::liveness::LivenessFile;

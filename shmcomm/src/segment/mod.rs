@@ -115,7 +115,7 @@ pub(crate) use grow::{grow, grow_slot};
 pub use info::{SegmentInfo, SegmentState};
 pub(crate) use list::remove_by_force;
 pub use list::{find_segment, force_unlink, force_unlink_segment, list_segments, list_segments_in};
-pub(crate) use mapping::{Mapping, NameCheck, ObserverMapping};
+pub(crate) use mapping::{Mapping, NAME_PERIOD, ObserverMapping};
 pub(crate) use name::ChannelPath;
 pub use name::name_matches;
 #[cfg(fuzzing)]

@@ -4,12 +4,13 @@
 //! buffers, `wait` for the readers that sleep. Never reads a value.
 
 use super::{StoreError, turn};
+use crate::check_pace::CheckPace;
 use crate::counts;
 use crate::error::Error;
 use crate::layout::{FLAG_MANY, Geometry, KeyPlace, Region, control};
 use crate::os;
 use crate::ring::table::{KeyWriter, SharedKeyWriter, shared};
-use crate::segment::{self, Attachment, NameCheck, PatternOps, Spec};
+use crate::segment::{self, Attachment, NAME_PERIOD, PatternOps, Spec};
 use crate::wait::{EventCount, SeenLease};
 
 /// The recovery unlocks the key of a dead writer, and adds its counters to those of the table: see `ring::table`. The values
@@ -33,7 +34,7 @@ enum Storage {
 pub(crate) struct RawWriter {
     pub(super) attachment: Attachment,
     writer: Storage,
-    name_check: NameCheck,
+    name_check: CheckPace,
     /// The event in which readers sleep.
     changed: EventCount,
     lease: SeenLease,
@@ -56,7 +57,7 @@ impl RawWriter {
             changed: EventCount::new(attachment.region(), control::ITEMS),
             attachment,
             writer,
-            name_check: NameCheck::new(),
+            name_check: CheckPace::new(0),
             lease: SeenLease::default(),
         })
     }
@@ -83,7 +84,9 @@ impl RawWriter {
         };
         self.changed.notify_leased(&mut self.lease);
         counts::message(bytes.len(), &self.attachment);
-        self.name_check.count(version, &self.attachment);
+        if self.name_check.is_due(version, NAME_PERIOD) {
+            self.attachment.keep_name();
+        }
         Ok(version)
     }
 

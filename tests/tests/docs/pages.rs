@@ -27,10 +27,9 @@ fn numbers_on_other_pages_are_those_of_the_sources() {
     let patience = constant(&channel, "PATIENCE").replace(|c: char| !c.is_ascii_digit(), "");
     says("docs/channels.md", format!("| `patience` | a duration | {patience} s |"));
     says("docs/settings.md", format!("large messages, above {copied} bytes"));
-    says(
-        "docs/operation.md",
-        format!("{} calls later", value(&source("shmcomm/src/pubsub/raw_subscriber/disconnect.rs"), "PROBE")),
-    );
+    let calls = value(&source("shmcomm/src/check_pace.rs"), "MAX_STEP");
+    says("docs/operation.md", format!("or {calls} calls later"));
+    says("shmcomm/src/pubsub/subscriber.rs", format!("or {calls} calls, whichever is later"));
     says("docs/performance.md", format!("up to {small} bytes copied, above {copied} bytes pinned"));
     says("docs/in-place.md", format!("| {} to {copied} bytes | in place, if", small + 1));
     says("docs/in-place.md", format!("if there are {} slots or more", value(&geometry, "PINNED_SLOTS")));

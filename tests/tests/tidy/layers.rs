@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// The layer of each module. Calls go from higher to lower layers, or stay within a module.
-const LAYERS: [(&str, u32); 29] = [
+const LAYERS: [(&str, u32); 30] = [
     ("sync", 0),
     ("os", 0),
     ("error", 0),
@@ -22,6 +22,7 @@ const LAYERS: [(&str, u32); 29] = [
     ("codec", 3),
     ("schema", 3),
     ("counts", 3),
+    ("check_pace", 3),
     ("stats", 3),
     ("waitset", 3),
     ("queue_end", 4),

@@ -14,8 +14,9 @@
 //!          └─ it does not, or does not fit: logged once, and stored ─────→ disconnected
 //! ```
 //!
-//! The seat's word shows a clean leave at once. A crash shows only in the lock, which takes a system call.
-//! The subscriber makes that call before every sleep, and at every [`PROBE`]th empty `try_recv`.
+//! The seat's word shows a clean leave at once. A crash shows only in the lock, which takes a system call. A message
+//! that arrives during the call waits for it. So the subscriber makes it before every sleep, and after empty `try_recv`
+//! calls about every [`PROBE_PERIOD`].
 
 use super::RawSubscriber;
 use super::{OPS, RecvError};
@@ -42,8 +43,8 @@ impl Refused {
     }
 }
 
-/// Number of empty `try_recv` calls from one liveness check of the publisher to the next.
-const PROBE: u32 = 256;
+/// Nanoseconds between two liveness checks of the publisher by a subscriber that polls.
+const PROBE_PERIOD: u64 = 1_000_000;
 
 impl RawSubscriber {
     /// Returns an error for a ring without a message, or `Ok` if there is none yet.
@@ -58,8 +59,8 @@ impl RawSubscriber {
     /// registered and no check is due. Counts the empty poll in that case.
     #[inline(always)]
     pub(in crate::pubsub) fn may_stay_empty(&mut self) -> bool {
-        let empties = self.empties.wrapping_add(1);
-        let may = !empties.is_multiple_of(PROBE)
+        let empties = self.empties + 1;
+        let may = empties < self.probe.next()
             && self.attachment.publisher_seated()
             && self.watched.get().is_none()
             && self.expect.is_none();
@@ -71,7 +72,7 @@ impl RawSubscriber {
 
     /// Handles an empty ring: fails if no publisher is alive.
     pub(in crate::pubsub) fn empty(&mut self) -> Result<(), RecvError> {
-        self.empties = self.empties.wrapping_add(1);
+        self.empties += 1;
         // Relaxed: only this end stores it.
         if self.attachment.seat_word(seat::POSITION).load(Ordering::Relaxed) != self.reader.position() {
             // The reader has skipped holes. Another process that loads the seat must not take them for
@@ -79,7 +80,8 @@ impl RawSubscriber {
             self.moved();
         }
         let suspect = self.watched.get().is_some_and(|watched| watched.is_suspect());
-        if suspect || self.empties.is_multiple_of(PROBE) || !self.attachment.publisher_seated() {
+        let is_due = self.probe.is_due(self.empties, PROBE_PERIOD);
+        if suspect || is_due || !self.attachment.publisher_seated() {
             self.probe()?;
         }
         self.missed()

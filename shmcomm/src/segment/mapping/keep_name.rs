@@ -1,6 +1,7 @@
 //! Checks that the name of a channel still refers to its segment.
 //!
-//! Owns the time of the next check, and the decision to restore a removed name. Calls `forward` to restore it.
+//! Owns the time of the next check, and the decision to restore a removed name. Calls `forward` to restore it. Ends that
+//! may never wait ask for a check at the pace of `check_pace`.
 //! Never changes a name without the registration lock.
 
 use super::Mapping;
@@ -12,7 +13,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use std::io;
 
 /// Nanoseconds between two checks of a name.
-const PERIOD: u64 = 40_000_000;
+pub(crate) const NAME_PERIOD: u64 = 40_000_000;
 
 /// Time of a participant's last check of its channel name, and a flag that is set once it has reported that
 /// the name is lost.
@@ -22,61 +23,14 @@ pub(in crate::segment) struct Keeping {
     reported: AtomicU32,
 }
 
-/// The next check of the channel name by an end that may never wait.
-#[derive(Debug)]
-pub(crate) struct NameCheck {
-    /// Call or position at which the next check is due.
-    at: u64,
-    /// Calls between two checks: 1 for an end that is used rarely, at most 64.
-    step: u64,
-    /// Time of the last check, in nanoseconds of the coarse clock.
-    last: u64,
-}
-
-impl NameCheck {
-    /// Nanoseconds between two checks above which an end checks at each call.
-    const RARELY: u64 = 10_000_000;
-
-    pub(crate) const fn new() -> Self {
-        NameCheck { at: 0, step: 1, last: 0 }
-    }
-
-    /// Returns the call at which the next check is due.
-    pub(crate) fn due(&self) -> u64 {
-        self.at
-    }
-
-    /// Checks the name if that is due at call `count`, a number that never decreases.
-    #[inline(always)]
-    pub(crate) fn count(&mut self, count: u64, mapping: &Mapping) {
-        if count >= self.at {
-            self.check(count, mapping);
-        }
-    }
-
-    #[cold]
-    fn check(&mut self, count: u64, mapping: &Mapping) {
-        let now = os::monotonic_coarse();
-        let rarely = now.saturating_sub(self.last) >= Self::RARELY;
-        self.step = if rarely { 1 } else { (self.step * 2).min(64) };
-        (self.at, self.last) = (count.saturating_add(self.step), now);
-        mapping.keep_name_at(now);
-    }
-}
-
 impl Mapping {
     /// Checks that the channel name refers to this segment, and restores the name if the file was removed.
     /// Makes the check at most every 40 ms; a call in between takes about 5 ns.
     #[inline]
     pub(crate) fn keep_name(&self) {
-        self.keep_name_at(os::monotonic_coarse());
-    }
-
-    /// Checks the name like [`keep_name`](Self::keep_name), at the time `now` of the coarse clock.
-    #[inline]
-    fn keep_name_at(&self, now: u64) {
+        let now = os::monotonic_coarse();
         // Relaxed: it orders no other access. Two threads may both check.
-        if now.saturating_sub(self.name.checked.load(Ordering::Relaxed)) >= PERIOD {
+        if now.saturating_sub(self.name.checked.load(Ordering::Relaxed)) >= NAME_PERIOD {
             self.name.checked.store(now, Ordering::Relaxed);
             self.check_name();
         }
