@@ -40,7 +40,7 @@ pub(crate) use geometry::{
 pub(crate) use growth::Growth;
 pub(crate) use placement::{InPlaceAsked, InPlaceRefusal};
 #[cfg(not(loom))]
-pub(crate) use prefetch::{prefetch, prefetch_for_write};
+pub(crate) use prefetch::prefetch_for_write;
 pub(crate) use queue_growth::Grown;
 #[cfg(any(test, loom))]
 pub(crate) use region::Heap;

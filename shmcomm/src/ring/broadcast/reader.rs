@@ -245,7 +245,6 @@ impl Reader {
         if self.bit != 0 {
             let (held, meta) = self.pin_next()?;
             held.copy_to(front::<EXACT>(self.slots.size(), meta, bytes));
-            self.prefetch_next();
             return Ok(self.len(meta));
         }
         if self.observes {

@@ -15,7 +15,7 @@ use crate::fault::fault_point;
 use crate::layout::CACHE_LINE;
 use crate::layout::Region;
 #[cfg(not(loom))]
-use crate::layout::{prefetch, prefetch_for_write};
+use crate::layout::prefetch_for_write;
 use crate::sync::AtomicU64;
 
 /// An address in a region, with the accesses to it.
@@ -52,12 +52,6 @@ impl SlotPtr {
     #[inline(always)]
     pub(super) fn prefetch_for_write(self, by: usize) {
         prefetch_for_write(self.0.as_ptr().wrapping_add(by));
-    }
-
-    /// Prefetches for reading the line that lies `by` bytes further on. A hint: no result depends on it.
-    #[inline(always)]
-    pub(super) fn prefetch(self, by: usize) {
-        prefetch(self.0.as_ptr().wrapping_add(by));
     }
 
     /// Prefetches for writing the line at this address and the next one.
@@ -128,8 +122,6 @@ impl SlotPtr {
     pub(super) unsafe fn add(self, by: usize) -> Self {
         SlotPtr { at: self.at + by, ..self }
     }
-
-    pub(super) fn prefetch(self, _by: usize) {}
 
     pub(super) fn prefetch_for_write(self, _by: usize) {}
 

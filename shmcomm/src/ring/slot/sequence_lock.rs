@@ -23,10 +23,6 @@ const WORD_IN: Ordering = if cfg!(tsan) { Acquire } else { Relaxed };
 /// The most lines of a slot that a writer prefetches. The processor fetches a longer run of lines ahead by itself.
 pub(in crate::ring) const MOST_LINES: usize = 24;
 
-/// The most lines of the next message that a reader prefetches: all of a message of 1 KiB, and as many as a processor
-/// fetches at a time.
-const MOST_REST: usize = 16;
-
 impl Slot {
     /// Begins a write: from here on meta and a copied payload do not match the last stamp.
     #[inline]
@@ -67,15 +63,6 @@ impl Slot {
                     self.at.prefetch_for_write(line * CACHE_LINE);
                 }
             }
-        }
-    }
-
-    /// Prefetches for reading the lines of a message behind its first one, at most [`MOST_REST`]. Does not ask for the
-    /// length of the message: a hint that waits for the first line comes too late.
-    #[inline(always)]
-    pub(in crate::ring) fn prefetch_rest(self) {
-        for line in 1..Self::lines(self.size).min(MOST_REST + 1) {
-            self.at.prefetch(line * CACHE_LINE);
         }
     }
 

@@ -105,17 +105,6 @@ impl Reader {
         }
     }
 
-    /// Prefetches the next message, if it is there. To be called before an unpin. That instruction is locked: it waits for
-    /// all loads before it, and later loads wait for it. So the misses of one message would not overlap those of the next.
-    #[inline(always)]
-    pub(super) fn prefetch_next(&self) {
-        let slot = self.slots.at(self.position);
-        // A load is an event to loom, and a hint is none.
-        if !cfg!(loom) && slot.load_stamp() == done(self.position) {
-            slot.prefetch_rest();
-        }
-    }
-
     /// Pins the next message, and advances past it.
     pub(super) fn pin_next(&mut self) -> Result<(Pin, Meta), NoMessage> {
         self.release_passed_pin();
@@ -226,7 +215,6 @@ impl Reader {
     pub(crate) fn unpin(&mut self) {
         let held = self.current_pin();
         self.pinned = None;
-        self.prefetch_next();
         drop(held);
     }
 
