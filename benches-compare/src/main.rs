@@ -95,13 +95,13 @@ fn run(args: Vec<String>) -> Result<()> {
         // The other cases share the time that a case did not need.
         let time = until.saturating_duration_since(Instant::now()) / left;
         let budget = if options.quick { Budget::Quick } else { Budget::Time(time) };
-        let (ways, state) = rig::lead(&case, &work::latency::line(), budget, &mut log)?;
-        let done = Done { case, ways, state };
-        println!("\n### {} (`{}`), {}\n\n{}", done.case.title, done.case.id, done.state, done.table()?);
+        let rounds = rig::lead(&case, &work::latency::line(), budget, &mut log)?;
+        let done = Done { case, rounds };
+        println!("\n### {} (`{}`), {}\n\n{}", done.case.title, done.case.id, done.rounds, done.table()?);
         all.push(done);
         left -= 1;
     }
-    println!("\n{}", report::reach::table(&all)?);
+    println!("\n{}", report::reach::Bounds::of(&all, &machine).table()?);
     if options.write_docs {
         report::docs::write(&all, &machine)?;
     }

@@ -9,7 +9,8 @@
 
 use crate::Result;
 use crate::case::{Burst, Case, Ended, Entry, Outcome, Place, Way};
-use crate::report::{Log, Measured, State};
+use crate::report::Log;
+use crate::report::state::Rounds;
 use hdrhistogram::Histogram;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
@@ -52,7 +53,7 @@ impl Budget {
 
 /// Runs `case` with a following process, and returns the figures. `line` is one cache line between the processors: it
 /// runs before each round, and its figures tell the [state](State) of the machine.
-pub fn lead(case: &Case, line: &Entry, budget: Budget, log: &mut Log) -> Result<(Vec<Measured>, State)> {
+pub fn lead(case: &Case, line: &Entry, budget: Budget, log: &mut Log) -> Result<Rounds> {
     let run = std::process::id().to_string();
     let folder = Folder::create(&run)?;
     let mut child = Command::new(std::env::current_exe()?)
@@ -82,20 +83,23 @@ pub fn lead(case: &Case, line: &Entry, budget: Budget, log: &mut Log) -> Result<
     let mut ways = open(case, line, &run, true)?;
     hear()?;
     pin(0);
-    let mut measured: Vec<Measured> = case.ways.iter().map(|way| Measured::new(&way.name, way.x)).collect();
+    let mut rounds = Rounds::new(case);
     let (mut from, mut round, began) = (1, 0, Instant::now());
-    let mut state = State::default();
     while budget.goes_on(round, began) {
         let (index, burst) = (case.ways.len(), Burst { from, count: line.burst });
         from += burst.count;
         writeln!(tell, "{index} {} {}", burst.from, burst.count)?;
         hear()?;
-        let outcome = ways[index].lead(burst)?;
+        let Outcome::Samples(samples) = ways[index].lead(burst)? else {
+            return Err("no samples of the line".into());
+        };
         hear()?;
-        if let Outcome::Samples(samples) = outcome
-            && round > 0
-        {
-            log.line(case, round, state.add(samples.value_at_quantile(0.5) as f64))?;
+        // The first round warms up.
+        let mut measured = None;
+        if round > 0 {
+            let ns = samples.value_at_quantile(0.5) as f64;
+            log.line(case, round, ns)?;
+            measured = Some(rounds.begin(ns));
         }
         for (index, way) in ways[..case.ways.len()].iter_mut().enumerate() {
             patience.renew(index);
@@ -105,7 +109,7 @@ pub fn lead(case: &Case, line: &Entry, budget: Budget, log: &mut Log) -> Result<
             hear()?;
             let outcome = way.lead(burst)?;
             let ended = decode(&hear()?)?;
-            if round > 0 {
+            if let Some(measured) = &mut measured {
                 measured[index].add(burst.count, outcome, ended)?;
                 log.burst(case, &measured[index], round, burst.count)?;
             } else if let Outcome::Began(began) = outcome {
@@ -120,7 +124,7 @@ pub fn lead(case: &Case, line: &Entry, budget: Budget, log: &mut Log) -> Result<
     drop(tell);
     watch.join().map_err(|_| "the watch panicked")?;
     unpin();
-    Ok((measured, state))
+    Ok(rounds)
 }
 
 /// Runs the following process.

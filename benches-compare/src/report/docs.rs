@@ -3,7 +3,8 @@
 //! A marker is a line `<!-- comparison: NAME -->`. Only the text between it and the next line
 //! `<!-- comparison: end -->` is replaced. Never writes a file without its markers.
 
-use super::{Done, count, plot, reach};
+use super::reach::Bounds;
+use super::{Done, count, plot};
 use crate::Result;
 use std::fmt::Write;
 use std::path::Path;
@@ -41,7 +42,9 @@ pub fn write(all: &[Done], machine: &str) -> Result<()> {
     plot::write(all, &root.join("docs/plots"))?;
     let page = root.join("docs/benchmarks.md");
     replace(&page, "machine", &format!("{machine}.\n"))?;
-    replace(&page, "reach", &reach::table(all)?)?;
+    let mut bounds = Bounds::of(all, machine);
+    bounds.keep(&std::fs::read_to_string(&page)?);
+    replace(&page, "reach", &format!("{}\n{}", bounds.machines()?, bounds.table()?))?;
     replace(&page, "summary", &summary)?;
     replace(&page, "tables", &tables(all)?)?;
     replace(&root.join("docs/performance.md"), "summary", &summary)?;
@@ -61,7 +64,7 @@ fn summary(all: &[Done]) -> Result<String> {
     let mut out = String::from("| |");
     for (name, case, ..) in COLUMNS {
         match all.iter().find(|done| done.case.id == *case) {
-            Some(done) => write!(out, " {name}, {} |", done.state.name())?,
+            Some(done) => write!(out, " {name}, {} |", done.rounds.distance().name())?,
             None => write!(out, " {name} |")?,
         }
     }
@@ -80,7 +83,7 @@ fn summary(all: &[Done]) -> Result<String> {
 fn tables(all: &[Done]) -> Result<String> {
     let mut out = String::new();
     for done in all {
-        writeln!(out, "**{}** (`{}`), {}\n\n{}", done.case.title, done.case.id, done.state, done.table()?)?;
+        writeln!(out, "**{}** (`{}`), {}\n\n{}", done.case.title, done.case.id, done.rounds, done.table()?)?;
     }
     Ok(out)
 }

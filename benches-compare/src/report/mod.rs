@@ -1,16 +1,18 @@
 //! Output: medians of ratios, percentiles, Markdown tables, raw results as JSON lines.
 //!
-//! Owns the figures of a case, its table and the log. Bounds are in [`reach`], charts in [`plot`], and the
-//! update of the documentation in [`docs`]. Never measures.
+//! Owns the figures of a case, its table and the log. The states of the machine are in [`state`], bounds in [`reach`],
+//! charts in [`plot`], and the update of the documentation in [`docs`]. Never measures.
 
 pub mod docs;
 pub mod plot;
 pub mod reach;
+pub mod state;
 
 use crate::Result;
 use crate::case::{Case, Ended, Figure, Outcome};
 use hdrhistogram::Histogram;
-use std::fmt::{self, Display, Formatter, Write as _};
+use state::Rounds;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -88,53 +90,26 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Distance of the two processors during a case: nanoseconds of 8 bytes one way, before each round.
-#[derive(Default)]
-pub struct State(Vec<f64>);
-
-impl State {
-    /// Time in nanoseconds from which on a line counts as far.
-    const FAR: f64 = 150.0;
-
-    /// Adds the figure of a round, and returns it.
-    pub fn add(&mut self, ns: f64) -> f64 {
-        self.0.push(ns);
-        ns
-    }
-
-    /// Returns *near* or *far*; *mixed* if fewer than nine of ten rounds were in one state.
-    pub fn name(&self) -> &'static str {
-        let far = self.0.iter().filter(|ns| **ns >= Self::FAR).count();
-        match 10 * far {
-            tenths if tenths <= self.0.len() => "near",
-            tenths if tenths >= 9 * self.0.len() => "far",
-            _ => "mixed",
-        }
-    }
-}
-
-impl Display for State {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: 8 bytes one way in {:.0} ns", self.name(), median(self.0.clone()))
-    }
-}
-
 /// A case that has run.
 pub struct Done {
     pub case: Case,
-    pub ways: Vec<Measured>,
-    pub state: State,
+    pub rounds: Rounds,
 }
 
 impl Done {
-    pub fn way(&self, name: &str) -> Option<&Measured> {
-        self.ways.iter().find(|way| way.name == name)
+    /// Returns the figures of all ways, in the state that most rounds had.
+    pub fn ways(&self) -> &[Measured] {
+        self.rounds.ways()
     }
 
-    /// Returns the figures as a Markdown table.
+    pub fn way(&self, name: &str) -> Option<&Measured> {
+        self.ways().iter().find(|way| way.name == name)
+    }
+
+    /// Returns the figures, in the state that most rounds had, as a Markdown table.
     pub fn table(&self) -> Result<String> {
         let mut out = String::new();
-        let (Some(first), ways) = (self.ways.first(), &self.ways) else { return Ok(out) };
+        let (Some(first), ways) = (self.ways().first(), self.ways()) else { return Ok(out) };
         match self.case.figure {
             Figure::Latency => {
                 writeln!(

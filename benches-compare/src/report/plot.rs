@@ -64,9 +64,9 @@ pub fn write(all: &[Done], folder: &Path) -> Result<()> {
     ] {
         let mut series = Series::new();
         if let Some(done) = all.iter().find(|done| done.case.id == case) {
-            series.insert("ns".into(), done.ways.iter().map(|way| (way.x, way.median())).collect());
+            series.insert("ns".into(), done.ways().iter().map(|way| (way.x, way.median())).collect());
             let bytes = |way: &Measured| (way.x, way.bytes() as f64 / 1024.0);
-            series.insert("KiB of segments".into(), done.ways.iter().map(bytes).collect());
+            series.insert("KiB of segments".into(), done.ways().iter().map(bytes).collect());
         }
         chart(file, title, x, "ns, KiB", series)?;
     }
@@ -78,7 +78,7 @@ fn by_case(all: &[Done], sizes: &[usize], work: &str, figure: impl Fn(&Measured)
     let mut series = Series::new();
     for bytes in sizes {
         let id = format!("{work}-{}", size(*bytes));
-        for way in all.iter().filter(|done| done.case.id == id).flat_map(|done| &done.ways) {
+        for way in all.iter().filter(|done| done.case.id == id).flat_map(Done::ways) {
             series.entry(way.name.clone()).or_default().push((*bytes as f64, figure(way)));
         }
     }
@@ -89,7 +89,7 @@ fn by_case(all: &[Done], sizes: &[usize], work: &str, figure: impl Fn(&Measured)
 /// chart.
 fn by_entry(all: &[Done], id: &str, figure: impl Fn(&Measured) -> f64) -> Series {
     let mut series = Series::new();
-    for way in all.iter().filter(|done| done.case.id == id).flat_map(|done| &done.ways) {
+    for way in all.iter().filter(|done| done.case.id == id).flat_map(Done::ways) {
         let name = way.name.split(',').next().unwrap_or_default();
         series.entry(name.into()).or_default().push((way.x, figure(way)));
     }
