@@ -84,11 +84,11 @@ impl Slot {
         self.word(slot::TIME).load(Relaxed) as i64
     }
 
-    /// Copies a payload like [`Slot::load`], and returns the bytes that it has initialised.
+    /// Copies a payload like [`Slot::load_vectors`], and returns the bytes that it has initialised.
     #[inline(always)]
     pub(in crate::ring) fn load_uninit(self, bytes: &mut [MaybeUninit<u8>]) -> &mut [u8] {
-        self.load(bytes);
-        // SAFETY: the layout is the same, and `load` has written all of the bytes.
+        self.load_vectors(bytes);
+        // SAFETY: the layout is the same, and `load_vectors` has written all of the bytes.
         unsafe { &mut *(core::ptr::from_mut(bytes) as *mut [u8]) }
     }
 

@@ -127,16 +127,41 @@ impl Slot {
             unsafe { block::copy_out(self.at, self.payload, bytes) };
             return;
         }
+        self.load_words(self.payload, bytes);
+    }
+
+    /// Copies a payload out like [`Slot::load`], in vectors where the platform has them. For a caller that returns the
+    /// bytes through memory: a processor that loads a vector does not forward it from stores of words.
+    #[inline(always)]
+    pub(in crate::ring) fn load_vectors(self, bytes: &mut [MaybeUninit<u8>]) {
+        assert!(bytes.len() <= self.size);
+        let mut at = self.payload;
+        let mut rest = bytes;
+        if block::VECTORS {
+            let vectors;
+            (vectors, rest) = rest.as_chunks_mut::<{ block::VECTOR }>();
+            for vector in vectors {
+                // SAFETY: as in `store`.
+                *vector = unsafe { block::load_vector(self.at, at) };
+                at += block::VECTOR;
+            }
+        }
+        self.load_words(at, rest);
+    }
+
+    /// Copies the bytes from `at` out, word by word.
+    #[inline(always)]
+    fn load_words(self, at: usize, bytes: &mut [MaybeUninit<u8>]) {
         let (words, rest) = bytes.as_chunks_mut::<8>();
         let count = words.len();
         for (i, word) in words.iter_mut().enumerate() {
             // Relaxed: between [observe] and [validate], which order it.
-            let value = self.word(self.payload + 8 * i).load(WORD_IN);
+            let value = self.word(at + 8 * i).load(WORD_IN);
             *word = value.to_ne_bytes().map(MaybeUninit::new);
         }
         if !rest.is_empty() {
             // Relaxed: between [observe] and [validate], which order it.
-            let value = self.word(self.payload + 8 * count).load(WORD_IN);
+            let value = self.word(at + 8 * count).load(WORD_IN);
             for (to, byte) in rest.iter_mut().zip(value.to_ne_bytes()) {
                 to.write(byte);
             }
