@@ -1,9 +1,9 @@
 //! Any bytes as a segment: attaching gives an error or an end that works, neither hangs, and nothing outside
 //! of the segment is touched, whatever is written over it while it is used.
 //!
-//! The first byte chooses a channel, and whether the rest is the whole file or changes to a segment such as a
-//! process leaves that was killed; the second one how many of these changes come before the ends are opened.
-//! A change is eight bytes and where they go. Others come while the ends are used.
+//! The first byte chooses a channel, and what the rest is: the whole file, or changes to a segment that a killed
+//! process has left. The second byte is the number of changes that are made before the ends are opened. The others are
+//! made while the ends are used. A change is eight bytes and their place.
 
 #![no_main]
 
@@ -35,7 +35,7 @@ channel! {
 
 const SHORT: Duration = Duration::from_micros(200);
 
-/// What a channel has to show: how its ends are used, and the file of a segment that was in use.
+/// A channel under test: how its ends are used, and the file of a segment that was in use.
 struct Subject {
     path: PathBuf,
     image: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Where a process may die, and what the models do there.
+//! Places at which a process may die, and the steps of the models there.
 //!
 //! Owns `fault_point!`, which names an instant between two steps of a protocol, and the switch to
 //! the known-wrong variants (`SHMCOMM_MUTANT`) that the models and the torture have to refute. Both are
@@ -96,7 +96,7 @@ mod model {
         }
     }
 
-    /// Whether this thread is being killed: then no destructor may tidy up.
+    /// Returns `true` while this thread is being killed. Then no destructor may release anything.
     pub(crate) fn dying() -> bool {
         std::thread::panicking()
     }

@@ -16,8 +16,8 @@ pub struct Stats {
     pub messages: u64,
     /// Bytes of these messages.
     pub bytes: u64,
-    /// Positions that carry no message: the publisher died while it wrote there, found the slot pinned by a reader, or
-    /// went back to a slot that is still in the cache (messages from 256 KiB on).
+    /// Positions that carry no message. The publisher died while it wrote there, or it found the slot pinned by a reader.
+    /// With messages from 256 KiB on, it may also have gone back to a slot that is still in the cache.
     pub holes: u64,
     /// Messages that wait in the queue; `None` for publish/subscribe, where no message waits.
     pub backlog: Option<Backlog>,

@@ -25,7 +25,7 @@ pub(crate) use loom::hint::spin_loop;
 #[cfg(loom)]
 pub(crate) fn compiler_fence(_: Ordering) {}
 
-/// A load by the only one who stores, now or before with a lock handed over in between.
+/// Loads a word that only the caller stores. Another thread may have stored it before, if it gave the caller a lock since.
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) fn load_own(word: &AtomicU64) -> u64 {

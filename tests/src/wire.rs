@@ -1,4 +1,4 @@
-//! What the tests on a live channel with Python share: names, child processes that talk in lines,
+//! The common parts of the tests on a live channel with Python: names, child processes that talk in lines,
 //! and the programs under `tests/python/`.
 //!
 //! Owns the children: dropping one ends it. Calls the Python that [`crate::python`] prepares.

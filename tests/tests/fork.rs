@@ -371,7 +371,7 @@ fn process_that_closes_its_files_declares_none_dead() {
         publisher.send(&Small::new(number)).unwrap();
         assert_eq!(process.said(), format!("received {number}"));
     }
-    // Longer than it looks without asking whether the publisher lives.
+    // The wait is longer than the time between two liveness checks of the publisher.
     assert_eq!(process.said(), "Timeout, connected");
     drop(publisher);
     assert_eq!(process.said(), "Disconnected");

@@ -1,4 +1,4 @@
-//! What a process does at its fault points, under `cfg(shmcomm_fault)`.
+//! The actions of a process at its fault points, under `cfg(shmcomm_fault)`.
 //!
 //! Owns the plan, which is read once from `SHMCOMM_FAULT`, or given by [`arm`] before that. Calls `os`
 //! to end or stop the process. Never takes part in a protocol: a point without a rule costs a load.
@@ -36,7 +36,7 @@ pub type Observer = fn(&'static str, Option<Action>);
 /// Sets the plan of this process, in place of `SHMCOMM_FAULT`.
 ///
 /// # Errors
-/// What is wrong with the text; or that a plan is being followed already.
+/// Says what is wrong with the text, or that a plan is being followed already.
 pub fn arm(text: &str) -> Result<(), String> {
     PLAN.set(text.parse()?).map_err(|_| "a plan of faults is being followed already".to_owned())
 }
@@ -136,7 +136,7 @@ struct Rule {
     visits: AtomicU64,
 }
 
-/// What is done at a point.
+/// The action at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Kill,

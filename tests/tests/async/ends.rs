@@ -349,8 +349,8 @@ fn task_sleeps_until_the_end_of_the_stall_timeout() {
             publisher.send_async(&Small::new(number)).await.unwrap();
         }
     });
-    // At most one for each slice: short ones at first, and one more for the patience. Who looks all the time
-    // has thousands.
+    // At most one for each slice: short ones at first, and one more for the patience. A task that polls
+    // all the time has thousands.
     assert!(wakes < 100, "{wakes}");
     assert_eq!(subscriber.try_recv(), Err(TryRecvError::Lagged(1)));
 }

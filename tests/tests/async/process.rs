@@ -96,8 +96,8 @@ fn fork_with_a_waiting_task() {
     let mut subscriber = SmallFeed::subscriber().unwrap();
     let mut waiting = Box::pin(subscriber.recv_async());
     assert!(waiting.as_mut().now_or_never().is_none());
-    // SAFETY: the other threads are the test harness's, which waits, and the one that sleeps for tasks, whose
-    // locks the child does not take.
+    // SAFETY: there are two other threads. The thread of the test harness waits. The thread that sleeps for tasks may hold
+    // locks, but the child takes none of these.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         assert_eq!(block_on(waiting), Err(RecvError::Forked));

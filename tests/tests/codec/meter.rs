@@ -1,5 +1,5 @@
-//! What a thread takes: an allocator that knows how much memory each one holds, and the most it ever
-//! held; and its processor time.
+//! Meters of a thread: its processor time, the memory that it holds, and the most that it ever held. An allocator counts
+//! the memory.
 
 #![allow(unsafe_code)]
 
@@ -10,8 +10,8 @@ use std::time::Duration;
 /// Bytes that decoding of a short hostile message may hold.
 pub const MEMORY: usize = 64 << 20;
 
-/// What a message may take of a processor, however hostile. Not what a clock on the wall says: there, a
-/// busy machine would count.
+/// The processor time that a message may take, however hostile it is. The time of a clock would include that of other
+/// programs.
 pub const TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
 
 pub struct Meter;
@@ -64,7 +64,7 @@ pub fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
     (result, (PEAK.get() - before).unsigned_abs())
 }
 
-/// What this thread has had of a processor.
+/// Returns the processor time of this thread.
 pub fn busy() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

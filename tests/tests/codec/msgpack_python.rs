@@ -38,7 +38,7 @@ for line in sys.stdin:
 print(n)
 "#;
 
-/// What msgpack can hold of a value.
+/// Returns the part of a value that msgpack can hold.
 fn plain(value: &Value) -> Value {
     let list = |items: &[Value]| Value::List(items.iter().map(plain).collect());
     match value {

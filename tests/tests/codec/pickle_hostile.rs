@@ -1,4 +1,4 @@
-//! What a hostile pickle can do to a decoder: get an error, in bounded memory.
+//! A hostile pickle gets an error from the decoder, in bounded memory.
 
 use std::collections::HashMap;
 use std::time::Duration;

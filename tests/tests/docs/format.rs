@@ -10,7 +10,7 @@ fn page() -> Page {
     Page::new(source("docs/format.md"))
 }
 
-/// What stands between `{` and the matching `}` after `start`.
+/// Returns the text between `{` and the matching `}` after `start`.
 fn block<'t>(text: &'t str, start: &str) -> &'t str {
     let from = text.find(start).unwrap_or_else(|| panic!("no `{start}` in the source"));
     let text = &text[from + start.len()..];
@@ -143,7 +143,7 @@ fn duration(text: &str) -> u64 {
     number(text.trim_start_matches("Duration::from_millis(").trim_end_matches(')'))
 }
 
-/// What may differ from one run to the next, by offset: when, who, and which program.
+/// Returns `true` if the byte at this offset may differ from one run to the next: a time, a process or a program.
 fn masked(offset: usize) -> bool {
     let seat = (offset.wrapping_sub(2048)) % 128;
     matches!(offset, 136..148) || (2048..2304).contains(&offset) && matches!(seat, 4..8 | 16..56)

@@ -42,7 +42,7 @@ impl Project {
         Page::new(page).blocks("Block")[0].join("\n") + "\n"
     }
 
-    /// What the compiler says; nothing if it is content.
+    /// Returns the messages of the compiler; empty if there are none.
     fn build(&self) -> String {
         let output = Command::new(env!("CARGO"))
             .args(["build", "--offline", "--quiet"])
@@ -80,7 +80,7 @@ impl Running {
         line.trim_end().to_owned()
     }
 
-    /// What it says on its way out.
+    /// Returns the last output of the program, before it ends.
     fn error(mut self) -> String {
         let error = self.child.stderr.take().unwrap();
         BufReader::new(error).lines().next().expect("an error").unwrap()
@@ -103,7 +103,7 @@ impl Drop for Cleanup {
     }
 }
 
-/// Where the page shows a line, the same but for what differs from run to run.
+/// Checks that the page shows a line, apart from the parts that differ from run to run.
 #[track_caller]
 fn assert_shown(page: &str, line: &str, differs: &[(&str, &str)]) {
     let mut line = line.to_owned();
@@ -194,7 +194,7 @@ fn project_of_the_page_builds_runs_and_fails_as_shown() {
     drop(sensor);
 }
 
-/// Whether a line of an error is the library's, not the compiler's frame around it.
+/// Returns `true` if a line of an error is of the library, and not of the compiler's frame around it.
 fn is_ours(line: &str) -> bool {
     !line.contains(" |") && !line.contains("-->")
 }

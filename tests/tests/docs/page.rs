@@ -18,7 +18,7 @@ impl Page {
         (Page(self.0[..=at].to_owned()), Page(self.0[at + 1..].to_owned()))
     }
 
-    /// What stands under a heading, up to the next one of any level.
+    /// Returns the lines under a heading, up to the next heading of any level.
     #[track_caller]
     pub fn section(&self, heading: &str) -> Vec<&str> {
         let is = |line: &str| line.starts_with('#') && line.trim_start_matches('#').trim() == heading;
@@ -94,7 +94,7 @@ pub fn source(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What a constant of a source is set to.
+/// Returns the value of a constant in a source.
 #[track_caller]
 pub fn constant(source: &str, name: &str) -> String {
     let (_, rest) = source.split_once(&format!("const {name}: ")).unwrap_or_else(|| panic!("no {name}"));

@@ -1,4 +1,4 @@
-//! The pages that name tests name those that are there: `docs/reliability.md` with its matrix, `docs/security.md`.
+//! All tests that `docs/reliability.md`, with its matrix, and `docs/security.md` name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ fn named(text: &str) -> Vec<(&str, &str)> {
     spans.filter_map(|span| span.split_once(".rs::")).collect()
 }
 
-/// Whether the file has a test of that name.
+/// Returns `true` if the file has a test of that name.
 fn is_there(file: &str, test: &str) -> bool {
     let file = format!("{file}.rs");
     let [test_file, any_file] =

@@ -333,7 +333,7 @@ fn what_other_systems_say() {
     }
 }
 
-/// What a child of this program answers to a task.
+/// Returns the answer of a child of this program to a task.
 fn child(task: &str, variables: &[(&str, &str)]) -> String {
     let output = stage::only(&stage::sibling("child_process"))
         .env(TASK, task)

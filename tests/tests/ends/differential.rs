@@ -36,7 +36,7 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// How many of the mutated values were accepted, and how many refused.
+/// Returns the numbers of mutated values that were accepted and refused.
 fn compare<T: ShmMessage + TryFromBytes + IntoBytes + Immutable + KnownLayout>(seed: &[T]) -> (u32, u32) {
     let (mut s, mut good, mut bad) = (0x9e37_79b9_7f4a_7c15, 0, 0);
     for _ in 0..if cfg!(miri) { 150 } else { 100_000 } {

@@ -75,7 +75,7 @@ fn a_schema_is_json_whatever_the_names() {
     assert_eq!(fields[2]["of"]["item"]["fields"][0]["of"]["type"], "|b1");
 }
 
-/// The text outgrows each of the buffers it is written into during compilation, and one that fits none.
+/// The text is longer than each of the buffers to which it is written during compilation.
 #[test]
 fn a_schema_may_be_long() {
     #[derive(ShmMessage)]

@@ -1,5 +1,5 @@
-//! Several publishers on one channel, as processes that are killed and stopped: one order, exact counts,
-//! who sent what, and who may join.
+//! Several publishers on one channel, as processes that are killed and stopped: one order and exact counts, the
+//! publisher of each message, and the limits for new publishers.
 
 use shmcomm::{ErrorKind, PublisherId, RecvTimeoutError, TryRecvError};
 use shmcomm_tests::{Large, Namespace, Peer, SharedFeed, SharedLargeFeed, Small, SmallFeed, namespace};
@@ -17,7 +17,7 @@ const STOP: i32 = libc::SIGSTOP;
 #[cfg(unix)]
 const CONT: i32 = libc::SIGCONT;
 
-/// What a subscriber saw: by position, the number of the message and who sent it.
+/// The messages that a subscriber received: number and publisher, by position.
 struct Seen {
     messages: BTreeMap<u64, (u64, PublisherId)>,
     lost: u64,

@@ -132,8 +132,8 @@ fn stopped_worker_does_not_delay_a_sleeping_worker() {
     stopped.signal(libc::SIGCONT);
 }
 
-/// Three pushers, four pullers; a puller is killed every few thousand jobs. Every job is worked on,
-/// and one that is worked on twice was marked.
+/// Three pushers, four pullers; a puller is killed every few thousand jobs. Every job is done,
+/// and a job that is done twice was marked.
 #[test]
 fn nothing_is_lost_while_workers_are_killed() {
     const EACH: u64 = if cfg!(debug_assertions) { 20_000 } else { 335_000 };

@@ -144,7 +144,7 @@ fn publisher_waits_for_the_given_time() {
     assert_eq!(publisher.send_timeout(&message, Duration::ZERO), Err(SendTimeoutError::Timeout));
     assert!(!publisher.wait_for_room(MOMENT));
     assert!(matches!(publisher.try_loan(), Err(TrySendError::Full)));
-    // One that is received is room for one.
+    // A message that is received leaves room for another one.
     assert_eq!(subscriber.try_recv(), Ok(Small::new(0)));
     assert!(publisher.wait_for_room(Duration::ZERO));
     assert_eq!(publisher.try_send(&message), Ok(()));

@@ -206,11 +206,11 @@ fn killed_requester_leaves_no_slot_taken() {
     assert_eq!(other.stats().backlog.map(|backlog| backlog.used()), Some(0));
 }
 
-/// Three requesters, two repliers, of which one is killed again and again: every reply belongs to its
-/// request (who asks checks it), and everything is answered in the end.
+/// There are three requesters and two repliers, one of which is killed again and again. Every reply belongs to its
+/// request, which the requester checks, and every request is answered in the end.
 #[test]
 fn replies_are_never_mixed_up_under_kills() {
-    // So many that even the fastest machine takes longer than the time between two kills.
+    // Even the fastest machine takes longer for this number than the time between two kills.
     const EACH: u64 = 100_000;
     // Far longer than it takes on a loaded machine under a sanitizer.
     const SLOWEST: Duration = Duration::from_secs(600);

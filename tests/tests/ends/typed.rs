@@ -1,4 +1,4 @@
-//! Where the macros have to work: channels that send and receive, and code that makes it hard for macros.
+//! The macros work for channels that send and receive, and in code that makes it hard for macros.
 
 use shmcomm::{Channel, ErrorKind, PubSub, ShmMessage, Timestamp, channel};
 use std::time::Duration;

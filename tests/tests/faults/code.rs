@@ -1,4 +1,4 @@
-//! What user code may do while it has a message in hand: panic, forget it, make it as long as it can be.
+//! Code of the user may panic while it has a message, forget the message, or make it as long as possible.
 
 use shmcomm::codec::EncodeError;
 use shmcomm::{

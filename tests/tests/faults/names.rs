@@ -1,5 +1,5 @@
-//! What happens to names: files that are removed by hand under their users, many that make one channel at a
-//! time, other users.
+//! Names under faults: a file is removed by hand while it is in use, many processes make one channel at a time, and other
+//! users have the name.
 
 use shmcomm::{ErrorKind, RecvTimeoutError, TryPullError, force_unlink, list_segments};
 use shmcomm_tests::{Jobs, Namespace, Service, Small, SmallFeed, namespace, say, stage};

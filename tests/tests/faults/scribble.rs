@@ -141,7 +141,7 @@ fn open_segments(namespace: &str) -> Vec<(File, u64)> {
 }
 
 fn scribble(file: &File, len: u64, random: &mut Random) {
-    // The header is a small part of the file, and the words at its start are those that matter most.
+    // The header is a small part of the file, and the words at its start have the most effects.
     let at = match random.next() % 4 {
         0 => random.next() % 8192,
         1 => random.next() % 65_536,

@@ -245,7 +245,7 @@ fn ask() {
     stage::wait();
 }
 
-/// As many subscribers as may hold a sample each, two slots always left; and one more, who is refused.
+/// As many subscribers as possible hold a sample each, and two slots are left. One more subscriber is refused.
 #[test]
 fn subscribers_that_pin_leave_two_slots_to_publisher() {
     let ns = namespace("quota");
@@ -282,7 +282,7 @@ fn pinning_subscribers_are_limited_by_pin_bits() {
     assert_eq!(error.kind(), ErrorKind::NoSeat, "{error}");
     assert!(error.to_string().contains(&bits.to_string()), "{error}");
     publisher.send(&Large::new(0)).unwrap();
-    // All bits of one slot are set, and the publisher goes round it.
+    // All bits of one slot are set, and the publisher skips it.
     let samples: Vec<_> = subscribers.iter_mut().map(|subscriber| subscriber.recv_ref().unwrap()).collect();
     for number in 1..=64 {
         publisher.send(&Large::new(number)).unwrap();

@@ -167,7 +167,7 @@ fn death_of_a_peer_makes_its_channel_ready() {
         assert_eq!(subscriber.recv(), Err(RecvError::Disconnected));
         drop(subscriber);
 
-        // A job comes back to the queue.
+        // A job returns to the queue.
         let mut pusher = Jobs::open().namespace(&*ns).pusher().unwrap();
         let mut killed = stage::part("puller", &ns);
         pusher.send(&Small::new(2)).unwrap();

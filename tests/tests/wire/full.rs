@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Bytes of the `/dev/shm` in the namespace.
 const ROOM: u64 = 1 << 20;
 
-/// Whether this process may have a mount namespace of its own.
+/// Returns `true` if this process may have a mount namespace of its own.
 fn can_mount() -> bool {
     let mount = mounted(&["true"]).output();
     let can = mount.as_ref().is_ok_and(|output| output.status.success());

@@ -188,7 +188,7 @@ fn python_subscribers_survive_a_killed_publisher() {
     first.say("one");
     subscriber.expect("'one'");
     first.kill();
-    // One that the tracker of a client removes meanwhile is found again by its hidden name.
+    // If the tracker of a client removes the segment meanwhile, it is found again by its hidden name.
     Talker::python(python, "visit.py", &[&name.0]).finish();
     let mut second = Talker::rust("publisher", &name);
     second.expect("ready again");

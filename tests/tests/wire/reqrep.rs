@@ -397,7 +397,7 @@ fn a_healed_service_of_two_python_processes_lives_on() {
         snake.expect("ready");
         snake.say("go");
         assert_eq!(snake.line(), "done", "round {round}");
-        // Its tracker removes both names, and they come back: the replier is still there.
+        // The tracker of the client removes both names, and the replier, which is still there, restores them.
         snake.finish();
         let start = Instant::now();
         while !(name.file("req").exists() && name.file("rep").exists()) {

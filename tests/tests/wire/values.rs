@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What travels, as Python's `None` alone would be passed over.
+/// A value on its way: Python's `None` alone would be skipped.
 #[derive(Serialize, Deserialize)]
 struct Carried<T> {
     v: T,
@@ -137,7 +137,7 @@ fn arrays_of_rust_come_back_from_both_numpys() {
     }
 }
 
-/// What issue and page promise to carry, as Python writes it; the first part in msgpack, too.
+/// The values that the page promises to carry, as Python writes them. The first part can be sent in msgpack, too.
 const VALUES: [&str; 15] = [
     "{'id': 7, 'name': 'arm', 'x': 1.5, 'ok': True, 'note': None}",
     "[[[[{'a': [1, {'b': [2, []]}]}]]]]",

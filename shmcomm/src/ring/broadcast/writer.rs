@@ -34,7 +34,7 @@ pub(crate) struct Writer {
     /// The first position that [`Writer::claim_fast`] refuses: the lesser of limit and checkpoint, or 0 in a copied ring.
     claim_below: u64,
     /// The first position after whose message no slot is prefetched. The slot [`AHEAD`] of it is beyond the limit, so a
-    /// reader may be about to read that slot. 0 in a small ring, where readers are always about as near. 0 also in a
+    /// reader may be about to read that slot. It is 0 in a small ring, where readers are always about as near, and in a
     /// pinned ring whose slots have more than [`MOST_LINES`] lines.
     prefetch_below: u64,
     count: Count,
