@@ -4,7 +4,7 @@
 use super::*;
 use crate::layout::{Identity, MAGIC};
 use crate::segment::name;
-use std::fs;
+use std::{fs, io};
 // Here and below: modes, owners and special files, which Windows does not have.
 #[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -52,23 +52,25 @@ pub(super) fn with_identity(bytes: &[u8], change: impl FnOnce(&mut Identity)) ->
 
 pub(super) fn put(channel: &Channel, bytes: &[u8]) {
     let path = channel.path();
-    let _ = fs::remove_file(&path);
-    fs::write(&path, bytes).unwrap();
+    let new = path.with_file_name(format!("new-{}", path.file_name().unwrap().display()));
+    fs::write(&new, bytes).unwrap();
     #[cfg(unix)]
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+    let _ = fs::remove_file(&path);
+    // Wine deletes a removed file with its last handle, which is closed a moment later. Until then the name is taken. A file
+    // that was written under this name would be deleted instead.
+    while let Err(error) = fs::rename(&new, &path) {
+        assert!(cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied, "{error}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Returns the error of a subscriber that finds these bytes, and checks that they stay unchanged.
 fn refused_bytes(channel: &Channel, bytes: &[u8]) -> (ErrorKind, String) {
-    loop {
-        put(channel, bytes);
-        let refused = refused(subscribe(&channel.spec, PLAIN));
-        // Wine deletes a file by name and number with the last handle of a deleted one. A new file can have both.
-        if !(cfg!(windows) && refused.0 == ErrorKind::NotFound) {
-            assert_eq!(fs::read(channel.path()).unwrap(), bytes);
-            return refused;
-        }
-    }
+    put(channel, bytes);
+    let refused = refused(subscribe(&channel.spec, PLAIN));
+    assert_eq!(fs::read(channel.path()).unwrap(), bytes);
+    refused
 }
 
 #[test]
