@@ -52,7 +52,7 @@ impl Budget {
 }
 
 /// Runs `case` with a following process, and returns the figures. `line` is one cache line between the processors: it
-/// runs before each round, and its figures tell the [state](State) of the machine.
+/// runs before each round, and its figures tell the state of the machine.
 pub fn lead(case: &Case, line: &Entry, budget: Budget, log: &mut Log) -> Result<Rounds> {
     let run = std::process::id().to_string();
     let folder = Folder::create(&run)?;
